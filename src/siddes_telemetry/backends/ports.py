@@ -1,0 +1,240 @@
+"""What the services ask of a log and of a store. Each protocol has one contract suite, run on every backend.
+
+Times are UTC epoch milliseconds on the log's clock unless a name says otherwise; deadlines are seconds from now.
+Errors are these classes and no driver's; none of their texts holds a value that came from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from siddes_telemetry.schemas.record import Headers, LogRecord
+
+
+class BackendError(Exception):
+    """Something a backend could not do."""
+
+
+class LogUnavailable(BackendError):
+    """The log did not answer. An append may or may not have been kept."""
+
+
+class LogMissing(LogUnavailable):
+    """The topic is not there yet: `migrate` makes it."""
+
+
+class StoreUnavailable(BackendError):
+    """The store did not answer, or asked for patience ("too many parts"). An insert may or may not have been kept."""
+
+
+class StoreMissing(StoreUnavailable):
+    """The table is not there yet: `migrate` makes it."""
+
+
+class StoreRefused(BackendError):
+    """The store will not take this, now or later. `code` is the store's own error number."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"refused by the store with its error {code}")
+        self.code = code
+
+
+class PartitionLost(BackendError):
+    """This partition may belong to somebody else by now: drop what was cut; rejoin and recover."""
+
+
+class RecordsGone(BackendError):
+    """The log no longer has these offsets; `first` is where it begins now."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__(f"the log begins at offset {first}")
+        self.first = first
+
+
+class LogAppender(Protocol):
+    """The writing end of a log."""
+
+    async def append(self, partition: int, value: bytes, headers: Headers) -> None:
+        """Return once the record is durable (Kafka: acknowledged by all in-sync replicas; SQLite: fsynced).
+
+        Has no deadline of its own: the caller stops waiting, and the record may still be kept later. Cancelling
+        stops the wait only. Raises LogUnavailable.
+        """
+
+    async def ping(self) -> None:
+        """Return if an append could be expected to succeed now. Raises LogUnavailable or LogMissing."""
+
+    async def close(self) -> None:
+        """Finish what is in flight, as far as the log still answers, and let go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A group's committed offset of a partition: everything below it is stored. `metadata` holds the intent."""
+
+    offset: int
+    metadata: str
+
+
+class OwnedPartition(Protocol):
+    """One partition, owned in one generation of the group. Every call may raise LogUnavailable or PartitionLost."""
+
+    @property
+    def number(self) -> int: ...
+
+    async def committed(self) -> Committed | None:
+        """What the group has committed, or None where it never has (or the log forgot)."""
+
+    async def commit(self, offset: int, metadata: str) -> None:
+        """Commit under the generation in which this partition was given, once, never under another.
+
+        Returns only when the log said yes. Anything else, no answer included, raises PartitionLost: the partition
+        is then given up, and taken again only under a new generation.
+        """
+
+    async def bounds(self) -> tuple[int, int]:
+        """(first offset the log still has, next offset it will give)."""
+
+    async def offset_at(self, appended_at_ms: int) -> int | None:
+        """The first offset whose append time is not before this, or None where there is none."""
+
+    def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
+        """Exactly the records of [start, end), apart from the stream of `fetch`, in bounded pieces.
+
+        Raises RecordsGone if the log no longer begins at or before `start`.
+        """
+
+    async def seek(self, offset: int) -> None:
+        """Where the next `fetch` begins. Must be called once before the first."""
+
+    async def fetch(self) -> Sequence[LogRecord]:
+        """Wait for the next records, in order, one or more, as many as are at hand up to a bound.
+
+        Raises RecordsGone where the log has moved past the place. Offsets may skip (Kafka's control records).
+        """
+
+    async def high_watermark(self) -> int:
+        """The next offset the log will give, as last heard: free of a round trip where that can be had."""
+
+
+PartitionWork = Callable[[OwnedPartition], Awaitable[None]]
+
+
+class LogReader(Protocol):
+    """The reading end of a log: a member of the consumer group."""
+
+    async def run(self, work: PartitionWork) -> None:
+        """Be a member until cancelled: `work` runs as a task for each partition while it is owned.
+
+        When a partition is revoked its task is cancelled and awaited before the group is rejoined. When a task
+        raises PartitionLost, this member leaves and comes back under a new generation, with back-off. Any other
+        exception of a task ends `run` and is raised. Outages of the log are waited out with back-off. On
+        cancellation the tasks are cancelled and awaited (they commit what they have stored), then the group is left.
+        """
+
+    async def ping(self) -> None:
+        """Return if the log answers and this member is in its group. Raises LogUnavailable or LogMissing."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be read. `reason` is one of record.BAD_REASONS."""
+
+    partition: int
+    offset: int
+    reason: str
+    value: bytes
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterEntry:
+    """What may be shown of a dead letter: never its bytes. `size` is the bytes of its value."""
+
+    partition: int
+    offset: int
+    reason: str
+    size: int
+
+
+class DeadLetters(Protocol):
+    """Where unreadable records go. The place (partition, offset) is the key: a second copy is ignored."""
+
+    async def add(self, letter: DeadLetter) -> None:
+        """Return once it is durable. Raises LogUnavailable."""
+
+    async def entries(self) -> Sequence[DeadLetterEntry]:
+        """All of them, each place once, in order of place. Raises LogUnavailable."""
+
+
+class CountReader(Protocol):
+    """What the summary asks of a store."""
+
+    async def counts(self, viewer_id: str, *, since_ms: int, deadline_s: float) -> Mapping[str, int]:
+        """Sums by event of one viewer from `since_ms` on; only events that occurred. Raises StoreUnavailable."""
+
+    async def ping(self) -> None:
+        """Return if the store answers and has our table. Raises StoreUnavailable or StoreMissing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the store holds of one table day of a log's partition, from the asked offset on."""
+
+    day: date
+    rows: int
+    last_offset: int
+
+
+class BlockStore(Protocol):
+    """What the consumer asks of a store."""
+
+    async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
+        """Insert whole lines of table.encode_row under a deduplication token: a token seen before changes nothing.
+
+        Returns when it is durable. Raises StoreUnavailable (may or may not be kept) or StoreRefused.
+        """
+
+    async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
+        """What is stored of this log and partition from `from_offset` on, by table day. Raises StoreUnavailable."""
+
+    async def log_id(self, log_name: str) -> int | None:
+        """The identity of the log of this name, or None before `migrate`. Raises StoreUnavailable or StoreMissing."""
+
+    async def ping(self) -> None:
+        """Return if the store answers and has our table. Raises StoreUnavailable or StoreMissing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What a purge would remove, or removed."""
+
+    rows: int
+    counts: int
+    oldest_ms: int | None
+    newest_ms: int | None
+
+
+class StoreAdmin(Protocol):
+    """What `migrate` and `purge` ask of a store. All idempotent, and safe to run from many processes at once."""
+
+    async def pending(self) -> Sequence[str]:
+        """The statements that `migrate` would run now, in order. Raises StoreUnavailable."""
+
+    async def migrate(self) -> Sequence[str]:
+        """Run them; returns them. Raises StoreUnavailable or StoreRefused."""
+
+    async def adopt_log(self, log_name: str, *, new: bool = False, log_id: int | None = None) -> int:
+        """The identity of the log of this name, made now if it has none or `new`. Raises StoreUnavailable.
+
+        `log_id` gives the identity instead of a random one (the embedded log carries its own).
+        """
+
+    async def expired(self, before_ms: int) -> Expired:
+        """What `purge` with the same argument would remove. Raises StoreUnavailable."""
+
+    async def purge(self, before_ms: int) -> Expired:
+        """Remove the rows created before this, exactly, and return when they are gone from reads."""

@@ -1,0 +1,1 @@
+"""The siddes-telemetry command: reads the environment, builds the objects, runs them. The only composition root."""

@@ -1,0 +1,1 @@
+"""Log to store, exactly once."""

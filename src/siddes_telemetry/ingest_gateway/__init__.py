@@ -1,0 +1,1 @@
+"""HTTP to log: counts come in, and are answered once they are durable."""

@@ -1,0 +1,219 @@
+"""The log record: how counts are written to the log, and how they are read back. Pure functions both ways.
+
+A record's value is lines of
+
+    {"viewer_id":"42","event":"suggestion_accepted","count":3,"created_at":"2026-11-22 10:00:00.123"}
+
+each ended by a newline, so that anybody can look into the topic and see that there is nothing else. Its headers:
+
+    schema   b"1.R": the format of this module and the registry revision R of the writer
+    rows     the number of lines, in decimal
+    batches  for each client batch in order: a 16-byte key and a big-endian u16 of its number of lines;
+             a key of zeros means lines without a batch id (runs of them share entries)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from uuid import UUID
+
+from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.viewer import is_viewer_id
+
+FORMAT = 1
+NO_BATCH = bytes(16)
+MAX_LINE_COUNT = 25_000  # a batch of 500 equal events of 50 each, added up; also a constraint of the table
+MAX_BATCH_LINES = 0xFFFF  # u16
+
+HEADER_SCHEMA, HEADER_ROWS, HEADER_BATCHES = "schema", "rows", "batches"
+Headers = tuple[tuple[str, bytes], ...]
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}")
+_BATCH_ENTRY = struct.Struct(">16sH")
+_CANONICAL_LINE = re.compile(
+    rb'\{"viewer_id":"([A-Za-z0-9._:@-]{1,64})","event":"([a-z0-9_]{1,64})","count":([1-9][0-9]{0,4}),'
+    rb'"created_at":"([0-9:. -]{23})"\}'
+)
+
+
+class BadRecordError(Exception):
+    """These bytes are no record, and never will be: a dead letter. `reason` is one of BAD_REASONS."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NewerSchemaError(Exception):
+    """Written by a newer version than this one: not to be judged by it. Upgrade the consumers first."""
+
+
+BAD_REASONS = ("schema_header", "rows_header", "batches_header", "line", "event")
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """A record as the log keeps it. `appended_at_ms`: the log's own clock, UTC epoch milliseconds."""
+
+    offset: int
+    appended_at_ms: int
+    value: bytes
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class ClientBatch:
+    """The lines of one client batch inside a record. `key` is NO_BATCH where the client gave no id."""
+
+    key: bytes
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One count of one viewer. `created_at_ms`: UTC epoch milliseconds."""
+
+    viewer_id: str
+    event: str
+    count: int
+    created_at_ms: int
+
+
+def batch_key(batch_id: UUID, viewer_id: str) -> bytes:
+    """The 16 bytes a client batch is known by: blake2b over the UUID's 16 bytes and the viewer."""
+    return hashlib.blake2b(batch_id.bytes + viewer_id.encode("ascii"), digest_size=16).digest()
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where a keyed batch goes: the same for every try, whichever gateway takes it."""
+    return int.from_bytes(key, "big") % partitions
+
+
+def format_time(epoch_ms: int) -> str:
+    """`2026-11-22 10:00:00.123`, UTC: the one text form that chDB and the server read alike."""
+    seconds, millis = divmod(epoch_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{millis:03d}"
+
+
+@lru_cache(maxsize=4096)  # neighbours in a log share their milliseconds
+def parse_time(text: str) -> int:
+    """Epoch milliseconds of format_time's text. Raises ValueError."""
+    if _TIME.fullmatch(text) is None:
+        raise ValueError("not a time of the form YYYY-MM-DD hh:mm:ss.mmm")
+    moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 1000 + moment.microsecond // 1000
+
+
+def encode_lines(viewer_id: str, counts: Iterable[tuple[str, int]], created_at: str) -> tuple[bytes, int]:
+    """(lines, their number) of one client batch: equal events are added up, since counts add.
+
+    `created_at` is format_time's text. The viewer and the events have been checked: nothing needs escaping.
+    """
+    sums: dict[str, int] = {}
+    for event, count in counts:
+        sums[event] = sums.get(event, 0) + count
+    lines = "".join(
+        f'{{"viewer_id":"{viewer_id}","event":"{event}","count":{count},"created_at":"{created_at}"}}\n'
+        for event, count in sums.items()
+    )
+    return lines.encode("ascii"), len(sums)
+
+
+def encode_headers(revision: int, batches: Sequence[tuple[bytes, int]]) -> Headers:
+    """The headers of a record made of these (key, number of lines), in order."""
+    entries: list[tuple[bytes, int]] = []
+    for key, lines in batches:
+        if entries and key == NO_BATCH == entries[-1][0] and entries[-1][1] + lines <= MAX_BATCH_LINES:
+            entries[-1] = (NO_BATCH, entries[-1][1] + lines)
+        else:
+            entries.append((key, lines))
+    return (
+        (HEADER_SCHEMA, b"%d.%d" % (FORMAT, revision)),
+        (HEADER_ROWS, b"%d" % sum(lines for _, lines in batches)),
+        (HEADER_BATCHES, b"".join(_BATCH_ENTRY.pack(key, lines) for key, lines in entries)),
+    )
+
+
+def decode(record: LogRecord, registry: Registry) -> tuple[ClientBatch, ...]:
+    """The client batches of a record. Decided from its bytes alone.
+
+    Raises NewerSchemaError where its writer was newer than this reader, BadRecordError where it is no record.
+    """
+    headers = dict(record.headers)
+    _check_schema(headers, registry.revision)
+    lines = [_line(text, registry) for text in _split(record.value)]
+    if headers.get(HEADER_ROWS) != b"%d" % len(lines):
+        raise BadRecordError("rows_header")
+    batches: list[ClientBatch] = []
+    start = 0
+    for key, count in batch_entries(headers):
+        batches.append(ClientBatch(key, tuple(lines[start : start + count])))
+        start += count
+    if start != len(lines):
+        raise BadRecordError("batches_header")
+    return tuple(batches)
+
+
+def batch_entries(headers: Mapping[str, bytes]) -> list[tuple[bytes, int]]:
+    """(key, number of lines) of each client batch, in order. Raises BadRecordError."""
+    packed = headers.get(HEADER_BATCHES)
+    if packed is None or len(packed) % _BATCH_ENTRY.size:
+        raise BadRecordError("batches_header")
+    return list(_BATCH_ENTRY.iter_unpack(packed))
+
+
+def _check_schema(headers: Mapping[str, bytes], revision: int) -> None:
+    match = re.fullmatch(rb"([0-9]{1,5})\.([0-9]{1,5})", headers.get(HEADER_SCHEMA, b""))
+    if match is None:
+        raise BadRecordError("schema_header")
+    if int(match[1]) > FORMAT or int(match[2]) > revision:
+        raise NewerSchemaError
+    if int(match[1]) < FORMAT:
+        raise BadRecordError("schema_header")
+
+
+def _split(value: bytes) -> list[bytes]:
+    if not value.endswith(b"\n"):
+        raise BadRecordError("line")
+    return value[:-1].split(b"\n")
+
+
+def _line(text: bytes, registry: Registry) -> Line:
+    match = _CANONICAL_LINE.fullmatch(text)
+    if match is not None:
+        viewer_id, event, created_at = match[1].decode(), match[2].decode(), match[4].decode()
+        count = int(match[3])
+    else:
+        viewer_id, event, count, created_at = _any_json_line(text)
+    if event not in registry.names:
+        raise BadRecordError("event")
+    if not 1 <= count <= MAX_LINE_COUNT:
+        raise BadRecordError("line")
+    try:
+        return Line(viewer_id, event, count, parse_time(created_at))
+    except ValueError:
+        raise BadRecordError("line") from None  # the cause holds the bytes
+
+
+def _any_json_line(text: bytes) -> tuple[str, str, int, str]:
+    """The same four values where another writer spaced or ordered its JSON differently. Raises BadRecordError."""
+    try:
+        pairs = json.loads(text.decode("utf-8"), object_pairs_hook=list)
+        fields = dict(pairs)
+    except (ValueError, TypeError, RecursionError):
+        raise BadRecordError("line") from None  # the cause holds the bytes
+    if len(fields) != len(pairs) or set(fields) != {"viewer_id", "event", "count", "created_at"}:
+        raise BadRecordError("line")
+    viewer_id, event, count, created_at = (fields[k] for k in ("viewer_id", "event", "count", "created_at"))
+    if not (isinstance(viewer_id, str) and isinstance(event, str) and isinstance(created_at, str)):
+        raise BadRecordError("line")
+    if not is_viewer_id(viewer_id) or type(count) is not int:
+        raise BadRecordError("line")
+    return viewer_id, event, count, created_at

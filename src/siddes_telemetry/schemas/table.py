@@ -1,0 +1,23 @@
+"""The counts table: its rows as they are inserted. Its DDL is the numbered SQL files of migrations/."""
+
+from __future__ import annotations
+
+from siddes_telemetry.schemas.record import Line, format_time
+
+COUNTS_TABLE = "telemetry_counts"
+LOGS_TABLE = "telemetry_logs"
+MIGRATIONS_TABLE = "telemetry_migrations"
+
+
+def encode_row(line: Line, created_at_ms: int, log_id: int, partition: int, offset: int) -> bytes:
+    """One JSONEachRow line. `created_at_ms` is given apart: a gateway's clock may have been set right."""
+    return (
+        f'{{"viewer_id":"{line.viewer_id}","event":"{line.event}","count":{line.count},'
+        f'"created_at":"{format_time(created_at_ms)}",'
+        f'"log_id":{log_id},"log_partition":{partition},"log_offset":{offset}}}\n'
+    ).encode("ascii")
+
+
+def insert_token(log_id: int, partition: int, start: int, end: int) -> str:
+    """The name under which the block of records [start, end) is stored once: the same range, the same token."""
+    return f"v1:{COUNTS_TABLE}:{log_id}:{partition}:{start}-{end}"

@@ -1,0 +1,1 @@
+"""Store to HTTP: a viewer reads its own counts."""

@@ -1,0 +1,1 @@
+"""What both HTTP services share: the server, authentication, errors, limits, health and metrics."""
