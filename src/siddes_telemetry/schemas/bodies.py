@@ -100,7 +100,7 @@ class Batch:
 def count_model(registry: Registry) -> type[CountBody]:
     """CountBody with `event` narrowed to the registry's names."""
     names = Literal[tuple(event.name for event in registry.events)]  # type: ignore[valid-type]  # known at run time only
-    return create_model("CountBody", __base__=CountBody, event=(names, ...))
+    return create_model("CountBody", __base__=CountBody, event=(names, ...))  # type: ignore[arg-type]  # same
 
 
 class BodyParser:

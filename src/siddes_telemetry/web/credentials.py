@@ -1,0 +1,34 @@
+"""What a request brings to say who is asking, and what authentication makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The headers that authentication looks at, as sent; none of them shows in a repr."""
+
+    authorization: str | None = field(default=None, repr=False)
+    cookie: str | None = field(default=None, repr=False)
+    dev_viewer: str | None = field(default=None, repr=False)  # the header x-sd-viewer
+    allow_dev_viewer: bool = True  # false under /api/auth/
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is asking. `by_cookie`: a browser sent this by itself, so a write needs the cross-site check."""
+
+    viewer_id: str = field(repr=False)
+    by_cookie: bool
+
+
+class Authenticator(Protocol):
+    """Decides who is asking."""
+
+    async def identify(self, credentials: Credentials) -> Identity:
+        """The viewer (its pseudonym where those are on).
+
+        Raises ApiError no_viewer, or unavailable where somebody who must be asked does not answer.
+        """

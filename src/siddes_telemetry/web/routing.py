@@ -1,0 +1,56 @@
+"""What a service offers the server: routes, and the plain request and response their handlers see.
+
+A handler gets a request that has passed every check before its own content, and raises ApiError for what it refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from siddes_telemetry.schemas.errors import ErrorCode
+
+
+class Access(Enum):
+    """Who may call a route, and which tally of the rate limit a call counts in."""
+
+    PUBLIC = "public"  # anybody; not rate limited (the OpenAPI document)
+    READ = "read"  # a viewer; counted apart from writes
+    WRITE = "write"  # a viewer; a cookie needs a same-site or listed origin
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a handler needs to know of a request."""
+
+    viewer_id: str  # empty on public routes
+    query: str  # as sent, without the question mark
+    if_none_match: str | None
+    body: bytes  # whole and decompressed; empty for GET
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A JSON answer. The server adds the request id, CORS and security headers."""
+
+    body: bytes
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one exact path. `name` is its metric label; aliases share one."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    name: str
+    handler: Handler
+    access: Access
+    max_body_bytes: int = 0  # after decompression
+    broken_body: ErrorCode = ErrorCode.bad_request  # what a body that does not decompress is called
