@@ -96,13 +96,14 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int.from_bytes(key, "big") % partitions
 
 
+@lru_cache(maxsize=4096)  # neighbours in a log share their milliseconds
 def format_time(epoch_ms: int) -> str:
     """`2026-11-22 10:00:00.123`, UTC: the one text form that chDB and the server read alike."""
     seconds, millis = divmod(epoch_ms, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{millis:03d}"
 
 
-@lru_cache(maxsize=4096)  # neighbours in a log share their milliseconds
+@lru_cache(maxsize=4096)  # as above
 def parse_time(text: str) -> int:
     """Epoch milliseconds of format_time's text. Raises ValueError."""
     if _TIME.fullmatch(text) is None:
@@ -161,6 +162,17 @@ def decode(record: LogRecord, registry: Registry) -> tuple[ClientBatch, ...]:
     return tuple(batches)
 
 
+def is_newer(record: LogRecord, registry: Registry) -> bool:
+    """Whether its writer was newer than this reader, so that `decode` would raise NewerSchemaError."""
+    try:
+        _check_schema(dict(record.headers), registry.revision)
+    except NewerSchemaError:
+        return True
+    except BadRecordError:
+        return False
+    return False
+
+
 def batch_entries(headers: Mapping[str, bytes]) -> list[tuple[bytes, int]]:
     """(key, number of lines) of each client batch, in order. Raises BadRecordError."""
     packed = headers.get(HEADER_BATCHES)
@@ -205,10 +217,12 @@ def _line(text: bytes, registry: Registry) -> Line:
 def _any_json_line(text: bytes) -> tuple[str, str, int, str]:
     """The same four values where another writer spaced or ordered its JSON differently. Raises BadRecordError."""
     try:
-        pairs = json.loads(text.decode("utf-8"), object_pairs_hook=list)
-        fields = dict(pairs)
-    except (ValueError, TypeError, RecursionError):
+        pairs = json.loads(text.decode("utf-8"), object_pairs_hook=tuple)
+    except (ValueError, RecursionError):
         raise BadRecordError("line") from None  # the cause holds the bytes
+    if not isinstance(pairs, tuple):  # no object
+        raise BadRecordError("line")
+    fields = dict(pairs)
     if len(fields) != len(pairs) or set(fields) != {"viewer_id", "event", "count", "created_at"}:
         raise BadRecordError("line")
     viewer_id, event, count, created_at = (fields[k] for k in ("viewer_id", "event", "count", "created_at"))

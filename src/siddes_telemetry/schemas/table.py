@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from siddes_telemetry.schemas.record import Line, format_time
+from siddes_telemetry.schemas.record import Line
 
 COUNTS_TABLE = "telemetry_counts"
 LOGS_TABLE = "telemetry_logs"
 MIGRATIONS_TABLE = "telemetry_migrations"
 
 
-def encode_row(line: Line, created_at_ms: int, log_id: int, partition: int, offset: int) -> bytes:
-    """One JSONEachRow line. `created_at_ms` is given apart: a gateway's clock may have been set right."""
+def encode_row(line: Line, created_at: str, log_id: int, partition: int, offset: int) -> bytes:
+    """One JSONEachRow line. `created_at` (format_time's text) is given apart: it may have been corrected."""
     return (
         f'{{"viewer_id":"{line.viewer_id}","event":"{line.event}","count":{line.count},'
-        f'"created_at":"{format_time(created_at_ms)}",'
+        f'"created_at":"{created_at}",'
         f'"log_id":{log_id},"log_partition":{partition},"log_offset":{offset}}}\n'
     ).encode("ascii")
 

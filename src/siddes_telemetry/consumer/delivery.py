@@ -1,0 +1,119 @@
+"""One block, from its declare to the store's word that it is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import structlog
+
+from siddes_telemetry.backends.ports import (
+    Held,
+    OwnedPartition,
+    StoreMissing,
+    StoreRefused,
+    StoreUnavailable,
+)
+from siddes_telemetry.consumer.backoff import Backoff
+from siddes_telemetry.consumer.block import Block, Source
+from siddes_telemetry.consumer.intent import encode_intent
+from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, may_insert
+from siddes_telemetry.consumer.recovery import days_to_insert
+from siddes_telemetry.consumer.surroundings import Surroundings
+from siddes_telemetry.schemas.table import insert_token
+
+Answer = TypeVar("Answer")
+
+
+class Stopped(Exception):
+    """Asked to stop while the store was away: the intent stays, and whoever is next makes it true."""
+
+
+class Delivery:
+    """Declares and inserts the blocks of one partition. PartitionLost and LogUnavailable pass through."""
+
+    def __init__(self, partition: OwnedPartition, around: Surroundings) -> None:
+        self._partition = partition
+        self._around = around
+        self._log = structlog.get_logger(__name__).bind(partition=partition.number)
+
+    async def settle(self, block: Block, source: Source, *, in_doubt: bool) -> None:
+        """Return once every row of the block is stored, once. Raises Stopped.
+
+        `in_doubt`: an insert of this range may have been tried before, so the store is asked what it has first.
+        """
+        for letter in block.dead_letters:
+            await self._around.dead_letters.add(letter)
+        while True:
+            declared_s = self._around.clocks.boot_s()
+            await self._partition.commit(block.start, encode_intent(block.end))
+            days = sorted(block.days)
+            if in_doubt:
+                held = await self.ask(lambda: self._held(source, block.start))
+                days = days_to_insert({day: part.rows for day, part in block.days.items()}, held)
+                self._around.metrics.replayed_rows.inc(sum(block.days[day].rows for day in days))
+            if await self._insert(block, days, source, declared_s):
+                return
+            self._around.metrics.lease_lapses.inc()
+            in_doubt = True
+
+    async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The store's answer, waiting with back-off while it is away. Raises Stopped."""
+        backoff = Backoff(self._around.rng)
+        while True:
+            try:
+                answer = await question()
+            except StoreUnavailable as error:
+                await self.wait("store_missing" if isinstance(error, StoreMissing) else "store_unavailable", backoff)
+            else:
+                self._around.troubles.pop(self._partition.number, None)
+                return answer
+
+    async def log_id(self) -> int:
+        """The identity of the log, waiting until `migrate` has given it one. Raises Stopped."""
+
+        async def question() -> int:
+            log_id = await self._around.store.log_id(self._around.log_name)
+            if log_id is None:
+                raise StoreMissing("this log has no identity yet: run migrate")
+            return log_id
+
+        return await self.ask(question)
+
+    async def wait(self, trouble: str, backoff: Backoff) -> None:
+        """Say what is wrong, wait a little. Raises Stopped."""
+        if self._around.troubles.get(self._partition.number) != trouble:
+            self._log.warning("waiting", trouble=trouble)
+        self._around.troubles[self._partition.number] = trouble
+        await self._around.pause(backoff.next_s())
+        if self._around.stopping.is_set():
+            raise Stopped
+
+    async def _held(self, source: Source, start: int) -> Sequence[Held]:
+        return await self._around.store.held(source.log_id, source.partition, start)
+
+    async def _insert(self, block: Block, days: Sequence[str], source: Source, declared_s: float) -> bool:
+        """Whether the rows of these days are stored; False once the lease is over."""
+        if not days:
+            return True
+        data = block.bytes_of(days)
+        token = insert_token(source.log_id, source.partition, block.start, block.end)
+        metrics = self._around.metrics
+        backoff = Backoff(self._around.rng)
+        while may_insert(declared_s, self._around.clocks.boot_s()):
+            began_s = time.perf_counter()
+            try:
+                await self._around.store.insert(data, token, deadline_s=INSERT_DEADLINE_S)
+            except StoreUnavailable:
+                metrics.insert_failures.labels("unavailable").inc()
+                await self.wait("store_unavailable", backoff)
+            except StoreRefused as error:
+                metrics.insert_failures.labels("refused").inc()
+                self._log.error("store_refused", code=error.code, start=block.start, end=block.end)
+                await self.wait("store_refused", backoff)
+            else:
+                metrics.insert_seconds.observe(time.perf_counter() - began_s)
+                self._around.troubles.pop(self._partition.number, None)
+                return True
+        return False

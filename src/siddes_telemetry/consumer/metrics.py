@@ -1,0 +1,53 @@
+"""What an operator sees of the consumer. Labels are partition numbers and our own words only."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+BLOCK_ROWS_BUCKETS = (1, 10, 100, 1_000, 10_000, 50_000, 100_000, 200_000)
+INSERT_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class ConsumerMetrics:
+    """One instance a process. Rows a second is the rate of `rows_stored`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"siddes_consumer_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"siddes_consumer_{name}", text, ("partition",), registry=registry)
+
+        self.rows_stored = counter("rows_stored", "Rows confirmed by the store.")
+        self.records_stored = counter(
+            "records_stored", "Log records whose counts are stored, dropped or dead-lettered."
+        )
+        self.block_rows = Histogram(
+            "siddes_consumer_block_rows", "Rows of a block.", buckets=BLOCK_ROWS_BUCKETS, registry=registry
+        )
+        self.insert_seconds = Histogram(
+            "siddes_consumer_insert_seconds",
+            "From the start of a confirmed insert to its confirmation.",
+            buckets=INSERT_SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.insert_failures = counter("insert_failures", "Inserts that were not confirmed.", "reason")
+        self.recoveries = counter("recoveries", "Partitions taken over, by what was found.", "found")
+        self.replayed_rows = counter(
+            "replayed_rows", "Rows inserted again under their token after a recovery or lapse."
+        )
+        self.lease_lapses = counter(
+            "lease_lapses", "Declares that were made anew because the insert did not start in time."
+        )
+        self.repeated_batches = counter("repeated_batches", "Client retries dropped.")
+        self.repeated_rows = counter("repeated_rows", "Rows of dropped client retries.")
+        self.reclocked_rows = counter(
+            "reclocked_rows", "Rows stored at the log's time, their gateway's clock being off."
+        )
+        self.dead_letters = counter("dead_letters", "Records that could not be read.", "reason")
+        self.lost_records = counter("lost_records", "Records that the log dropped before they were stored.")
+        self.retry_keys_evicted = counter("retry_keys_evicted", "Keys that the cap pushed out of the retry window.")
+        self.retry_keys = gauge("retry_keys", "Client batches remembered.")
+        self.lag_records = gauge("lag_records", "Records in the log that are not stored yet.")
+        self.lag_seconds = gauge("lag_seconds", "Age of the oldest record that is fetched and not stored; 0 if none.")
+        self.halted = gauge("halted", "1 while the partition waits for an operator.")

@@ -1,0 +1,48 @@
+"""What the workers of one consumer share."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from siddes_telemetry.backends.ports import BlockStore, DeadLetters
+from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.consumer.metrics import ConsumerMetrics
+from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.schemas.registry import Registry
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Where times come from."""
+
+    monotonic_s: Callable[[], float]  # ages of pending records
+    boot_s: Callable[[], float]  # leases: runs while the machine sleeps
+    wall_ms: Callable[[], int]  # shown as lag only: never decides anything
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """All that a worker needs besides its partition."""
+
+    store: BlockStore
+    dead_letters: DeadLetters
+    registry: Registry
+    log_name: str
+    policy: FlushPolicy
+    clocks: Clocks
+    metrics: ConsumerMetrics
+    rng: random.Random
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set: store what is fetched, commit, return
+    windows: dict[int, tuple[int, RetryWindow]] = field(default_factory=dict)  # by partition, with the log's id
+    troubles: dict[int, str] = field(default_factory=dict)  # by partition: why it makes no progress, in a word
+
+    async def pause(self, seconds: float) -> None:
+        """Wait this long, or until stopping."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        except TimeoutError:
+            return
