@@ -1,0 +1,89 @@
+"""A live embedded instance takes an operator's commands through a Unix socket in its data folder.
+
+One process at a time can open the store's folder, so `purge` and its like are done by the process that has it. One
+JSON line asks, one JSON line answers. The socket is the owner's alone (0600).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from siddes_telemetry.backends.ports import BackendError
+from siddes_telemetry.cli.operations import Operations, Result
+
+MAX_LINE_BYTES = 16 * 1024 * 1024  # an answer may list many dead letters
+QUESTION_S = 5.0  # how long a client may take to ask
+log = structlog.get_logger(__name__)
+
+
+class ControlError(Exception):
+    """The running instance could not be asked, or could not do it."""
+
+
+@asynccontextmanager
+async def serve_control(socket: Path, operations: Operations) -> AsyncIterator[None]:
+    """Answer on this socket while the context lasts. An old socket file is replaced: the folder's lock is ours."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(QUESTION_S):
+                question = json.loads(await reader.readline())
+            reply = {"ok": True, "result": await operations[question["operation"]](**question["arguments"])}
+        except (ValueError, KeyError, TypeError, TimeoutError):
+            reply = {"ok": False, "error": "the running instance does not know this operation"}
+        except BackendError as error:
+            log.warning("operation_failed", error=type(error).__name__)
+            reply = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+        writer.write(json.dumps(reply).encode() + b"\n")
+        try:
+            await writer.drain()
+        except ConnectionError:
+            log.info("operator_left")
+        finally:
+            writer.close()
+
+    socket.unlink(missing_ok=True)
+    with _short_path(socket) as path:
+        server = await asyncio.start_unix_server(answer, path, limit=MAX_LINE_BYTES)
+        socket.chmod(0o600)
+    try:
+        yield
+    finally:
+        server.close()
+        socket.unlink(missing_ok=True)
+
+
+async def ask_control(socket: Path, operation: str, arguments: dict[str, Any]) -> Result:
+    """Have the instance at this socket do it. Raises ControlError."""
+    try:
+        with _short_path(socket) as path:
+            reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE_BYTES)
+        try:
+            writer.write(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
+            reply = json.loads(await reader.readline())
+        finally:
+            writer.close()
+    except (OSError, ValueError):
+        raise ControlError("the data folder is in use, but the instance that has it does not answer") from None
+    if not reply["ok"]:
+        raise ControlError(reply["error"])
+    result: Result = reply["result"]
+    return result
+
+
+@contextmanager
+def _short_path(socket: Path) -> Iterator[str]:
+    """A path to the socket that fits the 108 bytes a Unix address has, however deep the folder lies."""
+    descriptor = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{socket.name}"
+    finally:
+        os.close(descriptor)

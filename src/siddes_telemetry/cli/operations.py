@@ -1,0 +1,67 @@
+"""What an operator does to a log and a store, the same for both shapes and for a live instance.
+
+Arguments and results are plain JSON values, so that a running process can do them for another (control.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from siddes_telemetry.backends.ports import DeadLetters, StoreAdmin
+
+DAY_MS = 86_400_000
+Result = dict[str, Any]
+Operation = Callable[..., Awaitable[Result]]
+Operations = Mapping[str, Operation]
+
+
+class LogAdmin(Protocol):
+    """What `migrate` asks of a log. Idempotent."""
+
+    async def pending(self) -> Sequence[str]:
+        """What `migrate` would do now, a line each. Raises LogUnavailable."""
+
+    async def migrate(self) -> Sequence[str]:
+        """Do it; returns what was done. Raises LogUnavailable."""
+
+
+async def migrate_cluster(
+    log_admin: LogAdmin, store_admin: StoreAdmin, topic: str, *, dry_run: bool = False, new_log: bool = False
+) -> Result:
+    """Make topics and tables what the settings say; give the topic its identity."""
+    if dry_run:
+        return {"steps": [*await log_admin.pending(), *await store_admin.pending()]}
+    steps = [*await log_admin.migrate(), *await store_admin.migrate()]
+    return {"steps": steps, "log_id": await store_admin.adopt_log(topic, new=new_log)}
+
+
+async def migrate_embedded(
+    store_admin: StoreAdmin, log_id: int, *, dry_run: bool = False, new_log: bool = False
+) -> Result:
+    """Make the tables what the settings say. The log made itself, and its identity, when its file was made."""
+    if new_log:
+        return {"steps": [], "refused": "the embedded log carries its own identity: --new-log is for Kafka"}
+    if dry_run:
+        return {"steps": list(await store_admin.pending())}
+    steps = list(await store_admin.migrate())
+    return {"steps": steps, "log_id": await store_admin.adopt_log(embedded_log_name(log_id), log_id=log_id)}
+
+
+def embedded_log_name(log_id: int) -> str:
+    """A file that was made anew is another log."""
+    return f"sqlite-{log_id}"
+
+
+async def purge(store_admin: StoreAdmin, *, days: int, dry_run: bool = False) -> Result:
+    """Remove the rows created more than `days` times 24 h ago, or say what would go."""
+    before_ms = time.time_ns() // 1_000_000 - days * DAY_MS
+    gone = await (store_admin.expired if dry_run else store_admin.purge)(before_ms)
+    return {"before_ms": before_ms, **asdict(gone)}
+
+
+async def list_dead_letters(dead_letters: DeadLetters) -> Result:
+    """The place, reason and size of every record that could not be read."""
+    return {"dead_letters": [asdict(entry) for entry in await dead_letters.entries()]}

@@ -1,0 +1,271 @@
+"""The services as they run: what each starts, and the order in which it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from multiprocessing.connection import Connection
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from siddes_telemetry.backends.kafka_appender import KafkaAppender
+from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
+from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics, KafkaReaderMetrics
+from siddes_telemetry.backends.kafka_reader import KafkaReader
+from siddes_telemetry.backends.ports import LogUnavailable
+from siddes_telemetry.backends.sqlite_log import SqliteLog
+from siddes_telemetry.cli import parts, process
+from siddes_telemetry.cli.control import serve_control
+from siddes_telemetry.cli.data_folder import DataFolder
+from siddes_telemetry.cli.front import ANSWER_IN_FLIGHT_S, Listen, admin_port, public_server, public_url
+from siddes_telemetry.cli.operations import embedded_log_name
+from siddes_telemetry.cli.process import Service, cancelled, first_of, stopped_within
+from siddes_telemetry.cli.ready import WATCH_EVERY_S, Say, announced, pinged, progressing
+from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.cli.shapes import clickhouse, embedded, kafka_servers, wall_clock_ms
+from siddes_telemetry.cli.workers import Workers, add_worker_metrics, metrics_folder, reserved_port, stop_with_parent
+from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
+from siddes_telemetry.schemas.openapi import Service as Part
+from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.web import logs
+from siddes_telemetry.web.readiness import OK, Check, Readiness
+
+EMBEDDED_FLUSH_S = 0.1  # one process and a small engine: a count is seen within half a second
+TRIM_EVERY_S = 600.0
+COMMIT_DRAIN_S = 2.0  # the requests have been answered by then: this waits for appends that nobody waits for
+
+log = structlog.get_logger(__name__)
+
+
+def embedded_service(settings: Settings, registry: Registry, listen: Listen, say: Say) -> Service:
+    """Everything in one process."""
+
+    async def serve(stop: asyncio.Event) -> None:
+        metrics = parts.process_metrics()
+        async with AsyncExitStack() as stack:
+            instance = await stack.enter_async_context(embedded(settings, registry))
+            await instance.operations["migrate"]()
+            counted = GatewayMetrics(metrics, registry)
+            committer = parts.make_committer(instance.log, 1, registry, counted)
+            routes = [
+                *parts.ingest(committer, registry, counted),
+                *parts.reading(instance.store.counts, registry, settings),
+                *parts.shared(Part, registry, settings),
+            ]
+            server = await stack.enter_async_context(public_server(settings, routes, metrics))
+            consumer = parts.make_consumer(
+                instance.log.reader(),
+                instance.store.counts,
+                instance.log.dead_letters,
+                registry,
+                log_name=embedded_log_name(instance.log.log_id),
+                policy=FlushPolicy(max_age_s=EMBEDDED_FLUSH_S),
+                metrics=metrics,
+            )
+            checks = {
+                "log": pinged(instance.log.ping),
+                "store": pinged(instance.store.counts.ping),
+                "consumer": progressing(consumer),
+            }
+            admin, readiness = await stack.enter_async_context(
+                admin_port(listen.host, listen.admin_port, checks, metrics)
+            )
+            port = await server.listen(listen.host, listen.port)
+            await stack.enter_async_context(
+                serve_control(DataFolder(settings.data).control_socket, instance.operations)
+            )
+            ready = _ready(listen.host, port, admin)
+            if settings.debug:
+                ready += "\n" + _try_it(public_url(listen.host, port))
+            await stack.enter_async_context(announced(readiness, say, ready))
+            consuming = asyncio.ensure_future(consumer.run())
+            trimming = asyncio.ensure_future(_trim_for_ever(instance.log))
+            try:
+                await first_of(stop, consuming, trimming)
+                readiness.drain()
+                await server.stop(ANSWER_IN_FLIGHT_S)
+                await committer.drain(COMMIT_DRAIN_S)
+                consumer.stop()
+                await consuming
+            finally:
+                await cancelled(consuming, trimming)
+
+    return serve
+
+
+@asynccontextmanager
+async def _listening_gateway(
+    settings: Settings, registry: Registry, listen: Listen, metrics: CollectorRegistry, *, reuse_port: bool = False
+) -> AsyncIterator[tuple[int, Check]]:
+    """A gateway on Kafka, its port and how to ask for its log; at the end it drains."""
+    async with AsyncExitStack() as stack:
+        appender = KafkaAppender(
+            kafka_servers(settings),
+            settings.topic,
+            settings.partitions,
+            metrics=KafkaAppenderMetrics(metrics),
+            rng=random.Random(),
+        )
+        await appender.start()
+        stack.push_async_callback(appender.close)
+        counted = GatewayMetrics(metrics, registry)
+        committer = parts.make_committer(appender, settings.partitions, registry, counted)
+        routes = [*parts.ingest(committer, registry, counted), *parts.shared([Part.INGEST], registry, settings)]
+        server = await stack.enter_async_context(public_server(settings, routes, metrics))
+        port = await server.listen(listen.host, listen.port, reuse_port=reuse_port)
+        try:
+            yield port, pinged(appender.ping)
+        finally:
+            await server.stop(ANSWER_IN_FLIGHT_S)
+            await committer.drain(COMMIT_DRAIN_S)
+
+
+def gateway_service(settings: Settings, registry: Registry, listen: Listen, say: Say) -> Service:
+    """HTTP to Kafka, in this process."""
+
+    async def serve(stop: asyncio.Event) -> None:
+        metrics = parts.process_metrics()
+        async with (
+            _listening_gateway(settings, registry, listen, metrics) as (port, log_check),
+            admin_port(listen.host, listen.admin_port, {"log": log_check}, metrics) as (admin, readiness),
+            announced(readiness, say, _ready(listen.host, port, admin)),
+        ):
+            await stop.wait()
+            readiness.drain()
+
+    return serve
+
+
+def gateway_workers_service(settings: Settings, registry: Registry, listen: Listen, number: int, say: Say) -> Service:
+    """HTTP to Kafka, in several processes that share a port. This one watches them and serves the admin port."""
+
+    async def serve(stop: asyncio.Event) -> None:
+        metrics = parts.process_metrics()
+        with reserved_port(listen.host, listen.port) as port, metrics_folder():
+            add_worker_metrics(metrics)
+            main = partial(gateway_worker, settings, registry, Listen(listen.host, port, 0))
+            workers = Workers(main, number, metrics)
+
+            async def check() -> str:
+                return workers.trouble() or OK
+
+            async with (
+                admin_port(listen.host, listen.admin_port, {"workers": check}, metrics) as (admin, readiness),
+                announced(readiness, say, f"{_ready(listen.host, port, admin)}, {number} workers"),
+            ):
+                keeping = asyncio.ensure_future(workers.run(stop))
+                await first_of(stop, keeping)
+                readiness.drain()
+                await keeping
+
+    return serve
+
+
+def gateway_worker(settings: Settings, registry: Registry, listen: Listen, connection: Connection) -> None:
+    """The whole of a worker process. Says through the connection whether it is ready."""
+
+    async def serve(stop: asyncio.Event) -> None:
+        stop_with_parent(connection, stop)
+        metrics = CollectorRegistry()
+        async with _listening_gateway(settings, registry, listen, metrics, reuse_port=True) as (_, log_check):
+            readiness = Readiness({"log": log_check}, clock=time.monotonic)
+            said = None
+            while not stop.is_set():
+                report = await readiness.report()
+                if (word := "" if report.ok else report.checks["log"]) != said:
+                    connection.send_bytes(word.encode())
+                    said = word
+                await stopped_within(stop, WATCH_EVERY_S)
+
+    logs.configure(settings.log_level)
+    process.run(serve)
+
+
+def consumer_service(settings: Settings, registry: Registry, host: str, admin: int, say: Say) -> Service:
+    """Kafka to ClickHouse."""
+
+    async def serve(stop: asyncio.Event) -> None:
+        metrics = parts.process_metrics()
+        async with AsyncExitStack() as stack:
+            store = await stack.enter_async_context(clickhouse(settings, registry))
+            rng = random.Random()
+            dead_letters = KafkaDeadLetters(
+                kafka_servers(settings), settings.topic, metrics=KafkaAppenderMetrics(metrics), rng=rng
+            )
+            stack.push_async_callback(dead_letters.close)
+            reader = KafkaReader(
+                kafka_servers(settings), settings.topic, settings.group, metrics=KafkaReaderMetrics(metrics), rng=rng
+            )
+            consumer = parts.make_consumer(
+                reader,
+                store.counts,
+                dead_letters,
+                registry,
+                log_name=settings.topic,
+                policy=FlushPolicy(),
+                metrics=metrics,
+            )
+            checks = {"log": pinged(reader.ping), "store": pinged(store.counts.ping), "consumer": progressing(consumer)}
+            bound, readiness = await stack.enter_async_context(admin_port(host, admin, checks, metrics))
+            await stack.enter_async_context(announced(readiness, say, f"ready: admin {public_url(host, bound)}"))
+            consuming = asyncio.ensure_future(consumer.run())
+            try:
+                await first_of(stop, consuming)
+                readiness.drain()
+                consumer.stop()
+                await consuming
+            finally:
+                await cancelled(consuming)
+
+    return serve
+
+
+def summary_service(settings: Settings, registry: Registry, listen: Listen, say: Say) -> Service:
+    """ClickHouse to HTTP."""
+
+    async def serve(stop: asyncio.Event) -> None:
+        metrics = parts.process_metrics()
+        async with AsyncExitStack() as stack:
+            store = await stack.enter_async_context(clickhouse(settings, registry))
+            routes = [
+                *parts.reading(store.counts, registry, settings),
+                *parts.shared([Part.SUMMARY], registry, settings),
+            ]
+            server = await stack.enter_async_context(public_server(settings, routes, metrics))
+            admin, readiness = await stack.enter_async_context(
+                admin_port(listen.host, listen.admin_port, {"store": pinged(store.counts.ping)}, metrics)
+            )
+            port = await server.listen(listen.host, listen.port)
+            await stack.enter_async_context(announced(readiness, say, _ready(listen.host, port, admin)))
+            await stop.wait()
+            readiness.drain()
+            await server.stop(ANSWER_IN_FLIGHT_S)
+
+    return serve
+
+
+def _ready(host: str, port: int, admin: int) -> str:
+    return f"ready: {public_url(host, port)}, admin {public_url(host, admin)}"
+
+
+def _try_it(url: str) -> str:
+    return f"""try it:
+  curl {url}/api/telemetry -H 'x-sd-viewer: alice' -H 'content-type: application/json' \\
+    -d '{{"event":"suggestion_accepted","count":3}}'
+  curl '{url}/api/telemetry?days=7' -H 'x-sd-viewer: alice'"""
+
+
+async def _trim_for_ever(embedded_log: SqliteLog) -> None:
+    """Let go of records that have been stored for a day."""
+    while True:
+        try:
+            await embedded_log.trim(wall_clock_ms())
+        except LogUnavailable:
+            log.warning("trim_failed")
+        await asyncio.sleep(TRIM_EVERY_S)

@@ -1,0 +1,159 @@
+"""The settings: read from the environment, here and nowhere else.
+
+Whatever is wrong or missing is named in one message that shows no value.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "SIDDES_TELEMETRY_"
+SECRETS = ("jwt_secret", "viewer_key", "clickhouse")  # may also be given as …_FILE
+MIN_VIEWER_KEY_BYTES = 16  # a shorter key lets pseudonyms be guessed back
+TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")  # Kafka's own rule, less room for ".dead"
+ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
+
+
+class SettingsError(Exception):
+    """Some settings are wrong or missing. `problems` names each; none shows a value."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http or https URL")
+    return value
+
+
+def _clickhouse_url(value: SecretStr) -> SecretStr:
+    parts = urlsplit(_http_url(value.get_secret_value()))
+    if not re.fullmatch(r"/[A-Za-z_][A-Za-z0-9_]*", parts.path):
+        raise ValueError("must be http(s)://user:password@host:8123/database")
+    return value
+
+
+def _viewer_key(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value().encode()) < MIN_VIEWER_KEY_BYTES:
+        raise ValueError(f"must have at least {MIN_VIEWER_KEY_BYTES} bytes")
+    return value
+
+
+def _comma_separated(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _origins(value: list[str]) -> list[str]:
+    if not all(ORIGIN.fullmatch(origin) for origin in value):
+        raise ValueError("must be a comma-separated list of origins such as https://app.example")
+    return value
+
+
+def _matching(pattern: str, what: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(what)
+        return value
+
+    return AfterValidator(check)
+
+
+Url = Annotated[str, AfterValidator(_http_url)]
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. docs/operations.md says what each is for."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    enabled: bool = True
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    debug: bool = False
+    kafka: str | None = None
+    topic: Annotated[str, _matching(TOPIC.pattern, "must be 1 to 200 of A-Z a-z 0-9 . _ -")] = "siddes.telemetry.v1"
+    group: Annotated[str, Field(min_length=1, max_length=200)] = "siddes-telemetry"
+    partitions: Annotated[int, Field(ge=1, le=1024)] = 8
+    replication: Annotated[int, Field(ge=1, le=16)] = 1
+    clickhouse: Annotated[SecretStr, AfterValidator(_clickhouse_url)] | None = None
+    cluster: Annotated[str, _matching(r"[A-Za-z0-9_-]{1,64}", "must be a cluster's name")] | None = None
+    data: Path = Path("data")
+    events: Path | None = None
+    jwt_secret: SecretStr | None = None
+    jwt_key_file: Path | None = None
+    jwt_jwks_url: Url | None = None
+    jwt_algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    session_cookie: Annotated[str, _matching(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", "must be a cookie's name")] = (
+        "sessionid"
+    )
+    auth_url: Url | None = None
+    auth_field: Annotated[str, Field(min_length=1, max_length=200)] = "viewer_id"
+    viewer_key: Annotated[SecretStr, AfterValidator(_viewer_key)] | None = None
+    origins: Annotated[list[str], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_origins)] = []
+    rate: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 100
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def load(*, needs: Iterable[str] = (), debug: bool = False) -> Settings:
+    """The settings of this process's environment. Raises SettingsError.
+
+    `needs`: fields that must be set for this command. `debug`: on whatever the environment says.
+    """
+    problems: list[str] = []
+    overrides: dict[str, object] = {"debug": True} if debug else {}
+    for name in SECRETS:
+        try:
+            overrides |= _from_file(name)
+        except ValueError as error:
+            problems.append(str(error))
+    try:
+        settings = Settings.model_validate(overrides)
+    except ValidationError as error:
+        problems += [
+            f"{_variable(str(detail['loc'][0]))}: {detail['msg'].removeprefix('Value error, ')}"
+            for detail in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        problems += [f"{_variable(name)}: must be set" for name in needs if not os.environ.get(_variable(name))]
+        raise SettingsError(problems) from None  # the cause holds values
+    problems += [f"{_variable(name)}: must be set" for name in needs if getattr(settings, name) is None]
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def unknown_variables() -> list[str]:
+    """Names in the environment with our prefix that are no setting: most likely misspelt."""
+    known = {_variable(name) for name in Settings.model_fields} | {_variable(name) + "_FILE" for name in SECRETS}
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+
+
+def _variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def _from_file(name: str) -> dict[str, str]:
+    """The secret that NAME_FILE points to, without its line end; nothing where that is not set. Raises ValueError."""
+    variable = _variable(name) + "_FILE"
+    path = os.environ.get(variable)
+    if not path:
+        return {}
+    if os.environ.get(_variable(name)):
+        raise ValueError(f"{variable}: {_variable(name)} is set too; set one of them")
+    try:
+        return {name: Path(path).read_text(encoding="utf-8").rstrip("\r\n")}
+    except (OSError, ValueError):
+        raise ValueError(f"{variable}: cannot be read") from None

@@ -1,0 +1,112 @@
+"""The two shapes: which log and which store. Nothing behind this file knows there are two."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from siddes_telemetry.backends.chdb_engine import ChdbEngine
+from siddes_telemetry.backends.clickhouse_admin import ClickHouseAdmin
+from siddes_telemetry.backends.clickhouse_engine import Engine
+from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
+from siddes_telemetry.backends.kafka_admin import KafkaAdmin
+from siddes_telemetry.backends.sqlite_log import SqliteLog
+from siddes_telemetry.cli.data_folder import DataFolder
+from siddes_telemetry.cli.operations import Operations, list_dead_letters, migrate_embedded, purge
+from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.schemas.ddl import StoreSchema
+from siddes_telemetry.schemas.registry import Registry
+
+EMBEDDED_DATABASE = "siddes"
+
+
+def wall_clock_ms() -> int:
+    """UTC epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def store_schema(settings: Settings, registry: Registry, database: str) -> StoreSchema:
+    """What the tables of these settings depend on."""
+    return StoreSchema(database, settings.cluster, settings.retention_days, registry)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store, and its administration."""
+
+    counts: ClickHouseStore
+    admin: ClickHouseAdmin
+
+
+def make_store(engine: Engine, schema: StoreSchema) -> Store:
+    """The same store on either engine."""
+    admin = ClickHouseAdmin(engine, schema, random_log_id=partial(secrets.randbits, 32))
+    return Store(ClickHouseStore(engine, schema), admin)
+
+
+@asynccontextmanager
+async def clickhouse(settings: Settings, registry: Registry) -> AsyncIterator[Store]:
+    """The store of a cluster: connects at its first use."""
+    if settings.clickhouse is None:
+        raise ValueError("the caller sees to it that the settings name a server")
+    address = parse_server_url(settings.clickhouse.get_secret_value())
+    engine = HttpEngine(address)
+    try:
+        yield make_store(engine, store_schema(settings, registry, address.database))
+    finally:
+        await engine.close()
+
+
+def kafka_admin(settings: Settings) -> KafkaAdmin:
+    """The topics of a cluster."""
+    return KafkaAdmin(
+        kafka_servers(settings),
+        settings.topic,
+        partitions=settings.partitions,
+        replication=settings.replication,
+        retention_days=settings.retention_days,
+    )
+
+
+def kafka_servers(settings: Settings) -> str:
+    """The bootstrap servers."""
+    if settings.kafka is None:
+        raise ValueError("the caller sees to it that the settings name a broker")
+    return settings.kafka
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A data folder that this process has open."""
+
+    log: SqliteLog
+    store: Store
+
+    @property
+    def operations(self) -> Operations:
+        """What an operator may have done here."""
+        return {
+            "migrate": partial(migrate_embedded, self.store.admin, self.log.log_id),
+            "purge": partial(purge, self.store.admin),
+            "dead-letters": partial(list_dead_letters, self.log.dead_letters),
+        }
+
+
+@asynccontextmanager
+async def embedded(settings: Settings, registry: Registry) -> AsyncIterator[Embedded]:
+    """Open the data folder, alone. Raises DataInUse, BackendError, OSError."""
+    folder = DataFolder(settings.data)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(folder.claimed())
+        log = SqliteLog(folder.log, clock_ms=wall_clock_ms, rng=random.Random())
+        stack.push_async_callback(log.close)
+        engine = ChdbEngine(folder.store)
+        stack.push_async_callback(engine.close)
+        schema = StoreSchema(EMBEDDED_DATABASE, None, settings.retention_days, registry)
+        yield Embedded(log, make_store(engine, schema))
