@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from siddes_telemetry.backends.chdb_engine import ChdbEngine
 from siddes_telemetry.backends.clickhouse_admin import ClickHouseAdmin
 from siddes_telemetry.backends.clickhouse_engine import Engine
 from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
@@ -19,7 +18,7 @@ from siddes_telemetry.backends.kafka_admin import KafkaAdmin
 from siddes_telemetry.backends.sqlite_log import SqliteLog
 from siddes_telemetry.cli.data_folder import DataFolder
 from siddes_telemetry.cli.operations import Operations, list_dead_letters, migrate_embedded, purge
-from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.cli.settings import Settings, SettingsError
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.registry import Registry
 
@@ -100,7 +99,13 @@ class Embedded:
 
 @asynccontextmanager
 async def embedded(settings: Settings, registry: Registry) -> AsyncIterator[Embedded]:
-    """Open the data folder, alone. Raises DataInUse, BackendError, OSError."""
+    """Open the data folder, alone. Raises DataInUse, SettingsError without chDB, BackendError, OSError."""
+    try:  # here: chDB takes 300 MB and is not part of a cluster's installation
+        from siddes_telemetry.backends.chdb_engine import ChdbEngine  # noqa: PLC0415  # as said
+    except ImportError:
+        raise SettingsError(
+            ["the embedded shape needs chDB: install siddes-telemetry[embedded], or set SIDDES_TELEMETRY_CLICKHOUSE"]
+        ) from None
     folder = DataFolder(settings.data)
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.claimed())

@@ -18,7 +18,7 @@ def coerce_days(value: object) -> int:
 
 def _clamped_int(value: object, default: int, lowest: int, highest: int) -> int:
     try:
-        number = int(value)  # type: ignore[call-overload]  # refusing is int()'s part
+        number: int = int(value)  # type: ignore[call-overload]  # refusing is int()'s part
     except (TypeError, ValueError, OverflowError):
         return default
-    return max(lowest, min(highest, int(number)))
+    return max(lowest, min(highest, number))

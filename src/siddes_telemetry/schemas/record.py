@@ -183,12 +183,10 @@ def batch_entries(headers: Mapping[str, bytes]) -> list[tuple[bytes, int]]:
 
 def _check_schema(headers: Mapping[str, bytes], revision: int) -> None:
     match = re.fullmatch(rb"([0-9]{1,5})\.([0-9]{1,5})", headers.get(HEADER_SCHEMA, b""))
-    if match is None:
+    if match is None or int(match[1]) < FORMAT:  # there was no format before this one
         raise BadRecordError("schema_header")
     if int(match[1]) > FORMAT or int(match[2]) > revision:
         raise NewerSchemaError
-    if int(match[1]) < FORMAT:
-        raise BadRecordError("schema_header")
 
 
 def _split(value: bytes) -> list[bytes]:

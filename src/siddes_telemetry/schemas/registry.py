@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -52,7 +53,7 @@ class Registry:
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", frozenset(event.name for event in self.events))
 
-    def in_order(self, counts: dict[str, int]) -> dict[str, int]:
+    def in_order(self, counts: Mapping[str, int]) -> dict[str, int]:
         """The given counts, in registry order; names the registry does not know are left out."""
         return {event.name: counts[event.name] for event in self.events if event.name in counts}
 

@@ -1,0 +1,79 @@
+"""What the gateway counts. Labels are our own words and the registry's names only."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from siddes_telemetry.schemas.errors import ErrorCode
+from siddes_telemetry.schemas.registry import Registry
+
+
+class Refusal(StrEnum):
+    """Why a commit was answered 503."""
+
+    DEADLINE = "deadline"  # the log did not answer in time
+    FULL = "full"  # too many bytes are waiting already
+    LOG = "log"  # the log said no, or has been silent for so long that asking is no use
+    DRAINING = "draining"  # this process is about to leave
+
+
+class Outcome(StrEnum):
+    """How an append ended."""
+
+    OK = "ok"
+    UNAVAILABLE = "unavailable"
+    ERROR = "error"  # not one of the log's own errors: a defect
+
+
+class GatewayMetrics:
+    """The gateway's metrics, each series made beforehand: a scrape shows zeros, not gaps."""
+
+    def __init__(self, registry: CollectorRegistry, events: Registry) -> None:
+        accepted = Counter("siddes_events_accepted", "Sum of the counts answered 200.", ["event"], registry=registry)
+        reports = Counter(
+            "siddes_event_reports", "How many times an event was answered 200.", ["event"], registry=registry
+        )
+        rejected = Counter(
+            "siddes_events_rejected", "Events of an accepted batch that were not taken.", ["error"], registry=registry
+        )
+        refusals = Counter("siddes_commit_refusals", "Commits answered 503.", ["reason"], registry=registry)
+        appends = Counter("siddes_appends", "Records that the log answered.", ["outcome"], registry=registry)
+        self.accepted = {name: accepted.labels(name) for name in events.names}
+        self.reports = {name: reports.labels(name) for name in events.names}
+        self.rejected = {
+            code: rejected.labels(code.name) for code in (ErrorCode.invalid_event, ErrorCode.unexpected_field)
+        }
+        self.refusals = {reason: refusals.labels(reason) for reason in Refusal}
+        self.appends = {outcome: appends.labels(outcome) for outcome in Outcome}
+        self.append_seconds = Histogram(
+            "siddes_append_seconds",
+            "From sending a record to the log's answer.",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=registry,
+        )
+        self.record_rows = Histogram(
+            "siddes_record_rows",
+            "Lines of a record.",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000),
+            registry=registry,
+        )
+        self.record_bytes = Histogram(
+            "siddes_record_bytes",
+            "Bytes of a record's value.",
+            buckets=tuple(128 * 4**power for power in range(7)),  # 128 B to 512 KiB
+            registry=registry,
+        )
+        self.in_flight_bytes = Gauge(
+            "siddes_in_flight_bytes",
+            "Bytes that wait for the log.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.hung_partitions = Gauge(
+            "siddes_hung_partitions",
+            "Partitions whose append has been silent for longer than the deadline.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )

@@ -1,0 +1,76 @@
+"""Requests that wait for the log, and the record that is made of them. Pure but for the futures it answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from siddes_telemetry.ingest_gateway.metrics import Refusal
+
+MAX_RECORD_BYTES = 512 * 1024  # half of Kafka's default 1 MiB: headers and a broker's own overhead still fit
+MAX_RECORD_ROWS = 5_000  # 40 full records make a consumer's block of 200,000 rows
+WAITER_BYTES = 1024  # what a waiting request takes besides its lines, so that many small ones are bounded too
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """One client batch and who waits for it. `deadline`: seconds on the committer's clock."""
+
+    lines: bytes
+    rows: int
+    key: bytes
+    deadline: float
+    answer: asyncio.Future[Refusal | None]
+    cost: int = field(init=False)  # bytes, as the cap counts them
+
+    def __post_init__(self) -> None:
+        self.cost = len(self.lines) + WAITER_BYTES
+
+    def settle(self, refusal: Refusal | None, defect: BaseException | None = None) -> None:
+        """Answer (None: durable), unless it has been answered or its client has gone."""
+        if self.answer.done():
+            return
+        if defect is not None:
+            self.answer.set_exception(defect)
+        else:
+            self.answer.set_result(refusal)
+
+
+@dataclass(slots=True)
+class FormedRecord:
+    """What one append carries. `freed`: bytes of waiters that were given up before they were sent."""
+
+    waiters: list[Waiter]
+    value: bytes
+    rows: int
+    freed: int
+
+    @property
+    def cost(self) -> int:
+        return sum(waiter.cost for waiter in self.waiters)
+
+
+def form(queues: Iterable[deque[Waiter]]) -> FormedRecord:
+    """Take waiters from the queues, in order, into one record within its bounds; those given up are left out.
+
+    A client batch is never split; one that is over the bounds by itself still goes, alone.
+    """
+    taken: list[Waiter] = []
+    size = rows = freed = 0
+    for queue in queues:
+        while queue:
+            waiter = queue[0]
+            if waiter.answer.done():
+                freed += queue.popleft().cost
+                continue
+            if taken and (size + len(waiter.lines) > MAX_RECORD_BYTES or rows + waiter.rows > MAX_RECORD_ROWS):
+                break
+            taken.append(queue.popleft())
+            size += len(waiter.lines)
+            rows += waiter.rows
+    value = b"".join([waiter.lines for waiter in taken])
+    for waiter in taken:
+        waiter.lines = b""  # the value holds them now
+    return FormedRecord(taken, value, rows, freed)

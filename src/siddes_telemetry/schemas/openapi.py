@@ -1,0 +1,220 @@
+"""The OpenAPI 3.1 document of the services, made from the body models, the error codes and the registry. Pure.
+
+It says what is true rather than what is advised: `count` and `days` take anything, and an event of a batch that is
+not good is no error of the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import Enum
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from siddes_telemetry.schemas.bodies import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_EVENTS,
+    MAX_SINGLE_BYTES,
+    BatchBody,
+    BatchOk,
+    Ok,
+    SummaryOk,
+    ViewerOk,
+    count_model,
+)
+from siddes_telemetry.schemas.coercion import DEFAULT_DAYS, MAX_DAYS, MIN_DAYS
+from siddes_telemetry.schemas.errors import ErrorCode
+from siddes_telemetry.schemas.openapi_parts import HEADERS, REF, Json, answer, body, failures, headers
+from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.viewer import VIEWER_ID
+
+_EXAMPLE_ID = "0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11"
+
+_OF_A_VIEWER = (ErrorCode.no_viewer, ErrorCode.rate_limited, ErrorCode.unavailable)
+_OF_A_WRITE = (ErrorCode.forbidden_origin, ErrorCode.too_large, ErrorCode.unsupported_type, ErrorCode.unexpected_field)
+
+
+class Service(Enum):
+    """A part of the API that a process may serve."""
+
+    INGEST = "ingest"
+    SUMMARY = "summary"
+
+
+def openapi(
+    services: Collection[Service],
+    registry: Registry,
+    *,
+    version: str,
+    session_cookie: str = "sessionid",
+    debug: bool = False,
+) -> Json:
+    """The document of a process that serves these. `debug`: the dev viewer is taken too."""
+    security = _security(session_cookie, debug=debug)
+    paths: Json = {}
+    if Service.INGEST in services:
+        paths["/api/telemetry/ingest"] = {"post": _ingest("ingest", registry)}
+        paths["/api/telemetry"] = {"post": _ingest("ingestAlias", registry)}
+        paths["/api/telemetry/batch"] = {"post": _batch(registry)}
+    if Service.SUMMARY in services:
+        paths["/api/telemetry/summary"] = {"get": _summary("summary", registry)}
+        paths.setdefault("/api/telemetry", {})["get"] = _summary("summaryAlias", registry)
+    paths["/api/auth/me"] = {"get": _auth_me(has_dev_viewer=debug)}
+    paths["/openapi.json"] = {"get": _document()}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "siddes-telemetry",
+            "version": version,
+            "description": "Privacy-safe counts: an event happened, and one number about one viewer goes up.",
+        },
+        "paths": paths,
+        "security": [{name: []} for name in security],
+        "components": {"schemas": _schemas(registry), "securitySchemes": security, "headers": HEADERS},
+    }
+
+
+def _security(session_cookie: str, *, debug: bool) -> Json:
+    schemes: Json = {
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Decides alone."},
+        "session": {"type": "apiKey", "in": "cookie", "name": session_cookie},
+    }
+    if debug:
+        schemes["devViewer"] = {"type": "apiKey", "in": "header", "name": "x-sd-viewer"}
+        schemes["devViewerCookie"] = {"type": "apiKey", "in": "cookie", "name": "sd_viewer"}
+    return schemes
+
+
+def _schemas(registry: Registry) -> Json:
+    requests: list[type[BaseModel]] = [count_model(registry), BatchBody]
+    answers: list[type[BaseModel]] = [Ok, BatchOk, SummaryOk, ViewerOk]
+    _, document = models_json_schema([(model, "validation") for model in [*requests, *answers]], ref_template=REF)
+    schemas: Json = document["$defs"]
+    schemas["CountBody"]["properties"]["event"]["description"] = " ".join(
+        f"{event.name}: {event.meaning}" for event in registry.events
+    )
+    schemas["BatchBody"]["properties"]["events"] |= {
+        "maxItems": MAX_BATCH_EVENTS,
+        "items": {"anyOf": [{"$ref": REF.format(model="CountBody")}, {}]},
+        "description": "What is no CountBody is named in `rejected`; the others count all the same.",
+    }
+    schemas["SummaryOk"]["properties"]["counts"] = {
+        "type": "object",
+        "properties": {
+            event.name: {"type": "integer", "minimum": 1, "description": event.meaning} for event in registry.events
+        },
+        "additionalProperties": False,
+    }
+    schemas["ViewerOk"]["properties"]["viewer_id"]["pattern"] = f"^{VIEWER_ID.pattern}$"
+    schemas["ErrorCode"] = {
+        "type": "string",
+        "oneOf": [
+            {
+                "const": code.name,
+                "description": code.meaning,
+                "x-status": code.status,
+                "x-retriable": code.retriable,
+            }
+            for code in ErrorCode
+        ],
+    }
+    return schemas
+
+
+def _ingest(name: str, registry: Registry) -> Json:
+    event = registry.events[0].name
+    return {
+        "operationId": name,
+        "summary": "Count one event",
+        "requestBody": body("CountBody", MAX_SINGLE_BYTES, {"event": event, "count": 3}),
+        "responses": {
+            "200": answer("Ok", "The log has the count durably.", {"ok": True}),
+            **failures(ErrorCode.telemetry_disabled, ErrorCode.invalid_event, *_OF_A_WRITE, *_OF_A_VIEWER),
+        },
+    }
+
+
+def _batch(registry: Registry) -> Json:
+    event = registry.events[0].name
+    example = {"batch_id": _EXAMPLE_ID, "events": [{"event": event, "count": 3}, {"event": "no such event"}]}
+    taken = {"ok": True, "accepted": 1, "rejected": [{"index": 1, "error": ErrorCode.invalid_event.name}]}
+    return {
+        "operationId": "batch",
+        "summary": "Count many events, once",
+        "description": "The same batch_id of the same viewer within 10 minutes counts once; what its second body "
+        "says is not looked at.",
+        "requestBody": body("BatchBody", MAX_BATCH_BYTES, example),
+        "responses": {
+            "200": answer("BatchOk", "The log has the accepted events durably.", taken),
+            **failures(ErrorCode.telemetry_disabled, ErrorCode.invalid_batch, *_OF_A_WRITE, *_OF_A_VIEWER),
+        },
+    }
+
+
+def _summary(name: str, registry: Registry) -> Json:
+    caching = {
+        **headers("ETag"),
+        "Vary": {"schema": {"const": "Authorization, Cookie"}},
+        "Cache-Control": {"schema": {"const": "private, no-cache"}},
+    }
+    counts = answer(
+        "SummaryOk",
+        "The asking viewer's counts; only events that occurred.",
+        {"ok": True, "days": DEFAULT_DAYS, "counts": {registry.events[0].name: 12}},
+    )
+    counts["headers"] |= caching
+    return {
+        "operationId": name,
+        "summary": "The asking viewer's counts",
+        "parameters": [
+            {
+                "name": "days",
+                "in": "query",
+                "description": f"Up to now, N x 24 h: coerced as by Python's int(), clamped to {MIN_DAYS}..{MAX_DAYS}; "
+                f"what cannot be coerced is {DEFAULT_DAYS}.",
+                "schema": {"type": "string", "default": str(DEFAULT_DAYS)},
+            },
+            {
+                "name": "If-None-Match",
+                "in": "header",
+                "description": "Entity tags of earlier answers.",
+                "schema": {"type": "string"},
+            },
+        ],
+        "responses": {
+            "200": counts,
+            "304": {"description": "Nothing has changed since.", "headers": {**headers("X-Request-Id"), **caching}},
+            **failures(ErrorCode.telemetry_disabled, *_OF_A_VIEWER),
+        },
+    }
+
+
+def _auth_me(*, has_dev_viewer: bool) -> Json:
+    operation: Json = {
+        "operationId": "authMe",
+        "summary": "Who is signed in",
+        "responses": {
+            "200": answer("ViewerOk", "The viewer.", {"ok": True, "viewer_id": "42"}),
+            **failures(*_OF_A_VIEWER),
+        },
+    }
+    if has_dev_viewer:
+        operation["security"] = [{"bearer": []}, {"session": []}]  # the dev viewer never applies here
+    return operation
+
+
+def _document() -> Json:
+    return {
+        "operationId": "openapi",
+        "summary": "This document",
+        "security": [],
+        "responses": {
+            "200": {
+                "description": "OpenAPI 3.1.",
+                "headers": headers("X-Request-Id"),
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            },
+            **failures(),
+        },
+    }

@@ -1,0 +1,15 @@
+"""Who is signed in, as both services answer it."""
+
+from __future__ import annotations
+
+import json
+
+from siddes_telemetry.web.routing import Access, Request, Response, Route
+
+
+async def _auth_me(request: Request) -> Response:
+    body = json.dumps({"ok": True, "viewer_id": request.viewer_id}, separators=(",", ":")).encode()
+    return Response(body, headers=(("Cache-Control", "no-store"),))
+
+
+AUTH_ME = Route("GET", "/api/auth/me", "auth_me", _auth_me, Access.READ)

@@ -1,0 +1,5 @@
+"""Fixtures of every test: the real servers."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.servers.plugin"]

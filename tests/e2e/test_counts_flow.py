@@ -1,0 +1,35 @@
+"""Counts go in over HTTP and come out of the summary, in both shapes, through real processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+import aiohttp
+from tests.services.client import Client
+from tests.services.shapes import cluster, embedded
+
+
+async def test_counts_flow_through_one_process(tmp_path: Path) -> None:
+    with embedded(tmp_path) as shape:
+        async with aiohttp.ClientSession() as session:
+            client = Client(session, shape)
+            assert await client.post("alice", "suggestion_accepted", 3) == 200
+            assert await client.post("alice", "suggestion_shown", 50) == 200
+            await client.counts_become("alice", {"suggestion_shown": 50, "suggestion_accepted": 3})
+            assert await client.counts("bob") == {}
+
+
+async def test_counts_flow_through_a_cluster(
+    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
+) -> None:
+    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
+        async with aiohttp.ClientSession() as session:
+            client = Client(session, shape)
+            batch = uuid4()
+            events: list[dict[str, object]] = [{"event": "suggestion_shown", "count": 2}, {"event": "suggestion_shown"}]
+            for _ in range(2):  # a retry counts once
+                assert await client.post_batch("alice", batch, events) == 200
+            assert await client.post("alice", "suggestion_undo") == 200
+            await client.counts_become("alice", {"suggestion_shown": 3, "suggestion_undo": 1})
+            assert await client.counts("bob") == {}

@@ -1,0 +1,56 @@
+"""A Kafka broker from plain jars: one node, broker and controller (KRaft), plain text, loopback only."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.servers.local import LocalServer
+from tests.servers.ports import free_ports
+from tests.servers.process import ServerProcess
+
+READY = b"Kafka Server started"
+LOG4J = Path(__file__).with_name("log4j2.xml")
+CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"  # any base64 UUID does
+
+# What a broker for tests has otherwise than by default, wherever it runs.
+BROKER_SETTINGS = {
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",  # of 50: every one is a folder that a restart loads
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",  # tests of lost members need not wait for 6 s
+    "auto.create.topics.enable": "false",  # a missing topic is missing: `migrate` makes it
+}
+
+
+class LocalKafka(LocalServer):
+    """A broker of the caller's own; `bootstrap` is where it listens."""
+
+    def __init__(self, *, jars: Path, folder: Path) -> None:
+        super().__init__(folder)
+        port, controller_port = free_ports(2)
+        self.bootstrap = f"127.0.0.1:{port}"
+        self._java = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]  # it starts in half the time
+        self._java += [f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", "-cp", f"{jars}/*"]
+        self._properties = folder / "server.properties"
+        self._settings = BROKER_SETTINGS | {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{controller_port}",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "log.dirs": str(folder / "data"),
+        }
+
+    def _prepare(self) -> list[str]:
+        if not self._properties.exists():
+            self._properties.write_text("".join(f"{key}={value}\n" for key, value in self._settings.items()))
+            format_storage = [*self._java, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]
+            subprocess.run([*format_storage, str(self._properties)], check=True, stdout=subprocess.DEVNULL)
+        return [*self._java, "kafka.Kafka", str(self._properties)]
+
+    def _serves(self, process: ServerProcess) -> bool:
+        return READY in process.said()

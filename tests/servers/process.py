@@ -1,0 +1,72 @@
+"""One server process of ours: started, signalled and ended through its guard."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+GUARD = Path(__file__).with_name("guard.py")
+READY_DEADLINE_S = 90.0  # a broker is ready in 5 s on an idle machine; CI machines are neither idle nor quick
+STOP_DEADLINE_S = 20.0  # after that SIGTERM becomes SIGKILL
+POLL_S = 0.02  # readiness is looked at so often; nothing to await: these are other programs
+
+
+class ServerProcess:
+    """A running server. What it says goes to the end of `log`; `env` is its whole environment, or this process's."""
+
+    def __init__(self, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> None:
+        self._log = log
+        self._log_start = log.stat().st_size if log.exists() else 0
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(GUARD), str(log), *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=env,
+            start_new_session=True,  # Ctrl-C is for the tests; they end their servers themselves
+        )
+        assert self._guard.stdout
+        with self._guard.stdout as pid:
+            self.pid = int(pid.readline())
+        self._pidfd = os.pidfd_open(self.pid)
+
+    def said(self) -> bytes:
+        """What this process, not an earlier one with the same log, has said."""
+        with self._log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read()
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Block until `ready()`; RuntimeError, and the process ended, where that does not come."""
+        deadline = time.monotonic() + READY_DEADLINE_S
+        while not ready():
+            if self._guard.poll() is not None or time.monotonic() > deadline:
+                self.end(signal.SIGKILL)
+                last_words = self.said()[-2000:].decode(errors="replace")
+                raise RuntimeError(f"the server did not get ready; its last words:\n{last_words}")
+            time.sleep(POLL_S)
+
+    def send(self, number: signal.Signals) -> None:
+        signal.pidfd_send_signal(self._pidfd, number)
+
+    def end(self, number: signal.Signals) -> None:
+        """Send this signal and wait for the end, by SIGKILL if need be. Ending twice is fine."""
+        if self._pidfd < 0:
+            return
+        with suppress(ProcessLookupError):  # it ended by itself
+            self.send(number)
+            self.send(signal.SIGCONT)  # a paused process sees no SIGTERM
+        try:
+            self._guard.wait(STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.send(signal.SIGKILL)
+            self._guard.wait()
+        assert self._guard.stdin
+        self._guard.stdin.close()
+        os.close(self._pidfd)
+        self._pidfd = -1

@@ -1,0 +1,21 @@
+"""Lenient numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from siddes_telemetry.schemas.coercion import coerce_count, coerce_days
+
+
+@pytest.mark.parametrize(
+    ("value", "count"), [("3", 3), (3.9, 3), (True, 1), (None, 1), ("x", 1), (float("inf"), 1), (0, 1), (10**400, 50)]
+)
+def test_a_count_is_1_to_50_and_1_where_it_cannot_be_read(value: object, count: int) -> None:
+    assert coerce_count(value) == count
+
+
+@pytest.mark.parametrize(
+    ("value", "days"), [("3", 3), (None, 7), ("x", 7), ("", 7), ("0", 1), ("-1", 1), ("31", 30), (float("nan"), 7)]
+)
+def test_days_are_1_to_30_and_7_where_they_cannot_be_read(value: object, days: int) -> None:
+    assert coerce_days(value) == days

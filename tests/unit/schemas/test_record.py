@@ -1,0 +1,216 @@
+"""The log record, byte by byte."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from tests.unit.schemas.shipped import REGISTRY
+
+from siddes_telemetry.schemas.record import (
+    BAD_REASONS,
+    MAX_LINE_COUNT,
+    NO_BATCH,
+    BadRecordError,
+    ClientBatch,
+    Headers,
+    Line,
+    LogRecord,
+    NewerSchemaError,
+    batch_key,
+    decode,
+    encode_headers,
+    encode_lines,
+    format_time,
+    is_newer,
+    parse_time,
+    partition_of,
+)
+
+GOOD = b'{"viewer_id":"42","event":"suggestion_accepted","count":3,"created_at":"2026-11-22 10:00:00.123"}'
+AT_MS = 1_795_341_600_123
+LINE = Line("42", "suggestion_accepted", 3, AT_MS)
+KEY = bytes(range(16))
+
+
+def record(value: bytes, headers: Headers | None = None) -> LogRecord:
+    lines = value.count(b"\n")
+    return LogRecord(0, 0, value, encode_headers(1, [(NO_BATCH, lines)]) if headers is None else headers)
+
+
+def headers(schema: bytes = b"1.1", rows: bytes = b"1", batches: bytes = NO_BATCH + b"\x00\x01") -> Headers:
+    return (("schema", schema), ("rows", rows), ("batches", batches))
+
+
+def bad(broken: LogRecord) -> str:
+    with pytest.raises(BadRecordError) as raised:
+        decode(broken, REGISTRY)
+    assert raised.value.reason in BAD_REASONS
+    return raised.value.reason
+
+
+def test_a_line_is_written_as_documented() -> None:
+    assert encode_lines("42", [("suggestion_accepted", 3)], "2026-11-22 10:00:00.123") == (GOOD + b"\n", 1)
+
+
+def test_times_are_utc_text_and_back() -> None:
+    assert format_time(AT_MS) == "2026-11-22 10:00:00.123"
+    assert parse_time("2026-11-22 10:00:00.123") == AT_MS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-22T10:00:00.123",
+        "2026-11-22 10:00:00",
+        "2026-11-22 10:00:00.1234",
+        "2026-02-30 10:00:00.123",
+        "2026-11-22 25:00:00.123",
+        "2026-11-22 10:00:60.123",
+        "\u0662026-11-22 10:00:00.123",
+        " 2026-11-22 10:00:00.12",
+        "2026-11-22 10:00:00.123\n",
+    ],
+)
+def test_other_times_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_time(text)
+
+
+def test_equal_events_of_a_batch_are_added_up() -> None:
+    value, rows = encode_lines("42", [("suggestion_shown", 50)] * 500, "2026-11-22 10:00:00.123")
+    assert rows == 1
+    (batch,) = decode(record(value), REGISTRY)
+    assert batch.lines == (replace(LINE, event="suggestion_shown", count=MAX_LINE_COUNT),)
+
+
+def test_a_record_gives_its_client_batches_back_in_order() -> None:
+    written = encode_headers(1, [(NO_BATCH, 1), (KEY, 2), (NO_BATCH, 1)])
+    assert decode(record((GOOD + b"\n") * 4, written), REGISTRY) == (
+        ClientBatch(NO_BATCH, (LINE,)),
+        ClientBatch(KEY, (LINE, LINE)),
+        ClientBatch(NO_BATCH, (LINE,)),
+    )
+
+
+def test_runs_of_lines_without_a_batch_share_entries_as_far_as_a_u16_goes() -> None:
+    assert dict(encode_headers(1, [(NO_BATCH, 1)] * 70_000))["batches"] == (
+        NO_BATCH + b"\xff\xff" + NO_BATCH + (70_000 - 0xFFFF).to_bytes(2, "big")
+    )
+    assert len(dict(encode_headers(1, [(KEY, 1), (KEY, 1)]))["batches"]) == 36
+
+
+def test_a_batch_key_is_of_the_uuid_and_the_viewer() -> None:
+    batch_id, other = UUID(int=1), UUID(int=2)
+    assert len({batch_key(batch_id, "1"), batch_key(batch_id, "2"), batch_key(other, "1"), NO_BATCH}) == 4
+    assert batch_key(batch_id, "1").hex() == "43bf84d0a3a64d063114abcfc80d30ed"  # written in logs: must not change
+
+
+def test_a_key_goes_to_one_partition() -> None:
+    assert partition_of(bytes(15) + b"\x0b", 8) == 3
+    assert partition_of(b"\xff" * 16, 1) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"created_at":"2026-11-22 10:00:00.123","count":3,"event":"suggestion_accepted","viewer_id":"42"}',
+        GOOD.replace(b",", b" , ").replace(b":", b" : ", 1),
+        GOOD.replace(b"42", b"\\u0034\\u0032"),
+        GOOD + b"\r",
+    ],
+)
+def test_another_way_to_write_the_same_json_is_the_same_line(text: bytes) -> None:
+    assert decode(record(text + b"\n"), REGISTRY) == (ClientBatch(NO_BATCH, (LINE,)),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"null",
+        b"5",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b"[" * 50_000,
+        GOOD[:-1],
+        GOOD.replace(b'"42"', b"42"),
+        GOOD.replace(b'"42"', b'""'),
+        GOOD.replace(b'"42"', b'"a b"'),
+        GOOD.replace(b'"42"', b'"%s"' % (b"a" * 65)),
+        GOOD.replace(b'"42"', b'"\\ud800"'),
+        GOOD.replace(b"3,", b"0,"),
+        GOOD.replace(b"3,", b"25001,"),
+        GOOD.replace(b"3,", b"-3,"),
+        GOOD.replace(b"3,", b"3.0,"),
+        GOOD.replace(b"3,", b"true,"),
+        GOOD.replace(b"3,", b'"3",'),
+        GOOD.replace(b"3,", b"9" * 5000 + b","),
+        GOOD.replace(b'"suggestion_accepted"', b"2"),
+        GOOD.replace(b"2026-11-22 10", b"2026-11-22T10"),
+        GOOD.replace(b"2026-11-22", b"2026-11-31"),
+        GOOD.replace(b'"2026-11-22 10:00:00.123"', b"1795341600123"),
+        GOOD.replace(b"}", b',"name":"x"}'),
+        GOOD.replace(b"}", b',"count":3}'),
+        b'{"viewer_id":"42","event":"suggestion_accepted","count":3}',
+        b'[["viewer_id","42"],["event","suggestion_accepted"],["count",3],["created_at","2026-11-22 10:00:00.123"]]',
+    ],
+)
+def test_what_is_no_line_is_a_dead_letter(text: bytes) -> None:
+    assert bad(record(text + b"\n")) == "line"
+    assert bad(record(GOOD + b"\n" + text + b"\n")) == "line"
+
+
+def test_an_unknown_event_is_a_dead_letter_of_its_own_kind() -> None:
+    assert bad(record(GOOD.replace(b"accepted", b"adored") + b"\n")) == "event"
+
+
+def test_a_value_that_does_not_end_its_last_line_is_a_dead_letter() -> None:
+    assert bad(LogRecord(0, 0, GOOD, headers())) == "line"
+    assert bad(LogRecord(0, 0, b"", headers(rows=b"0", batches=b""))) == "line"
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ((), "schema_header"),
+        (headers(schema=b""), "schema_header"),
+        (headers(schema=b"1"), "schema_header"),
+        (headers(schema=b"0.1"), "schema_header"),
+        (headers(schema=b"1.1\n"), "schema_header"),
+        (headers(schema=b"1.x"), "schema_header"),
+        (headers(rows=b"2"), "rows_header"),
+        (headers(rows=b"01"), "rows_header"),
+        (headers()[::2], "rows_header"),
+        (headers()[:2], "batches_header"),
+        (headers(batches=b""), "batches_header"),
+        (headers(batches=NO_BATCH), "batches_header"),
+        (headers(batches=NO_BATCH + b"\x00\x02"), "batches_header"),
+        (headers(batches=NO_BATCH + b"\x00\x00"), "batches_header"),
+    ],
+)
+def test_headers_that_do_not_tell_the_truth_make_a_dead_letter(written: Headers, reason: str) -> None:
+    assert bad(record(GOOD + b"\n", written)) == reason
+
+
+@pytest.mark.parametrize("schema", [b"2.1", b"1.2", b"2.0", b"99999.1"])
+def test_a_newer_schema_is_not_judged(schema: bytes) -> None:
+    newer = LogRecord(0, 0, b"\xff anything", headers(schema=schema))
+    assert is_newer(newer, REGISTRY)
+    with pytest.raises(NewerSchemaError):
+        decode(newer, REGISTRY)
+
+
+@pytest.mark.parametrize("schema", [b"1.1", b"1.0", b"0.9", b"", b"x"])
+def test_what_is_not_newer_is(schema: bytes) -> None:
+    assert not is_newer(record(GOOD + b"\n", headers(schema=schema)), REGISTRY)
+
+
+def test_a_dead_letter_is_not_quoted() -> None:
+    for text in (b'{"canary7d1f":1}', b"canary7d1f", GOOD.replace(b"2026-11", b"canary7")):
+        with pytest.raises(BadRecordError) as raised:
+            decode(record(text + b"\n"), REGISTRY)
+        assert "canary7" not in "".join(traceback.format_exception(raised.value))

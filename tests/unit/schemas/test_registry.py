@@ -1,0 +1,87 @@
+"""The event registry: what is one, and what is not."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tests.unit.schemas.shipped import REGISTRY, TEXT
+
+from siddes_telemetry.schemas.registry import Part, RegistryError, parse_registry
+
+ONE = """
+revision = 1
+[[event]]
+name = "a"
+id = 1
+part = "shown"
+meaning = "m"
+"""
+TWO = ONE + ONE.replace("revision = 1", "").replace('"a"', '"b"').replace("id = 1", "id = 2")
+
+
+def test_the_shipped_registry_has_the_seven_events_in_order_with_their_ids() -> None:
+    assert [(event.name, event.id, event.part) for event in REGISTRY.events] == [
+        ("suggestion_shown", 1, Part.SHOWN),
+        ("suggestion_accepted", 2, Part.ACCEPT),
+        ("suggestion_skipped", 3, Part.SKIP),
+        ("suggestion_edited", 4, Part.EDIT),
+        ("suggestion_undo", 5, Part.UNDO),
+        ("embeddings_opt_in", 6, Part.NONE),
+        ("embeddings_opt_out", 7, Part.NONE),
+    ]
+    assert REGISTRY.revision == 1
+
+
+def test_names_are_known_and_others_are_not() -> None:
+    assert "suggestion_shown" in REGISTRY.names
+    assert "suggestion" not in REGISTRY.names
+
+
+def test_counts_are_put_in_registry_order_and_unknown_ones_left_out() -> None:
+    assert list(REGISTRY.in_order({"gone": 1, "suggestion_undo": 2, "suggestion_shown": 3}).items()) == [
+        ("suggestion_shown", 3),
+        ("suggestion_undo", 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("revision = ", "not TOML"),
+        (ONE.replace("revision = 1", ""), "revision"),
+        (ONE.replace("revision = 1", "revision = 0"), "revision"),
+        (ONE.replace("revision = 1", "revision = true"), "revision"),
+        (ONE.replace("revision = 1", "revision = 65536"), "revision"),
+        ("revision = 1", "at least one"),
+        ("revision = 1\nevent = []", "at least one"),
+        ("revision = 1\nevent = 5", "at least one"),
+        ("revision = 1\nevent = [5]", "event 1"),
+        ("more = 1\n" + ONE, "'more'"),
+        (ONE + "more = 1", "exactly"),
+        (ONE.replace('part = "shown"\n', ""), "exactly"),
+        (ONE.replace('"a"', '"A"'), "name"),
+        (ONE.replace('"a"', '"a\\n"'), "name"),
+        (ONE.replace('"a"', '"\u0661"'), "name"),
+        (ONE.replace('"a"', f'"{"a" * 65}"'), "name"),
+        (ONE.replace('"a"', "1"), "name"),
+        (ONE.replace("id = 1", "id = 0"), "id"),
+        (ONE.replace("id = 1", "id = 128"), "id"),
+        (ONE.replace("id = 1", "id = true"), "id"),
+        (ONE.replace("id = 1", "id = 1.0"), "id"),
+        (ONE.replace('"shown"', '"seen"'), "part"),
+        (ONE.replace('"shown"', "[]"), "part"),
+        (ONE.replace('"m"', '" "'), "meaning"),
+        (ONE.replace('"m"', "1"), "meaning"),
+        (TWO.replace('"b"', '"a"'), "twice"),
+        (TWO.replace("id = 2", "id = 1"), "twice"),
+    ],
+)
+def test_what_is_no_registry_is_refused_and_says_where(text: str, says: str) -> None:
+    with pytest.raises(RegistryError, match=re.escape(says)):
+        parse_registry(text)
+
+
+def test_the_mended_text_is_a_registry() -> None:
+    assert [event.name for event in parse_registry(TWO).events] == ["a", "b"]
+    assert parse_registry(TEXT) == REGISTRY

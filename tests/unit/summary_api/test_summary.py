@@ -1,0 +1,171 @@
+"""What the summary asks of the store, and what it answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pytest
+from tests.unit.schemas.shipped import REGISTRY
+
+from siddes_telemetry.backends.ports import StoreMissing, StoreRefused, StoreUnavailable
+from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.summary_api.routes import DAY_MS, Summary, requested_days, summary_routes
+from siddes_telemetry.web.routing import Access, Request, Response
+
+NOW_MS = 1_790_000_000_123
+
+
+class Store:
+    """A CountReader that answers what it is given, and remembers what it was asked."""
+
+    def __init__(self, counts: Mapping[str, int] | Exception) -> None:
+        self.answer = counts
+        self.asked: list[tuple[str, int, float]] = []
+
+    async def counts(self, viewer_id: str, *, since_ms: int, deadline_s: float) -> Mapping[str, int]:
+        self.asked.append((viewer_id, since_ms, deadline_s))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def ping(self) -> None: ...
+
+
+async def ask(
+    store: Store, query: str = "", *, viewer: str = "42", if_none_match: str | None = None, retention_days: int = 30
+) -> Response:
+    summary = Summary(store, REGISTRY, retention_days=retention_days, wall_clock_ms=lambda: NOW_MS, deadline_s=2.5)
+    return await summary.counts(Request(viewer, query, if_none_match, b""))
+
+
+def header(response: Response, name: str) -> str:
+    return dict(response.headers)[name]
+
+
+async def test_counts_come_in_registry_order_and_only_those_that_occurred() -> None:
+    response = await ask(Store({"suggestion_undo": 1, "retired_event": 9, "suggestion_shown": 12}))
+    assert response.body == b'{"ok":true,"days":7,"counts":{"suggestion_shown":12,"suggestion_undo":1}}'
+    assert response.status == 200
+
+
+async def test_nothing_counted_is_an_empty_answer() -> None:
+    assert json.loads((await ask(Store({}))).body)["counts"] == {}
+
+
+async def test_only_the_asking_viewer_is_asked_about() -> None:
+    store = Store({})
+    await ask(store, "viewer_id=7&days=3", viewer="42")
+    assert store.asked == [("42", NOW_MS - 3 * DAY_MS, 2.5)]
+
+
+@pytest.mark.parametrize(
+    ("query", "days"),
+    [
+        ("", 7),
+        ("days=1", 1),
+        ("days=30", 30),
+        ("days=31", 30),
+        ("days=0", 1),
+        ("days=-5", 1),
+        ("days=%2B3", 3),
+        ("days=+3", 3),
+        ("days=1_0", 10),
+        ("days=%D9%A3", 3),  # int() reads any decimal digits
+        ("days=3.9", 7),
+        ("days=", 7),
+        ("days", 7),
+        ("days=abc", 7),
+        ("days=%ff", 7),
+        ("days=%00", 7),
+        ("days=" + "9" * 5000, 7),  # longer than int() converts
+        ("days=" + "9" * 4000, 30),
+        ("days=2&days=5", 2),
+        ("days=x&days=5", 7),
+        ("Days=5", 7),
+        ("a=b&&days=5&c", 5),
+        ("a;days=5", 7),
+    ],
+)
+def test_days_are_coerced_as_by_int_and_clamped(query: str, days: int) -> None:
+    assert requested_days(query) == days
+
+
+async def test_the_answer_says_which_window_it_is_about() -> None:
+    assert json.loads((await ask(Store({}), "days=99")).body)["days"] == 30
+
+
+async def test_what_is_past_the_retention_is_never_read() -> None:
+    store = Store({})
+    await ask(store, "days=30", retention_days=5)
+    assert store.asked[0][1] == NOW_MS - 5 * DAY_MS
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable(), StoreMissing()])
+async def test_a_store_that_is_away_is_503_and_never_an_empty_answer(error: Exception) -> None:
+    with pytest.raises(ApiError) as raised:
+        await ask(Store(error))
+    assert raised.value.code is ErrorCode.unavailable
+
+
+async def test_a_store_that_refuses_is_a_defect() -> None:
+    with pytest.raises(StoreRefused):
+        await ask(Store(StoreRefused(47)))
+
+
+async def test_an_answer_may_be_kept_by_its_viewer_only_and_is_asked_for_again() -> None:
+    response = await ask(Store({}))
+    assert header(response, "Cache-Control") == "private, no-cache"
+    assert header(response, "Vary") == "Authorization, Cookie"
+
+
+async def test_an_unchanged_answer_is_304_with_the_same_headers_and_no_body() -> None:
+    store = Store({"suggestion_shown": 1})
+    fresh = await ask(store)
+    again = await ask(store, if_none_match=header(fresh, "ETag"))
+    assert (again.status, again.body, again.headers) == (304, b"", fresh.headers)
+
+
+async def test_a_changed_answer_has_another_tag() -> None:
+    store = Store({"suggestion_shown": 1})
+    tag = header(await ask(store), "ETag")
+    store.answer = {"suggestion_shown": 2}
+    changed = await ask(store, if_none_match=tag)
+    assert changed.status == 200
+    assert header(changed, "ETag") != tag
+
+
+async def test_equal_answers_of_two_viewers_have_different_tags() -> None:
+    store = Store({"suggestion_shown": 1})
+    assert header(await ask(store, viewer="1"), "ETag") != header(await ask(store, viewer="2"), "ETag")
+
+
+@pytest.mark.parametrize(
+    ("template", "status"),
+    [
+        ("{tag}", 304),
+        ("W/{tag}", 304),
+        ('"other", {tag}', 304),
+        ('W/"other" ,W/{tag},"third"', 304),
+        ("*", 304),
+        (" * ", 304),
+        ("", 200),
+        ('"other"', 200),
+        ("{bare}", 200),
+        ("{tag_cut}", 200),
+        ('"*"', 200),
+    ],
+)
+async def test_if_none_match_is_a_list_compared_weakly(template: str, status: int) -> None:
+    store = Store({"suggestion_shown": 1})
+    tag = header(await ask(store), "ETag")
+    field = template.format(tag=tag, bare=tag.strip('"'), tag_cut=tag[:-2] + '"')
+    assert (await ask(store, if_none_match=field)).status == status
+
+
+def test_the_summary_and_its_alias_are_reads() -> None:
+    routes = summary_routes(Summary(Store({}), REGISTRY, retention_days=30, wall_clock_ms=lambda: NOW_MS))
+    assert [(route.method, route.path, route.access) for route in routes] == [
+        ("GET", "/api/telemetry/summary", Access.READ),
+        ("GET", "/api/telemetry", Access.READ),
+    ]
