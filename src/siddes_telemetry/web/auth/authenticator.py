@@ -1,0 +1,80 @@
+"""Builds the authenticator that a configuration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from siddes_telemetry.web.auth.chain import ViewerAuthenticator
+from siddes_telemetry.web.auth.claims import ClaimRules
+from siddes_telemetry.web.auth.configuration import AuthConfiguration, Clocks, ConfigurationError, TokenConfiguration
+from siddes_telemetry.web.auth.http_get import HttpGet
+from siddes_telemetry.web.auth.introspection import Introspection
+from siddes_telemetry.web.auth.jwks import JwksUrl
+from siddes_telemetry.web.auth.key_file import KeyFile
+from siddes_telemetry.web.auth.keys import KeyProblem, KeySource, SharedSecret
+from siddes_telemetry.web.auth.metrics import AuthMetrics
+from siddes_telemetry.web.auth.tokens import TokenVerifier
+from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
+
+
+def make_authenticator(
+    configuration: AuthConfiguration, *, metrics: AuthMetrics, clocks: Clocks
+) -> ViewerAuthenticator:
+    """Needs no running loop and opens no connection; reads the key file, if there is one.
+
+    Raises ConfigurationError, whose text says what to set and shows no value.
+    """
+    problems = list(configuration.problems())
+    get = HttpGet()
+    closers: list[Callable[[], Awaitable[None]]] = []
+    viewers = ViewerPolicy(configuration.viewer_key)
+    tokens = introspection = None
+    if configuration.tokens is not None and not any(configuration.tokens.problems()):
+        try:
+            keys = _key_source(configuration.tokens, get=get, metrics=metrics, clocks=clocks)
+        except KeyProblem as problem:
+            problems.append(f"SIDDES_TELEMETRY_JWT_KEY_FILE {problem}")
+        else:
+            if isinstance(keys, JwksUrl):
+                closers.append(keys.close)
+            tokens = TokenVerifier(
+                keys,
+                configuration.tokens.fixed_algorithm,
+                ClaimRules(configuration.tokens.issuer, configuration.tokens.audience),
+                viewers,
+                clocks=clocks,
+                metrics=metrics,
+            )
+    if problems:
+        raise ConfigurationError(problems)
+    if configuration.introspection is not None:
+        introspection = Introspection(
+            configuration.introspection.url,
+            configuration.introspection.field_path,
+            configuration.session_cookie,
+            viewers,
+            get=get,
+            monotonic_s=clocks.monotonic_s,
+            metrics=metrics,
+        )
+        closers.append(introspection.close)
+    closers.append(get.close)  # last: the others use it
+    return ViewerAuthenticator(
+        tokens=tokens,
+        introspection=introspection,
+        session_cookie=configuration.session_cookie,
+        viewers=viewers,
+        dev_viewer=configuration.debug,
+        metrics=metrics,
+        closers=closers,
+    )
+
+
+def _key_source(tokens: TokenConfiguration, *, get: HttpGet, metrics: AuthMetrics, clocks: Clocks) -> KeySource:
+    """Raises KeyProblem."""
+    if tokens.secret is not None:
+        return SharedSecret(tokens.secret)
+    if tokens.key_file is not None:
+        return KeyFile(tokens.key_file, tokens.fixed_algorithm, monotonic_s=clocks.monotonic_s, metrics=metrics)
+    assert tokens.jwks_url is not None  # noqa: S101  # problems() saw to it that one of three is set
+    return JwksUrl(tokens.jwks_url, tokens.fixed_algorithm, get=get, monotonic_s=clocks.monotonic_s, metrics=metrics)

@@ -1,0 +1,128 @@
+"""The order in which a request's credentials are tried.
+
+    Bearer token       decides alone: where it is there and not valid, nothing else is tried
+    session cookie     a valid JWT decides; else the app is asked, if it may be
+    dev viewer         in debug only, never under /api/auth/: the header, which decides if it is there; then the cookie
+
+An Authorization header of another scheme is not for us (a proxy's Basic, say) and is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Self
+
+from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.web.auth.http_get import Unanswered
+from siddes_telemetry.web.auth.introspection import Introspection
+from siddes_telemetry.web.auth.metrics import AuthMetrics, Method, Outcome
+from siddes_telemetry.web.auth.request_headers import bearer_token, cookie_value, unquoted
+from siddes_telemetry.web.auth.tokens import TokenVerifier, has_token_shape
+from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
+from siddes_telemetry.web.credentials import Credentials, Identity
+
+DEV_VIEWER_COOKIE = "sd_viewer"
+
+
+class ViewerAuthenticator:
+    """An Authenticator. Close it, or use it as an async context manager: it may hold connections."""
+
+    def __init__(
+        self,
+        *,
+        tokens: TokenVerifier | None,
+        introspection: Introspection | None,
+        session_cookie: str,
+        viewers: ViewerPolicy,
+        dev_viewer: bool,
+        metrics: AuthMetrics,
+        closers: Sequence[Callable[[], Awaitable[None]]] = (),
+    ) -> None:
+        self._tokens = tokens
+        self._introspection = introspection
+        self._session_cookie = session_cookie
+        self._viewers = viewers
+        self._dev_viewer = dev_viewer
+        self._attempts = metrics.attempts
+        self._closers = closers
+
+    async def identify(self, credentials: Credentials) -> Identity:
+        """The viewer. Raises ApiError no_viewer or unavailable."""
+        try:
+            identity = self._remembered(credentials) or await self._identified(credentials)
+        except Unanswered:
+            raise ApiError(ErrorCode.unavailable) from None
+        if identity is None:
+            raise ApiError(ErrorCode.no_viewer)
+        return identity
+
+    async def close(self) -> None:
+        """Drop open questions and connections."""
+        for close in self._closers:
+            await close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def _identified(self, credentials: Credentials) -> Identity | None:
+        token = bearer_token(credentials.authorization)
+        if token is not None:
+            viewer_id = await self._counted(Method.bearer, self._token_viewer(token))
+            return None if viewer_id is None else Identity(viewer_id, by_cookie=False)
+        session = cookie_value(credentials.cookie, self._session_cookie)
+        if session is not None and (viewer_id := await self._session_viewer(session)) is not None:
+            return Identity(viewer_id, by_cookie=True)
+        return self._dev_identity(credentials) if self._dev_viewer and credentials.allow_dev_viewer else None
+
+    def _remembered(self, credentials: Credentials) -> Identity | None:
+        """The hot path: by a token that was verified lately; the order is that of `_identified`."""
+        token = bearer_token(credentials.authorization)
+        by_cookie = token is None
+        if by_cookie:
+            token = cookie_value(credentials.cookie, self._session_cookie)
+        if token is None or self._tokens is None:
+            return None
+        viewer_id = self._tokens.remembered(unquoted(token) if by_cookie else token)
+        if viewer_id is None:
+            return None
+        self._attempts[Method.cookie_jwt if by_cookie else Method.bearer, Outcome.ok].inc()
+        return Identity(viewer_id, by_cookie=by_cookie)
+
+    async def _token_viewer(self, token: str) -> str | None:
+        return None if self._tokens is None else await self._tokens.verified(token)
+
+    async def _session_viewer(self, cookie: str) -> str | None:
+        token = unquoted(cookie)
+        if self._tokens is not None and (has_token_shape(token) or self._introspection is None):
+            try:
+                viewer_id = await self._counted(Method.cookie_jwt, self._tokens.verified(token))
+            except Unanswered:
+                if self._introspection is None:
+                    raise
+                viewer_id = None  # the keys are away, but the app can still be asked
+            if viewer_id is not None:
+                return viewer_id
+        if self._introspection is None:
+            return None
+        return await self._counted(Method.introspection, self._introspection.viewer(cookie))
+
+    def _dev_identity(self, credentials: Credentials) -> Identity | None:
+        by_cookie = not credentials.dev_viewer
+        sent = cookie_value(credentials.cookie, DEV_VIEWER_COOKIE) if by_cookie else credentials.dev_viewer
+        if sent is None:
+            return None
+        viewer_id = self._viewers.admitted(unquoted(sent))
+        self._attempts[Method.dev, Outcome.refused if viewer_id is None else Outcome.ok].inc()
+        return None if viewer_id is None else Identity(viewer_id, by_cookie=by_cookie)
+
+    async def _counted(self, method: Method, attempt: Awaitable[str | None]) -> str | None:
+        try:
+            viewer_id = await attempt
+        except Unanswered:
+            self._attempts[method, Outcome.unavailable].inc()
+            raise
+        self._attempts[method, Outcome.refused if viewer_id is None else Outcome.ok].inc()
+        return viewer_id

@@ -1,0 +1,91 @@
+"""Bounded GETs to the two servers the operator named: the identity provider's and the app's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Protocol
+
+import aiohttp
+
+MAX_CONNECTIONS = 80  # above introspection's open questions, so that keys can always be fetched
+
+
+class FetchProblem(StrEnum):
+    """Why asking another server came to nothing."""
+
+    connection = "connection"
+    timeout = "timeout"
+    status = "status"
+    size = "size"
+    content = "content"
+    crowded = "crowded"  # it was not even asked: too many questions are open
+
+
+class Unanswered(Exception):
+    """Somebody who must be asked did not answer: who is asking cannot be told now."""
+
+
+class FetchFailed(Exception):
+    """There is no answer to work with. The text is a FetchProblem."""
+
+    def __init__(self, problem: FetchProblem) -> None:
+        super().__init__(problem.value)
+        self.problem = problem
+
+
+class Get(Protocol):
+    """A bounded GET."""
+
+    async def __call__(
+        self, url: str, headers: Mapping[str, str], *, max_bytes: int, timeout_s: float
+    ) -> tuple[int, bytes]:
+        """(status, body); the body of another status than 200 is not read. Raises FetchFailed."""
+
+
+class HttpGet:
+    """A client that opens with its first use, keeps no cookies, follows no redirects and reads no environment.
+
+    Besides Host it sends the headers it is given and no others.
+    """
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __call__(
+        self, url: str, headers: Mapping[str, str], *, max_bytes: int, timeout_s: float
+    ) -> tuple[int, bytes]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,  # nothing compressed is asked for, and a bomb stays small
+                skip_auto_headers=("Accept-Encoding", "User-Agent"),
+                trust_env=False,
+            )
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                self._session.get(url, headers=headers, allow_redirects=False) as response,
+            ):
+                body = await _read(response.content, max_bytes) if response.status == HTTPStatus.OK else b""
+                return response.status, body
+        except TimeoutError:
+            raise FetchFailed(FetchProblem.timeout) from None
+        except (aiohttp.ClientError, OSError):
+            raise FetchFailed(FetchProblem.connection) from None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+async def _read(content: aiohttp.StreamReader, max_bytes: int) -> bytes:
+    body = bytearray()
+    async for piece in content.iter_any():
+        body += piece
+        if len(body) > max_bytes:
+            raise FetchFailed(FetchProblem.size)
+    return bytes(body)

@@ -1,0 +1,134 @@
+"""Verification keys: which ones suit an algorithm, and how PEM files and JWK Sets are read. Pure.
+
+Texts of errors name what is wrong and hold nothing of what was read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol, TypeAlias, TypeGuard
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from jwt import PyJWK, PyJWTError, get_algorithm_by_name
+from jwt.exceptions import InvalidKeyError
+
+HMAC_ALGORITHM = "HS256"
+ALGORITHMS = (HMAC_ALGORITHM, "RS256", "ES256", "EdDSA")
+
+MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: not shorter than the hash
+MIN_RSA_BITS = 2048  # RFC 7518, 3.3
+MAX_PEM_KEYS = 10  # each is tried on a forged token, at up to 0.2 ms
+
+PublicKey: TypeAlias = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
+VerificationKey: TypeAlias = PublicKey | bytes
+JwkSet: TypeAlias = Mapping[str | None, Sequence[PublicKey]]  # by key id; None: keys that have none
+
+_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTALL)
+
+
+class KeyProblem(Exception):
+    """These are no keys to verify with. The text says why."""
+
+
+class KeySource(Protocol):
+    """Where verification keys come from."""
+
+    async def candidates(self, key_id: str | None) -> Sequence[VerificationKey]:
+        """The keys that may have signed a token with this key id, best first.
+
+        Raises http_get.Unanswered where that cannot be told now.
+        """
+
+
+def secret_problem(secret: bytes) -> str | None:
+    """What is wrong with a shared secret, or None."""
+    if len(secret) < MIN_SECRET_BYTES:
+        return f"must be at least {MIN_SECRET_BYTES} bytes long"
+    try:
+        get_algorithm_by_name(HMAC_ALGORITHM).prepare_key(secret)
+    except InvalidKeyError:
+        return "must be random bytes, not a key file or a JWK"
+    return None
+
+
+class SharedSecret:
+    """One HMAC secret."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._keys = (secret,)
+
+    async def candidates(self, key_id: str | None) -> Sequence[VerificationKey]:  # noqa: ARG002  # there is but one
+        return self._keys
+
+
+def read_pem(pem: bytes, algorithm: str) -> Sequence[PublicKey]:
+    """The public keys of a PEM file, in order. Raises KeyProblem."""
+    blocks = list(_PEM_BLOCK.finditer(pem))
+    if b"PRIVATE KEY-----" in pem:
+        raise KeyProblem("holds a private key: only public keys belong here")
+    if not blocks or len(blocks) != pem.count(b"-----BEGIN "):  # the second: cut off while being written
+        raise KeyProblem("holds no PEM public key, or half of one")
+    if len(blocks) > MAX_PEM_KEYS:
+        raise KeyProblem(f"holds more than {MAX_PEM_KEYS} keys")
+    keys: list[PublicKey] = []
+    for block in blocks:
+        try:
+            key = load_pem_public_key(block.group())
+        except (ValueError, UnsupportedAlgorithm):
+            raise KeyProblem("holds something that is no PEM public key") from None
+        if not _suits(key, algorithm):
+            raise KeyProblem(f"holds a key that does not suit {algorithm} (RSA keys: at least {MIN_RSA_BITS} bits)")
+        keys.append(key)
+    return keys
+
+
+def read_jwk_set(document: bytes, algorithm: str) -> JwkSet:
+    """The keys of a JWK Set (RFC 7517) that suit the algorithm. Raises KeyProblem where there are none."""
+    try:
+        parsed = json.loads(document)
+    except (ValueError, RecursionError):
+        raise KeyProblem("is not JSON") from None
+    members = parsed.get("keys") if isinstance(parsed, dict) else None
+    if not isinstance(members, list):
+        raise KeyProblem("is no JWK Set")
+    keys: dict[str | None, list[PublicKey]] = {}
+    for member in members:
+        if isinstance(member, dict) and (key := _read_jwk(member, algorithm)) is not None:
+            key_id = member.get("kid")
+            keys.setdefault(key_id if isinstance(key_id, str) else None, []).append(key)
+    if not keys:
+        raise KeyProblem(f"has no key that suits {algorithm}")
+    return MappingProxyType(keys)
+
+
+def _read_jwk(jwk: dict[str, object], algorithm: str) -> PublicKey | None:
+    """The key, or None where it is for something else, or is private, or broken."""
+    operations = jwk.get("key_ops")
+    if (
+        jwk.get("use", "sig") != "sig"
+        or jwk.get("alg", algorithm) != algorithm
+        or (operations is not None and not (isinstance(operations, list) and "verify" in operations))
+    ):
+        return None
+    try:
+        key = PyJWK(jwk, algorithm).key  # refuses another kty
+    except (PyJWTError, ValueError, TypeError, KeyError, AttributeError):  # members of any JSON type reach its parsers
+        return None
+    return key if _suits(key, algorithm) else None
+
+
+def _suits(key: object, algorithm: str) -> TypeGuard[PublicKey]:
+    match algorithm:
+        case "RS256":
+            return isinstance(key, RSAPublicKey) and key.key_size >= MIN_RSA_BITS
+        case "ES256":
+            return isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)
+        case _:
+            return isinstance(key, Ed25519PublicKey)

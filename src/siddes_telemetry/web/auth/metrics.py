@@ -1,0 +1,63 @@
+"""What authentication counts. Every label is a word of ours."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, Counter
+
+from siddes_telemetry.web.auth.http_get import FetchProblem
+
+
+class Method(StrEnum):
+    """What was looked at. One request may try several: a cookie may be no token and yet a session."""
+
+    bearer = "bearer"
+    cookie_jwt = "cookie_jwt"
+    introspection = "introspection"
+    dev = "dev"
+
+
+class Outcome(StrEnum):
+    ok = "ok"
+    refused = "refused"
+    unavailable = "unavailable"
+
+
+class Cache(StrEnum):
+    token = "token"  # noqa: S105  # the name of a cache
+    introspection = "introspection"
+
+
+class Keys(StrEnum):
+    file = "file"
+    jwks = "jwks"
+
+
+class AuthMetrics:
+    """Counters of authentication, bound to their labels once: the hot path only adds."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        attempts = Counter(
+            "siddes_auth_attempts_total",
+            "Credentials looked at, by kind and what became of them.",
+            ["method", "outcome"],
+            registry=registry,
+        )
+        self.attempts = {(m, o): attempts.labels(m, o) for m in Method for o in Outcome}
+        hits = Counter("siddes_auth_cache_hits_total", "Answers taken from a cache.", ["cache"], registry=registry)
+        self.cache_hits = {cache: hits.labels(cache) for cache in Cache}
+        loads = Counter(
+            "siddes_auth_key_loads_total",
+            "Verification keys loaded anew, by source and whether that worked.",
+            ["source", "outcome"],
+            registry=registry,
+        )
+        self.key_loads = {(k, o): loads.labels(k, o) for k in Keys for o in (Outcome.ok, Outcome.unavailable)}
+        failures = Counter(
+            "siddes_auth_introspection_failures_total",
+            "Questions to the app that came to nothing, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.introspection_failures = {problem: failures.labels(problem) for problem in FetchProblem}

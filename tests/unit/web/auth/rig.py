@@ -1,0 +1,156 @@
+"""What tests of authentication share: clocks set by hand, keys, tokens, and a scripted server elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from prometheus_client import CollectorRegistry
+
+from siddes_telemetry.schemas.errors import ApiError
+from siddes_telemetry.web.auth.authenticator import make_authenticator
+from siddes_telemetry.web.auth.chain import ViewerAuthenticator
+from siddes_telemetry.web.auth.configuration import AuthConfiguration, Clocks, TokenConfiguration
+from siddes_telemetry.web.auth.http_get import FetchFailed, FetchProblem
+from siddes_telemetry.web.auth.metrics import AuthMetrics
+from siddes_telemetry.web.credentials import Credentials
+
+SECRET = b"a secret of thirty-two bytes or more"
+NOW = 1_800_000_000.0
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+ALGORITHM_OF: dict[str, Any] = {"RS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA": OKPAlgorithm}
+
+
+class ManualClocks:
+    """Both clocks, moved by hand."""
+
+    def __init__(self) -> None:
+        self.epoch = NOW
+        self.monotonic = 1000.0
+
+    def advance(self, seconds: float) -> None:
+        self.epoch += seconds
+        self.monotonic += seconds
+
+    @property
+    def clocks(self) -> Clocks:
+        return Clocks(lambda: self.epoch, lambda: self.monotonic)
+
+
+class Elsewhere:
+    """A scripted server: what it answers, what it was asked, and a gate that holds answers back."""
+
+    def __init__(self, status: int = 200, body: bytes = b"") -> None:
+        self.status = status
+        self.body = body
+        self.down = False
+        self.asked: list[tuple[str, Mapping[str, str]]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(
+        self, url: str, headers: Mapping[str, str], *, max_bytes: int, timeout_s: float
+    ) -> tuple[int, bytes]:
+        assert max_bytes > 0
+        assert timeout_s > 0
+        self.asked.append((url, headers))
+        await self.gate.wait()
+        if self.down:
+            raise FetchFailed(FetchProblem.connection)
+        return self.status, self.body
+
+
+class Metrics(AuthMetrics):
+    """AuthMetrics that can be read."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        super().__init__(self.registry)
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+
+def private_key(algorithm: str, number: int = 0) -> PrivateKey:
+    return _private_key(algorithm, number)
+
+
+@cache
+def _private_key(algorithm: str, number: int) -> PrivateKey:  # a key for each number
+    match algorithm:
+        case "RS256":
+            return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        case "ES256":
+            return ec.generate_private_key(ec.SECP256R1())
+        case _:
+            return ed25519.Ed25519PrivateKey.generate()
+
+
+def pem(*keys: PrivateKey) -> bytes:
+    return b"".join(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) for key in keys)
+
+
+def jwk(algorithm: str, number: int = 0, **changes: object) -> dict[str, object]:
+    public = json.loads(ALGORITHM_OF[algorithm].to_jwk(private_key(algorithm, number).public_key()))
+    return {**public, "use": "sig", "alg": algorithm, "kid": f"k{number}", **changes}
+
+
+def jwk_set(*keys: Mapping[str, object]) -> bytes:
+    return json.dumps({"keys": keys}).encode()
+
+
+def claims(**changes: object) -> dict[str, Any]:
+    """Good claims, with changes; None takes one out."""
+    all_of_them = {"sub": "viewer-1", "exp": NOW + 3600, **changes}
+    return {name: value for name, value in all_of_them.items() if value is not None}
+
+
+def token(algorithm: str = "HS256", *, number: int = 0, headers: dict[str, Any] | None = None, **changes: Any) -> str:
+    key = SECRET if algorithm == "HS256" else private_key(algorithm, number)
+    return jwt.encode(claims(**changes), key, algorithm, headers=headers)
+
+
+def segment(value: object) -> str:
+    text = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+
+
+def bearer(text: str) -> Credentials:
+    return Credentials(authorization=f"Bearer {text}")
+
+
+def authenticator(
+    configuration: AuthConfiguration | None = None,
+    *,
+    clocks: ManualClocks | None = None,
+    metrics: AuthMetrics | None = None,
+) -> ViewerAuthenticator:
+    """By default one that takes HS256 tokens."""
+    return make_authenticator(
+        configuration or AuthConfiguration(tokens=TokenConfiguration(secret=SECRET)),
+        metrics=metrics or Metrics(),
+        clocks=(clocks or ManualClocks()).clocks,
+    )
+
+
+async def outcome(chain: ViewerAuthenticator, credentials: Credentials) -> tuple[str, bool] | str:
+    """(viewer, by_cookie), or the error code's name."""
+    try:
+        identity = await chain.identify(credentials)
+    except ApiError as error:
+        return error.code.name
+    return identity.viewer_id, identity.by_cookie
+
+
+async def turns(count: int = 20) -> None:
+    """Lets other tasks run until they all wait for something."""
+    for _ in range(count):
+        await asyncio.sleep(0)

@@ -1,0 +1,106 @@
+"""The bounded cache and the single flight."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from siddes_telemetry.web.auth.cache import ExpiringCache, digest
+from siddes_telemetry.web.auth.single_flight import Crowded, SingleFlight
+from tests.unit.web.auth.rig import turns
+
+
+def test_a_value_is_there_until_its_time() -> None:
+    cache: ExpiringCache[str] = ExpiringCache(2)
+    cache.put(b"a", "A", until=10)
+    assert cache.get(b"a", 9.99) == "A"
+    assert cache.get(b"a", 10) is None
+    assert len(cache) == 0
+
+
+def test_the_least_recently_used_goes_first() -> None:
+    cache: ExpiringCache[str] = ExpiringCache(2)
+    cache.put(b"a", "A", until=10)
+    cache.put(b"b", "B", until=10)
+    cache.get(b"a", 0)
+    cache.put(b"c", "C", until=10)
+    assert [cache.get(key, 0) for key in (b"a", b"b", b"c")] == ["A", None, "C"]
+
+
+def test_a_value_put_again_is_the_new_one() -> None:
+    cache: ExpiringCache[str] = ExpiringCache(2)
+    cache.put(b"a", "A", until=10)
+    cache.put(b"a", "B", until=20)
+    assert cache.get(b"a", 15) == "B"
+    assert len(cache) == 1
+
+
+def test_a_digest_is_of_the_whole_credential() -> None:
+    assert len({digest(text) for text in ("a", "b", "ab", "a" * 5000, "a" * 4999 + "b")}) == 5
+
+
+async def test_askers_share_an_answer_and_the_next_asks_anew() -> None:
+    flights: SingleFlight[str, int] = SingleFlight(2)
+    gate, asked = asyncio.Event(), 0
+
+    async def question() -> int:
+        nonlocal asked
+        asked += 1
+        await gate.wait()
+        return asked
+
+    waiting = [asyncio.create_task(flights.ask("a", question)) for _ in range(3)]
+    await turns()
+    gate.set()
+    assert await asyncio.gather(*waiting) == [1, 1, 1]
+    assert await flights.ask("a", question) == 2
+
+
+async def test_an_answer_survives_the_one_who_asked_first() -> None:
+    flights: SingleFlight[str, int] = SingleFlight(2)
+    gate = asyncio.Event()
+
+    async def question() -> int:
+        await gate.wait()
+        return 7
+
+    first, second = (asyncio.create_task(flights.ask("a", question)) for _ in range(2))
+    await turns()
+    first.cancel()
+    await turns()
+    gate.set()
+    assert await second == 7
+
+
+async def test_open_questions_are_bounded() -> None:
+    flights: SingleFlight[int, None] = SingleFlight(3)
+    gate = asyncio.Event()
+
+    async def question() -> None:
+        await gate.wait()
+
+    waiting = [asyncio.create_task(flights.ask(number, question)) for number in range(3)]
+    await turns()
+    with pytest.raises(Crowded):
+        await flights.ask(3, question)
+    gate.set()
+    await asyncio.gather(*waiting)
+    await flights.ask(3, question)
+
+
+async def test_a_failure_nobody_waits_for_is_no_noise(caplog: pytest.LogCaptureFixture) -> None:
+    flights: SingleFlight[str, None] = SingleFlight(1)
+    gate = asyncio.Event()
+
+    async def question() -> None:
+        await gate.wait()
+        raise Crowded
+
+    asker = asyncio.create_task(flights.ask("a", question))
+    await turns()
+    asker.cancel()
+    gate.set()
+    await turns()
+    assert "a" not in flights
+    assert caplog.text == ""

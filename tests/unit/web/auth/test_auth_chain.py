@@ -1,0 +1,326 @@
+"""Which credential decides, in which order, and what leaves."""
+
+from __future__ import annotations
+
+import logging
+import timeit
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siddes_telemetry.schemas.viewer import is_viewer_id, pseudonym
+from siddes_telemetry.web.auth.chain import ViewerAuthenticator
+from siddes_telemetry.web.auth.claims import ClaimRules
+from siddes_telemetry.web.auth.configuration import AuthConfiguration, TokenConfiguration
+from siddes_telemetry.web.auth.introspection import Introspection
+from siddes_telemetry.web.auth.jwks import JwksUrl
+from siddes_telemetry.web.auth.keys import KeySource, SharedSecret
+from siddes_telemetry.web.auth.tokens import TokenVerifier
+from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
+from siddes_telemetry.web.credentials import Credentials
+from tests.unit.web.auth.rig import (
+    NOW,
+    SECRET,
+    Elsewhere,
+    ManualClocks,
+    Metrics,
+    authenticator,
+    bearer,
+    outcome,
+    token,
+)
+
+KEY = b"a key for pseudonyms"
+
+
+class Rig:
+    """A chain with everything on, unless told otherwise; the app elsewhere says who has a session."""
+
+    def __init__(
+        self,
+        *,
+        tokens: bool = True,
+        introspection: bool = True,
+        debug: bool = True,
+        key: bytes | None = None,
+        keys: KeySource | None = None,
+    ) -> None:
+        self.clocks = ManualClocks()
+        self.metrics = Metrics()
+        self.app = Elsewhere(200, b'{"viewer_id":"from-app"}')
+        viewers = ViewerPolicy(key)
+        verifier = TokenVerifier(
+            keys or SharedSecret(SECRET),
+            "HS256",
+            ClaimRules(),
+            viewers,
+            clocks=self.clocks.clocks,
+            metrics=self.metrics,
+        )
+        asking = Introspection(
+            "https://app.example/me",
+            "viewer_id",
+            "sid",
+            viewers,
+            get=self.app,
+            monotonic_s=self.clocks.clocks.monotonic_s,
+            metrics=self.metrics,
+        )
+        self.chain = ViewerAuthenticator(
+            tokens=verifier if tokens else None,
+            introspection=asking if introspection else None,
+            session_cookie="sid",
+            viewers=viewers,
+            dev_viewer=debug,
+            metrics=self.metrics,
+        )
+
+    async def decide(
+        self,
+        authorization: str | None = None,
+        cookie: str | None = None,
+        header: str | None = None,
+        *,
+        allow_dev: bool = True,
+    ) -> tuple[str, bool] | str:
+        return await outcome(self.chain, Credentials(authorization, cookie, header, allow_dev))
+
+    def attempts(self, method: str, outcome: str) -> float:
+        return self.metrics.value("siddes_auth_attempts_total", method=method, outcome=outcome)
+
+
+async def test_a_bearer_token_goes_before_everything() -> None:
+    rig = Rig()
+    good = f"Bearer {token(sub='from-token')}"
+    assert await rig.decide(good, f"sid={token(sub='x')}; sd_viewer=y", "z") == ("from-token", False)
+    assert rig.app.asked == []
+
+
+@pytest.mark.parametrize("authorization", ["Bearer", "bearer ", "Bearer x.y.z", f"Bearer {token(exp=NOW - 1)}"])
+async def test_a_bad_bearer_token_decides_too(authorization: str) -> None:
+    rig = Rig()
+    assert await rig.decide(authorization, f"sid={token()}; sd_viewer=dev", "dev") == "no_viewer"
+    assert rig.app.asked == []
+
+
+async def test_a_bearer_token_decides_even_where_no_tokens_are_configured() -> None:
+    assert await Rig(tokens=False).decide(f"Bearer {token()}", "sid=opaque", "dev") == "no_viewer"
+
+
+async def test_another_scheme_decides_nothing() -> None:
+    assert await Rig().decide("Basic dXNlcjpwYXNz", "sid=opaque") == ("from-app", True)
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+async def test_a_valid_token_in_the_session_cookie_decides(quoted: bool) -> None:
+    rig = Rig()
+    value = f'"{token()}"' if quoted else token()
+    assert await rig.decide(cookie=f"a=b; sid={value}") == ("viewer-1", True)
+    assert rig.app.asked == []
+
+
+@pytest.mark.parametrize("value", ["opaque", "x.y.z", token(exp=NOW - 1), token(sub="someone@example.org")])
+async def test_any_other_session_cookie_is_asked_about(value: str) -> None:
+    rig = Rig()
+    assert await rig.decide(cookie=f"sid={value}; other=secret", header="dev") == ("from-app", True)
+    assert [headers["Cookie"] for _, headers in rig.app.asked] == [f"sid={value}"]
+
+
+async def test_without_introspection_only_a_valid_token_is_a_session() -> None:
+    rig = Rig(introspection=False, debug=False)
+    assert await rig.decide(cookie=f"sid={token()}") == ("viewer-1", True)
+    for value in ("opaque", "x.y.z", token(exp=NOW - 1)):
+        assert await rig.decide(cookie=f"sid={value}") == "no_viewer"
+    assert rig.attempts("cookie_jwt", "refused") == 3
+
+
+async def test_without_tokens_a_token_in_the_cookie_is_a_session_like_any_other() -> None:
+    rig = Rig(tokens=False)
+    assert await rig.decide(cookie=f"sid={token()}") == ("from-app", True)
+
+
+async def test_an_app_that_does_not_answer_makes_it_unavailable_dev_viewer_or_not() -> None:
+    rig = Rig()
+    rig.app.down = True
+    assert await rig.decide(cookie="sid=opaque; sd_viewer=dev", header="dev") == "unavailable"
+    assert rig.attempts("introspection", "unavailable") == 1
+
+
+async def test_a_cookie_that_does_not_decide_leaves_it_to_the_dev_viewer() -> None:
+    rig = Rig()
+    rig.app.status = 401
+    assert await rig.decide(cookie="sid=opaque; sd_viewer=from-cookie") == ("from-cookie", True)
+    assert await rig.decide(cookie="sid=opaque", header="from-header") == ("from-header", False)
+    assert await rig.decide(cookie="sid=opaque") == "no_viewer"
+
+
+async def test_the_dev_header_goes_before_the_dev_cookie() -> None:
+    rig = Rig()
+    assert await rig.decide(cookie="sd_viewer=from-cookie", header="from-header") == ("from-header", False)
+    assert await rig.decide(cookie="sd_viewer=from-cookie", header="") == ("from-cookie", True)
+    assert await rig.decide(cookie="sd_viewer=from-cookie", header="not an id") == "no_viewer"
+
+
+@pytest.mark.parametrize("bad", ["someone@example.org", "a b", "x" * 65, "é", "٣"])
+async def test_a_dev_viewer_is_held_to_the_same_rule(bad: str) -> None:
+    assert await Rig().decide(header=bad) == "no_viewer"
+    assert await Rig().decide(cookie=f"sd_viewer={bad}") == "no_viewer"
+
+
+async def test_there_is_no_dev_viewer_outside_debug_or_where_it_is_not_allowed() -> None:
+    assert await Rig(debug=False).decide(cookie="sd_viewer=dev", header="dev") == "no_viewer"
+    assert await Rig().decide(cookie="sd_viewer=dev", header="dev", allow_dev=False) == "no_viewer"
+
+
+async def test_nothing_sent_is_nobody() -> None:
+    assert await Rig().decide() == "no_viewer"
+    assert await Rig().decide("", "", "") == "no_viewer"
+
+
+class _NoKeys:
+    """Keys at a URL that is down."""
+
+    def __init__(self) -> None:
+        down = Elsewhere()
+        down.down = True
+        self.candidates = JwksUrl(
+            "https://idp.example/", "ES256", get=down, monotonic_s=lambda: 0.0, metrics=Metrics()
+        ).candidates
+
+
+async def test_without_keys_tokens_are_unavailable_but_sessions_can_still_be_asked_about() -> None:
+    alone = Rig(keys=_NoKeys(), introspection=False)
+    assert await alone.decide(f"Bearer {token()}") == "unavailable"
+    assert await alone.decide(cookie=f"sid={token()}", header="dev") == "unavailable"
+    assert await alone.decide(cookie="sid=opaque", header="dev") == ("dev", False)
+    with_app = Rig(keys=_NoKeys())
+    assert await with_app.decide(f"Bearer {token()}") == "unavailable"
+    assert await with_app.decide(cookie=f"sid={token()}") == ("from-app", True)
+    assert alone.attempts("bearer", "unavailable") == with_app.attempts("cookie_jwt", "unavailable") == 1
+
+
+async def test_a_pseudonym_is_the_same_through_every_door() -> None:
+    rig = Rig(key=KEY)
+    rig.app.body = b'{"viewer_id":"someone@example.org"}'
+    text = token(sub="someone@example.org")
+    expected = pseudonym("someone@example.org", KEY)
+    for authorization, cookie, header in (
+        (f"Bearer {text}", None, None),
+        (f"Bearer {text}", None, None),  # remembered
+        (None, f"sid={text}", None),
+        (None, "sid=opaque", None),
+        (None, "sid=opaque", None),
+        (None, "sd_viewer=someone@example.org", None),
+        (None, None, "someone@example.org"),
+    ):
+        decided = await rig.decide(authorization, cookie, header)
+        assert decided[0] == expected
+
+
+async def test_pseudonyms_do_not_widen_what_an_id_may_be() -> None:
+    rig = Rig(key=KEY)
+    assert await rig.decide(f"Bearer {token(sub='a b')}") == "no_viewer"
+    assert await rig.decide(header="x" * 65) == "no_viewer"
+
+
+async def test_attempts_are_counted_by_kind_and_outcome() -> None:
+    rig = Rig()
+    await rig.decide(f"Bearer {token()}")
+    await rig.decide(f"Bearer {token()}")
+    await rig.decide("Bearer x")
+    await rig.decide(cookie=f"sid={token()}")
+    await rig.decide(cookie="sid=opaque")
+    await rig.decide(header="dev")
+    await rig.decide(header="no dev")
+    for method, result, count in (
+        ("bearer", "ok", 2),
+        ("bearer", "refused", 1),
+        ("cookie_jwt", "ok", 1),
+        ("cookie_jwt", "refused", 0),
+        ("introspection", "ok", 1),
+        ("dev", "ok", 1),
+        ("dev", "refused", 1),
+    ):
+        assert rig.attempts(method, result) == count, (method, result)
+    assert rig.metrics.value("siddes_auth_cache_hits_total", cache="token") == 2
+
+
+async def test_nothing_sent_shows_in_errors_logs_or_metrics(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    canary = "canary6620"
+    rig = Rig()
+    for down, body in ((True, b""), (False, canary.encode()), (False, b'{"viewer_id":"%s x"}' % canary.encode())):
+        rig.app.down, rig.app.body = down, body
+        for credentials in (
+            Credentials(cookie=f"sid={canary}; {canary}={canary}"),
+            Credentials(authorization=f"Bearer {canary}", cookie=f"sid={canary}"),
+            Credentials(authorization=f"{canary} {canary}", dev_viewer=f"{canary} x"),
+        ):
+            with pytest.raises(Exception, match=r"^(no_viewer|unavailable)$") as caught:
+                await rig.chain.identify(credentials)
+            seen: BaseException | None = caught.value
+            while seen is not None:
+                assert canary not in repr(seen) + str(seen)
+                seen = seen.__cause__ or seen.__context__
+    good = await rig.chain.identify(bearer(token(sub=canary)))
+    assert canary not in repr(good)
+    assert canary not in caplog.text
+    assert canary not in "".join(capfd.readouterr())
+    assert canary not in str([sample for family in rig.metrics.registry.collect() for sample in family.samples])
+
+
+@pytest.fixture
+async def from_configuration() -> AsyncIterator[ViewerAuthenticator]:
+    async with authenticator(
+        AuthConfiguration(tokens=TokenConfiguration(secret=SECRET), session_cookie="sid", debug=True)
+    ) as chain:
+        yield chain
+
+
+async def test_what_a_configuration_makes_works(from_configuration: ViewerAuthenticator) -> None:
+    assert await outcome(from_configuration, bearer(token())) == ("viewer-1", False)
+    assert await outcome(from_configuration, Credentials(cookie=f"sid={token()}")) == ("viewer-1", True)
+    assert await outcome(from_configuration, Credentials(dev_viewer="dev")) == ("dev", False)
+
+
+_TEXT = st.text(st.characters(max_codepoint=0x2FF) | st.sampled_from('\udc80\udcff٣\u2028.;=" \t'), max_size=80)
+_PART = _TEXT | st.sampled_from(["Bearer ", "bearer", "Basic ", "sid=", "sid", "sd_viewer=", "; ", '"', ".", token()])
+_HEADER = st.none() | st.lists(_PART, max_size=6).map("".join)
+
+
+@given(_HEADER, _HEADER, _HEADER, st.booleans())
+async def test_whatever_is_sent_there_is_a_viewer_or_one_of_two_codes(
+    authorization: str | None, cookie: str | None, header: str | None, allow: bool
+) -> None:
+    for tokens, introspection in ((True, True), (True, False), (False, True)):
+        rig = Rig(tokens=tokens, introspection=introspection)
+        for down in (False, True):
+            rig.app.down = down
+            decided = await rig.decide(authorization, cookie, header, allow_dev=allow)
+            assert decided in {"no_viewer", "unavailable"} or is_viewer_id(decided[0])
+            assert allow or decided in {"no_viewer", "unavailable"} or decided[0] in {"viewer-1", "from-app"}
+        for _, headers in rig.app.asked:
+            assert headers["Cookie"].isascii()
+            assert headers["Cookie"].isprintable()
+
+
+async def test_a_remembered_token_is_decided_without_waiting() -> None:
+    """The hot path never gives up its turn: it ends at the first step of the coroutine."""
+    rig = Rig()
+    credentials = bearer(token())
+    await rig.chain.identify(credentials)
+    with pytest.raises(StopIteration):
+        rig.chain.identify(credentials).send(None)
+    seconds = timeit.timeit(lambda: _finish(rig.chain, credentials), number=2000) / 2000
+    print(f"remembered: {seconds * 1e6:.1f} us")
+
+
+def _finish(chain: ViewerAuthenticator, credentials: Credentials) -> None:
+    try:
+        chain.identify(credentials).send(None)
+    except StopIteration:
+        return
