@@ -1,0 +1,100 @@
+"""The embedded log: one partition in one SQLite file, for one process."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from siddes_telemetry.backends import sqlite_queries
+from siddes_telemetry.backends.sqlite_dead_letters import SqliteDeadLetters
+from siddes_telemetry.backends.sqlite_file import PARTITION, connect, open_or_make
+from siddes_telemetry.backends.sqlite_headers import pack_headers
+from siddes_telemetry.backends.sqlite_partition import Tail
+from siddes_telemetry.backends.sqlite_reader import SqliteReader
+from siddes_telemetry.backends.sqlite_reads import SqliteReads
+from siddes_telemetry.backends.sqlite_writer import SqliteWriter
+from siddes_telemetry.schemas.record import Headers
+
+RECORDS_KEPT_MS = 24 * 3600 * 1000  # stored records stay a day, for an operator to look at, and for client retries
+DEAD_LETTERS_KEPT_MS = 30 * 24 * 3600 * 1000  # as on Kafka: time to act on them, not for ever
+
+
+class SqliteLog:
+    """A LogAppender; `reader()` gives a LogReader, `dead_letters` is a DeadLetters.
+
+    `clock_ms` is the wall clock of append times, UTC epoch milliseconds; `random_bits` makes the identity of a new
+    log. Opens the file now: raises LogFileRefused or LogUnavailable. Used from one event loop.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock_ms: Callable[[], int],
+        rng: random.Random,
+        random_bits: Callable[[int], int] = secrets.randbits,
+    ) -> None:
+        connection, self.log_id = open_or_make(path, random_bits)
+        self._clock_ms = clock_ms
+        self._rng = rng
+        _, following = sqlite_queries.bounds(connection)
+        self._tail = Tail(following)
+        self._writer = SqliteWriter(connection, partial(connect, path))
+        self._reads = SqliteReads(partial(connect, path, writing=False))
+        self._membership = asyncio.Lock()
+        self.dead_letters = SqliteDeadLetters(self._reads, self._writer, clock_ms)
+
+    async def append(self, partition: int, value: bytes, headers: Headers) -> None:
+        if partition != PARTITION:
+            raise ValueError("the embedded log is one partition")
+        packed = pack_headers(headers)
+        appending = self._writer.submit(lambda c: sqlite_queries.insert(c, self._clock_ms(), value, packed))
+        appending.add_done_callback(self._appended)  # even where nobody waits any more
+        await asyncio.shield(appending)
+
+    async def ping(self) -> None:
+        """Also tries a write, where the latest one failed: readiness comes back without an append."""
+        await self._writer.run(sqlite_queries.prove_writable if self._writer.failing else lambda _: None)
+
+    async def close(self) -> None:
+        """Finish what is queued and let go of the file. Readers are to be cancelled before."""
+        await self._reads.close()
+        await self._writer.close()
+
+    def reader(self) -> SqliteReader:
+        """A member of the one consumer group."""
+        return SqliteReader(self._reads, self._writer, self._tail, self._membership, self._rng)
+
+    async def trim(
+        self, now_ms: int, *, records_kept_ms: int = RECORDS_KEPT_MS, dead_letters_kept_ms: int = DEAD_LETTERS_KEPT_MS
+    ) -> int:
+        """Remove records below the committed offset that are older than this, and old dead letters; how many records.
+
+        In pieces, each sharing a transaction with appends. What is removed is overwritten, and its room is given
+        back to the file system. Raises LogUnavailable.
+        """
+        letters = await self._remove(sqlite_queries.trim_dead_letters_piece, now_ms - dead_letters_kept_ms)
+        records = await self._remove(sqlite_queries.trim_piece, now_ms - records_kept_ms)
+        if letters or records:
+            await self._reads.checkpoint()
+        return records
+
+    async def _remove(self, piece: Callable[[sqlite3.Connection, int], int], before_ms: int) -> int:
+        def remove(connection: sqlite3.Connection) -> int:
+            removed = piece(connection, before_ms)
+            sqlite_queries.vacuum_piece(connection)
+            return removed
+
+        removed = 0
+        while in_piece := await self._writer.run(remove):
+            removed += in_piece
+        return removed
+
+    def _appended(self, appending: asyncio.Future[int]) -> None:
+        if appending.exception() is None:
+            self._tail.appended(appending.result())

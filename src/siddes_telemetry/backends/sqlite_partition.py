@@ -1,0 +1,110 @@
+"""The embedded log's one partition, as its owner sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from siddes_telemetry.backends import sqlite_queries
+from siddes_telemetry.backends.ports import Committed, LogUnavailable, PartitionLost
+from siddes_telemetry.backends.sqlite_file import PARTITION
+from siddes_telemetry.backends.sqlite_reads import SqliteReads
+from siddes_telemetry.backends.sqlite_writer import SqliteWriter
+from siddes_telemetry.schemas.record import LogRecord
+
+
+class Tail:
+    """Where the log ends, and a way to wait until it has grown. The appender of the same process tells it."""
+
+    def __init__(self, next_offset: int) -> None:
+        self.next_offset = next_offset
+        self._grown = asyncio.Event()
+
+    def appended(self, offset: int) -> None:
+        """This offset is durable."""
+        self.next_offset = max(self.next_offset, offset + 1)
+        self._grown.set()
+        self._grown = asyncio.Event()
+
+    async def wait_beyond(self, offset: int) -> None:
+        """Return once the log has a record at `offset`."""
+        while self.next_offset <= offset:
+            await self._grown.wait()
+
+
+class SqlitePartition:
+    """An OwnedPartition, owned in one generation."""
+
+    def __init__(self, generation: int, reads: SqliteReads, writer: SqliteWriter, tail: Tail) -> None:
+        self._generation = generation
+        self._reads = reads
+        self._writer = writer
+        self._tail = tail
+        self._position: int | None = None
+        self._lost = False
+        self.has_committed = False  # at all, in this generation
+
+    @property
+    def number(self) -> int:
+        return PARTITION
+
+    def give_up(self) -> None:
+        """From now on every call raises PartitionLost."""
+        self._lost = True
+
+    async def committed(self) -> Committed | None:
+        self._check()
+        return await self._reads.run(sqlite_queries.committed)
+
+    async def commit(self, offset: int, metadata: str) -> None:
+        self._check()
+        wanted = Committed(offset, metadata)
+        try:
+            accepted = await self._writer.run(lambda c: sqlite_queries.commit(c, self._generation, wanted))
+        except LogUnavailable:
+            accepted = False
+        if not accepted:
+            self.give_up()
+            raise PartitionLost
+        self.has_committed = True
+
+    async def bounds(self) -> tuple[int, int]:
+        self._check()
+        return await self._reads.run(sqlite_queries.bounds)
+
+    async def offset_at(self, appended_at_ms: int) -> int | None:
+        self._check()
+        return await self._reads.run(lambda c: sqlite_queries.offset_at(c, appended_at_ms))
+
+    async def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
+        while start < end:
+            self._check()
+            records = await self._piece(start, end)
+            if not records:
+                return
+            yield records
+            start = records[-1].offset + 1
+
+    async def seek(self, offset: int) -> None:
+        self._check()
+        self._position = offset
+
+    async def fetch(self) -> Sequence[LogRecord]:
+        if self._position is None:
+            raise RuntimeError("seek comes before fetch")
+        self._check()
+        await self._tail.wait_beyond(self._position)
+        records = await self._piece(self._position, self._tail.next_offset)
+        self._position = records[-1].offset + 1
+        return records
+
+    async def high_watermark(self) -> int:
+        self._check()
+        return self._tail.next_offset
+
+    async def _piece(self, start: int, end: int) -> Sequence[LogRecord]:
+        return await self._reads.run(lambda c: sqlite_queries.piece(c, start, end))
+
+    def _check(self) -> None:
+        if self._lost:
+            raise PartitionLost

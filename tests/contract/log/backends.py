@@ -1,0 +1,107 @@
+"""The logs that the contract suite runs on. To add one: an async context manager, and a line in BACKENDS."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
+from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.ports import DeadLetters, LogAppender, LogReader
+from siddes_telemetry.backends.sqlite_log import SqliteLog
+from tests.fakes.memory_log import MemoryLog
+from tests.integration.kafka.kit import appending, delete_records, make_reader, make_topic, pingable
+from tests.servers.names import fresh
+
+START_MS = 1_790_000_000_000
+TWO_DAYS_MS = 2 * 24 * 3600 * 1000
+
+
+@dataclass
+class ManualClock:
+    """A wall clock that a test sets."""
+
+    now_ms: int = START_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+    def set(self, now_ms: int) -> None:
+        self.now_ms = now_ms
+
+
+@dataclass(frozen=True)
+class LogUnderTest:
+    """An empty log, and what a test may do to it. A hook that a backend has not is None: its tests are skipped."""
+
+    appender: LogAppender
+    make_reader: Callable[[], LogReader]
+    dead_letters: DeadLetters
+    partitions: int
+    shares_partitions: bool  # among several readers at once
+    set_clock_ms: Callable[[int], None] | None  # of append times
+    trim: Callable[[int, int], Awaitable[None]] | None  # (partition, first): `first` is committed
+
+
+OpenLog = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[LogUnderTest]]
+
+
+@asynccontextmanager
+async def memory_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTest]:
+    log = MemoryLog(partitions=3, now_ms=START_MS, piece=5)
+
+    async def trim(partition: int, first: int) -> None:
+        log.trim(partition, first)
+
+    def set_clock_ms(now_ms: int) -> None:
+        log.now_ms = now_ms
+
+    yield LogUnderTest(log, log.reader, log.dead_letters, 3, True, set_clock_ms, trim)
+
+
+@asynccontextmanager
+async def sqlite_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTest]:
+    folder: Path = request.getfixturevalue("tmp_path")
+    clock = ManualClock()
+    log = SqliteLog(folder / "log.sqlite", clock_ms=clock, rng=random.Random(1))
+
+    async def trim(partition: int, first: int) -> None:
+        await log.trim(clock.now_ms + TWO_DAYS_MS)
+
+    try:
+        yield LogUnderTest(log, log.reader, log.dead_letters, 1, False, clock.set, trim)
+    finally:
+        await log.close()
+
+
+@asynccontextmanager
+async def kafka_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTest]:
+    bootstrap: str = request.getfixturevalue("kafka_bootstrap")
+    topic = fresh("log")
+    await make_topic(bootstrap, topic, partitions=3)
+    letters = KafkaDeadLetters(
+        bootstrap, topic, metrics=KafkaAppenderMetrics(CollectorRegistry()), rng=random.Random(1)
+    )
+
+    async def trim(partition: int, first: int) -> None:
+        await delete_records(bootstrap, topic, partition, first)
+
+    try:
+        async with appending(bootstrap, topic, partitions=3) as appender:
+            await pingable(appender)
+            yield LogUnderTest(appender, lambda: make_reader(bootstrap, topic, topic), letters, 3, True, None, trim)
+    finally:
+        await letters.close()
+
+
+BACKENDS = [
+    pytest.param(memory_log, id="memory"),
+    pytest.param(sqlite_log, id="sqlite"),
+    pytest.param(kafka_log, id="kafka", marks=pytest.mark.servers),
+]

@@ -1,0 +1,256 @@
+"""What only the embedded log promises: its file, its durability, its one writer."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from siddes_telemetry.backends.ports import LogUnavailable, OwnedPartition, PartitionLost
+from siddes_telemetry.backends.sqlite_file import FORMAT, LogFileRefused, connect
+from siddes_telemetry.backends.sqlite_log import SqliteLog
+from siddes_telemetry.backends.sqlite_reads import Query, SqliteReads
+from tests.contract.log.backends import START_MS, TWO_DAYS_MS, ManualClock
+from tests.contract.log.membership import everything_in, member, owning
+
+NOW = ManualClock()
+
+
+@asynccontextmanager
+async def opened(
+    path: Path, clock_ms: Callable[[], int] = NOW, random_bits: Callable[[int], int] = lambda _: 5
+) -> AsyncIterator[SqliteLog]:
+    log = SqliteLog(path, clock_ms=clock_ms, rng=random.Random(1), random_bits=random_bits)
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "log.sqlite"
+
+
+async def values_in(log: SqliteLog) -> list[bytes]:
+    async with owning(log.reader()) as partition:
+        return [record.value for record in await everything_in(partition)]
+
+
+async def test_the_identity_is_made_with_the_file_and_kept(path: Path) -> None:
+    async with opened(path, random_bits=lambda bits: 2**bits - 1) as log:
+        assert log.log_id == 2**32 - 1
+    async with opened(path, random_bits=lambda _: 7) as log:
+        assert log.log_id == 2**32 - 1
+
+
+async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "log.sqlite"
+    async with opened(path) as log:
+        await log.append(0, b"x", ())
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+        assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("writing", [True, False])
+async def test_every_connection_syncs_each_commit_and_overwrites_what_it_deletes(path: Path, writing: bool) -> None:
+    async with opened(path):
+        connection = connect(path, writing=writing)
+        names = ["synchronous", "journal_mode", "secure_delete", "auto_vacuum"]
+        assert [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names] == [2, "wal", 1, 2]
+        connection.close()
+
+
+async def test_a_reading_connection_cannot_write(path: Path) -> None:
+    async with opened(path):
+        connection = connect(path, writing=False)
+        with pytest.raises(sqlite3.OperationalError):
+            connection.execute("DELETE FROM records")
+        connection.close()
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
+    path.write_bytes(b"something of somebody else's" * 100)
+    with pytest.raises(LogFileRefused):
+        SqliteLog(path, clock_ms=NOW, rng=random.Random(1))
+    assert path.read_bytes() == b"something of somebody else's" * 100
+
+
+async def test_another_database_is_refused_and_left_alone(path: Path) -> None:
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE theirs (x)")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(LogFileRefused):
+        SqliteLog(path, clock_ms=NOW, rng=random.Random(1))
+    assert path.read_bytes() == before
+
+
+async def test_a_newer_format_is_refused_by_its_number(path: Path) -> None:
+    async with opened(path):
+        pass
+    newer = sqlite3.connect(path)
+    newer.execute("UPDATE meta SET value = ? WHERE name = 'format'", (FORMAT + 1,))
+    newer.commit()
+    newer.close()
+    with pytest.raises(LogFileRefused, match=f"format {FORMAT + 1}.*up to {FORMAT}"):
+        SqliteLog(path, clock_ms=NOW, rng=random.Random(1))
+
+
+async def test_a_folder_where_the_file_should_be_is_an_outage(tmp_path: Path) -> None:
+    with pytest.raises(LogUnavailable):
+        SqliteLog(tmp_path, clock_ms=NOW, rng=random.Random(1))
+
+
+async def test_records_and_commits_are_there_after_reopening(path: Path) -> None:
+    async with opened(path) as log:
+        await log.append(0, b"one", ())
+    async with opened(path) as log:
+        await log.append(0, b"two", ())
+        assert await values_in(log) == [b"one", b"two"]
+
+
+async def test_neither_offsets_nor_append_times_step_back_after_trimming_all_and_reopening(path: Path) -> None:
+    clock = ManualClock()
+    async with opened(path, clock) as log:
+        for number in range(3):
+            await log.append(0, b"%d" % number, ())
+        async with owning(log.reader()) as partition:
+            _, following = await partition.bounds()
+            await partition.commit(following, "")
+        assert await log.trim(START_MS + TWO_DAYS_MS) == 3
+    clock.set(START_MS - 1000)
+    async with opened(path, clock) as log:
+        await log.append(0, b"new", ())
+        async with owning(log.reader()) as partition:
+            [record] = await everything_in(partition)
+    assert (record.offset, record.appended_at_ms) == (following, START_MS)
+
+
+async def test_closing_finishes_what_is_queued(path: Path) -> None:
+    loop, writing, held = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def hold(_: sqlite3.Connection) -> None:
+        loop.call_soon_threadsafe(writing.set)
+        held.wait()
+
+    async with opened(path) as log:
+        holding = log._writer.submit(hold)
+        await writing.wait()
+        appends = [asyncio.create_task(log.append(0, b"%d" % number, ())) for number in range(50)]
+        closing = asyncio.create_task(log.close())
+        while log._writer._queue.qsize() < 51:  # noqa: ASYNC110 (nothing tells when the appends and the end are queued)
+            await asyncio.sleep(0)
+        held.set()
+        await asyncio.gather(holding, closing, *appends)
+    async with opened(path) as log:
+        assert len(await values_in(log)) == 50
+
+
+async def test_a_write_that_breaks_spoils_only_its_own_transaction(path: Path) -> None:
+    def breaks(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM records")
+        raise OverflowError
+
+    async with opened(path) as log:
+        await log.append(0, b"before", ())
+        with pytest.raises(LogUnavailable):
+            await log._writer.run(breaks)
+        await log.append(0, b"after", ())
+        assert await values_in(log) == [b"before", b"after"]
+
+
+async def test_a_closed_log_is_unavailable(path: Path) -> None:
+    async with opened(path) as log:
+        pass
+    with pytest.raises(LogUnavailable):
+        await log.append(0, b"x", ())
+    with pytest.raises(LogUnavailable):
+        await log.ping()
+    with pytest.raises(LogUnavailable):
+        await log.reader().ping()
+
+
+async def test_appends_that_wait_share_transactions(path: Path) -> None:
+    async with opened(path) as log:
+        await log.ping()  # the writer has settled
+        statements: list[str] = []
+        connection = log._writer._connection
+        assert connection is not None
+        connection.set_trace_callback(statements.append)
+        await asyncio.gather(*(log.append(0, b"x", ()) for _ in range(200)))
+        connection.set_trace_callback(None)
+    assert 1 <= statements.count("COMMIT") <= 20
+
+
+async def test_a_fetch_that_waits_asks_nothing_of_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    run = SqliteReads.run
+
+    async def counted(self: SqliteReads, query: Query[object]) -> object:
+        asked.append(query)
+        return await run(self, query)
+
+    async with opened(path) as log, owning(log.reader()) as partition:
+        _, following = await partition.bounds()
+        await partition.seek(following)
+        monkeypatch.setattr(SqliteReads, "run", counted)
+        waiting = asyncio.create_task(partition.fetch())
+        await asyncio.wait([waiting], timeout=0.05)
+        assert not asked
+        await log.append(0, b"x", ())
+        assert len(await waiting) == 1
+        assert len(asked) == 1
+
+
+async def test_an_append_that_nobody_waits_for_any_more_is_kept_and_fetched(path: Path) -> None:
+    async with opened(path) as log, owning(log.reader()) as partition:
+        _, following = await partition.bounds()
+        await partition.seek(following)
+        waiting = asyncio.create_task(partition.fetch())
+        appending = asyncio.create_task(log.append(0, b"x", ()))
+        await asyncio.sleep(0)  # it is queued
+        appending.cancel()
+        assert [record.value for record in await waiting] == [b"x"]
+        assert appending.cancelled()
+
+
+async def test_two_writers_of_one_file_corrupt_nothing(path: Path) -> None:
+    async with opened(path) as one, opened(path) as other:
+        await asyncio.gather(*(log.append(0, b"%d" % n, ()) for n in range(100) for log in (one, other)))
+        values = await values_in(one)
+    assert sorted(values) == sorted(b"%d" % n for n in range(100) for _ in range(2))
+    check = sqlite3.connect(path)
+    assert check.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    check.close()
+
+
+async def test_a_second_reader_stands_by_while_the_first_owns_the_partition(path: Path) -> None:
+    async with opened(path) as log, owning(log.reader()) as partition:
+        given: list[OwnedPartition] = []
+
+        async def take(taken: OwnedPartition) -> None:
+            given.append(taken)
+
+        async with member(log.reader(), take) as standing_by:
+            done, _ = await asyncio.wait([standing_by], timeout=0.05)
+            assert not done
+            await partition.commit(1, "")
+            assert given == []
+
+
+async def test_a_member_in_another_process_fences_the_first(path: Path) -> None:
+    async with opened(path) as one, opened(path) as other, owning(one.reader()) as former:
+        await former.commit(1, "")
+        async with owning(other.reader()) as partition:
+            with pytest.raises(PartitionLost):
+                await former.commit(2, "too late")
+            committed = await partition.committed()
+    assert committed is not None
+    assert committed.offset == 1

@@ -1,0 +1,112 @@
+"""What the embedded log removes, and that it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from siddes_telemetry.backends.ports import DeadLetter
+from siddes_telemetry.backends.sqlite_log import DEAD_LETTERS_KEPT_MS, RECORDS_KEPT_MS, SqliteLog
+from siddes_telemetry.backends.sqlite_queries import PIECE_RECORDS
+from tests.contract.log.backends import START_MS, ManualClock
+from tests.contract.log.membership import everything_in, owning
+
+CANARY = b"canary-5e1f"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def log(tmp_path: Path, clock: ManualClock) -> AsyncIterator[SqliteLog]:
+    log = SqliteLog(tmp_path / "log.sqlite", clock_ms=clock, rng=random.Random(1))
+    yield log
+    await log.close()
+
+
+async def commit(log: SqliteLog, records: int) -> None:
+    """Commit so many records beyond the first there is."""
+    async with owning(log.reader()) as partition:
+        first, _ = await partition.bounds()
+        await partition.commit(first + records, "")
+
+
+async def values_in(log: SqliteLog) -> list[bytes]:
+    async with owning(log.reader()) as partition:
+        return [record.value for record in await everything_in(partition)]
+
+
+def files_holding(folder: Path, needle: bytes) -> list[str]:
+    return [file.name for file in folder.iterdir() if needle in file.read_bytes()]
+
+
+async def test_only_what_is_both_committed_and_old_goes(log: SqliteLog, clock: ManualClock) -> None:
+    for number in range(6):
+        clock.set(START_MS + number)
+        await log.append(0, b"%d" % number, ())
+    assert await log.trim(START_MS + 2 * RECORDS_KEPT_MS) == 0
+    await commit(log, 4)
+    assert await log.trim(START_MS + RECORDS_KEPT_MS + 2) == 2
+    assert await values_in(log) == [b"2", b"3", b"4", b"5"]
+    assert await log.trim(START_MS + RECORDS_KEPT_MS + 100) == 2
+    assert await values_in(log) == [b"4", b"5"]
+
+
+async def test_how_long_records_are_kept_is_an_argument(log: SqliteLog) -> None:
+    await log.append(0, b"x", ())
+    await commit(log, 1)
+    assert await log.trim(START_MS + 10, records_kept_ms=10) == 0
+    assert await log.trim(START_MS + 11, records_kept_ms=10) == 1
+
+
+async def test_what_was_trimmed_is_in_no_file_any_more(log: SqliteLog, tmp_path: Path) -> None:
+    for number in range(50):
+        await log.append(0, CANARY * (1 + number * 40), ((CANARY.decode(), b""),))
+    await log.dead_letters.add(DeadLetter(0, 1, "line", CANARY * 1000, ()))
+    await log.append(0, b"stays", ())
+    assert files_holding(tmp_path, CANARY)
+    await commit(log, 50)
+    await log.trim(START_MS + DEAD_LETTERS_KEPT_MS + 1)
+    assert files_holding(tmp_path, CANARY) == []
+    assert await values_in(log) == [b"stays"]
+
+
+async def test_the_room_is_given_back(log: SqliteLog, tmp_path: Path) -> None:
+    file = tmp_path / "log.sqlite"
+    for _ in range(40):
+        await log.append(0, bytes(400_000), ())
+    await commit(log, 40)
+    await log.append(0, b"stays", ())
+    await log._reads.checkpoint()
+    assert file.stat().st_size > 15_000_000
+    assert await log.trim(START_MS + 2 * RECORDS_KEPT_MS) == 40
+    assert sum(each.stat().st_size for each in tmp_path.iterdir()) < 500_000
+
+
+async def test_trimming_comes_in_pieces_and_appends_go_on_between(log: SqliteLog) -> None:
+    records = 2 * PIECE_RECORDS + 1
+    await asyncio.gather(*(log.append(0, b"old", ()) for _ in range(records)))
+    await commit(log, records)
+    trimming = asyncio.create_task(log.trim(START_MS + 2 * RECORDS_KEPT_MS))
+    appended = 0
+    while not trimming.done():
+        await log.append(0, b"new", ())
+        appended += 1
+    assert await trimming == records
+    assert await values_in(log) == [b"new"] * appended
+    assert appended > 1
+
+
+async def test_old_dead_letters_go(log: SqliteLog, clock: ManualClock) -> None:
+    for number in range(40):
+        await log.dead_letters.add(DeadLetter(0, number, "line", b"x", ()))
+    clock.set(START_MS + 1)
+    await log.dead_letters.add(DeadLetter(0, 40, "line", b"x", ()))
+    await log.trim(START_MS + DEAD_LETTERS_KEPT_MS + 1)
+    assert [entry.offset for entry in await log.dead_letters.entries()] == [40]

@@ -1,0 +1,185 @@
+"""A store in memory: BlockStore, CountReader and StoreAdmin for unit tests, with hooks to make it fail.
+
+It keeps tokens as the real store does: one for each (token, table day), seen ones change nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from siddes_telemetry.backends.ports import BackendError, Expired, Held, StoreMissing, StoreRefused, StoreUnavailable
+from siddes_telemetry.schemas.record import MAX_LINE_COUNT, parse_time
+from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
+
+CANNOT_PARSE, UNKNOWN_FIELD, CONSTRAINT, UNKNOWN_ENUM = 27, 117, 469, 691  # ClickHouse's numbers
+_DAY_MS = 24 * 3600 * 1000
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_FIELDS = {"viewer_id", "event", "count", "created_at", "log_id", "log_partition", "log_offset"}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """One row of the table."""
+
+    viewer_id: str
+    event: str
+    count: int
+    created_at_ms: int
+    log_id: int
+    partition: int
+    offset: int
+
+    @property
+    def day(self) -> date:
+        return date.fromordinal(_EPOCH_DAY + self.created_at_ms // _DAY_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    exception: BackendError
+    applied_days: Collection[date] | bool
+
+
+class MemoryStore:
+    """Everything a store does. `events`: the names taken, or any; `migrated`: whether the table is there already.
+
+    Hooks: `rows` (what is stored), `attempts` (every insert's token and block, in order), `fail_next`,
+    `down` (every call raises it while set), `gate` (inserts and counts wait while it is clear), `forget_tokens`.
+    """
+
+    def __init__(self, *, events: Collection[str] | None = None, migrated: bool = True, seed: int = 0) -> None:
+        self.rows: list[StoredRow] = []
+        self.attempts: list[tuple[str, bytes]] = []
+        self.down: BackendError | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self._events = events
+        self._migrated = migrated
+        self._random = random.Random(seed)
+        self._tokens: set[tuple[str, date]] = set()
+        self._failures: list[_Failure] = []
+        self._log_ids: dict[str, int] = {}
+
+    def fail_next(self, exception: BackendError, *, applied: bool | Collection[date]) -> None:
+        """The next insert (then the next, if called again) raises this; its rows, or those of some days, are kept."""
+        self._failures.append(_Failure(exception, applied))
+
+    def forget_tokens(self) -> None:
+        """What a deduplication window that is too small does."""
+        self._tokens.clear()
+
+    async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
+        self.attempts.append((token, block))
+        await self._pass_gate(deadline_s)
+        failure = self._failures.pop(0) if self._failures else None
+        if failure is None:
+            self._apply(block, token, days=True)
+            return
+        self._apply(block, token, days=failure.applied_days)
+        raise failure.exception
+
+    async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
+        self._check()
+        found: dict[date, list[int]] = {}
+        for row in self.rows:
+            if row.log_id == log_id and row.partition == partition and row.offset >= from_offset:
+                found.setdefault(row.day, []).append(row.offset)
+        return [Held(day, len(offsets), max(offsets)) for day, offsets in sorted(found.items())]
+
+    async def log_id(self, log_name: str) -> int | None:
+        self._check()
+        return self._log_ids.get(log_name)
+
+    async def counts(self, viewer_id: str, *, since_ms: int, deadline_s: float) -> Mapping[str, int]:
+        await self._pass_gate(deadline_s)
+        sums: Counter[str] = Counter()
+        for row in self.rows:
+            if row.viewer_id == viewer_id and row.created_at_ms >= since_ms:
+                sums[row.event] += row.count
+        return dict(sums)
+
+    async def ping(self) -> None:
+        self._check()
+
+    async def pending(self) -> Sequence[str]:
+        self._check(table=False)
+        return [] if self._migrated else ["CREATE TABLE"]
+
+    async def migrate(self) -> Sequence[str]:
+        statements = await self.pending()
+        self._migrated = True
+        return statements
+
+    async def adopt_log(self, log_name: str, *, new: bool = False, log_id: int | None = None) -> int:
+        self._check()
+        if new or log_name not in self._log_ids:
+            self._log_ids[log_name] = self._random.getrandbits(32) if log_id is None else log_id
+        return self._log_ids[log_name]
+
+    async def expired(self, before_ms: int) -> Expired:
+        self._check()
+        old = [row for row in self.rows if row.created_at_ms < before_ms]
+        times = [row.created_at_ms for row in old]
+        return Expired(len(old), sum(row.count for row in old), min(times, default=None), max(times, default=None))
+
+    async def purge(self, before_ms: int) -> Expired:
+        gone = await self.expired(before_ms)
+        self.rows = [row for row in self.rows if row.created_at_ms >= before_ms]
+        return gone
+
+    async def close(self) -> None:
+        """Nothing to let go."""
+
+    async def _pass_gate(self, deadline_s: float) -> None:
+        try:
+            async with asyncio.timeout(deadline_s):
+                await asyncio.sleep(0)  # others go first, as they do where a store is asked over a wire
+                await self.gate.wait()
+        except TimeoutError:
+            raise StoreUnavailable("the deadline passed") from None
+        self._check()
+
+    def _check(self, *, table: bool = True) -> None:
+        if self.down is not None:
+            raise self.down
+        if table and not self._migrated:
+            raise StoreMissing("no table")
+
+    def _apply(self, block: bytes, token: str, *, days: Collection[date] | bool) -> None:
+        rows = [self._row(line) for line in block.splitlines()]
+        by_day: dict[date, list[StoredRow]] = {}
+        for row in rows:
+            by_day.setdefault(row.day, []).append(row)
+        kept = {day for day in by_day if days is True or (days is not False and day in days)}
+        fresh = {day for day in kept if (token, day) not in self._tokens}
+        for day in fresh:
+            self.rows.extend(by_day[day])
+        self._tokens.update((token, day) for day in fresh)
+
+    def _row(self, line: bytes) -> StoredRow:
+        try:
+            fields = json.loads(line)
+            created_at_ms = parse_time(fields["created_at"])
+        except (ValueError, TypeError, KeyError):
+            raise StoreRefused(CANNOT_PARSE) from None
+        if set(fields) - _FIELDS:
+            raise StoreRefused(UNKNOWN_FIELD)
+        if self._events is not None and fields["event"] not in self._events:
+            raise StoreRefused(UNKNOWN_ENUM)
+        if not (1 <= fields["count"] <= MAX_LINE_COUNT and 1 <= len(fields["viewer_id"]) <= MAX_VIEWER_ID):
+            raise StoreRefused(CONSTRAINT)
+        return StoredRow(
+            fields["viewer_id"],
+            fields["event"],
+            fields["count"],
+            created_at_ms,
+            fields["log_id"],
+            fields["log_partition"],
+            fields["log_offset"],
+        )

@@ -1,0 +1,231 @@
+"""A small service behind the real door and the real server, and a client that sends it raw bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+
+from prometheus_client import CollectorRegistry
+
+from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.web.connection import App, Patience
+from siddes_telemetry.web.cors import CorsPolicy
+from siddes_telemetry.web.credentials import Credentials, Identity
+from siddes_telemetry.web.dispatch import Door
+from siddes_telemetry.web.metrics import HttpMetrics
+from siddes_telemetry.web.rate_limit import RateLimiter
+from siddes_telemetry.web.routing import Access, Request, Response, Route
+from siddes_telemetry.web.server import HttpServer
+
+MAX_BODY_BYTES = 64 * 1024
+PARTNER = "https://partner.example"
+DEFECT = "canary-in-a-defect"
+
+
+class Guests:
+    """Knows a bearer token `good` and a cookie `session=good`; is out for `down`."""
+
+    async def identify(self, credentials: Credentials) -> Identity:
+        if credentials.authorization == "Bearer good":
+            return Identity("42", by_cookie=False)
+        if credentials.authorization == "Bearer down":
+            raise ApiError(ErrorCode.unavailable)
+        if credentials.cookie == "session=good":
+            return Identity("42", by_cookie=True)
+        if credentials.dev_viewer is not None and credentials.allow_dev_viewer:
+            return Identity(credentials.dev_viewer, by_cookie=False)
+        raise ApiError(ErrorCode.no_viewer)
+
+
+@dataclass
+class Service:
+    """What a test asks of the service, and how it sees inside."""
+
+    origins: Iterable[str] = (PARTNER,)
+    enabled: bool = True
+    rate: float = 0
+    patience: Patience = field(default_factory=Patience)
+    bodies: list[bytes] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
+    finished: int = 0
+    cancelled: int = 0
+    port: int = 0
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def __post_init__(self) -> None:
+        self.now_ns = 0
+        self.server = HttpServer(self.door(), patience=self.patience)
+
+    def door(self) -> App:
+        def limiter() -> RateLimiter:
+            return RateLimiter(self.rate, clock_ns=lambda: self.now_ns)
+
+        def post(path: str, name: str) -> Route:
+            handler = {"ingest": self.ingest, "defect": self.defect, "slow": self.slow}[name]
+            return Route("POST", path, name, handler, Access.WRITE, MAX_BODY_BYTES, ErrorCode.invalid_event)
+
+        return Door(
+            [
+                post("/api/telemetry/ingest", "ingest"),
+                post("/api/telemetry", "ingest"),
+                post("/api/telemetry/defect", "defect"),
+                post("/api/telemetry/slow", "slow"),
+                Route("GET", "/api/telemetry", "summary", self.whoami, Access.READ),
+                Route("GET", "/api/auth/me", "auth_me", self.whoami, Access.READ),
+                Route("GET", "/openapi.json", "openapi", self.whoami, Access.PUBLIC),
+                Route("GET", "/large", "large", self.large, Access.PUBLIC),
+            ],
+            authenticator=Guests(),
+            limits={Access.READ: limiter(), Access.WRITE: limiter()},
+            enabled=self.enabled,
+            cors=CorsPolicy(self.origins),
+            metrics=HttpMetrics(self.registry),
+            clock=time.monotonic,
+            random=Random(7),
+            log_requests=True,
+        )
+
+    async def ingest(self, request: Request) -> Response:
+        self.bodies.append(request.body)
+        if request.body == b"unacceptable":
+            raise ApiError(ErrorCode.invalid_event)
+        return Response(b'{"ok":true,"bytes":%d}' % len(request.body))
+
+    async def whoami(self, request: Request) -> Response:
+        self.requests.append(request)
+        return Response(json.dumps({"ok": True, "viewer_id": request.viewer_id}).encode())
+
+    async def defect(self, request: Request) -> Response:
+        raise ValueError(f"{DEFECT} {request.body!r}")
+
+    async def large(self, _: Request) -> Response:
+        return Response(bytes(1_000_000))
+
+    async def slow(self, _: Request) -> Response:
+        self.entered.set()
+        try:
+            await self.release.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        self.finished += 1
+        return Response(b'{"ok":true}')
+
+    async def in_flight(self, requests: int) -> None:
+        """Return once so many are being answered."""
+        name = "siddes_http_requests_in_flight"
+        while self.registry.get_sample_value(name) != requests:  # noqa: ASYNC110 - nothing tells of a gauge's change
+            await asyncio.sleep(0)
+
+    def counted(self, status: int) -> float:
+        """Requests answered with this status, over all routes and methods."""
+        return sum(
+            sample.value
+            for metric in self.registry.collect()
+            for sample in metric.samples
+            if sample.name == "siddes_http_requests_total" and sample.labels["status"] == str(status)
+        )
+
+
+@asynccontextmanager
+async def running(service: Service) -> AsyncIterator[Service]:
+    service.port = await service.server.listen("127.0.0.1", 0)
+    try:
+        yield service
+    finally:
+        await service.server.stop(deadline_s=0.1)
+
+
+@dataclass(frozen=True)
+class Answered:
+    status: int
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+    raw: bytes
+
+    @property
+    def error(self) -> str:
+        """The error's code, once the whole answer has been found to be what an error must look like."""
+        code = str(json.loads(self.body)["error"])
+        assert self.body == ErrorCode[code].body
+        assert self.status == ErrorCode[code].status
+        assert self.headers["content-type"] == "application/json"
+        return code
+
+
+class RawClient:
+    """One connection; sends bytes as they are."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def to(cls, port: int) -> RawClient:
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def send_for_ever(self, data: bytes) -> None:
+        """Until the server has had enough: raises ConnectionError."""
+        while True:
+            await self.send(data)
+
+    def stop_reading(self) -> None:
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined] # a socket's transport reads too
+
+    def finish_sending(self) -> None:
+        self._writer.write_eof()
+
+    async def answer(self, *, to_head: bool = False) -> Answered:
+        """The next answer. Raises IncompleteReadError where the connection ends first."""
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        length = 0 if to_head else int(headers.get("content-length", 0))
+        body = await self._reader.readexactly(length)
+        return Answered(int(first.split(" ")[1]), headers, body, head + body)
+
+    async def rest(self) -> bytes:
+        """All that still comes until the server closes."""
+        return await self._reader.read()
+
+    async def close(self) -> None:
+        self._writer.close()
+
+    def reset(self) -> None:
+        """Go away at once, without a word."""
+        self._writer.transport.abort()
+
+
+@asynccontextmanager
+async def connected(service: Service) -> AsyncIterator[RawClient]:
+    client = await RawClient.to(service.port)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def post(path: str = "/api/telemetry/ingest", body: bytes = b"{}", **headers: str) -> bytes:
+    """A good POST; a keyword replaces or adds a header (`_` for `-`), an empty one leaves it out."""
+    sent = {"Host": "app.example", "Authorization": "Bearer good", "Content-Length": str(len(body))}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items() if value)
+    return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
+
+
+def get(path: str = "/api/telemetry", method: str = "GET", **headers: str) -> bytes:
+    sent = {"Host": "app.example", "Authorization": "Bearer good"}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items() if value)
+    return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode()

@@ -1,0 +1,112 @@
+"""Settings come from the environment; what is wrong is named at once, and no value is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError, load, unknown_variables
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*Settings.model_fields, "jwt_secret_file", "viewer_key_file", "clickhouse_file"]:
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+
+
+def given(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(PREFIX + name, value)
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    settings = load()
+    assert (settings.enabled, settings.retention_days, settings.debug) == (True, 30, False)
+    assert (settings.topic, settings.group) == ("siddes.telemetry.v1", "siddes-telemetry")
+    assert (settings.partitions, settings.replication, settings.rate) == (8, 1, 100)
+    assert (settings.session_cookie, settings.auth_field, settings.data) == ("sessionid", "viewer_id", Path("data"))
+
+
+def test_an_empty_variable_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, KAFKA="", RETENTION_DAYS="")
+    assert (load().kafka, load().retention_days) == (None, 30)
+
+
+def test_everything_wrong_or_missing_is_named_at_once_and_no_value_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {
+        "RETENTION_DAYS": "0",
+        "RATE": "canary-rate",
+        "CLICKHOUSE": "http://canary-user:canary-password@host:8123/",
+        "JWT_ALGORITHM": "canary-none",
+        "VIEWER_KEY": "canary-key",
+        "ORIGINS": "canary-origin",
+        "AUTH_URL": "ftp://canary-host/me",
+        "DEBUG": "canary-maybe",
+    }
+    given(monkeypatch, **wrong)
+    with pytest.raises(SettingsError) as raised:
+        load(needs=("kafka",))
+    named = {problem.split(":")[0] for problem in raised.value.problems}
+    assert named == {PREFIX + name for name in [*wrong, "KAFKA"]}
+    assert "canary" not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize("days", ["1", "3650"])
+def test_the_retention_may_be_a_day_or_ten_years(monkeypatch: pytest.MonkeyPatch, days: str) -> None:
+    given(monkeypatch, RETENTION_DAYS=days)
+    assert load().retention_days == int(days)
+
+
+@pytest.mark.parametrize("days", ["0", "3651", "1.5", "a month"])
+def test_no_other_retention_is_taken(monkeypatch: pytest.MonkeyPatch, days: str) -> None:
+    given(monkeypatch, RETENTION_DAYS=days)
+    with pytest.raises(SettingsError, match="RETENTION_DAYS"):
+        load()
+
+
+def test_a_secret_may_be_given_as_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("0123456789abcdef0123456789abcdef\n")
+    given(monkeypatch, JWT_SECRET_FILE=str(file))
+    secret = load().jwt_secret
+    assert secret is not None
+    assert secret.get_secret_value() == "0123456789abcdef0123456789abcdef"
+
+
+def test_a_secret_twice_or_a_file_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given(monkeypatch, JWT_SECRET="x" * 32, JWT_SECRET_FILE=str(tmp_path), VIEWER_KEY_FILE=str(tmp_path / "none"))
+    with pytest.raises(SettingsError) as raised:
+        load()
+    assert [problem.split(":")[0] for problem in raised.value.problems] == [
+        PREFIX + "JWT_SECRET_FILE",
+        PREFIX + "VIEWER_KEY_FILE",
+    ]
+    assert str(tmp_path) not in str(raised.value)
+
+
+def test_no_secret_shows_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(
+        monkeypatch,
+        JWT_SECRET="canary-" * 6,
+        VIEWER_KEY="canary-" * 6,
+        CLICKHOUSE="http://user:canary-password@host:8123/db",
+    )
+    assert "canary" not in repr(load())
+
+
+def test_origins_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, ORIGINS="https://app.example, http://localhost:3000,")
+    assert load().origins == ["https://app.example", "http://localhost:3000"]
+
+
+def test_the_flag_switches_debug_on_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, DEBUG="0")
+    assert load(debug=True).debug
+    assert not load().debug
+
+
+def test_a_misspelt_setting_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, RETENTON_DAYS="7", JWT_SECRET_FILE="", KAFKA="x")
+    assert unknown_variables() == [PREFIX + "RETENTON_DAYS"]
