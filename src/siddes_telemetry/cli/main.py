@@ -36,6 +36,7 @@ from siddes_telemetry.cli.serve import (
 )
 from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError, load, unknown_variables
 from siddes_telemetry.cli.shapes import EMBEDDED_DATABASE, store_schema
+from siddes_telemetry.schemas.codegen import python_enum
 from siddes_telemetry.schemas.openapi import Service, openapi
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.viewer import has_email_shape, is_viewer_id
@@ -272,6 +273,13 @@ def schema_ddl() -> None:
         settings = _settings()
         registry = load_registry(settings.events)
         typer.echo(_ddl(settings, registry))
+
+
+@schema_app.command(name="python")
+def schema_python() -> None:
+    """The events, as a Python enum."""
+    with honest_exit():
+        typer.echo(python_enum(load_registry(_settings().events)), nl=False)
 
 
 def _ddl(settings: Settings, registry: Registry) -> str:

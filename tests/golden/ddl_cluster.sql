@@ -1,0 +1,51 @@
+CREATE DATABASE IF NOT EXISTS `siddes` ON CLUSTER 'pair';
+
+CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_migrations` ON CLUSTER 'pair'
+(
+    number     UInt16,
+    name       String,
+    applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/everywhere/siddes/telemetry_migrations', '{shard}-{replica}')
+ORDER BY number
+SETTINGS replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_logs` ON CLUSTER 'pair'
+(
+    log_name   String,
+    generation UInt32,
+    log_id     UInt32,
+    adopted_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/everywhere/siddes/telemetry_logs', '{shard}-{replica}')
+ORDER BY (log_name, generation)
+SETTINGS replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_counts_local` ON CLUSTER 'pair'
+(
+    viewer_id     String CODEC(ZSTD(1)),
+    event         Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7),
+    count         UInt16,
+    created_at    DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    log_id        UInt32,
+    log_partition UInt16,
+    log_offset    UInt64 CODEC(T64, ZSTD(1)),
+    CONSTRAINT count_in_bounds CHECK count BETWEEN 1 AND 25000,
+    CONSTRAINT viewer_id_in_bounds CHECK length(viewer_id) BETWEEN 1 AND 64
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/siddes/telemetry_counts_local', '{replica}')
+PARTITION BY toDate(created_at)
+ORDER BY (viewer_id, event, created_at)
+TTL toDateTime(created_at) + INTERVAL 30 DAY
+SETTINGS ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_counts` ON CLUSTER 'pair'
+AS `siddes`.`telemetry_counts_local`
+ENGINE = Distributed('pair', 'siddes', 'telemetry_counts_local', cityHash64(viewer_id));
+
+ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY COLUMN event Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7);
+
+ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY TTL toDateTime(created_at) + INTERVAL 30 DAY;
+
+ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' DELETE WHERE created_at < toDateTime64('2026-09-21 14:13:20.123', 3, 'UTC');
+
