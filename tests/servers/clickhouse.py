@@ -29,6 +29,15 @@ SYSTEM_LOGS = (
     "asynchronous_insert_log",
     "processors_profile_log",
 )
+SERVER_SETTINGS = {
+    "max_server_memory_usage": "4000000000",  # a test machine is shared
+    "mark_cache_size": "67108864",
+    "background_pool_size": "2",
+    # Tables are looked through for expired rows every second, not every ten seconds to ten minutes.
+    "background_processing_pool_task_sleep_seconds_when_no_work_min": "1",
+    "background_processing_pool_task_sleep_seconds_when_no_work_max": "1",
+}
+
 # Insert defaults of OTHER_USER, under which the same bytes are cut into other blocks and a repeated token is stored
 # twice, unless the insert pins its own.
 OTHER_DEFAULTS = {
@@ -52,9 +61,7 @@ def _config(folder: Path) -> str:
   <logger><level>information</level><log>{folder}/clickhouse.log</log></logger>
   <users_config>{folder}/users.xml</users_config>
   {logs}
-  <max_server_memory_usage>4000000000</max_server_memory_usage>
-  <mark_cache_size>67108864</mark_cache_size>
-  <background_pool_size>2</background_pool_size>
+  {_elements(SERVER_SETTINGS)}
 </clickhouse>
 """
 

@@ -12,6 +12,7 @@ import docker
 from docker.errors import DockerException
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy, LogMessageWaitStrategy
+
 from tests.servers.clickhouse import DATABASE, PASSWORD, USER
 from tests.servers.downloads import Unavailable
 from tests.servers.kafka import BROKER_SETTINGS, READY

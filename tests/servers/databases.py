@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import DatabaseError
+
 from tests.servers.clickhouse import OTHER_USER
 from tests.servers.found import LeftOut
 from tests.servers.names import fresh

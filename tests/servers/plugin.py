@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
 from tests.servers import downloads, found
 from tests.servers.clickhouse import LocalClickHouse
 from tests.servers.databases import other_user, own_database
@@ -133,6 +134,8 @@ def _in_words(result: Found | Path | Unavailable) -> str:
             return way
         case Path():
             return "local"
+        case LeftOut():
+            return f"left out ({result})"
         case _:
             return f"NOT FOUND ({result})"
 

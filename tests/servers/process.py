@@ -54,10 +54,10 @@ class ServerProcess:
     def send(self, number: signal.Signals) -> None:
         signal.pidfd_send_signal(self._pidfd, number)
 
-    def end(self, number: signal.Signals) -> None:
-        """Send this signal and wait for the end, by SIGKILL if need be. Ending twice is fine."""
+    def end(self, number: signal.Signals) -> int:
+        """Send this signal and wait for the end, by SIGKILL if need be; the exit status. Ending twice is fine."""
         if self._pidfd < 0:
-            return
+            return self._guard.wait()
         with suppress(ProcessLookupError):  # it ended by itself
             self.send(number)
             self.send(signal.SIGCONT)  # a paused process sees no SIGTERM
@@ -70,3 +70,4 @@ class ServerProcess:
         self._guard.stdin.close()
         os.close(self._pidfd)
         self._pidfd = -1
+        return self._guard.wait()

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import aiohttp
 import jwt
+
 from tests.services.shapes import JWT_SECRET, Shape
 
 SETTLE_S = 60.0  # within which what was answered 200 must be visible, on however busy a machine

@@ -46,9 +46,11 @@ class ServiceProcess:
     url: str
     admin: str
 
-    def __init__(self, arguments: Sequence[str], settings: Settings, *, log: Path) -> None:
+    def __init__(
+        self, arguments: Sequence[str], settings: Settings, *, log: Path, command: Sequence[str] = COMMAND
+    ) -> None:
         self.log = log
-        self._process = ServerProcess([*COMMAND, *arguments], log=log, env=environment(settings))
+        self._process = ServerProcess([*command, *arguments], log=log, env=environment(settings))
 
     @property
     def pid(self) -> int:
@@ -74,6 +76,6 @@ class ServiceProcess:
         """SIGKILL, and wait for the end."""
         self._process.end(signal.SIGKILL)
 
-    def stop(self) -> None:
-        """SIGTERM, and wait for the end."""
-        self._process.end(signal.SIGTERM)
+    def stop(self) -> int:
+        """SIGTERM, and wait for the end; the exit status."""
+        return self._process.end(signal.SIGTERM)

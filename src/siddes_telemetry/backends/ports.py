@@ -42,6 +42,10 @@ class StoreRefused(BackendError):
         self.code = code
 
 
+class StoreConflict(BackendError):
+    """The tables and this version's registry contradict each other; the text names the events. Needs the operator."""
+
+
 class PartitionLost(BackendError):
     """This partition may belong to somebody else by now: drop what was cut; rejoin and recover."""
 
@@ -222,10 +226,10 @@ class StoreAdmin(Protocol):
     """What `migrate` and `purge` ask of a store. All idempotent, and safe to run from many processes at once."""
 
     async def pending(self) -> Sequence[str]:
-        """The statements that `migrate` would run now, in order. Raises StoreUnavailable."""
+        """The statements that `migrate` would run now, in order. Raises StoreUnavailable or StoreConflict."""
 
     async def migrate(self) -> Sequence[str]:
-        """Run them; returns them. Raises StoreUnavailable or StoreRefused."""
+        """Run them; returns them. Raises StoreUnavailable, StoreRefused or StoreConflict."""
 
     async def adopt_log(self, log_name: str, *, new: bool = False, log_id: int | None = None) -> int:
         """The identity of the log of this name, made now if it has none or `new`. Raises StoreUnavailable.

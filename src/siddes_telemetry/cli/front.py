@@ -90,6 +90,7 @@ async def public_server(
         metrics=HttpMetrics(metrics),
         clock=time.monotonic,
         random=random.Random(),
+        log_requests=settings.log_level == "debug",
     )
     try:
         yield HttpServer(door)

@@ -57,30 +57,31 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Records read, the unreadable ones set apart."""
+    """Records with their client batches: none where one is unreadable, which stands among the dead letters too."""
 
-    readable: tuple[tuple[LogRecord, tuple[ClientBatch, ...]], ...]
+    records: tuple[tuple[LogRecord, tuple[ClientBatch, ...]], ...]
     dead_letters: tuple[DeadLetter, ...]
 
     @property
     def occurrences(self) -> tuple[Occurrence, ...]:
-        """The keyed batches by record. Keys of dead-lettered records did not occur."""
+        """The keyed batches by record. Keys of dead-lettered records did not occur; their append times did."""
         return tuple(
             Occurrence(record.appended_at_ms, tuple(batch.key for batch in batches if batch.key != NO_BATCH))
-            for record, batches in self.readable
+            for record, batches in self.records
         )
 
 
 def decode_all(records: Sequence[LogRecord], partition: int, registry: Registry) -> Decoded:
     """Raises NewerSchemaError where one was written by a newer version."""
-    readable: list[tuple[LogRecord, tuple[ClientBatch, ...]]] = []
+    read: list[tuple[LogRecord, tuple[ClientBatch, ...]]] = []
     dead: list[DeadLetter] = []
     for record in records:
         try:
-            readable.append((record, decode(record, registry)))
+            read.append((record, decode(record, registry)))
         except BadRecordError as error:
             dead.append(DeadLetter(partition, record.offset, error.reason, record.value, record.headers))
-    return Decoded(tuple(readable), tuple(dead))
+            read.append((record, ()))
+    return Decoded(tuple(read), tuple(dead))
 
 
 def build_block(
@@ -94,7 +95,7 @@ def build_block(
     occurrences = decoded.occurrences
     days: dict[str, DayRows] = {}
     repeated_batches = repeated_rows = reclocked_rows = 0
-    for (record, batches), answers in zip(decoded.readable, window.repeats(occurrences), strict=True):
+    for (record, batches), answers in zip(decoded.records, window.repeats(occurrences), strict=True):
         repeated = iter(answers)
         for batch in batches:
             if batch.key != NO_BATCH and next(repeated):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from siddes_telemetry.schemas.record import LogRecord
 
-SOURCE_COLUMN_BYTES = 64  # what log_id, log_partition and log_offset add to a line of a record, at most
+SOURCE_COLUMN_BYTES = 76  # what log_id, log_partition and log_offset add to a line of a record, at most
 DAY_MS = 86_400_000
 
 
@@ -19,7 +19,7 @@ class FlushPolicy:
     max_rows: int = 200_000  # the store takes a block of this size as one, whatever its profile says
     max_bytes: int = 16_000_000  # the same; also what one partition's block may cost in memory
     max_age_s: float = 1.0  # how long a count may wait to be seen
-    max_days: int = 50  # half of the table days that the store takes in one insert
+    max_days: int = 33  # of append: each touches three table days at most, of which the store takes 100 in one insert
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +27,26 @@ class Pending:
     """A record that waits to be stored. `arrived_s` is on the monotonic clock of `cut`'s `now_s`.
 
     `rows_through` and `bytes_through` count it and all that arrived before it, stored ones included: differences
-    tell what a run of records costs in a block (exactly in rows, at most in bytes).
+    tell what a run of records costs in a block (exactly in rows, at most in bytes). `days_through` counts how often
+    the day of append changed up to it: a run spans one day more at most, also where the log's clock went back.
     """
 
     record: LogRecord
     arrived_s: float
     rows_through: int
     bytes_through: int
+    days_through: int
 
 
 def enqueue(record: LogRecord, arrived_s: float, last: Pending | None) -> Pending:
     """The record as the one after `last`."""
     rows = record.value.count(b"\n")
     size = len(record.value) + rows * SOURCE_COLUMN_BYTES
+    days = 0
     if last is not None:
         rows, size = rows + last.rows_through, size + last.bytes_through
-    return Pending(record, arrived_s, rows, size)
+        days = last.days_through + (record.appended_at_ms // DAY_MS != last.record.appended_at_ms // DAY_MS)
+    return Pending(record, arrived_s, rows, size, days)
 
 
 def cut(pending: Sequence[Pending], before: Pending | None, *, now_s: float, policy: FlushPolicy) -> int:
@@ -57,15 +61,8 @@ def cut(pending: Sequence[Pending], before: Pending | None, *, now_s: float, pol
     fit = min(
         bisect_right(pending, rows_stored + policy.max_rows, key=lambda item: item.rows_through),
         bisect_right(pending, bytes_stored + policy.max_bytes, key=lambda item: item.bytes_through),
-        _within_days(pending, policy.max_days),
+        bisect_right(pending, pending[0].days_through + policy.max_days - 1, key=lambda item: item.days_through),
     )
     if fit < len(pending):
         return max(fit, 1)
     return len(pending) if now_s - pending[0].arrived_s >= policy.max_age_s else 0
-
-
-def _within_days(pending: Sequence[Pending], days: int) -> int:
-    first_ms = pending[0].record.appended_at_ms
-    if pending[-1].record.appended_at_ms - first_ms < days * DAY_MS:
-        return len(pending)
-    return next(i for i, item in enumerate(pending) if item.record.appended_at_ms - first_ms >= days * DAY_MS)

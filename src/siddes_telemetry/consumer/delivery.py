@@ -25,6 +25,8 @@ from siddes_telemetry.schemas.table import insert_token
 
 Answer = TypeVar("Answer")
 
+STORE_MISSING, STORE_UNAVAILABLE = STORE_AWAY = ("store_missing", "store_unavailable")
+
 
 class Stopped(Exception):
     """Asked to stop while the store was away: the intent stays, and whoever is next makes it true."""
@@ -54,6 +56,7 @@ class Delivery:
                 days = days_to_insert({day: part.rows for day, part in block.days.items()}, held)
                 self._around.metrics.replayed_rows.inc(sum(block.days[day].rows for day in days))
             if await self._insert(block, days, source, declared_s):
+                self._around.troubles.pop(self._partition.number, None)
                 return
             self._around.metrics.lease_lapses.inc()
             in_doubt = True
@@ -65,9 +68,10 @@ class Delivery:
             try:
                 answer = await question()
             except StoreUnavailable as error:
-                await self.wait("store_missing" if isinstance(error, StoreMissing) else "store_unavailable", backoff)
+                await self.wait(STORE_MISSING if isinstance(error, StoreMissing) else STORE_UNAVAILABLE, backoff)
             else:
-                self._around.troubles.pop(self._partition.number, None)
+                if self._around.troubles.get(self._partition.number) in STORE_AWAY:  # else it halts: that is not over
+                    self._around.troubles.pop(self._partition.number)
                 return answer
 
     async def log_id(self) -> int:
@@ -107,13 +111,12 @@ class Delivery:
                 await self._around.store.insert(data, token, deadline_s=INSERT_DEADLINE_S)
             except StoreUnavailable:
                 metrics.insert_failures.labels("unavailable").inc()
-                await self.wait("store_unavailable", backoff)
+                await self.wait(STORE_UNAVAILABLE, backoff)
             except StoreRefused as error:
                 metrics.insert_failures.labels("refused").inc()
                 self._log.error("store_refused", code=error.code, start=block.start, end=block.end)
                 await self.wait("store_refused", backoff)
             else:
                 metrics.insert_seconds.observe(time.perf_counter() - began_s)
-                self._around.troubles.pop(self._partition.number, None)
                 return True
         return False

@@ -35,7 +35,7 @@ def decode_state(offset: int, metadata: str) -> GroupState:
         return GroupState(offset)
     try:
         fields = json.loads(metadata)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UnknownIntentError("the offset's metadata is not ours") from None
     if not isinstance(fields, dict) or fields.get("v") != VERSION or set(fields) != {"v", "end"}:
         raise UnknownIntentError("the offset's metadata is of another version")

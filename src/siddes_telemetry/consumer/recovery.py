@@ -50,8 +50,8 @@ ROWS_BEYOND = Halt(
 )
 OFFSET_BEYOND = Halt(
     "offset_beyond_log",
-    "the group's committed offset lies beyond the end of the log: the topic was made anew or truncated. If it is new, "
-    "delete the group's offsets and run `siddes-telemetry migrate --new-log`",
+    "the group's committed offset or intent lies beyond the end of the log: the topic was made anew or "
+    "truncated. If it is new, delete the group's offsets and run `siddes-telemetry migrate --new-log`",
 )
 UNKNOWN_INTENT = Halt(
     "unknown_intent",
@@ -68,9 +68,9 @@ def plan_recovery(state: GroupState, held: Sequence[Held], *, first: int, end: i
 
     `held` is what is stored from `state.offset` on.
     """
-    if state.offset > end:
-        return OFFSET_BEYOND
     limit = state.offset if state.intent_end is None else state.intent_end
+    if limit > end:
+        return OFFSET_BEYOND
     if any(day.last_offset >= limit for day in held):
         return ROWS_BEYOND
     begin = max(first, state.offset)

@@ -8,7 +8,8 @@ of the same range nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
@@ -24,6 +25,7 @@ from siddes_telemetry.consumer.surroundings import Surroundings
 from siddes_telemetry.schemas.record import LogRecord, is_newer
 
 HALT_RECHECK_S = 5.0  # how soon a mended cause is noticed
+SHOW_LAG_S = 5.0  # how often, while a block waits for the store
 
 
 class PartitionWorker:
@@ -53,12 +55,10 @@ class PartitionWorker:
             await self._finish()
         except Stopped:
             self._log.info("stopped_with_intent", position=self._position)
-        except (LogUnavailable, RecordsGone):
+        except (LogUnavailable, RecordsGone) as error:
+            self._log.warning("log_failed", error=type(error).__name__, position=self._position)
             raise PartitionLost("the log did not answer, or moved its start meanwhile: take it over anew") from None
         finally:
-            if self._fetching is not None:
-                self._fetching.cancel()
-                await asyncio.gather(self._fetching, return_exceptions=True)
             self._around.troubles.pop(self._partition.number, None)
             for gauge in (
                 self._around.metrics.lag_records,
@@ -66,6 +66,9 @@ class PartitionWorker:
                 self._around.metrics.halted,
             ):
                 gauge.remove(self._label)
+            if self._fetching is not None:
+                self._fetching.cancel()
+                await asyncio.gather(self._fetching, return_exceptions=True)
 
     # --- on assignment ---
 
@@ -102,10 +105,10 @@ class PartitionWorker:
     async def _replay(self, plan: Replay) -> None:
         """Make the intent true: the very records of [start, end), under the same token."""
         records = [record async for piece in self._partition.read(plan.first, plan.end) for record in piece]
-        while any(is_newer(record, self._around.registry) for record in records):
-            await self._halt(NEWER_SCHEMA)
+        await self._halt_at_newer(records)
         block = await self._build(records, plan.start, plan.end)
         self._log.info("replay", start=plan.start, end=plan.end, rows=block.rows)
+        self._position = plan.start
         await self._store(block, len(records), in_doubt=True)
 
     async def _halt(self, halt: Halt) -> None:
@@ -117,6 +120,11 @@ class PartitionWorker:
         await self._around.pause(HALT_RECHECK_S)
         if self._around.stopping.is_set():
             raise Stopped
+
+    async def _halt_at_newer(self, records: Sequence[LogRecord]) -> None:
+        """Halt for good if a newer version wrote one of these: they were to be read again, and cannot be."""
+        while any(is_newer(record, self._around.registry) for record in records):
+            await self._halt(NEWER_SCHEMA)
 
     def _kept_window(self) -> RetryWindow:
         """The retry window of an earlier ownership of this partition of the same log, or an empty one."""
@@ -137,6 +145,7 @@ class PartitionWorker:
         elif self._barred:
             if self._pending:
                 await self._store_first(len(self._pending))
+            await self._close_intent()
             await self._halt(NEWER_SCHEMA)
         else:
             await self._close_intent()
@@ -197,7 +206,7 @@ class PartitionWorker:
     # --- both ---
 
     async def _build(self, records: Sequence[LogRecord], start: int, end: int) -> Block:
-        if records:
+        if records:  # else there is nothing to decide, nor to enter
             await self._catch_up_window(start, records[0].appended_at_ms)
         return await asyncio.to_thread(  # a full block takes a second: the member must go on answering meanwhile
             build_block,
@@ -225,6 +234,7 @@ class PartitionWorker:
         begin = max(first, self._window.offset, start if back_to is None else back_to)
         if begin < start:
             async for piece in self._partition.read(begin, start):
+                await self._halt_at_newer(piece)
                 decoded = decode_all(piece, self._source.partition, self._around.registry)
                 self._window.advance(decoded.occurrences, piece[-1].offset + 1)
         self._window.advance((), start)
@@ -232,9 +242,11 @@ class PartitionWorker:
     async def _store(self, block: Block, records: int, *, in_doubt: bool) -> None:
         metrics = self._around.metrics
         self._intent_open = True
-        await self._delivery.settle(block, self._source, in_doubt=in_doubt)
+        async with self._lag_shown():
+            await self._delivery.settle(block, self._source, in_doubt=in_doubt)
         evicted = self._window.evicted
-        self._window.advance(block.occurrences, block.end)
+        if records:
+            self._window.advance(block.occurrences, block.end)
         self._position = block.end
         metrics.records_stored.inc(records)
         metrics.rows_stored.inc(block.rows)
@@ -253,8 +265,32 @@ class PartitionWorker:
             self._around.metrics.lost_records.inc(records)
             self._log.error("records_lost", records=records, remedy="the log dropped them before they were stored")
 
+    @asynccontextmanager
+    async def _lag_shown(self) -> AsyncIterator[None]:
+        """Go on showing the lag inside: nothing is fetched there, so the log is asked where it ends."""
+
+        async def ask_for_ever() -> None:
+            while True:
+                await asyncio.sleep(SHOW_LAG_S)
+                try:
+                    _, end = await self._partition.bounds()
+                except (LogUnavailable, PartitionLost) as error:
+                    self._log.info("lag_unknown", error=type(error).__name__)
+                else:
+                    self._set_lag(end)
+
+        asking = asyncio.ensure_future(ask_for_ever())
+        try:
+            yield
+        finally:
+            asking.cancel()
+            await asyncio.wait({asking})
+
     async def _show_lag(self) -> None:
+        self._set_lag(await self._partition.high_watermark())
+
+    def _set_lag(self, end: int) -> None:
         metrics, clocks = self._around.metrics, self._around.clocks
-        metrics.lag_records.labels(self._label).set(max(0, await self._partition.high_watermark() - self._position))
+        metrics.lag_records.labels(self._label).set(max(0, end - self._position))
         waiting_ms = clocks.wall_ms() - self._pending[0].record.appended_at_ms if self._pending else 0
         metrics.lag_seconds.labels(self._label).set(max(0, waiting_ms) / 1000)

@@ -1,0 +1,60 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint generate lock
+MAKEFLAGS += --no-print-directory
+
+# Any python3 from 3.11 on; evaluated only where .venv is made.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
+UV_VERSION := 0.13.9
+# --universal: one file for every platform and for Python 3.11 and later. UPGRADE=1 takes newer versions.
+COMPILE := .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate $(if $(UPGRADE),--upgrade)
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/.embedded ## make .venv with what the embedded shape needs
+	@true
+
+run: setup ## start everything in one process, for trying out (data in ./data)
+	@exec .venv/bin/siddes-telemetry up --debug
+
+test: lint ## every check: ruff, mypy, import-linter, pytest (ARGS="-k retry" passes on)
+	@.venv/bin/pytest $(ARGS)
+
+lint: .venv/.dev ## every check but the tests
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --quiet --check .
+	@.venv/bin/mypy --no-error-summary
+	@.venv/bin/lint-imports --no-logo >.cache/lint-imports.log || { cat .cache/lint-imports.log; exit 1; }
+	@echo "ruff, mypy and import-linter: nothing to say"
+
+generate: .venv/.dev ## write anew what is generated from the event registry
+	@.venv/bin/siddes-telemetry schema python >.cache/generated && mv .cache/generated src/siddes_telemetry/schemas/event_names.py
+	@.venv/bin/siddes-telemetry schema openapi >.cache/generated && mv .cache/generated docs/openapi.json
+	@.venv/bin/siddes-telemetry schema ddl >.cache/generated && mv .cache/generated docs/schema.sql
+
+lock: .cache/uv/bin/uv ## write the hash-pinned constraints anew (UPGRADE=1: newer versions)
+	@$(COMPILE) --extra dev --output-file constraints/dev.txt pyproject.toml
+	@$(COMPILE) --extra embedded --constraints constraints/dev.txt --output-file constraints/embedded.txt pyproject.toml
+	@$(COMPILE) --constraints constraints/dev.txt --output-file constraints/cluster.txt pyproject.toml
+	@$(COMPILE) --constraints constraints/dev.txt --output-file constraints/build.txt constraints/build.in
+	@echo "constraints/ is written"
+
+.venv/.%: constraints/build.txt constraints/%.txt pyproject.toml | .venv/bin/python
+	@echo "installing into .venv: $* ..."
+	@$(PIP) install --require-hashes -r constraints/build.txt -r constraints/$*.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(PIP) check
+	@mkdir -p .cache
+	@touch $@
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed (or name one: make PYTHON=...)" >&2; exit 1; }
+	@echo "making .venv ..."
+	@$(PYTHON) -m venv .venv
+
+.cache/uv/bin/uv: | .venv/bin/python
+	@.venv/bin/python -m venv .cache/uv
+	@.cache/uv/bin/python -m pip --quiet --disable-pip-version-check install uv==$(UV_VERSION)

@@ -1,0 +1,85 @@
+"""Counts in ClickHouse: BlockStore and CountReader over any Engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from siddes_telemetry.backends.clickhouse_engine import Engine
+from siddes_telemetry.backends.clickhouse_settings import CLUSTER_INSERT_PINS, INSERT_PINS, READ_PINS, within
+from siddes_telemetry.backends.ports import Held
+from siddes_telemetry.schemas.ddl import StoreSchema
+from siddes_telemetry.schemas.table import COUNTS_TABLE
+
+PING_DEADLINE_S = 3.0  # a health check's patience
+HELD_DEADLINE_S = 60.0  # it reads three columns of every row once, when a partition is taken over
+
+_COUNTS = """
+SELECT event, sum(count) FROM {database:Identifier}.telemetry_counts
+WHERE viewer_id IN (SELECT value FROM bound) AND created_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
+GROUP BY event
+"""
+
+_HELD = """
+SELECT toDate(created_at) AS day, count(), max(log_offset) FROM {database:Identifier}.telemetry_counts
+WHERE log_id = {log_id:UInt32} AND log_partition = {partition:UInt16} AND log_offset >= {from_offset:UInt64}
+GROUP BY day ORDER BY day
+"""
+
+_LOG_ID = """
+SELECT log_id FROM {database:Identifier}.telemetry_logs
+WHERE log_name IN (SELECT value FROM bound) ORDER BY generation DESC LIMIT 1
+"""
+
+_PING = "SELECT 1 FROM {database:Identifier}.telemetry_counts LIMIT 0"
+
+
+class ClickHouseStore:
+    """The counts of one database."""
+
+    def __init__(self, engine: Engine, schema: StoreSchema) -> None:
+        self._engine = engine
+        self._database = schema.database
+        self._table = schema.table(COUNTS_TABLE)
+        self._pins = INSERT_PINS if schema.cluster is None else {**INSERT_PINS, **CLUSTER_INSERT_PINS}
+
+    async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
+        settings = {**self._pins, **within(deadline_s), "insert_deduplication_token": token}
+        await self._engine.insert(self._table, block, settings=settings, deadline_s=deadline_s)
+
+    async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
+        rows = await self._engine.read(
+            _HELD,
+            {"database": self._database, "log_id": log_id, "partition": partition, "from_offset": from_offset},
+            settings={**READ_PINS, **within(HELD_DEADLINE_S)},
+            deadline_s=HELD_DEADLINE_S,
+        )
+        return [Held(date.fromisoformat(day), count, last_offset) for day, count, last_offset in rows]
+
+    async def log_id(self, log_name: str) -> int | None:
+        rows = await self._engine.read(
+            _LOG_ID,
+            {"database": self._database},
+            bound=log_name,
+            settings={**READ_PINS, **within(PING_DEADLINE_S)},
+            deadline_s=PING_DEADLINE_S,
+        )
+        return int(rows[0][0]) if rows else None
+
+    async def counts(self, viewer_id: str, *, since_ms: int, deadline_s: float) -> Mapping[str, int]:
+        rows = await self._engine.read(
+            _COUNTS,
+            {"database": self._database, "since_ms": since_ms},
+            bound=viewer_id,
+            settings={**READ_PINS, **within(deadline_s)},
+            deadline_s=deadline_s,
+        )
+        return {event: int(total) for event, total in rows}
+
+    async def ping(self) -> None:
+        await self._engine.read(
+            _PING,
+            {"database": self._database},
+            settings={**READ_PINS, **within(PING_DEADLINE_S)},
+            deadline_s=PING_DEADLINE_S,
+        )

@@ -1,0 +1,151 @@
+"""aiokafka's clients: made with our settings, and got rid of for certain.
+
+Looks inside aiokafka 0.14 in two places, for want of a door: its metadata requests always allow the broker to create
+the topics they name, and its stop() waits for a broker that is away.
+"""
+# ruff: noqa: SLF001  # this module is one of the two seams to aiokafka's inside; kafka_group.py is the other
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
+
+from siddes_telemetry.backends.kafka_errors import driver_errors_translated
+
+MAX_REQUEST_BYTES = 1_000_000  # under a broker's default message.max.bytes (1,048,588), with its batch header
+FETCH_PARTITION_BYTES = 4 * 1024 * 1024  # held ready for each partition; a quarter of the largest block
+FETCH_BYTES = 32 * 1024 * 1024  # one answer of one broker
+FETCH_WAIT_MS = 250  # an idle fetch; other questions on its connection wait for its end
+METADATA_MAX_AGE_MS = 30_000  # new partitions and moved leaders are noticed by then
+REQUEST_S = 10.0  # a broker that is silent for so long is asked again on a new connection
+NEVER_MS = 365 * 24 * 3600 * 1000  # a member that waits for the store is no dead member
+STOP_S = 5.0  # for flushing and saying goodbye; then the connections are cut
+
+log = structlog.get_logger(__name__)
+
+
+def make_producer(bootstrap: str) -> AIOKafkaProducer:
+    """An idempotent producer that waits for all in-sync replicas and does not linger. Not started."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=0,
+        max_batch_size=MAX_REQUEST_BYTES,
+        max_request_size=MAX_REQUEST_BYTES,
+        request_timeout_ms=int(REQUEST_S * 1000),
+        metadata_max_age_ms=METADATA_MAX_AGE_MS,
+    )
+    never_create_topics(producer.client)
+    return producer
+
+
+def make_member(bootstrap: str, group: str, *, session_s: float, rebalance_s: float) -> AIOKafkaConsumer:
+    """A consumer in a group, subscribed to nothing yet. Not started."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        session_timeout_ms=int(session_s * 1000),
+        heartbeat_interval_ms=int(session_s * 100),  # also how soon it hears of a rebalance
+        rebalance_timeout_ms=int(rebalance_s * 1000),
+        request_timeout_ms=int((rebalance_s + REQUEST_S) * 1000),  # the broker may hold a join for a whole rebalance
+        max_poll_interval_ms=NEVER_MS,
+        partition_assignment_strategy=(RangePartitionAssignor,),  # the sticky one keeps its state in its class
+        **_consumer_settings(),
+    )
+    never_create_topics(consumer._client)
+    return consumer
+
+
+@asynccontextmanager
+async def reading(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started consumer outside any group, for a while. Raises LogUnavailable, also for driver errors inside."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, request_timeout_ms=int(REQUEST_S * 1000), **_consumer_settings()
+    )
+    never_create_topics(consumer._client)
+    try:
+        with driver_errors_translated():
+            await consumer.start()
+            yield consumer
+    finally:
+        await discard_consumer(consumer)
+
+
+def _consumer_settings() -> dict[str, Any]:
+    return {
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "max_partition_fetch_bytes": FETCH_PARTITION_BYTES,
+        "fetch_max_bytes": FETCH_BYTES,
+        "fetch_max_wait_ms": FETCH_WAIT_MS,
+        "metadata_max_age_ms": METADATA_MAX_AGE_MS,
+    }
+
+
+def never_create_topics(client: AIOKafkaClient) -> None:
+    """Make an AIOKafkaClient ask about all topics at once, where it would name those it wants.
+
+    A named topic that is not there is created by brokers that allow it, which is their default, without LogAppendTime.
+    """
+    update = client._metadata_update
+
+    async def update_all(cluster: ClusterMetadata, _topics: object) -> bool:
+        return bool(await update(cluster, None))
+
+    client._metadata_update = update_all
+
+
+async def discard_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Leave the group if there is one, and let go of everything, within a bounded time whatever the broker does."""
+    if await _stopped(consumer.stop()):
+        return
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher
+    names = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
+    tasks = [getattr(coordinator, name, None) for name in names]
+    if fetcher is not None:
+        tasks += [fetcher._fetch_task, *fetcher._pending_tasks]
+    await _cancelled(task for task in tasks if task is not None)
+    await _stopped(consumer._client.close())
+
+
+async def discard_producer(producer: AIOKafkaProducer) -> None:
+    """Flush and let go of everything, within a bounded time; what is unanswered then fails."""
+    if await _stopped(producer.stop()):
+        return
+    producer._message_accumulator.fail_all(KafkaError("given up"))
+    if producer._sender.sender_task is not None:
+        await _cancelled([producer._sender.sender_task])
+    await _stopped(producer.client.close())
+
+
+async def _stopped(stopping: Coroutine[Any, Any, None]) -> bool:
+    """Whether it ended well in time. A task of its own: aiokafka lets its tasks' cancellations out and takes ours."""
+    task = asyncio.ensure_future(stopping)
+    try:
+        await asyncio.wait({task}, timeout=STOP_S)
+    finally:
+        task.cancel()
+    await _cancelled([task])
+    if task.done() and not task.cancelled() and task.exception() is None:
+        return True
+    log.warning("kafka_client_cut_off")
+    return False
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel, and wait a little: some of aiokafka's tasks await others on their way out."""
+    waiting = {task for task in tasks if not task.done()}
+    for task in waiting:
+        task.cancel()
+    if waiting:
+        await asyncio.wait(waiting, timeout=1.0)

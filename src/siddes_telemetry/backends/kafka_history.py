@@ -1,0 +1,68 @@
+"""Reading a partition apart from the group's stream: exact ranges, and where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from siddes_telemetry.backends.kafka_clients import reading
+from siddes_telemetry.backends.ports import LogUnavailable, RecordsGone
+from siddes_telemetry.schemas.record import LogRecord
+
+PIECE_RECORDS = 2000  # a record is mostly some kilobytes; a piece is also bounded by FETCH_PARTITION_BYTES
+PATIENCE_ROUNDS = 30  # of a second each, without progress
+
+
+def to_log_record(record: ConsumerRecord[Any, Any]) -> LogRecord:
+    """A record as the ports know it. `timestamp` is the broker's, where the topic has LogAppendTime."""
+    headers = tuple((key, value or b"") for key, value in record.headers)
+    return LogRecord(record.offset, record.timestamp, record.value or b"", headers)
+
+
+def to_log_records(records: Iterable[ConsumerRecord[Any, Any]]) -> list[LogRecord]:
+    """Records as the ports know them."""
+    return [to_log_record(record) for record in records]
+
+
+async def read_range(
+    bootstrap: str, partition: TopicPartition, start: int, end: int
+) -> AsyncIterator[Sequence[ConsumerRecord[Any, Any]]]:
+    """The records of [start, end), in pieces; offsets may be missing, the last ones too.
+
+    Raises RecordsGone if the log no longer begins at or before `start`, LogUnavailable if it does not answer or does
+    not reach `end`.
+    """
+    if start >= end:
+        return
+    async with reading(bootstrap) as consumer:
+        consumer.assign([partition])
+        consumer.seek(partition, start)
+        position, rounds = start, 0
+        while position < end:
+            try:
+                fetched = await consumer.getmany(partition, timeout_ms=1000, max_records=PIECE_RECORDS)
+            except OffsetOutOfRangeError:
+                raise await out_of_range(consumer, partition, position) from None
+            if records := [record for record in fetched.get(partition, ()) if record.offset < end]:
+                yield records
+            before, position = position, await consumer.position(partition)
+            rounds = rounds + 1 if position == before else 0
+            if rounds >= PATIENCE_ROUNDS:
+                raise LogUnavailable("the log gave no more records")
+
+
+async def out_of_range(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, position: int
+) -> RecordsGone | LogUnavailable:
+    """What to raise where the log does not have this position: it begins later, or it ends before."""
+    first = (await consumer.beginning_offsets([partition]))[partition]
+    return RecordsGone(first) if first > position else LogUnavailable("the log ends before the place to read from")
+
+
+async def end_of(bootstrap: str, partition: TopicPartition) -> int:
+    """The next offset the partition will give, asked over connections of its own. Raises LogUnavailable."""
+    async with reading(bootstrap) as consumer:
+        return int((await consumer.end_offsets([partition]))[partition])

@@ -1,0 +1,27 @@
+"""What the Kafka clients count. Labels hold our own words only."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter
+
+
+class KafkaAppenderMetrics:
+    """What a producer counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.rebuilds = Counter(
+            "siddes_kafka_producer_rebuilds", "Producers given up after an error and made anew", registry=registry
+        )
+
+
+class KafkaReaderMetrics:
+    """What a group member counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.rebalances = Counter("siddes_kafka_rebalances", "Assignments received from the group", registry=registry)
+        self.rejoins = Counter(
+            "siddes_kafka_rejoins", "Times this member left its group to come back anew", ["reason"], registry=registry
+        )
+        self.commits = Counter(
+            "siddes_kafka_commits", "Offset commits by their outcome", ["outcome"], registry=registry
+        )

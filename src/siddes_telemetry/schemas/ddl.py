@@ -1,0 +1,179 @@
+"""The store's tables as SQL: the numbered files of migrations/, rendered, and what new settings change. Pure.
+
+A file is statements ended by `;`, with `${placeholders}`. A `.cluster.sql` runs only with a cluster.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import Template
+
+from siddes_telemetry.schemas.record import MAX_LINE_COUNT, format_time
+from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE, MIGRATIONS_TABLE
+from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
+
+DEDUPLICATION_WINDOW = 10_000  # parts: ten times what a lease of 60 s allows, blocks of several days included
+DEDUPLICATION_WINDOW_S = 7 * 24 * 3600  # replicated tables forget by age too: as long as the log keeps its records
+
+_FILE_NAME = re.compile(r"(\d{4})_(\w+)(\.cluster)?\.sql")
+_EVENT_COLUMN = re.compile(r"`event` Enum8\(([^)]*)\)")
+_ENUM_MEMBER = re.compile(r"'([^']*)' = (-?\d+)")
+_TTL_DAYS = re.compile(r"\bTTL toDateTime\(created_at\) \+ toIntervalDay\((\d+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSchema:
+    """What the tables depend on. `cluster`: the name under which the servers know their cluster, or None."""
+
+    database: str
+    cluster: str | None
+    retention_days: int
+    registry: Registry
+
+    @property
+    def stored_counts(self) -> str:
+        """The name of the table that holds the rows; with a cluster COUNTS_TABLE is the Distributed one before it."""
+        return COUNTS_TABLE if self.cluster is None else f"{COUNTS_TABLE}_local"
+
+    def table(self, name: str) -> str:
+        """The qualified, quoted name of a table."""
+        return f"{quote_identifier(self.database)}.{quote_identifier(name)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file, rendered."""
+
+    number: int
+    name: str
+    statements: tuple[str, ...]
+
+
+def quote_identifier(name: str) -> str:
+    """A name as SQL's back-quoted identifier."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def quote_string(text: str) -> str:
+    """A text as SQL's string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def render(files: Mapping[str, str], schema: StoreSchema) -> tuple[Migration, ...]:
+    """The migrations that apply, by number, from file names and texts. Raises ValueError for a misnamed file."""
+    values = _placeholders(schema)
+    migrations: list[Migration] = []
+    for name, text in sorted(files.items()):
+        match = _FILE_NAME.fullmatch(name)
+        if match is None:
+            raise ValueError(f"not the name of a migration: {name}")
+        if match[3] is None or schema.cluster is not None:
+            sql = Template("".join(line for line in text.splitlines(keepends=True) if not line.startswith("--")))
+            statements = tuple(part.strip() for part in sql.substitute(values).split(";\n") if part.strip())
+            migrations.append(Migration(int(match[1]), match[2], statements))
+    return tuple(migrations)
+
+
+def create_database(schema: StoreSchema) -> str:
+    return f"CREATE DATABASE IF NOT EXISTS {quote_identifier(schema.database)}{_on_cluster(schema)}"
+
+
+def event_type(registry: Registry) -> str:
+    """The type of the event column, as the store itself writes it."""
+    by_id = sorted(registry.events, key=lambda event: event.id)
+    return "Enum8(" + ", ".join(f"'{event.name}' = {event.id}" for event in by_id) + ")"
+
+
+def stored_events(create_query: str) -> Mapping[str, int]:
+    """The names and ids of the events that a table's own CREATE statement knows."""
+    match = _EVENT_COLUMN.search(create_query)
+    return {name: int(identifier) for name, identifier in _ENUM_MEMBER.findall(match[1])} if match else {}
+
+
+def stored_retention_days(create_query: str) -> int | None:
+    """The retention that a table's own CREATE statement says, or None where it says none that is ours."""
+    match = _TTL_DAYS.search(create_query)
+    return None if match is None else int(match[1])
+
+
+def forgotten_events(stored: Mapping[str, int], registry: Registry) -> Sequence[str]:
+    """The stored events that the registry lacks, renamed or renumbered, as `name = id`: rows may hold them."""
+    known = {event.name: event.id for event in registry.events}
+    return [f"{name} = {identifier}" for name, identifier in stored.items() if known.get(name) != identifier]
+
+
+def modify_events(schema: StoreSchema, table: str) -> str:
+    """Gives a table's event column the registry's type; adding to an Enum8 touches no rows."""
+    return f"ALTER TABLE {schema.table(table)}{_on_cluster(schema)} MODIFY COLUMN event {event_type(schema.registry)}"
+
+
+def modify_retention(schema: StoreSchema) -> str:
+    """Gives the rows another life, those of existing parts included (as the settings beside it say)."""
+    return f"ALTER TABLE {schema.table(schema.stored_counts)}{_on_cluster(schema)} MODIFY TTL {_ttl(schema)}"
+
+
+def delete_before(schema: StoreSchema, before_ms: int) -> str:
+    """Removes the rows created before this. A mutation keeps deduplication tokens; DROP PARTITION would forget them."""
+    return (
+        f"ALTER TABLE {schema.table(schema.stored_counts)}{_on_cluster(schema)} "
+        f"DELETE WHERE created_at < toDateTime64('{format_time(before_ms)}', 3, 'UTC')"
+    )
+
+
+def _placeholders(schema: StoreSchema) -> dict[str, str]:
+    return {
+        "on_cluster": _on_cluster(schema),
+        "migrations": schema.table(MIGRATIONS_TABLE),
+        "migrations_engine": _bookkeeping_engine(schema, MIGRATIONS_TABLE),
+        "logs": schema.table(LOGS_TABLE),
+        "logs_engine": _bookkeeping_engine(schema, LOGS_TABLE),
+        "bookkeeping_settings": _table_settings(schema),
+        "counts": schema.table(COUNTS_TABLE),
+        "stored_counts": schema.table(schema.stored_counts),
+        "stored_counts_name": quote_string(schema.stored_counts),
+        "counts_engine": _counts_engine(schema),
+        "counts_settings": _table_settings(schema),
+        "event_type": event_type(schema.registry),
+        "max_count": str(MAX_LINE_COUNT),
+        "max_viewer_id": str(MAX_VIEWER_ID),
+        "ttl": _ttl(schema),
+        "cluster_name": quote_string(schema.cluster or ""),
+        "database_name": quote_string(schema.database),
+    }
+
+
+def _on_cluster(schema: StoreSchema) -> str:
+    return "" if schema.cluster is None else f" ON CLUSTER {quote_string(schema.cluster)}"
+
+
+def _ttl(schema: StoreSchema) -> str:
+    return f"toDateTime(created_at) + INTERVAL {schema.retention_days} DAY"
+
+
+def _counts_engine(schema: StoreSchema) -> str:
+    if schema.cluster is None:
+        return "MergeTree"
+    path = f"/clickhouse/tables/{{shard}}/{schema.database}/{schema.stored_counts}"
+    return f"ReplicatedMergeTree({quote_string(path)}, '{{replica}}')"
+
+
+def _bookkeeping_engine(schema: StoreSchema, table: str) -> str:
+    """With a cluster every server of every shard holds the same rows."""
+    if schema.cluster is None:
+        return "MergeTree"
+    path = f"/clickhouse/tables/everywhere/{schema.database}/{table}"
+    return f"ReplicatedMergeTree({quote_string(path)}, '{{shard}}-{{replica}}')"
+
+
+def _table_settings(schema: StoreSchema) -> str:
+    """A confirmed insert is on disk, and its token is known for as long as it may be sent again."""
+    durable = "fsync_after_insert = 1, fsync_part_directory = 1"
+    if schema.cluster is None:
+        return f"non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}, {durable}"
+    return (
+        f"replicated_deduplication_window = {DEDUPLICATION_WINDOW}, "
+        f"replicated_deduplication_window_seconds = {DEDUPLICATION_WINDOW_S}, {durable}"
+    )

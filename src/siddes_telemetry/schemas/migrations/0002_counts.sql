@@ -1,0 +1,19 @@
+-- The counts, and where in the log each row came from. The deduplication window counts parts, one for each day of a
+-- block. A part's rows go together, by the day: merges drop it within an hour of its last row's end.
+CREATE TABLE IF NOT EXISTS ${stored_counts}${on_cluster}
+(
+    viewer_id     String CODEC(ZSTD(1)),
+    event         ${event_type},
+    count         UInt16,
+    created_at    DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    log_id        UInt32,
+    log_partition UInt16,
+    log_offset    UInt64 CODEC(T64, ZSTD(1)),
+    CONSTRAINT count_in_bounds CHECK count BETWEEN 1 AND ${max_count},
+    CONSTRAINT viewer_id_in_bounds CHECK length(viewer_id) BETWEEN 1 AND ${max_viewer_id}
+)
+ENGINE = ${counts_engine}
+PARTITION BY toDate(created_at)
+ORDER BY (viewer_id, event, created_at)
+TTL ${ttl}
+SETTINGS ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600, ${counts_settings};

@@ -1,0 +1,64 @@
+"""What operators and probes ask: health, readiness, metrics. For a port of its own, never the public one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from random import Random
+
+import structlog
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from siddes_telemetry.schemas.errors import ErrorCode
+from siddes_telemetry.web.answer import Answer, render
+from siddes_telemetry.web.connection import Incoming
+from siddes_telemetry.web.logs import where
+from siddes_telemetry.web.readiness import Readiness
+from siddes_telemetry.web.request_id import RequestIds
+from siddes_telemetry.web.routing import Response
+
+_HEALTHY = Response(b'{"ok":true}')
+_NOT_READY = 503
+
+log = structlog.get_logger(__name__)
+
+
+class AdminDoor:
+    """/healthz, /readyz and /metrics. An App (see connection.py). The kill switch does not reach here."""
+
+    def __init__(self, readiness: Readiness, *, exposition: Callable[[], bytes], random: Random) -> None:
+        """`exposition` gives the metrics in Prometheus' text format 0.0.4: `generate_latest` of one process's
+        registry, or of a collector over several processes. `random` names requests."""
+        self._readiness = readiness
+        self._exposition = exposition
+        self._request_ids = RequestIds(random)
+
+    async def serve(self, incoming: Incoming) -> Answer:
+        message = incoming.message
+        try:
+            response = await self._respond(message.method, message.path.partition("?")[0])
+        except Exception as defect:  # noqa: BLE001 - a defect must not cost the prober its answer
+            place = where(defect)
+            log.error("admin_failed", error=type(defect).__name__, at=place)  # noqa: TRY400 - its text is not for logs
+            response = _error(ErrorCode.internal)
+        return render(response, self._request_ids.new(), with_body=message.method != "HEAD")
+
+    def refuse(self, code: ErrorCode) -> Answer:
+        return render(_error(code), self._request_ids.new())
+
+    async def _respond(self, method: str, path: str) -> Response:
+        if path not in ("/healthz", "/readyz", "/metrics"):
+            return _error(ErrorCode.not_found)
+        if method != "GET":
+            return _error(ErrorCode.method_not_allowed, ("Allow", "GET"))
+        if path == "/healthz":
+            return _HEALTHY
+        if path == "/metrics":
+            return Response(self._exposition(), headers=(("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),))
+        report = await self._readiness.report()
+        body = json.dumps({"ok": report.ok, "checks": dict(report.checks)}, separators=(",", ":"))
+        return Response(body.encode(), 200 if report.ok else _NOT_READY)
+
+
+def _error(code: ErrorCode, *headers: tuple[str, str]) -> Response:
+    return Response(code.body, code.status, headers)

@@ -1,0 +1,77 @@
+"""A request's body: its declared form, its size, and the bytes themselves, decompressed with a cap.
+
+aiohttp's own decompression is off: it answers bad gzip with a 500 and lets unknown encodings pass unchecked.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+from aiohttp.streams import StreamReader
+
+from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+
+_TYPES = frozenset({"application/json", "text/plain"})
+_CHARSETS = frozenset({"utf-8", "utf8"})
+_GZIP_ONLY = 16 + zlib.MAX_WBITS  # zlib's way to say: a gzip header and trailer, nothing else
+
+
+def check_type(content_type: str | None) -> None:
+    """Raises ApiError unsupported_type for all but JSON and plain text in UTF-8, or none at all.
+
+    Parameters are allowed; a charset other than UTF-8 is refused, as the bytes are read as UTF-8 whatever it says.
+    """
+    if not content_type or content_type in _TYPES:
+        return
+    essence, *parameters = content_type.split(";")
+    if essence.strip().lower() not in _TYPES:
+        raise ApiError(ErrorCode.unsupported_type)
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in _CHARSETS:
+            raise ApiError(ErrorCode.unsupported_type)
+
+
+def is_gzip(content_encodings: Sequence[str]) -> bool:
+    """Whether the body is gzip, from every Content-Encoding header.
+
+    Raises ApiError unsupported_type for another encoding, and for gzip more than once.
+    """
+    codings = [coding.strip().lower() for header in content_encodings for coding in header.split(",")]
+    applied = [coding for coding in codings if coding not in ("", "identity")]
+    if applied not in ([], ["gzip"]):
+        raise ApiError(ErrorCode.unsupported_type)
+    return bool(applied)
+
+
+async def read(payload: StreamReader, max_bytes: int) -> bytes:
+    """The whole body as sent. Raises ApiError too_large, or what broke its arrival off (see connection.py)."""
+    body = payload.read_nowait()
+    if not payload.at_eof():
+        pieces = [body]
+        size = len(body)
+        while size <= max_bytes and (piece := await payload.readany()):
+            pieces.append(piece)
+            size += len(piece)
+        body = b"".join(pieces)
+    if len(body) > max_bytes:
+        raise ApiError(ErrorCode.too_large)
+    return body
+
+
+def gunzip(compressed: bytes, max_bytes: int, broken: ErrorCode) -> bytes:
+    """One gzip member, decompressed; never makes more than max_bytes + 1 bytes.
+
+    Raises ApiError too_large, or `broken` for what is no gzip, cut short, or followed by anything.
+    """
+    inflater = zlib.decompressobj(wbits=_GZIP_ONLY)
+    try:
+        body = inflater.decompress(compressed, max_bytes + 1)
+    except zlib.error:
+        raise ApiError(broken) from None
+    if len(body) > max_bytes:
+        raise ApiError(ErrorCode.too_large)
+    if not inflater.eof or inflater.unused_data:
+        raise ApiError(broken)
+    return body

@@ -1,0 +1,205 @@
+"""The door to a service's routes: every check that comes before a request's content, in the documented order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from random import Random
+
+import structlog
+from aiohttp import hdrs
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.http_writer import HttpVersion10, HttpVersion11
+from multidict import istr
+
+from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.web import body
+from siddes_telemetry.web.answer import Answer, render
+from siddes_telemetry.web.connection import Incoming
+from siddes_telemetry.web.cors import CorsPolicy
+from siddes_telemetry.web.credentials import Authenticator, Credentials
+from siddes_telemetry.web.cross_site import is_cross_site
+from siddes_telemetry.web.logs import where
+from siddes_telemetry.web.metrics import UNMATCHED, HttpMetrics, method_label
+from siddes_telemetry.web.rate_limit import RateLimiter
+from siddes_telemetry.web.request_id import RequestIds
+from siddes_telemetry.web.routing import Access, Request, Response, Route
+
+TELEMETRY_PATH = "/api/telemetry"  # what the kill switch closes, with all below it
+AUTH_PATH = "/api/auth/"  # where the dev viewer never applies
+RETRY_AFTER_S = (1, 5)  # for 503s: spread, so that clients do not come back all at once
+
+_REQUEST_ID = istr("X-Request-Id")
+_DEV_VIEWER = istr("X-Sd-Viewer")
+_FETCH_SITE = istr("Sec-Fetch-Site")
+_VERSIONS = (HttpVersion11, HttpVersion10)
+
+log = structlog.get_logger(__name__)
+
+
+class Door:
+    """Answers requests by the route they fit. An App (see connection.py)."""
+
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        *,
+        authenticator: Authenticator,
+        limits: Mapping[Access, RateLimiter],
+        enabled: bool,
+        cors: CorsPolicy,
+        metrics: HttpMetrics,
+        clock: Callable[[], float],
+        random: Random,
+        log_requests: bool = False,
+    ) -> None:
+        """`limits` has one limiter for READ and another for WRITE; `enabled` false is the kill switch; `clock`
+        gives monotonic seconds; `random` names requests and spreads retries. `log_requests`: a line at debug for
+        every request, not only for our own errors."""
+        self._paths = _by_path(routes)
+        self._authenticator = authenticator
+        self._limits = limits
+        self._enabled = enabled
+        self._cors = cors
+        self._metrics = metrics
+        self._clock = clock
+        self._random = random
+        self._log_requests = log_requests
+        self._request_ids = RequestIds(random)
+
+    async def serve(self, incoming: Incoming) -> Answer:
+        started = self._clock()
+        message = incoming.message
+        headers = message.headers
+        request_id = self._request_ids.for_header(headers.get(_REQUEST_ID))
+        path, query = _split_target(message)
+        methods = self._paths.get(path, _NO_METHODS)
+        route = methods.get(message.method)
+        self._metrics.started()
+        try:
+            response = await self._respond(incoming, path, query, methods)
+        except ApiError as error:
+            response = self._refusal(error, methods)
+        except Exception as defect:  # noqa: BLE001 - a defect must not cost the client its answer
+            place = where(defect)
+            log.error("handler_failed", request_id=request_id, error=type(defect).__name__, at=place)  # noqa: TRY400 - its text is not for logs
+            response = self._refusal(ApiError(ErrorCode.internal), methods)
+        finally:
+            self._metrics.ended()
+        name = UNMATCHED if route is None else route.name
+        self._note(name, message.method, response.status, request_id, self._clock() - started)
+        return render(
+            response,
+            request_id,
+            self._cors.header_lines(headers.get(hdrs.ORIGIN)),
+            with_body=message.method != hdrs.METH_HEAD,
+        )
+
+    def refuse(self, code: ErrorCode) -> Answer:
+        request_id = self._request_ids.new()
+        response = self._refusal(ApiError(code), _NO_METHODS)
+        self._note(UNMATCHED, "", response.status, request_id, 0.0)
+        return render(response, request_id)
+
+    async def _respond(self, incoming: Incoming, path: str, query: str, methods: Mapping[str, Route]) -> Response:
+        message = incoming.message
+        headers = message.headers
+        if not self._enabled and (path == TELEMETRY_PATH or path.startswith(TELEMETRY_PATH + "/")):
+            raise ApiError(ErrorCode.telemetry_disabled)
+        origin = headers.get(hdrs.ORIGIN)
+        if message.method == hdrs.METH_OPTIONS and origin is not None and hdrs.ACCESS_CONTROL_REQUEST_METHOD in headers:
+            return self._cors.preflight(origin)
+        _insist_on_http(message)
+        if not methods:
+            raise ApiError(ErrorCode.not_found)
+        route = methods.get(message.method)
+        if route is None:
+            raise ApiError(ErrorCode.method_not_allowed)
+        viewer_id = ""
+        if route.access is not Access.PUBLIC:
+            identity = await self._authenticator.identify(
+                Credentials(
+                    authorization=headers.get(hdrs.AUTHORIZATION),
+                    cookie=headers.get(hdrs.COOKIE),
+                    dev_viewer=headers.get(_DEV_VIEWER),
+                    allow_dev_viewer=not path.startswith(AUTH_PATH),
+                )
+            )
+            if (
+                identity.by_cookie
+                and route.access is Access.WRITE
+                and is_cross_site(origin, headers.get(_FETCH_SITE), headers.get(hdrs.HOST), self._cors.origins)
+            ):
+                raise ApiError(ErrorCode.forbidden_origin)
+            viewer_id = identity.viewer_id
+            if wait_s := self._limits[route.access].wait_s(viewer_id):
+                raise ApiError(ErrorCode.rate_limited, retry_after_s=wait_s)
+        content = await _content(incoming, route) if route.method == hdrs.METH_POST else b""
+        return await route.handler(Request(viewer_id, query, headers.get(hdrs.IF_NONE_MATCH), content))
+
+    def _refusal(self, error: ApiError, methods: Mapping[str, Route]) -> Response:
+        code = error.code
+        self._metrics.failed(code)
+        headers: tuple[tuple[str, str], ...] = ()
+        if code is ErrorCode.method_not_allowed:
+            headers = (("Allow", ", ".join(methods)),)
+        wait_s = error.retry_after_s
+        if wait_s is None and code is ErrorCode.unavailable:
+            wait_s = self._random.randint(*RETRY_AFTER_S)
+        if wait_s is not None:
+            headers = (("Retry-After", str(wait_s)),)
+        return Response(code.body, code.status, headers)
+
+    def _note(self, route: str, method: str, status: int, request_id: str, seconds: float) -> None:
+        label = method_label(method)
+        self._metrics.answered(route, label, status, seconds)
+        is_ours = status >= ErrorCode.internal.status
+        if is_ours or self._log_requests:
+            ms = round(seconds * 1000, 1)
+            line = log.warning if is_ours else log.debug
+            line("request", request_id=request_id, route=route, method=label, status=status, ms=ms)
+
+
+_NO_METHODS: Mapping[str, Route] = {}
+
+
+def _by_path(routes: Iterable[Route]) -> dict[str, dict[str, Route]]:
+    paths: dict[str, dict[str, Route]] = {}
+    for route in routes:
+        methods = paths.setdefault(route.path, {})
+        if route.method in methods:
+            raise ValueError(f"two routes for {route.method} {route.path}")
+        methods[route.method] = route
+    return paths
+
+
+def _split_target(message: RawRequestMessage) -> tuple[str, str]:
+    """Path and query as sent. A proxy's absolute form counts as its path (RFC 9112, 3.2.2)."""
+    target = message.path
+    if not target.startswith("/") and "://" in target:
+        return message.url.raw_path, message.url.raw_query_string
+    path, _, query = target.partition("?")
+    return path, query
+
+
+def _insist_on_http(message: RawRequestMessage) -> None:
+    """What the parser lets pass and we do not understand. Raises ApiError bad_request."""
+    headers = message.headers
+    if message.version not in _VERSIONS:
+        raise ApiError(ErrorCode.bad_request)
+    if headers.get(hdrs.EXPECT, "100-continue").lower() != "100-continue":
+        raise ApiError(ErrorCode.bad_request)
+    if headers.get(hdrs.TRANSFER_ENCODING, "chunked").lower() != "chunked":
+        raise ApiError(ErrorCode.bad_request)
+
+
+async def _content(incoming: Incoming, route: Route) -> bytes:
+    """The body, decompressed; its encoding and type are judged first, then its size."""
+    headers = incoming.message.headers
+    compressed = body.is_gzip(headers.getall(hdrs.CONTENT_ENCODING, ()))
+    body.check_type(headers.get(hdrs.CONTENT_TYPE))
+    if int(headers.get(hdrs.CONTENT_LENGTH, 0)) > route.max_body_bytes:
+        raise ApiError(ErrorCode.too_large)
+    if hdrs.EXPECT in headers:
+        incoming.invite_body()
+    content = await body.read(incoming.payload, route.max_body_bytes)
+    return body.gunzip(content, route.max_body_bytes, route.broken_body) if compressed else content

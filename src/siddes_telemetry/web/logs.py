@@ -1,0 +1,65 @@
+"""Structured logs, JSON lines on standard error, with nothing in them that came from outside.
+
+Our own lines hold numbers and our own words. Of an exception, only its class and where in the code it was; never its
+text, which may quote what was sent. Of a library's line, only that there was one: its text may hold an address or a
+record, and neither can be told from the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+_FRAMES = 4  # innermost calls named for an exception: enough to find the line, short enough to read
+
+
+def configure(level: str) -> None:
+    """For the whole process; called once, by cli. `level` is one of logging's names, in any case."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            without_exception_text,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(handlers=[LibraryLines()], level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)
+
+
+def where(exc: BaseException | None) -> str:
+    """The innermost lines of code of an exception, outermost first: `file.py:12 > other.py:34`."""
+    frames = traceback.extract_tb(exc.__traceback__)[-_FRAMES:] if exc is not None else []
+    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+
+
+def without_exception_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replaces exc_info by the exception's class and place; drops what else could hold its text or a stack."""
+    exc_info = event.pop("exc_info", None)
+    for key in ("exception", "stack", "stack_info"):
+        event.pop(key, None)
+    if exc_info:
+        exc = exc_info if isinstance(exc_info, BaseException) else sys.exc_info()[1]
+        if isinstance(exc_info, tuple):
+            exc = exc_info[1]
+        if exc is not None:
+            event["error"] = type(exc).__name__
+            event["at"] = where(exc)
+    return event
+
+
+class LibraryLines(logging.Handler):
+    """What aiohttp, aiokafka, clickhouse-connect, asyncio and Python's warnings log: that they did."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger(record.name).log(
+            record.levelno, "library_warning", logger=record.name, severity=record.levelname
+        )

@@ -1,0 +1,63 @@
+"""What the HTTP server counts. Labels are our own words: route names, three methods, statuses, error codes."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from siddes_telemetry.schemas.errors import ErrorCode
+
+UNMATCHED = "unmatched"
+_METHODS = frozenset({"GET", "POST", "OPTIONS"})
+_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+def method_label(method: str) -> str:
+    return method if method in _METHODS else "other"
+
+
+class HttpMetrics:
+    """One per process. Children are bound once: looking one up by labels costs more than counting."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter(
+            "siddes_http_requests", "Requests answered.", ["route", "method", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "siddes_http_request_seconds",
+            "From a request's head to its answer, its body's arrival included.",
+            ["route"],
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )
+        errors = Counter("siddes_http_errors", "Errors answered, by code.", ["code"], registry=registry)
+        self._in_flight = Gauge(
+            "siddes_http_requests_in_flight",
+            "Requests being answered.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._bound_requests: dict[tuple[str, str, int], Counter] = {}
+        self._bound_seconds: dict[str, Histogram] = {}
+        self._bound_errors = {code: errors.labels(code.name) for code in ErrorCode}
+
+    def started(self) -> None:
+        self._in_flight.inc()
+
+    def ended(self) -> None:
+        """Also for a request that was cut off without an answer."""
+        self._in_flight.dec()
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """`method` is a method_label."""
+        key = (route, method, status)
+        requests = self._bound_requests.get(key)
+        if requests is None:
+            requests = self._bound_requests[key] = self._requests.labels(route, method, str(status))
+        requests.inc()
+        latency = self._bound_seconds.get(route)
+        if latency is None:
+            latency = self._bound_seconds[route] = self._seconds.labels(route)
+        latency.observe(seconds)
+
+    def failed(self, code: ErrorCode) -> None:
+        self._bound_errors[code].inc()

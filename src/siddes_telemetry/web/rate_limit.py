@@ -1,0 +1,42 @@
+"""How often one viewer may ask: a token bucket per viewer and process."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+MAX_VIEWERS = 100_000  # viewers remembered: about 20 MB with the longest ids
+BURST_S = 2  # a full bucket holds this many seconds' worth of requests
+_NS = 1_000_000_000
+
+
+class RateLimiter:
+    """`per_second` requests of a viewer, bursts of twice that; 0 switches it off.
+
+    A bucket is kept as one number, the time at which it is full again (GCRA, ITU-T I.371), in whole nanoseconds so
+    that a burst is exact. Beyond `max_viewers` the one not seen for longest is forgotten, that is, gets a full
+    bucket: after BURST_S of silence it had one anyway.
+    """
+
+    def __init__(self, per_second: float, *, clock_ns: Callable[[], int], max_viewers: int = MAX_VIEWERS) -> None:
+        """`clock_ns` is monotonic."""
+        self._interval = round(_NS / per_second) if per_second else 0
+        self._depth = max(1, int(per_second * BURST_S)) * self._interval
+        self._clock_ns = clock_ns
+        self._max_viewers = max_viewers
+        self._full_at: OrderedDict[str, int] = OrderedDict()
+
+    def wait_s(self, viewer_id: str) -> int:
+        """0, and one token is taken; or the whole seconds after which a token will be there."""
+        if not self._interval:
+            return 0
+        now = self._clock_ns()
+        full_at = max(self._full_at.get(viewer_id, now), now) + self._interval
+        early_by = full_at - now - self._depth
+        if early_by <= 0:
+            self._full_at[viewer_id] = full_at
+        if viewer_id in self._full_at:  # not so where one bucket is smaller than a request
+            self._full_at.move_to_end(viewer_id)
+        if len(self._full_at) > self._max_viewers:
+            self._full_at.popitem(last=False)
+        return max(0, -(-early_by // _NS))

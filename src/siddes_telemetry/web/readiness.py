@@ -1,0 +1,76 @@
+"""Whether this service has what it needs to do its work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from siddes_telemetry.web.logs import where
+
+CHECK_DEADLINE_S = 2.0  # below the usual probe's own time-out, so that the reason still gets out
+FRESH_FOR_S = 1.0  # however many probes ask, the log or store is asked once in this time
+
+OK = "ok"
+
+log = structlog.get_logger(__name__)
+
+Check = Callable[[], Awaitable[str]]
+"""Returns OK, or one word for what is missing. Its deadline is kept for it; an exception counts as `failed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    ok: bool
+    checks: Mapping[str, str]
+
+
+class Readiness:
+    """Asks all checks at once and remembers the answer for a moment."""
+
+    def __init__(
+        self, checks: Mapping[str, Check], *, clock: Callable[[], float], deadline_s: float = CHECK_DEADLINE_S
+    ) -> None:
+        """`clock` gives monotonic seconds."""
+        self._checks = checks
+        self._clock = clock
+        self._deadline_s = deadline_s
+        self._draining = False
+        self._latest: Report | None = None
+        self._asked_at = 0.0
+        self._asking: asyncio.Task[Report] | None = None
+
+    def drain(self) -> None:
+        """Not ready from now on: for a load balancer to look elsewhere."""
+        self._draining = True
+
+    async def report(self) -> Report:
+        if self._draining:
+            return Report(ok=False, checks={"serving": "draining"})
+        if self._latest is not None and self._clock() - self._asked_at < FRESH_FOR_S:
+            return self._latest
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._asking)  # a probe that goes away takes nobody's answer with it
+
+    async def _ask(self) -> Report:
+        try:
+            words = await asyncio.gather(*(self._word(name, check) for name, check in self._checks.items()))
+            checks = dict(zip(self._checks, words, strict=True))
+            self._latest = Report(ok=all(word == OK for word in words), checks=checks)
+            self._asked_at = self._clock()
+            return self._latest
+        finally:
+            self._asking = None
+
+    async def _word(self, name: str, check: Check) -> str:
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await check()
+        except TimeoutError:
+            return "timeout"
+        except Exception as error:  # noqa: BLE001 - a check that fails is an answer
+            log.warning("readiness_check_failed", check=name, error=type(error).__name__, at=where(error))
+            return "failed"

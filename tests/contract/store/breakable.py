@@ -1,0 +1,61 @@
+"""A wire between a client and a server that a test can cut."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+
+class Wire:
+    """Forwards bytes both ways, until it is to be cut or silent.
+
+    `cut_at`: the bytes upon which a client's connection is cut before they pass; `seen`: how often they came.
+    `silent`: answers are lost.
+    """
+
+    def __init__(self) -> None:
+        self.cut_at: bytes | None = None
+        self.seen = 0
+        self.silent = False
+
+    @asynccontextmanager
+    async def to(self, url: str) -> AsyncIterator[str]:
+        """`url`, by way of this wire."""
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+        writers: set[asyncio.StreamWriter] = set()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            up_reader, up_writer = await asyncio.open_connection(host, port)
+            writers.update((writer, up_writer))
+            answers = asyncio.create_task(self._answers(up_reader, writer))
+            try:
+                await self._questions(reader, up_writer)
+            finally:
+                answers.cancel()
+                writer.close()
+                up_writer.close()
+                await asyncio.gather(answers, return_exceptions=True)
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port_here = server.sockets[0].getsockname()[1]
+            credentials = parts.netloc.rpartition("@")[0]
+            yield parts._replace(netloc=f"{credentials}@127.0.0.1:{port_here}").geturl()
+            for writer in writers:
+                writer.close()
+
+    async def _questions(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(65536):
+            if self.cut_at is not None and self.cut_at in piece:
+                self.seen += 1
+                return
+            writer.write(piece)
+            await writer.drain()
+
+    async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(65536):
+            if not self.silent:
+                writer.write(piece)
+                await writer.drain()

@@ -1,0 +1,98 @@
+"""StoreAdmin: migrate, log identities, purge."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from siddes_telemetry.backends.ports import Expired, Held, StoreMissing
+from tests.contract.store.backends import DEADLINE_S, StoreUnderTest
+from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, block, row
+
+Question = Callable[[StoreUnderTest], Awaitable[object]]
+QUESTIONS: dict[str, Question] = {
+    "ping": lambda backend: backend.store.ping(),
+    "insert": lambda backend: backend.store.insert(row(), "a", deadline_s=DEADLINE_S),
+    "counts": lambda backend: backend.store.counts("42", since_ms=0, deadline_s=DEADLINE_S),
+    "held": lambda backend: backend.store.held(LOG, 0, 0),
+    "log_id": lambda backend: backend.store.log_id("log"),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS.keys())
+async def test_before_migrate_the_table_is_missing(bare: StoreUnderTest, question: Question) -> None:
+    with pytest.raises(StoreMissing):
+        await question(bare)
+
+
+async def test_migrate_runs_what_was_pending_and_then_nothing(bare: StoreUnderTest) -> None:
+    pending = await bare.admin.pending()
+    assert pending
+    assert await bare.admin.migrate() == pending
+    assert await bare.admin.pending() == []
+    assert await bare.admin.migrate() == []
+    await bare.store.ping()
+
+
+async def test_many_migrate_at_once(bare: StoreUnderTest) -> None:
+    await asyncio.gather(*(bare.admin.migrate() for _ in range(8)))
+    assert await bare.admin.pending() == []
+    await bare.store.insert(row(), "a", deadline_s=DEADLINE_S)
+
+
+async def test_a_log_keeps_its_identity(backend: StoreUnderTest) -> None:
+    assert await backend.store.log_id("log") is None
+    identity = await backend.admin.adopt_log("log")
+    assert 0 <= identity < 2**32
+    assert await backend.admin.adopt_log("log") == identity == await backend.store.log_id("log")
+
+
+async def test_logs_have_identities_of_their_own(backend: StoreUnderTest) -> None:
+    assert await backend.admin.adopt_log("one") != await backend.admin.adopt_log("two's \\ and\ttabs")
+    assert await backend.store.log_id("two's \\ and\ttabs") is not None
+
+
+async def test_a_new_log_of_the_same_name_gets_another_identity(backend: StoreUnderTest) -> None:
+    first = await backend.admin.adopt_log("log")
+    second = await backend.admin.adopt_log("log", new=True)
+    assert second != first
+    assert await backend.store.log_id("log") == second
+
+
+async def test_a_log_that_carries_its_identity_keeps_it(backend: StoreUnderTest) -> None:
+    assert await backend.admin.adopt_log("log", log_id=5) == 5
+    assert await backend.admin.adopt_log("log", log_id=6) == 5
+    assert await backend.admin.adopt_log("log", new=True, log_id=6) == 6
+
+
+async def test_many_that_adopt_a_log_at_once_agree(backend: StoreUnderTest) -> None:
+    identities = await asyncio.gather(*(backend.admin.adopt_log("log") for _ in range(8)))
+    assert len(set(identities)) == 1
+    assert await backend.store.log_id("log") == identities[0]
+
+
+async def test_purge_removes_what_is_older_to_the_millisecond(backend: StoreUnderTest) -> None:
+    rows = row(0, at_ms=NOON_MS - 1, count=3) + row(1, at_ms=NOON_MS - DAY_MS, count=4) + row(2, at_ms=NOON_MS)
+    await backend.store.insert(rows, "a", deadline_s=DEADLINE_S)
+    gone = Expired(rows=2, counts=7, oldest_ms=NOON_MS - DAY_MS, newest_ms=NOON_MS - 1)
+    assert await backend.admin.expired(NOON_MS) == gone
+    assert await backend.admin.purge(NOON_MS) == gone
+    assert await backend.admin.expired(NOON_MS) == Expired(0, 0, None, None)
+    assert await backend.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
+
+
+async def test_a_dry_run_removes_nothing(backend: StoreUnderTest) -> None:
+    await backend.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    assert (await backend.admin.expired(NOON_MS + 1)).rows == 1
+    assert (await backend.store.held(LOG, 0, 0))[0].rows == 1
+
+
+async def test_tokens_outlive_a_purge(backend: StoreUnderTest) -> None:
+    kept, old = block(10), row(10, viewer="old", at_ms=NOON_MS - 1)
+    await backend.store.insert(kept + old, "a", deadline_s=DEADLINE_S)
+    await backend.admin.purge(NOON_MS)
+    await backend.store.insert(kept + old, "a", deadline_s=DEADLINE_S)
+    held: list[Held] = list(await backend.store.held(LOG, 0, 0))
+    assert [day.rows for day in held] == [10]

@@ -1,0 +1,109 @@
+"""A server that goes away, and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
+from siddes_telemetry.backends.ports import StoreMissing, StoreUnavailable
+from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on
+from tests.contract.store.blocks import LOG, row
+from tests.contract.store.breakable import Wire
+from tests.servers.clickhouse import LocalClickHouse
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+async def far(clickhouse_database_url: str, wire: Wire) -> AsyncIterator[ClickHouseUnderTest]:
+    """A ready and empty store at the other end of the wire."""
+    async with wire.to(clickhouse_database_url) as url:
+        address = parse_server_url(url)
+        engine = HttpEngine(address)
+        opened = on(engine, address.database)
+        await opened.admin.migrate()
+        yield opened
+        await engine.close()
+
+
+async def test_an_insert_whose_connection_breaks_is_sent_once(far: ClickHouseUnderTest, wire: Wire) -> None:
+    wire.cut_at = b"INSERT"
+    with pytest.raises(StoreUnavailable):
+        await far.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    assert wire.seen == 1
+    wire.cut_at = None
+    await far.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    assert (await far.store.held(LOG, 0, 0))[0].rows == 1
+
+
+async def test_an_insert_without_an_answer_in_time_may_be_kept_and_is_repeated_safely(
+    far: ClickHouseUnderTest, wire: Wire
+) -> None:
+    wire.silent = True
+    with pytest.raises(StoreUnavailable):
+        await far.store.insert(row(), "a", deadline_s=0.5)
+    wire.silent = False
+    await far.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    assert (await far.store.held(LOG, 0, 0))[0].rows == 1
+
+
+async def test_a_question_without_an_answer_ends_at_its_deadline(far: ClickHouseUnderTest, wire: Wire) -> None:
+    wire.silent = True
+    with pytest.raises(StoreUnavailable):
+        await far.store.counts("42", since_ms=0, deadline_s=0.2)
+    wire.silent = False
+    assert await far.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {}
+
+
+async def test_a_wrong_password_is_an_outage_that_an_operator_can_mend(clickhouse_database_url: str) -> None:
+    address = parse_server_url(clickhouse_database_url)
+    engine = HttpEngine(replace(address, password="wrong-7f3a"))
+    with pytest.raises(StoreUnavailable, match="error 516") as outage:
+        await on(engine, address.database).store.ping()
+    assert "wrong-7f3a" not in "".join(traceback.format_exception(outage.value)) + repr(address)
+    await engine.close()
+
+
+async def test_a_server_killed_and_started_again_is_found_again(own_clickhouse: LocalClickHouse) -> None:
+    address = parse_server_url(own_clickhouse.url)
+    engine = HttpEngine(address)
+    opened = on(engine, address.database)
+    await opened.admin.migrate()
+    await opened.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    await asyncio.to_thread(own_clickhouse.kill)
+    for question in (
+        opened.store.ping(),
+        opened.store.insert(row(), "a", deadline_s=DEADLINE_S),
+        opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S),
+        opened.store.held(LOG, 0, 0),
+        opened.admin.pending(),
+    ):
+        with pytest.raises(StoreUnavailable):
+            await question
+    await asyncio.to_thread(own_clickhouse.start)
+    await opened.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    assert await opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
+    await engine.close()
+
+
+async def test_a_server_may_come_after_its_clients(own_clickhouse: LocalClickHouse) -> None:
+    await asyncio.to_thread(own_clickhouse.stop)
+    address = parse_server_url(own_clickhouse.url)
+    engine = HttpEngine(address)
+    opened = on(engine, address.database)
+    with pytest.raises(StoreUnavailable):
+        await opened.store.ping()
+    await asyncio.to_thread(own_clickhouse.start)
+    with pytest.raises(StoreMissing):
+        await opened.store.ping()
+    await engine.close()

@@ -1,0 +1,70 @@
+"""A server that logs all it can keeps no viewer anywhere but in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
+
+from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
+from tests.contract.store.backends import DEADLINE_S, on
+from tests.contract.store.blocks import NOON_MS, row
+from tests.contract.store.servers import ConfiguredClickHouse, talkative
+
+# Left out: what is the same on every server, and some of it without end.
+TABLES = """
+SELECT name FROM system.tables
+WHERE database = 'system' AND NOT match(name, '^(numbers|zeros|primes|unicode|models)')
+"""
+CANARY = "canary-viewer-7f3a91"
+
+
+@pytest.fixture
+def server(libchdb: Path, tmp_path: Path) -> Iterator[ConfiguredClickHouse]:
+    with talkative(libchdb, tmp_path) as running:
+        yield running
+
+
+def places_with(client: Client, server: ConfiguredClickHouse, needle: str) -> set[str]:
+    """Every system table and every file, those of the table apart, where the needle stands."""
+    client.command("SYSTEM FLUSH LOGS")
+    found: set[str] = set()
+    for (table,) in client.query(TABLES).result_rows:
+        try:
+            if needle.encode() in client.raw_query(f"SELECT * FROM system.`{table}`", fmt="JSONEachRow"):
+                found.add(table)
+        except DatabaseError:
+            continue  # it answers only to special questions, or is not for this server
+    for file in server.folder.rglob("*"):
+        if file.is_file() and "store" not in file.parts and needle.encode() in file.read_bytes():
+            found.add(file.name)
+    return found
+
+
+async def test_only_the_table_knows_a_viewer(server: ConfiguredClickHouse) -> None:
+    engine = HttpEngine(parse_server_url(server.url))
+    opened = on(engine, "siddes")
+    try:
+        await opened.admin.migrate()
+        await opened.store.insert(row(viewer=CANARY), "a", deadline_s=DEADLINE_S)
+        assert await opened.store.counts(CANARY, since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
+        await opened.admin.purge(NOON_MS - 1)
+    finally:
+        await engine.close()
+    client = clickhouse_connect.get_client(dsn=server.url)
+    try:
+        assert places_with(client, server, CANARY) == set()
+        assert "text_log" in places_with(client, server, "FROM bound"), "the statement itself is in the log"
+        leaky = CANARY.upper()
+        client.query(
+            "SELECT count() FROM siddes.telemetry_counts WHERE viewer_id = {viewer:String}",
+            parameters={"viewer": leaky},
+            settings={"log_queries": 0},
+        )
+        assert places_with(client, server, leaky), "a bound parameter is in the log: the search can find"
+    finally:
+        client.close()

@@ -1,0 +1,74 @@
+"""`migrate` after a change of the retention or of the registry, and many migrators at once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from siddes_telemetry.backends.ports import StoreConflict, StoreRefused
+from siddes_telemetry.schemas.registry import Event, Part, Registry
+from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest
+from tests.contract.store.blocks import LOG, REGISTRY, row
+
+ADDED = Registry(2, (*REGISTRY.events, Event("suggestion_pinned", 8, Part.NONE, "The viewer pinned a suggestion.")))
+REMOVED = Registry(2, REGISTRY.events[:-1])
+RENAMED = Registry(2, (*REGISTRY.events[:-1], replace(REGISTRY.events[-1], name="embeddings_off")))
+RENUMBERED = Registry(2, (*REGISTRY.events[:-1], replace(REGISTRY.events[-1], id=9)))
+
+
+async def test_a_changed_retention_becomes_one_alter(clickhouse: ClickHouseUnderTest) -> None:
+    admin = clickhouse.admin_with(retention_days=365)
+    pending = await admin.pending()
+    assert [statement.split(" MODIFY ")[1] for statement in pending] == [
+        "TTL toDateTime(created_at) + INTERVAL 365 DAY"
+    ]
+    assert await admin.migrate() == pending
+    assert await admin.pending() == []
+    assert len(await clickhouse.admin.pending()) == 1  # back again
+
+
+async def test_an_added_event_becomes_one_alter_and_keeps_rows_and_tokens(clickhouse: ClickHouseUnderTest) -> None:
+    await clickhouse.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    pinned = row(1, event="suggestion_pinned", count=5)
+    with pytest.raises(StoreRefused):
+        await clickhouse.store.insert(pinned, "b", deadline_s=DEADLINE_S)
+    admin = clickhouse.admin_with(registry=ADDED)
+    assert len(await admin.migrate()) == 1
+    assert await admin.pending() == []
+    for lines, token in ((row(), "a"), (pinned, "b")):
+        await clickhouse.store.insert(lines, token, deadline_s=DEADLINE_S)
+    counts = await clickhouse.store.counts("42", since_ms=0, deadline_s=DEADLINE_S)
+    assert counts == {"suggestion_shown": 1, "suggestion_pinned": 5}
+
+
+@pytest.mark.parametrize("registry", [REMOVED, RENAMED, RENUMBERED], ids=["removed", "renamed", "renumbered"])
+async def test_an_event_that_rows_may_hold_stays(clickhouse: ClickHouseUnderTest, registry: Registry) -> None:
+    admin = clickhouse.admin_with(registry=registry)
+    for attempt in (admin.pending, admin.migrate):
+        with pytest.raises(StoreConflict, match="embeddings_opt_out = 7"):
+            await attempt()
+    assert await clickhouse.admin.pending() == []
+
+
+async def test_many_changes_at_once_end_as_one(clickhouse: ClickHouseUnderTest) -> None:
+    await clickhouse.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    admin = clickhouse.admin_with(retention_days=60, registry=ADDED)
+    await asyncio.gather(*(admin.migrate() for _ in range(6)))
+    assert await admin.pending() == []
+    assert (await clickhouse.store.held(LOG, 0, 0))[0].rows == 1
+
+
+async def test_of_many_migrators_one_is_written_down(bare_clickhouse: ClickHouseUnderTest) -> None:
+    await asyncio.gather(*(bare_clickhouse.admin.migrate() for _ in range(8)))
+    written = "SELECT number, name FROM {database:Identifier}.telemetry_migrations ORDER BY number"
+    assert await bare_clickhouse.rows(written) == [[1, "bookkeeping"], [2, "counts"]]
+
+
+async def test_a_migration_that_died_before_it_was_written_down_runs_again(clickhouse: ClickHouseUnderTest) -> None:
+    await clickhouse.run(f"TRUNCATE TABLE {clickhouse.schema.table('telemetry_migrations')}")
+    await clickhouse.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    assert await clickhouse.admin.migrate()
+    assert await clickhouse.admin.pending() == []
+    assert (await clickhouse.store.held(LOG, 0, 0))[0].rows == 1

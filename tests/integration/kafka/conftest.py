@@ -1,0 +1,16 @@
+"""A topic of each test's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.kafka.kit import make_topic
+from tests.servers.names import fresh
+
+
+@pytest.fixture
+async def topic(kafka_bootstrap: str) -> str:
+    """A migrated topic with two partitions."""
+    name = fresh("log")
+    await make_topic(kafka_bootstrap, name)
+    return name

@@ -1,0 +1,133 @@
+"""What the Kafka tests share: a member of a group in the test's hands, and short ways to make things."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from prometheus_client import CollectorRegistry
+
+from siddes_telemetry.backends.kafka_admin import KafkaAdmin
+from siddes_telemetry.backends.kafka_appender import KafkaAppender
+from siddes_telemetry.backends.kafka_member import GroupTimes
+from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics, KafkaReaderMetrics
+from siddes_telemetry.backends.kafka_reader import KafkaReader
+from siddes_telemetry.backends.ports import LogUnavailable, OwnedPartition, PartitionWork
+from siddes_telemetry.schemas.record import Headers, LogRecord
+
+HEADERS: Headers = (("schema", b"1.1"), ("rows", b"1"), ("batches", bytes(18)))
+WAIT_S = 30.0  # for what comes within a second on an idle machine
+QUICK = GroupTimes(session_s=6.0, rebalance_s=10.0, release_s=5.0, stall_s=30.0)
+
+
+async def soon(coming: Awaitable[object]) -> None:
+    """Wait for it, and fail the test if it does not come."""
+    async with asyncio.timeout(WAIT_S):
+        await coming
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait until this is so: for what the code under test gives no sign of."""
+    async with asyncio.timeout(WAIT_S):
+        while not true():  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.02)
+
+
+async def make_topic(bootstrap: str, topic: str, partitions: int = 2) -> None:
+    await KafkaAdmin(bootstrap, topic, partitions=partitions, replication=1, retention_days=30).migrate()
+
+
+async def delete_records(bootstrap: str, topic: str, partition: int, before: int) -> None:
+    """Move the beginning of a partition."""
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        await client.delete_records({TopicPartition(topic, partition): RecordsToDelete(before)})
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def appending(
+    bootstrap: str, topic: str, partitions: int = 2, registry: CollectorRegistry | None = None
+) -> AsyncIterator[KafkaAppender]:
+    metrics = KafkaAppenderMetrics(registry or CollectorRegistry())
+    appender = KafkaAppender(bootstrap, topic, partitions, metrics=metrics, rng=random.Random(1))
+    await appender.start()
+    try:
+        yield appender
+    finally:
+        await appender.close()
+
+
+async def pingable(target: KafkaAppender | KafkaReader) -> None:
+    """Wait until it is ready."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            try:
+                return await target.ping()
+            except LogUnavailable:
+                await asyncio.sleep(0.05)
+
+
+def make_reader(
+    bootstrap: str, topic: str, group: str, times: GroupTimes = QUICK, registry: CollectorRegistry | None = None
+) -> KafkaReader:
+    metrics = KafkaReaderMetrics(registry or CollectorRegistry())
+    return KafkaReader(bootstrap, topic, group, metrics=metrics, rng=random.Random(1), times=times)
+
+
+@asynccontextmanager
+async def running(reader: KafkaReader, work: PartitionWork) -> AsyncIterator[asyncio.Task[None]]:
+    """A member of the group, until the end of the block; what its run raised is raised there."""
+    task = asyncio.ensure_future(reader.run(work))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+
+
+class Hands:
+    """Work that hands each partition to the test and holds it until it is taken away; `events` in their order."""
+
+    def __init__(self, name: str = "", events: list[str] | None = None, goodbye_s: float = 0.0) -> None:
+        self.name = name
+        self.goodbye_s = goodbye_s  # how long it takes to let a partition go
+        self.events = events if events is not None else []
+        self.held: dict[int, OwnedPartition] = {}
+        self._given: asyncio.Queue[OwnedPartition] = asyncio.Queue()
+
+    async def __call__(self, partition: OwnedPartition) -> None:
+        self.events.append(f"{self.name} begins {partition.number}")
+        self.held[partition.number] = partition
+        self._given.put_nowait(partition)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(self.goodbye_s)
+            del self.held[partition.number]
+            self.events.append(f"{self.name} ended {partition.number}")
+
+    async def next(self) -> OwnedPartition:
+        async with asyncio.timeout(WAIT_S):
+            return await self._given.get()
+
+
+async def fetch_values(partition: OwnedPartition, count: int) -> list[bytes]:
+    """The values of the next `count` records."""
+    values: list[bytes] = []
+    async with asyncio.timeout(WAIT_S):
+        while len(values) < count:
+            values += [record.value for record in await partition.fetch()]
+    return values
+
+
+async def read_all(partition: OwnedPartition, start: int, end: int) -> Sequence[LogRecord]:
+    return [record async for piece in partition.read(start, end) for record in piece]

@@ -1,0 +1,24 @@
+"""A group member to be killed: commits for each partition it is given, says so, and holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[3]))  # run as a script, from anywhere
+
+from siddes_telemetry.backends.ports import OwnedPartition
+from tests.integration.kafka.kit import make_reader
+
+
+async def work(partition: OwnedPartition) -> None:
+    if partition.number == 0:
+        await partition.commit(7, "of the dead")
+        print("committed", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    bootstrap, topic = sys.argv[1:]
+    asyncio.run(make_reader(bootstrap, topic, topic).run(work))

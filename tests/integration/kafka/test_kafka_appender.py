@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from prometheus_client import CollectorRegistry
+
+from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES, reading
+from siddes_telemetry.backends.kafka_history import end_of, read_range
+from siddes_telemetry.backends.ports import LogMissing, LogUnavailable
+from tests.integration.kafka.kit import HEADERS, appending, make_topic, pingable, soon
+from tests.servers.names import fresh
+
+pytestmark = pytest.mark.servers
+
+
+async def records_of(bootstrap: str, topic: str, partition: int = 0) -> list[Any]:
+    key = TopicPartition(topic, partition)
+    end = await end_of(bootstrap, key)
+    return [record async for piece in read_range(bootstrap, key, 0, end) for record in piece]
+
+
+async def test_an_appended_record_has_its_bytes_headers_and_the_brokers_time(kafka_bootstrap: str, topic: str) -> None:
+    async with appending(kafka_bootstrap, topic) as appender:
+        await soon(appender.append(1, b"a\n", HEADERS))
+        await soon(appender.append(1, b"b\n", ()))
+    first, second = await records_of(kafka_bootstrap, topic, 1)
+    assert (first.offset, first.value, first.headers) == (0, b"a\n", HEADERS)
+    assert (second.offset, second.value, second.headers) == (1, b"b\n", ())
+    log_append_time = 1
+    assert first.timestamp_type == log_append_time
+    assert first.timestamp <= second.timestamp
+
+
+async def test_a_record_of_half_a_mebibyte_fits_and_one_beyond_a_request_is_refused_alone(
+    kafka_bootstrap: str, topic: str
+) -> None:
+    async with appending(kafka_bootstrap, topic) as appender:
+        await soon(asyncio.gather(*(appender.append(0, bytes([i]) * 512 * 1024, HEADERS) for i in range(3))))
+        with pytest.raises(ValueError, match="larger than a request"):
+            await appender.append(0, bytes(MAX_REQUEST_BYTES), HEADERS)
+        await soon(appender.append(0, b"after", HEADERS))
+    assert len(await records_of(kafka_bootstrap, topic)) == 4
+
+
+async def test_who_stops_waiting_does_not_stop_the_record(kafka_bootstrap: str, topic: str) -> None:
+    async with appending(kafka_bootstrap, topic) as appender:
+        await pingable(appender)
+        waiting = asyncio.ensure_future(appender.append(0, b"given up", HEADERS))
+        await asyncio.sleep(0)  # it is sent, and its answer not here yet
+        waiting.cancel()
+        await soon(appender.append(0, b"next", HEADERS))
+    assert [record.value for record in await records_of(kafka_bootstrap, topic)] == [b"given up", b"next"]
+
+
+async def test_a_missing_topic_is_said_to_be_missing_and_not_made(kafka_bootstrap: str) -> None:
+    topic = fresh("log")
+    async with appending(kafka_bootstrap, topic) as appender:
+        with pytest.raises(LogMissing):
+            await soon(appender.append(0, b"x", HEADERS))
+        with pytest.raises(LogMissing):
+            await appender.ping()
+        async with reading(kafka_bootstrap) as consumer:
+            assert topic not in await consumer.topics()
+        await make_topic(kafka_bootstrap, topic)
+        await pingable(appender)
+        await soon(appender.append(0, b"x", HEADERS))
+
+
+async def test_a_topic_with_fewer_partitions_than_set_is_not_ready(kafka_bootstrap: str, topic: str) -> None:
+    async with appending(kafka_bootstrap, topic, partitions=3) as appender:
+        await soon(appender.append(1, b"x", HEADERS))
+        with pytest.raises(LogMissing):
+            await appender.ping()
+        with pytest.raises(LogMissing):
+            await appender.append(2, b"x", HEADERS)
+        await make_topic(kafka_bootstrap, topic, 3)
+        await pingable(appender)
+        await soon(appender.append(2, b"x", HEADERS))
+
+
+async def test_a_producer_that_the_broker_refuses_is_made_anew(kafka_bootstrap: str, topic: str) -> None:
+    registry = CollectorRegistry()
+    async with appending(kafka_bootstrap, topic, registry=registry) as appender:
+        await soon(appender.append(0, b"a", HEADERS))
+        producer = appender._session.result().producer
+        producer._txn_manager.increment_sequence_number(TopicPartition(topic, 0), 7)  # as a lost batch leaves it
+        with pytest.raises(LogUnavailable):
+            await soon(appender.append(0, b"refused", HEADERS))
+        await soon(appender.append(0, b"b", HEADERS))
+    assert registry.get_sample_value("siddes_kafka_producer_rebuilds_total") == 1
+    assert [record.value for record in await records_of(kafka_bootstrap, topic)] == [b"a", b"b"]
+
+
+async def test_it_starts_without_a_broker_and_ends_without_one(unused_tcp_port: int) -> None:
+    async with appending(f"127.0.0.1:{unused_tcp_port}", "t") as appender:
+        with pytest.raises(LogUnavailable):
+            await appender.ping()
+        waiting = asyncio.ensure_future(appender.append(0, b"x", HEADERS))
+        await asyncio.sleep(0)
+    with pytest.raises(LogUnavailable):
+        await soon(waiting)

@@ -1,0 +1,173 @@
+"""A broker of each test's own, killed, paused and brought back: nothing here makes a client anew by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+
+from siddes_telemetry.backends.kafka_clients import reading
+from siddes_telemetry.backends.kafka_history import end_of
+from siddes_telemetry.backends.ports import Committed, LogMissing, LogUnavailable, OwnedPartition
+from tests.integration.kafka.kit import (
+    HEADERS,
+    Hands,
+    appending,
+    fetch_values,
+    make_reader,
+    make_topic,
+    pingable,
+    running,
+    soon,
+    until,
+)
+from tests.servers.kafka import LocalKafka
+
+pytestmark = pytest.mark.servers
+
+
+class Following:
+    """Work that goes on from what is committed and commits what it saw; `seen` by partition and offset."""
+
+    def __init__(self) -> None:
+        self.seen: dict[tuple[int, int], bytes] = {}
+
+    async def __call__(self, partition: OwnedPartition) -> None:
+        committed = await partition.committed()
+        await partition.seek(committed.offset if committed else 0)
+        while True:
+            for record in await partition.fetch():
+                self.seen[partition.number, record.offset] = record.value
+            await partition.commit(record.offset + 1, "seen")
+
+
+async def test_a_killed_broker_comes_back_and_everything_goes_on(own_kafka: LocalKafka) -> None:
+    await make_topic(own_kafka.bootstrap, "log")
+    reader, following = make_reader(own_kafka.bootstrap, "log", "group"), Following()
+    answered: list[bytes] = []
+    enough = asyncio.Event()
+
+    async with appending(own_kafka.bootstrap, "log") as appender, running(reader, following):
+
+        async def append(partition: int) -> None:
+            number = 0
+            while not enough.is_set():
+                value = b"%d:%d" % (partition, number)
+                number += 1
+                try:
+                    await appender.append(partition, value, HEADERS)
+                except LogUnavailable:
+                    continue
+                answered.append(value)
+
+        appends = [asyncio.ensure_future(append(partition)) for partition in (0, 1)]
+        await until(lambda: len(following.seen) > 100)
+        await asyncio.to_thread(own_kafka.kill)
+        with pytest.raises(LogUnavailable):
+            await appender.ping()
+        with pytest.raises(LogUnavailable):
+            await reader.ping()
+        await asyncio.to_thread(own_kafka.start)
+        before = len(answered)
+        await until(lambda: len(answered) > before + 100)
+        enough.set()
+        await soon(asyncio.gather(*appends))
+        await pingable(appender)
+        await pingable(reader)
+        await until(lambda: set(answered) <= set(following.seen.values()))
+    assert len(following.seen) == len(set(following.seen.values()))  # none was appended twice
+
+
+async def test_a_record_that_outlasts_its_callers_patience_is_kept_once(
+    own_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("siddes_telemetry.backends.kafka_clients.REQUEST_S", 1.0)
+    await make_topic(own_kafka.bootstrap, "log", 1)
+    hands = Hands()
+    async with (
+        appending(own_kafka.bootstrap, "log", 1) as appender,
+        running(make_reader(own_kafka.bootstrap, "log", "group"), hands),
+    ):
+        await soon(appender.append(0, b"before", HEADERS))
+        partition = await hands.next()
+        await partition.seek(0)
+        own_kafka.pause()
+        try:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await appender.append(0, b"patience", HEADERS)
+            pending = appender._session.result().producer._message_accumulator._pending_batches
+            batches = appender._session.result().producer._message_accumulator._batches
+            await until(lambda: any(b.retry_count > 1 for b in [*pending, *chain(*batches.values())]))  # sent again
+        finally:
+            own_kafka.resume()
+        await soon(appender.append(0, b"after", HEADERS))
+        assert await end_of(own_kafka.bootstrap, TopicPartition("log", 0)) == 3
+        await until(lambda: 0 in hands.held)
+        await hands.held[0].seek(0)
+        assert await fetch_values(hands.held[0], 3) == [b"before", b"patience", b"after"]
+
+
+async def test_an_unanswered_commit_is_given_up_and_the_partition_taken_anew(
+    own_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("siddes_telemetry.backends.kafka_partition.COMMIT_S", 0.5)
+    await make_topic(own_kafka.bootstrap, "log", 1)
+    lives: list[Committed | None] = []
+    paused = asyncio.Event()
+
+    async def work(partition: OwnedPartition) -> None:
+        lives.append(await partition.committed())
+        if len(lives) == 1:
+            await partition.commit(1, "first")
+            own_kafka.pause()
+            paused.set()
+        await partition.commit(2, "second")
+        await asyncio.Event().wait()
+
+    async with running(make_reader(own_kafka.bootstrap, "log", "group"), work):
+        await soon(paused.wait())
+        await asyncio.sleep(1)
+        own_kafka.resume()
+        await until(lambda: len(lives) == 2)
+    assert lives[0] is None
+    assert lives[1] in (Committed(1, "first"), Committed(2, "second"))  # it may have come into force all the same
+
+
+async def test_a_member_that_starts_before_its_broker_joins_when_that_is_there(
+    kafka_jars: Path, tmp_path: Path
+) -> None:
+    broker = LocalKafka(jars=kafka_jars, folder=tmp_path)
+    reader, hands = make_reader(broker.bootstrap, "log", "group"), Hands()
+    async with appending(broker.bootstrap, "log") as appender, running(reader, hands):
+        waiting = asyncio.ensure_future(appender.append(0, b"early", HEADERS))
+        with pytest.raises(LogUnavailable):
+            await reader.ping()
+        with broker:
+            with pytest.raises(LogMissing):  # the first answer it gets: nobody has migrated yet
+                await soon(waiting)
+            await make_topic(broker.bootstrap, "log")
+            await pingable(appender)
+            await soon(appender.append(0, b"early", HEADERS))
+            await until(lambda: len(hands.held) == 2)
+            await pingable(reader)
+
+
+async def test_no_topic_is_made_by_asking_for_it(kafka_jars: Path, tmp_path: Path) -> None:
+    broker = LocalKafka(jars=kafka_jars, folder=tmp_path)
+    broker._settings["auto.create.topics.enable"] = "true"  # Kafka's default
+    with broker:
+        reader = make_reader(broker.bootstrap, "log", "group")
+        async with appending(broker.bootstrap, "log") as appender, running(reader, Hands()):
+            with pytest.raises(LogMissing):
+                await soon(appender.append(0, b"x", HEADERS))
+            await until(lambda: reader._consumer is not None)
+            with pytest.raises(LogMissing):
+                await reader.ping()
+            async with reading(broker.bootstrap) as consumer:
+                consumer.assign([TopicPartition("log", 0)])
+                await consumer.getmany(timeout_ms=1000)
+                assert "log" not in await consumer.topics()
