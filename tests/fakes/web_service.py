@@ -61,9 +61,10 @@ class Service:
 
     def __post_init__(self) -> None:
         self.now_ns = 0
-        self.server = HttpServer(self.door(), patience=self.patience)
+        self.app = self._door()
+        self.server = HttpServer(self.app, patience=self.patience)
 
-    def door(self) -> App:
+    def _door(self) -> App:
         def limiter() -> RateLimiter:
             return RateLimiter(self.rate, clock_ns=lambda: self.now_ns)
 
@@ -182,6 +183,9 @@ class RawClient:
 
     def stop_reading(self) -> None:
         self._writer.transport.pause_reading()  # type: ignore[attr-defined] # a socket's transport reads too
+
+    def read_on(self) -> None:
+        self._writer.transport.resume_reading()  # type: ignore[attr-defined] # as above
 
     def finish_sending(self) -> None:
         self._writer.write_eof()

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from siddes_telemetry.backends.clickhouse_http import HttpEngine, ServerAddress, parse_server_url
+from siddes_telemetry.backends.ports import StoreUnavailable
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://u:p@ch:9000/counts", ServerAddress("http", "ch", 9000, "u", "p", "counts")),
+        ("https://ch", ServerAddress("https", "ch", 8443, "default", "", "default")),
+        ("http://u%40x:p%2F%3A@[::1]/my-db/", ServerAddress("http", "::1", 8123, "u@x", "p/:", "my-db")),
+    ],
+)
+def test_a_url_names_the_server(url: str, address: ServerAddress) -> None:
+    assert parse_server_url(url) == address
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "ch:8123",
+        "clickhouse://u:secret@ch",
+        "http://u:secret@ch:x/",
+        "http://:secret@",
+        "http://[secret",
+        "http://ch/?secret=1",
+    ],
+)
+def test_what_is_no_such_url_is_refused_without_a_quote(url: str) -> None:
+    with pytest.raises(ValueError, match="not ") as refusal:
+        parse_server_url(url)
+    assert "secret" not in str(refusal.value)
+    assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
+
+
+def test_a_password_is_in_no_repr() -> None:
+    assert "secret" not in repr(parse_server_url("http://u:secret@ch"))
+
+
+async def test_nobody_there_is_an_outage() -> None:
+    engine = HttpEngine(parse_server_url("http://127.0.0.1:1/x"))
+    with pytest.raises(StoreUnavailable):
+        await engine.read("SELECT 1", {}, settings={}, deadline_s=5)
+    await engine.close()

@@ -1,0 +1,83 @@
+"""The tables as SQL, against golden files. `GOLDEN=write pytest …` writes them anew; read the difference."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from siddes_telemetry.backends.clickhouse_admin import shipped_migrations
+from siddes_telemetry.schemas import ddl
+from tests.unit.schemas.shipped import REGISTRY
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+SINGLE = ddl.StoreSchema("siddes", None, 30, REGISTRY)
+FORMS = {"ddl_single.sql": SINGLE, "ddl_cluster.sql": replace(SINGLE, cluster="pair")}
+
+
+def all_statements(schema: ddl.StoreSchema) -> str:
+    """What a new store runs, and what changed settings and a purge run later."""
+    statements = [ddl.create_database(schema)]
+    statements += [statement for migration in shipped_migrations(schema) for statement in migration.statements]
+    statements += [ddl.modify_events(schema, schema.stored_counts), ddl.modify_retention(schema)]
+    statements += [ddl.delete_before(schema, 1_790_000_000_123)]
+    return "".join(f"{statement};\n\n" for statement in statements)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_statements_are_those_of_the_golden_file(name: str) -> None:
+    rendered = all_statements(FORMS[name])
+    if os.environ.get("GOLDEN") == "write":
+        (GOLDEN / name).write_text(rendered)
+    assert rendered == (GOLDEN / name).read_text()
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_no_event_id_of_a_golden_file_was_reused_or_renumbered(name: str) -> None:
+    stored = ddl.stored_events((GOLDEN / name).read_text().replace("event         Enum8", "`event` Enum8", 1))
+    assert len(stored) >= 7
+    assert ddl.forgotten_events(stored, REGISTRY) == []
+
+
+def test_the_ids_of_the_first_release_are_for_ever() -> None:
+    first = {
+        "suggestion_shown": 1,
+        "suggestion_accepted": 2,
+        "suggestion_skipped": 3,
+        "suggestion_edited": 4,
+        "suggestion_undo": 5,
+        "embeddings_opt_in": 6,
+        "embeddings_opt_out": 7,
+    }
+    assert ddl.forgotten_events(first, REGISTRY) == []
+
+
+def test_names_are_quoted() -> None:
+    schema = ddl.StoreSchema("da`ta\\", "clu'ster", 30, REGISTRY)
+    assert ddl.create_database(schema) == r"CREATE DATABASE IF NOT EXISTS `da\`ta\\` ON CLUSTER 'clu\'ster'"
+
+
+def test_a_misnamed_file_is_an_error() -> None:
+    with pytest.raises(ValueError, match="not the name"):
+        ddl.render({"counts.sql": "SELECT 1;\n"}, SINGLE)
+
+
+def test_a_placeholder_nobody_fills_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        ddl.render({"0001_x.sql": "SELECT ${nothing};\n"}, SINGLE)
+
+
+def test_files_run_by_number_and_some_with_a_cluster_only() -> None:
+    files = {"0002_b.sql": "-- why\nB1;\n\nB2;\n", "0001_a.sql": "A;\n", "0003_c.cluster.sql": "C;\n"}
+    assert ddl.render(files, SINGLE) == (ddl.Migration(1, "a", ("A",)), ddl.Migration(2, "b", ("B1", "B2")))
+    assert ddl.render(files, replace(SINGLE, cluster="x"))[2] == ddl.Migration(3, "c", ("C",))
+
+
+def test_what_a_table_says_of_itself_is_read() -> None:
+    columns = "`event` Enum8('x' = 1, 'y' = -2), `count` UInt16"
+    told = f"CREATE TABLE a.b ({columns}) TTL toDateTime(created_at) + toIntervalDay(45) SETTINGS a = 1"
+    assert ddl.stored_events(told) == {"x": 1, "y": -2}
+    assert ddl.stored_retention_days(told) == 45
+    assert ddl.stored_retention_days("CREATE TABLE a.b (x Int8)") is None

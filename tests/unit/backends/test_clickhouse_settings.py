@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from siddes_telemetry.backends.clickhouse_settings import (
+    INSERT_PINS,
+    MAX_BLOCK_BYTES,
+    MAX_BLOCK_ROWS,
+    READ_PINS,
+    as_known,
+    within,
+)
+
+
+def test_what_an_older_engine_does_not_know_is_left_out() -> None:
+    assert as_known({"async_insert": 0, "input_format_connection_handling": 0}, {"async_insert"}) == {"async_insert": 0}
+
+
+def test_the_token_the_deadline_and_the_silence_are_never_left_out() -> None:
+    needed = {"insert_deduplication_token": "a", "log_queries": 0, **within(1)}
+    assert as_known(needed, set()) == needed
+
+
+def test_no_block_is_cut() -> None:
+    assert int(INSERT_PINS["max_insert_block_size"]) > MAX_BLOCK_ROWS
+    assert int(INSERT_PINS["min_insert_block_size_rows"]) > MAX_BLOCK_ROWS
+    assert int(INSERT_PINS["min_insert_block_size_bytes"]) > 3 * MAX_BLOCK_BYTES
+
+
+def test_nothing_is_written_to_the_query_log() -> None:
+    assert INSERT_PINS["log_queries"] == READ_PINS["log_queries"] == 0
+
+
+def test_deadlines_are_whole_seconds_and_not_none() -> None:
+    """0 would mean no deadline at all."""
+    assert [within(seconds)["max_execution_time"] for seconds in (0, 0.2, 1, 1.1)] == [1, 1, 1, 2]
