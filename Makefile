@@ -33,7 +33,6 @@ lint: .venv/.dev ## every check but the tests
 generate: .venv/.dev ## write anew what is generated from the event registry
 	@.venv/bin/siddes-telemetry schema python >.cache/generated && mv .cache/generated src/siddes_telemetry/schemas/event_names.py
 	@.venv/bin/siddes-telemetry schema openapi >.cache/generated && mv .cache/generated docs/openapi.json
-	@.venv/bin/siddes-telemetry schema ddl >.cache/generated && mv .cache/generated docs/schema.sql
 
 lock: .cache/uv/bin/uv ## write the hash-pinned constraints anew (UPGRADE=1: newer versions)
 	@$(COMPILE) --extra dev --output-file constraints/dev.txt pyproject.toml

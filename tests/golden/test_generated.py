@@ -14,7 +14,6 @@ ROOT = Path(__file__).parents[2]
 GENERATED = {
     "python": ROOT / "src/siddes_telemetry/schemas/event_names.py",
     "openapi": ROOT / "docs/openapi.json",
-    "ddl": ROOT / "docs/schema.sql",
 }
 
 
