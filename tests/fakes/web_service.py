@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -81,6 +83,7 @@ class Service:
                 Route("GET", "/api/telemetry", "summary", self.whoami, Access.READ),
                 Route("GET", "/api/auth/me", "auth_me", self.whoami, Access.READ),
                 Route("GET", "/openapi.json", "openapi", self.whoami, Access.PUBLIC),
+                Route("GET", "/slow", "slow", self.slow, Access.PUBLIC),
                 Route("GET", "/large", "large", self.large, Access.PUBLIC),
             ],
             authenticator=Guests(),
@@ -124,6 +127,13 @@ class Service:
         name = "siddes_http_requests_in_flight"
         while self.registry.get_sample_value(name) != requests:  # noqa: ASYNC110 - nothing tells of a gauge's change
             await asyncio.sleep(0)
+
+    async def left_alone(self) -> None:
+        """Return once there is no connection."""
+        connections = self.server._connections
+        assert connections is not None
+        while connections.connections:  # noqa: ASYNC110 - the server tells nobody, but when it stops
+            await asyncio.sleep(0.01)
 
     def counted(self, status: int) -> float:
         """Requests answered with this status, over all routes and methods."""
@@ -207,7 +217,9 @@ class RawClient:
         self._writer.close()
 
     def reset(self) -> None:
-        """Go away at once, without a word."""
+        """Go away at once, with a TCP reset."""
+        socket_ = self._writer.transport.get_extra_info("socket")
+        socket_.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
 

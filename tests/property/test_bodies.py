@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.unit.schemas.shipped import REGISTRY
 
 from siddes_telemetry.schemas.bodies import Batch, BatchBody, BodyParser, count_model
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from tests.unit.schemas.shipped import REGISTRY
 
 PARSER = BodyParser(REGISTRY)
 MODEL = count_model(REGISTRY)

@@ -7,7 +7,6 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.schemas.shipped import REGISTRY
 
 from siddes_telemetry.schemas.record import (
     BAD_REASONS,
@@ -25,6 +24,7 @@ from siddes_telemetry.schemas.record import (
     is_newer,
     parse_time,
 )
+from tests.unit.schemas.shipped import REGISTRY
 
 LAST_MS = 253_402_300_799_999  # the end of 9999
 VIEWERS = st.from_regex(re.compile(r"[A-Za-z0-9._:@-]{1,64}", re.ASCII), fullmatch=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 GUARD = Path(__file__).with_name("guard.py")
 READY_DEADLINE_S = 90.0  # a broker is ready in 5 s on an idle machine; CI machines are neither idle nor quick
-STOP_DEADLINE_S = 20.0  # after that SIGTERM becomes SIGKILL
+STOP_DEADLINE_S = 30.0  # after that SIGTERM becomes SIGKILL; our own services have 25 s
 POLL_S = 0.02  # readiness is looked at so often; nothing to await: these are other programs
 
 

@@ -49,6 +49,14 @@ class Operator:
             page = await answer.text()
         return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", page, re.MULTILINE))
 
+    async def becomes(self, process: ServiceProcess, name: str, value: float) -> None:
+        """Wait until a metric is this."""
+
+        async def is_so() -> bool:
+            return await self.metric(process, name) == value
+
+        await eventually(is_so, lambda: f"{name} did not become {value}")
+
     async def grows(self, process: ServiceProcess, name: str) -> None:
         """Wait until a metric is more than it is now."""
         before = await self.metric(process, name)

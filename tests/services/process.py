@@ -79,3 +79,7 @@ class ServiceProcess:
     def stop(self) -> int:
         """SIGTERM, and wait for the end; the exit status."""
         return self._process.end(signal.SIGTERM)
+
+    def ended(self) -> int:
+        """Wait for the end of one that was told to end; the exit status."""
+        return self._process.end(signal.SIGCONT)  # which does nothing to a running process

@@ -64,6 +64,18 @@ def cluster(
     kafka: str, clickhouse: str, folder: Path, *, consumers: int = 1, gateways: int = 1, **settings: str
 ) -> Iterator[Shape]:
     """A ready cluster on a topic and group of its own: gateway, gateway-2…, consumer, consumer-2…, summary."""
+    with unmigrated_cluster(kafka, clickhouse, folder, **settings) as shape:
+        migrate(shape)
+        for name in [*numbered("gateway", gateways), *numbered("consumer", consumers), "summary"]:
+            start_member(shape, name)
+        for process in shape.processes.values():
+            process.wait_ready()
+        yield shape
+
+
+@contextmanager
+def unmigrated_cluster(kafka: str, clickhouse: str, folder: Path, **settings: str) -> Iterator[Shape]:
+    """Nothing but the settings of a cluster, on a topic and group of its own; what is started is ended."""
     own = {
         "KAFKA": kafka,
         "CLICKHOUSE": clickhouse,
@@ -75,16 +87,16 @@ def cluster(
         **settings,
     }
     shape = Shape(own, folder)
-    migrated = run("migrate", settings=own)
-    assert migrated.returncode == 0, migrated.stderr
     try:
-        for name in [*numbered("gateway", gateways), *numbered("consumer", consumers), "summary"]:
-            start_member(shape, name)
-        for process in shape.processes.values():
-            process.wait_ready()
         yield shape
     finally:
         shape.end()
+
+
+def migrate(shape: Shape) -> None:
+    """Make the shape's tables and topics."""
+    migrated = run("migrate", settings=shape.settings)
+    assert migrated.returncode == 0, migrated.stderr
 
 
 def start_member(shape: Shape, name: str, *more: str) -> ServiceProcess:

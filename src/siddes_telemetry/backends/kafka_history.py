@@ -62,7 +62,8 @@ async def out_of_range(
     return RecordsGone(first) if first > position else LogUnavailable("the log ends before the place to read from")
 
 
-async def end_of(bootstrap: str, partition: TopicPartition) -> int:
-    """The next offset the partition will give, asked over connections of its own. Raises LogUnavailable."""
+async def ends_of(bootstrap: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """The next offset each partition will give, asked over connections of its own. Raises LogUnavailable."""
     async with reading(bootstrap) as consumer:
-        return int((await consumer.end_offsets([partition]))[partition])
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(list(partitions))
+        return ends

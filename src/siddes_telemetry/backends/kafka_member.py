@@ -7,6 +7,7 @@ nothing is declared or inserted across a rebalance.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
 from siddes_telemetry.backends.kafka_errors import DRIVER_ERRORS
-from siddes_telemetry.backends.kafka_history import end_of
+from siddes_telemetry.backends.kafka_history import ends_of
 from siddes_telemetry.backends.kafka_partition import KafkaPartition, MemberTools
 from siddes_telemetry.backends.ports import LogUnavailable, PartitionLost, PartitionWork
 
@@ -140,21 +141,41 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             self._seated_at = now
         elif now - self._seated_at > self._times.stall_s + self._times.rebalance_s:
             self._end("not_in_group")
-        for owned in self._owned:
-            waiting_since = owned.partition.waiting_since
-            if waiting_since is not None and now - waiting_since > self._times.stall_s:
-                await self._look_for_stall(owned.partition, waiting_since)
+        silent = {
+            owned.partition: waiting_since
+            for owned in self._owned
+            if (waiting_since := owned.partition.waiting_since) is not None
+            and now - waiting_since > self._times.stall_s
+        }
+        if silent:
+            await self._look_for_stall(silent)
 
-    async def _look_for_stall(self, partition: KafkaPartition, waiting_since: float) -> None:
-        """After a broker's restart a consumer may hang without an error (aiokafka's issue 1154): ask elsewhere."""
+    async def _look_for_stall(self, silent: Mapping[KafkaPartition, float]) -> None:
+        """After a broker's restart a consumer may hang without an error (aiokafka's issue 1154): ask elsewhere.
+
+        `silent`: partitions whose fetch has waited since then.
+        """
         try:
-            end = await end_of(self._tools.bootstrap, partition.key)
+            ends = await ends_of(self._tools.bootstrap, [partition.key for partition in silent])
         except LogUnavailable:
             return  # an outage, which the consumer is waiting out as well
-        await asyncio.wait({self._ended}, timeout=CONFIRM_S)
-        if partition.waiting_since != waiting_since:
+        behind = []
+        for partition, waiting_since in silent.items():
+            if await self._is_behind(partition, waiting_since, ends):
+                behind.append(partition)
+            elif partition.waiting_since == waiting_since:
+                partition.waiting_since = self._monotonic()  # rightly silent: looked at again after another stall_s
+        if not behind:
             return
-        if await self._consumer.position(partition.key) < end:
-            self._end("stalled")
-        else:
-            partition.waiting_since = self._monotonic()
+        await asyncio.wait({self._ended}, timeout=CONFIRM_S)
+        for partition in behind:
+            if await self._is_behind(partition, silent[partition], ends):
+                self._end("stalled")
+
+    async def _is_behind(
+        self, partition: KafkaPartition, waiting_since: float, ends: Mapping[TopicPartition, int]
+    ) -> bool:
+        """Whether the same fetch still waits although there are records for it."""
+        if partition.waiting_since != waiting_since:
+            return False
+        return int(await self._consumer.position(partition.key)) < ends[partition.key]

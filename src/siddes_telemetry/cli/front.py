@@ -63,6 +63,11 @@ def auth_configuration(settings: Settings) -> AuthConfiguration:
     )
 
 
+def authentication_problems(settings: Settings) -> Iterable[str]:
+    """Why nobody could be authenticated, as far as it can be told without opening anything."""
+    return auth_configuration(settings).problems()
+
+
 @asynccontextmanager
 async def public_server(
     settings: Settings, routes: Iterable[Route], metrics: CollectorRegistry

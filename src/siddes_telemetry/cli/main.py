@@ -20,11 +20,11 @@ from prometheus_client import disable_created_metrics
 from siddes_telemetry import __version__
 from siddes_telemetry.backends.clickhouse_admin import shipped_migrations
 from siddes_telemetry.backends.clickhouse_http import parse_server_url
-from siddes_telemetry.backends.ports import BackendError
+from siddes_telemetry.backends.ports import BackendError, LogMissing, StoreMissing
 from siddes_telemetry.cli import process
 from siddes_telemetry.cli.control import ControlError
 from siddes_telemetry.cli.data_folder import DataInUse
-from siddes_telemetry.cli.front import Listen
+from siddes_telemetry.cli.front import Listen, authentication_problems
 from siddes_telemetry.cli.operate import operate
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.serve import (
@@ -75,27 +75,40 @@ def honest_exit() -> Iterator[None]:
         for problem in error.problems:
             say(f"error: {problem}")
         raise typer.Exit(USAGE_ERROR) from None
+    except (LogMissing, StoreMissing):
+        say("error: the topic or the tables are not there yet: run siddes-telemetry migrate")
+        raise typer.Exit(1) from None
     except (DataInUse, ControlError, BackendError, process.ServiceFailed) as error:
         say(f"error: {error or type(error).__name__}")
         raise typer.Exit(1) from None
     except OSError as error:
-        say(f"error: {error.strerror or type(error).__name__}")
+        place = f": {error.filename}" if error.filename else ""  # a path of the operator's
+        say(f"error: {error.strerror or type(error).__name__}{place}")
         raise typer.Exit(1) from None
 
 
-def _settings(*needs: str, debug: bool = False, host: str | None = None) -> Settings:
-    for name in unknown_variables():
-        say(f"warning: {name} is no setting; is it misspelt?")
-    settings = load(needs=needs, debug=debug)
-    if settings.debug and host is not None and not _is_loopback(host):
-        raise SettingsError(["--debug lets anybody say who they are: it listens on loopback only, such as 127.0.0.1"])
-    return settings
+def _settings(*needs: str) -> Settings:
+    _warn_of_misspelt()
+    return load(needs=needs)
 
 
-def _service_settings(*needs: str, debug: bool = False, host: str) -> Settings:
-    settings = _settings(*needs, debug=debug, host=host)
+def _http_settings(*needs: str, debug: bool = False, host: str) -> Settings:
+    """Of a service that authenticates viewers."""
+
+    def problems(settings: Settings) -> Iterator[str]:
+        yield from authentication_problems(settings)
+        if settings.debug and not _is_loopback(host):
+            yield "--debug lets anybody say who they are: it listens on loopback only, such as 127.0.0.1"
+
+    _warn_of_misspelt()
+    settings = load(needs=needs, debug=debug, problems_of=problems)
     logs.configure(settings.log_level)
     return settings
+
+
+def _warn_of_misspelt() -> None:
+    for name in unknown_variables():
+        say(f"warning: {name} is no setting; is it misspelt?")
 
 
 def _is_loopback(host: str) -> bool:
@@ -128,7 +141,7 @@ def up(
 ) -> None:
     """Everything in one process: SQLite log, embedded ClickHouse, gateway, consumer and summary."""
     with honest_exit():
-        settings = _service_settings(debug=debug, host=host)
+        settings = _http_settings(debug=debug, host=host)
         if data is not None:
             settings = settings.model_copy(update={"data": Path(data)})
         process.run(embedded_service(settings, load_registry(settings.events), Listen(host, port, admin_port), say))
@@ -143,7 +156,7 @@ def gateway(
 ) -> None:
     """HTTP to Kafka: takes counts in."""
     with honest_exit():
-        settings = _service_settings("kafka", host=host)
+        settings = _http_settings("kafka", host=host)
         registry, listen = load_registry(settings.events), Listen(host, port, admin_port)
         if workers == 1:
             process.run(gateway_service(settings, registry, listen, say))
@@ -155,7 +168,8 @@ def gateway(
 def consumer(host: Host = "127.0.0.1", admin_port: AdminPort = 9091) -> None:
     """Kafka to ClickHouse, exactly once."""
     with honest_exit():
-        settings = _service_settings("kafka", "clickhouse", host=host)
+        settings = _settings("kafka", "clickhouse")
+        logs.configure(settings.log_level)
         process.run(consumer_service(settings, load_registry(settings.events), host, admin_port, say))
 
 
@@ -163,14 +177,20 @@ def consumer(host: Host = "127.0.0.1", admin_port: AdminPort = 9091) -> None:
 def summary(host: Host = "127.0.0.1", port: Port = 8081, admin_port: AdminPort = 9092) -> None:
     """ClickHouse to HTTP: viewers read their own counts."""
     with honest_exit():
-        settings = _service_settings("clickhouse", host=host)
+        settings = _http_settings("clickhouse", host=host)
         process.run(summary_service(settings, load_registry(settings.events), Listen(host, port, admin_port), say))
 
 
-def _operate(operation: str, arguments: dict[str, Any], *cluster_needs: str) -> dict[str, Any]:
+def _operator_settings(*cluster_needs: str) -> Settings:
+    """Of a command for either shape: whatever names a broker or a server means a cluster."""
     settings = _settings()
     if settings.kafka is not None or settings.clickhouse is not None:
-        settings = _settings(*cluster_needs)
+        settings = load(needs=cluster_needs)
+    logs.configure(settings.log_level)
+    return settings
+
+
+def _operate(settings: Settings, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return asyncio.run(operate(settings, load_registry(settings.events), operation, arguments))
 
 
@@ -183,7 +203,8 @@ def migrate(
 ) -> None:
     """Make the tables and topics what the settings say. Safe to repeat, and to run from many places at once."""
     with honest_exit():
-        result = _operate("migrate", {"dry_run": dry_run, "new_log": new_log}, "kafka", "clickhouse")
+        settings = _operator_settings("kafka", "clickhouse")
+        result = _operate(settings, "migrate", {"dry_run": dry_run, "new_log": new_log})
         if "refused" in result:
             raise SettingsError([result["refused"]])
         steps = result["steps"]
@@ -204,10 +225,11 @@ def purge(
 ) -> None:
     """Remove the counts that are older than so many days, exactly and at once."""
     with honest_exit():
-        kept_days = _settings().retention_days if days is None else days
+        settings = _operator_settings("clickhouse")
+        kept_days = settings.retention_days if days is None else days
         if not dry_run:
             say(f"removing counts older than {kept_days} days; this rewrites the parts they are in …")
-        gone = _operate("purge", {"days": kept_days, "dry_run": dry_run}, "clickhouse")
+        gone = _operate(settings, "purge", {"days": kept_days, "dry_run": dry_run})
         verb = "would go" if dry_run else "gone"
         span = f", created {_time(gone['oldest_ms'])} to {_time(gone['newest_ms'])} UTC" if gone["rows"] else ""
         limit = _time(gone["before_ms"])
@@ -220,7 +242,7 @@ def dead_letters(
 ) -> None:
     """List the records that could not be read: place, reason and size, never their bytes."""
     with honest_exit():
-        entries = _operate("dead-letters", {}, "kafka")["dead_letters"]
+        entries = _operate(_operator_settings("kafka"), "dead-letters", {})["dead_letters"]
         if as_json:
             typer.echo(json.dumps(entries))
         elif not entries:

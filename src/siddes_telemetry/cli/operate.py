@@ -18,9 +18,11 @@ from siddes_telemetry.schemas.registry import Registry
 
 
 async def operate(settings: Settings, registry: Registry, operation: str, arguments: dict[str, Any]) -> Result:
-    """The result. Raises BackendError, ControlError, OSError."""
+    """The result. Raises BackendError, ControlError, OSError; only `migrate` makes a data folder."""
     if settings.kafka is not None or settings.clickhouse is not None:
         return await _on_cluster(settings, registry, operation, arguments)
+    if operation != "migrate":
+        settings.data.stat()  # raises where there is none: in the wrong directory, "none" would be a wrong answer
     try:
         async with embedded(settings, registry) as instance:
             return await instance.operations[operation](**arguments)

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 
@@ -30,11 +31,13 @@ from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.shapes import clickhouse, embedded, kafka_servers, wall_clock_ms
 from siddes_telemetry.cli.workers import Workers, add_worker_metrics, metrics_folder, reserved_port, stop_with_parent
 from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.ingest_gateway.group_commit import GroupCommit
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.schemas.openapi import Service as Part
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.web import logs
 from siddes_telemetry.web.readiness import OK, Check, Readiness
+from siddes_telemetry.web.server import HttpServer
 
 EMBEDDED_FLUSH_S = 0.1  # one process and a small engine: a count is seen within half a second
 TRIM_EVERY_S = 600.0
@@ -99,11 +102,26 @@ def embedded_service(settings: Settings, registry: Registry, listen: Listen, say
     return serve
 
 
+@dataclass(frozen=True, slots=True)
+class _Gateway:
+    """A gateway that listens. `log_check` asks for its log."""
+
+    server: HttpServer
+    committer: GroupCommit
+    port: int
+    log_check: Check
+
+    async def drain(self) -> None:
+        """Accept nothing more, and answer what has been begun. Once is enough; again does no harm."""
+        await self.server.stop(ANSWER_IN_FLIGHT_S)
+        await self.committer.drain(COMMIT_DRAIN_S)
+
+
 @asynccontextmanager
 async def _listening_gateway(
     settings: Settings, registry: Registry, listen: Listen, metrics: CollectorRegistry, *, reuse_port: bool = False
-) -> AsyncIterator[tuple[int, Check]]:
-    """A gateway on Kafka, its port and how to ask for its log; at the end it drains."""
+) -> AsyncIterator[_Gateway]:
+    """A gateway on Kafka; at the end it drains."""
     async with AsyncExitStack() as stack:
         appender = KafkaAppender(
             kafka_servers(settings),
@@ -119,11 +137,11 @@ async def _listening_gateway(
         routes = [*parts.ingest(committer, registry, counted), *parts.shared([Part.INGEST], registry, settings)]
         server = await stack.enter_async_context(public_server(settings, routes, metrics))
         port = await server.listen(listen.host, listen.port, reuse_port=reuse_port)
+        gateway = _Gateway(server, committer, port, pinged(appender.ping))
         try:
-            yield port, pinged(appender.ping)
+            yield gateway
         finally:
-            await server.stop(ANSWER_IN_FLIGHT_S)
-            await committer.drain(COMMIT_DRAIN_S)
+            await gateway.drain()
 
 
 def gateway_service(settings: Settings, registry: Registry, listen: Listen, say: Say) -> Service:
@@ -132,12 +150,13 @@ def gateway_service(settings: Settings, registry: Registry, listen: Listen, say:
     async def serve(stop: asyncio.Event) -> None:
         metrics = parts.process_metrics()
         async with (
-            _listening_gateway(settings, registry, listen, metrics) as (port, log_check),
-            admin_port(listen.host, listen.admin_port, {"log": log_check}, metrics) as (admin, readiness),
-            announced(readiness, say, _ready(listen.host, port, admin)),
+            _listening_gateway(settings, registry, listen, metrics) as gateway,
+            admin_port(listen.host, listen.admin_port, {"log": gateway.log_check}, metrics) as (admin, readiness),
+            announced(readiness, say, _ready(listen.host, gateway.port, admin)),
         ):
             await stop.wait()
             readiness.drain()
+            await gateway.drain()  # here, while the admin port still says so
 
     return serve
 
@@ -173,8 +192,8 @@ def gateway_worker(settings: Settings, registry: Registry, listen: Listen, conne
     async def serve(stop: asyncio.Event) -> None:
         stop_with_parent(connection, stop)
         metrics = CollectorRegistry()
-        async with _listening_gateway(settings, registry, listen, metrics, reuse_port=True) as (_, log_check):
-            readiness = Readiness({"log": log_check}, clock=time.monotonic)
+        async with _listening_gateway(settings, registry, listen, metrics, reuse_port=True) as gateway:
+            readiness = Readiness({"log": gateway.log_check}, clock=time.monotonic)
             said = None
             while not stop.is_set():
                 report = await readiness.report()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -108,10 +108,20 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-def load(*, needs: Iterable[str] = (), debug: bool = False) -> Settings:
+def _no_problems(_: Settings) -> Iterable[str]:
+    return ()
+
+
+def load(
+    *,
+    needs: Iterable[str] = (),
+    debug: bool = False,
+    problems_of: Callable[[Settings], Iterable[str]] = _no_problems,
+) -> Settings:
     """The settings of this process's environment. Raises SettingsError.
 
-    `needs`: fields that must be set for this command. `debug`: on whatever the environment says.
+    `needs`: fields that must be set for this command. `debug`: on whatever the environment says. `problems_of`: what
+    is wrong with settings that are good one by one.
     """
     problems: list[str] = []
     overrides: dict[str, object] = {"debug": True} if debug else {}
@@ -130,6 +140,7 @@ def load(*, needs: Iterable[str] = (), debug: bool = False) -> Settings:
         problems += [f"{_variable(name)}: must be set" for name in needs if not os.environ.get(_variable(name))]
         raise SettingsError(problems) from None  # the cause holds values
     problems += [f"{_variable(name)}: must be set" for name in needs if getattr(settings, name) is None]
+    problems += problems_of(settings)
     if problems:
         raise SettingsError(problems)
     return settings

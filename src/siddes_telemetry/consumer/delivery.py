@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import structlog
 
+from siddes_telemetry.backends.backoff import Backoff
 from siddes_telemetry.backends.ports import (
     Held,
     OwnedPartition,
@@ -15,7 +16,6 @@ from siddes_telemetry.backends.ports import (
     StoreRefused,
     StoreUnavailable,
 )
-from siddes_telemetry.consumer.backoff import Backoff
 from siddes_telemetry.consumer.block import Block, Source
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, may_insert

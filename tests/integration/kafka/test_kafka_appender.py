@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES, reading
-from siddes_telemetry.backends.kafka_history import end_of, read_range
+from siddes_telemetry.backends.kafka_history import ends_of, read_range
 from siddes_telemetry.backends.ports import LogMissing, LogUnavailable
 from tests.integration.kafka.kit import HEADERS, appending, make_topic, pingable, soon
 from tests.servers.names import fresh
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.servers
 
 async def records_of(bootstrap: str, topic: str, partition: int = 0) -> list[Any]:
     key = TopicPartition(topic, partition)
-    end = await end_of(bootstrap, key)
-    return [record async for piece in read_range(bootstrap, key, 0, end) for record in piece]
+    ends = await ends_of(bootstrap, [key])
+    return [record async for piece in read_range(bootstrap, key, 0, ends[key]) for record in piece]
 
 
 async def test_an_appended_record_has_its_bytes_headers_and_the_brokers_time(kafka_bootstrap: str, topic: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from siddes_telemetry.backends.kafka_clients import reading
-from siddes_telemetry.backends.kafka_history import end_of
+from siddes_telemetry.backends.kafka_history import ends_of
 from siddes_telemetry.backends.ports import Committed, LogMissing, LogUnavailable, OwnedPartition
 from tests.integration.kafka.kit import (
     HEADERS,
@@ -105,7 +105,8 @@ async def test_a_record_that_outlasts_its_callers_patience_is_kept_once(
         finally:
             own_kafka.resume()
         await soon(appender.append(0, b"after", HEADERS))
-        assert await end_of(own_kafka.bootstrap, TopicPartition("log", 0)) == 3
+        log = TopicPartition("log", 0)
+        assert await ends_of(own_kafka.bootstrap, [log]) == {log: 3}
         await until(lambda: 0 in hands.held)
         await hands.held[0].seek(0)
         assert await fetch_values(hands.held[0], 3) == [b"before", b"patience", b"after"]

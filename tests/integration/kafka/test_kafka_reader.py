@@ -236,3 +236,18 @@ async def test_a_consumer_that_has_fallen_silent_is_made_anew(kafka_bootstrap: s
         await append(kafka_bootstrap, topic, b"a")
         await until(lambda: seen == [b"a"])
     assert registry.get_sample_value("siddes_kafka_rejoins_total", {"reason": "stalled"}) == 1
+
+
+async def test_a_consumer_that_has_nothing_to_fetch_is_left_alone(kafka_bootstrap: str, topic: str) -> None:
+    await append(kafka_bootstrap, topic, b"a")
+    registry = CollectorRegistry()
+    times = GroupTimes(session_s=6.0, rebalance_s=10.0, release_s=5.0, stall_s=0.2)
+    async with running(make_reader(kafka_bootstrap, topic, topic, times, registry), hands := Hands()):
+        partition = await take_zero(hands)
+        await partition.seek(0)
+        await fetch_values(partition, 1)
+        waiting = asyncio.ensure_future(fetch_values(partition, 1))
+        await asyncio.sleep(5)  # long enough for several looks, and for a second look at one
+        await append(kafka_bootstrap, topic, b"b")
+        assert await waiting == [b"b"]
+    assert registry.get_sample_value("siddes_kafka_rejoins_total", {"reason": "stalled"}) is None

@@ -62,6 +62,7 @@ async def test_a_handler_whose_client_has_gone_is_waited_for() -> None:
             await other.answer()
             stopping = asyncio.create_task(service.server.stop(deadline_s=20))
             assert await other.rest() == b""
+        await asyncio.wait([stopping], timeout=0.05)
         assert not stopping.done()
         service.release.set()
         await stopping

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
-from tests.unit.schemas.shipped import REGISTRY
 
 from siddes_telemetry.ingest_gateway.group_commit import CommitLimits, GroupCommit
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.record import ClientBatch, Headers, LogRecord, decode, encode_lines
+from tests.unit.schemas.shipped import REGISTRY
 
 CREATED_AT = "2026-11-22 10:00:00.123"
 

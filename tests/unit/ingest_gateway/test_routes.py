@@ -7,8 +7,6 @@ import json
 from uuid import UUID
 
 import pytest
-from tests.unit.ingest_gateway.rig import CREATED_AT, Rig, settle
-from tests.unit.schemas.shipped import REGISTRY
 
 from siddes_telemetry.backends.ports import LogUnavailable
 from siddes_telemetry.ingest_gateway.routes import Ingest, gateway_routes
@@ -16,6 +14,8 @@ from siddes_telemetry.schemas.bodies import BodyParser
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.record import NO_BATCH, Line, batch_key, parse_time, partition_of
 from siddes_telemetry.web.routing import Access, Request, Response
+from tests.unit.ingest_gateway.rig import CREATED_AT, Rig, settle
+from tests.unit.schemas.shipped import REGISTRY
 
 BATCH_ID = "0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11"
 NOW_MS = parse_time(CREATED_AT)

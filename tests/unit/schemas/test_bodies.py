@@ -7,10 +7,10 @@ import traceback
 from uuid import UUID
 
 import pytest
-from tests.unit.schemas.shipped import REGISTRY
 
 from siddes_telemetry.schemas.bodies import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_SINGLE_BYTES, BodyParser
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from tests.unit.schemas.shipped import REGISTRY
 
 PARSER = BodyParser(REGISTRY)
 BATCH_ID = "0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11"

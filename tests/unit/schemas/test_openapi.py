@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from jsonschema_rs import Draft202012Validator, meta
-from tests.unit.schemas.shipped import REGISTRY
 
 from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.schemas.openapi import Service, openapi
+from tests.unit.schemas.shipped import REGISTRY
 
 DOCUMENT = openapi(set(Service), REGISTRY, version="1.2.3")
 OPERATIONS = {

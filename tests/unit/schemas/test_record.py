@@ -7,7 +7,6 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from tests.unit.schemas.shipped import REGISTRY
 
 from siddes_telemetry.schemas.record import (
     BAD_REASONS,
@@ -28,6 +27,7 @@ from siddes_telemetry.schemas.record import (
     parse_time,
     partition_of,
 )
+from tests.unit.schemas.shipped import REGISTRY
 
 GOOD = b'{"viewer_id":"42","event":"suggestion_accepted","count":3,"created_at":"2026-11-22 10:00:00.123"}'
 AT_MS = 1_795_341_600_123

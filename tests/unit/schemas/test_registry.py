@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.unit.schemas.shipped import REGISTRY, TEXT
 
 from siddes_telemetry.schemas.registry import Part, RegistryError, parse_registry
+from tests.unit.schemas.shipped import REGISTRY, TEXT
 
 ONE = """
 revision = 1

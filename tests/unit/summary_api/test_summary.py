@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 
 import pytest
-from tests.unit.schemas.shipped import REGISTRY
 
 from siddes_telemetry.backends.ports import StoreMissing, StoreRefused, StoreUnavailable
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.summary_api.routes import DAY_MS, Summary, requested_days, summary_routes
 from siddes_telemetry.web.routing import Access, Request, Response
+from tests.unit.schemas.shipped import REGISTRY
 
 NOW_MS = 1_790_000_000_123
 

@@ -1,0 +1,202 @@
+"""A process may end at any instant; whoever is next makes it exact."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import date
+from itertools import cycle
+
+import pytest
+
+from siddes_telemetry.backends.ports import Committed, PartitionLost, StoreUnavailable
+from siddes_telemetry.consumer.cut import FlushPolicy
+from tests.fakes.consumption import DAY_MS, MINUTE_MS, NOON_MS, Process, World, key, one
+from tests.fakes.latency import Fate, SlowStore
+from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
+
+MIDNIGHT_MS = NOON_MS + DAY_MS // 2
+STEP_S = 0.001  # what every call takes
+CALLS = 45  # more than a run of `crash_after` makes
+LARGE_BLOCKS, SMALL_BLOCKS = FlushPolicy(max_rows=8, max_age_s=0.0), FlushPolicy(max_rows=2, max_age_s=0.0)
+
+
+async def two_days(world: World) -> None:
+    """Four records of three rows, of two table days, one of them a client's retry."""
+    world.log.now_ms = MIDNIGHT_MS
+    for n, batch in enumerate((1, 2, 1, 3)):
+        before, after = MIDNIGHT_MS - MINUTE_MS, MIDNIGHT_MS + MINUTE_MS
+        await world.append(
+            one(f"viewer-{n}", before), one(f"viewer-{n}", after), one("viewer", after, batch=key(batch))
+        )
+
+
+EXPECTED = Counter({"viewer": 3, **{f"viewer-{n}": 2 for n in range(4)}})
+
+
+async def crash_after(seconds: float, fate: Fate, first: FlushPolicy, then: FlushPolicy) -> tuple[World, Process]:
+    fates = cycle([fate, Fate(STEP_S)])
+    world = await World.make(SlowStore(lambda: next(fates)))
+    await two_days(world)
+    doomed = world.start(delay=lambda: STEP_S, policy=first)
+    await asyncio.sleep(seconds)
+    await doomed.kill()
+    heir = world.start(delay=lambda: STEP_S, policy=then)
+    await until(world.drained, step_s=0.5)
+    await asyncio.sleep(100)  # what was still on its way to the store has come
+    await heir.stop()
+    return world, heir
+
+
+@pytest.mark.parametrize("fate", [Fate(STEP_S), Fate(STEP_S, days=1), Fate(STEP_S, answers=False), Fate(30.0)], ids=str)
+@pytest.mark.parametrize(("first", "then"), [(LARGE_BLOCKS, SMALL_BLOCKS), (SMALL_BLOCKS, LARGE_BLOCKS)])
+def test_a_crash_at_any_instant_loses_nothing_and_counts_nothing_twice(
+    fate: Fate, first: FlushPolicy, then: FlushPolicy
+) -> None:
+    replays = 0
+    for call in range(CALLS):
+        world, heir = run_in_virtual_time(crash_after((call + 0.5) * STEP_S, fate, first, then))
+
+        assert Counter(world.viewers()) == EXPECTED, f"crash during call {call}"
+        ranges = {tuple(map(int, each.split("-"))) for each in world.ranges()}
+        assert sum(end - start for start, end in ranges) == 4, f"no two blocks overlap: {ranges}"
+        replays += heir.metric("recoveries_total", found="replay") > 0
+    assert replays > 3
+
+
+@in_virtual_time
+async def test_a_replay_reads_exactly_the_declared_range_and_inserts_the_same_bytes() -> None:
+    world = await World.make(policy=LARGE_BLOCKS)
+    await two_days(world)
+    world.store.gate.clear()
+    doomed = world.start()
+    await until(lambda: world.store.attempts)
+    await doomed.kill()
+    await world.append_viewers("more", "and more")
+    world.store.gate.set()
+    heir = world.start(policy=SMALL_BLOCKS)
+    await until(world.drained)
+    await heir.stop()
+
+    first_try, second_try, *_ = world.store.attempts
+    assert second_try == first_try
+    assert (0, 2) in heir.reader.reads
+    assert heir.metric("recoveries_total", found="replay") == 1
+
+
+@in_virtual_time
+async def test_a_replay_inserts_only_the_days_that_the_store_lacks() -> None:
+    world = await World.make(policy=LARGE_BLOCKS)
+    await two_days(world)
+    doomed = world.start()
+    world.store.fail_next(StoreUnavailable(), applied=[date(2024, 10, 5)])
+    await until(lambda: world.store.rows)
+    await doomed.kill()
+    world.store.forget_tokens()
+    heir = world.start()
+    await until(world.drained)
+    await heir.stop()
+
+    _, (token, block), *_ = world.store.attempts
+    assert token.endswith(":0-2")
+    assert {line[line.index(b"created_at") :][13:23] for line in block.splitlines()} == {b"2024-10-04"}
+    assert Counter(world.viewers()) == EXPECTED
+    assert heir.metric("replayed_rows_total") == 2
+
+
+@in_virtual_time
+async def test_a_replay_of_what_is_all_there_inserts_nothing() -> None:
+    world = await World.make(policy=LARGE_BLOCKS)
+    await world.append_viewers("a")
+    doomed = world.start()
+    world.store.fail_next(StoreUnavailable(), applied=True)
+    await until(lambda: world.store.rows)
+    await doomed.kill()
+    world.store.forget_tokens()
+    heir = world.start()
+    await until(world.drained)
+    await heir.stop()
+
+    assert len(world.store.attempts) == 1
+    assert world.viewers() == ["a"]
+    assert world.log.committed(0) == Committed(1, "")
+
+
+@in_virtual_time
+async def test_a_consumer_that_lost_its_partition_unawares_changes_nothing_any_more() -> None:
+    fates = iter([Fate(20.0)])
+    world = await World.make(SlowStore(lambda: next(fates, Fate())))
+    await world.append_viewers("a", "b")
+    unaware = asyncio.ensure_future(world.process().worker(world.log, generation=0).run())
+    await until(lambda: world.store.attempts)
+
+    heir = world.start()  # under a new generation, while the first insert is still under way
+    await until(world.drained)
+    assert world.viewers() == ["a", "b"]
+    await world.append_viewers("c")
+    with pytest.raises(PartitionLost):
+        await unaware
+    await until(world.drained)
+    await heir.stop()
+
+    assert world.ranges() == ["0-2", "0-2", "2-3"]
+    assert world.viewers() == ["a", "b", "c"]
+
+
+def recoveries(process: Process) -> float:
+    return sum(process.metric("recoveries_total", found=found) for found in ("resume", "replay"))
+
+
+@pytest.mark.parametrize("applied", [True, False])
+@pytest.mark.parametrize("commit", range(4))
+@in_virtual_time
+async def test_a_commit_without_an_answer_is_recovered_from(commit: int, *, applied: bool) -> None:
+    world = await World.make(policy=FlushPolicy(max_rows=2, max_age_s=0.0))
+    await world.append_viewers("a", "b", "c", "d", "e")
+    process = world.start(delay=lambda: STEP_S)
+    await until(lambda: len(world.log.commits) == commit, step_s=STEP_S / 2)
+    world.log.lose_next_commit(applied=applied)
+    await until(lambda: world.drained() and recoveries(process) == 2)
+    await process.stop()
+
+    assert world.viewers() == ["a", "b", "c", "d", "e"]
+    assert len(set(world.ranges())) == 3, "what was declared is inserted as it was declared"
+
+
+@pytest.mark.parametrize(("applied", "again"), [(False, 6), (["2024-10-04"], 4), (True, 0)])
+@in_virtual_time
+async def test_after_a_suspend_the_block_is_declared_anew_and_the_store_is_asked(
+    applied: bool | list[str], again: int
+) -> None:
+    world = await World.make(policy=LARGE_BLOCKS)
+    await two_days(world)
+    days = applied if isinstance(applied, bool) else [date.fromisoformat(day) for day in applied]
+    world.store.fail_next(StoreUnavailable(), applied=days)
+    process = world.start()
+    await until(lambda: world.store.attempts)
+    process.slept_s += 61.0
+    world.store.forget_tokens()
+    await until(world.drained)
+    await process.stop()
+
+    assert world.log.commits[:2] == [(0, 0, '{"v":1,"end":2}')] * 2
+    assert process.metric("lease_lapses_total") == 1
+    assert process.metric("replayed_rows_total") == again
+    assert Counter(world.viewers()) == EXPECTED
+
+
+@in_virtual_time
+async def test_within_the_lease_the_same_bytes_are_tried_again_without_asking() -> None:
+    world = await World.make(policy=LARGE_BLOCKS)
+    await two_days(world)
+    for _ in range(3):
+        world.store.fail_next(StoreUnavailable(), applied=True)
+    process = world.start()
+    await until(world.drained)
+    await process.stop()
+
+    assert len(world.store.attempts) == 5
+    assert len(set(world.store.attempts[:4])) == 1
+    assert process.metric("lease_lapses_total") == 0
+    assert process.metric("insert_failures_total", reason="unavailable") == 3
+    assert Counter(world.viewers()) == EXPECTED

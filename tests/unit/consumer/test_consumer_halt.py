@@ -1,0 +1,181 @@
+"""Where going on could count wrongly the consumer stops, says why, and looks again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from structlog.typing import EventDict
+
+from siddes_telemetry.backends.ports import Committed
+from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.consumer.intent import encode_intent
+from tests.fakes.consumption import LOG_NAME, MINUTE_MS, NOON_MS, World, key, one, record
+from tests.fakes.latency import Fate, SlowStore
+from tests.fakes.virtual_time import in_virtual_time, until
+
+EIGHT_ROWS = FlushPolicy(max_rows=8, max_age_s=3600.0)
+
+
+async def stored_two() -> World:
+    """A world in which two records are stored, and a third waits."""
+    world = await World.make(SlowStore(Fate, delay=lambda: 0.05))
+    process = world.start()
+    await world.append_viewers("a", "b")
+    await until(world.drained)
+    await process.stop()
+    await world.append_viewers("c")
+    world.log.commits.clear()
+    world.store.attempts.clear()
+    return world
+
+
+@pytest.mark.parametrize(
+    ("committed", "trouble"),
+    [
+        (None, "rows_beyond_offset"),
+        (Committed(0, ""), "rows_beyond_offset"),
+        (Committed(1, ""), "rows_beyond_offset"),
+        (Committed(0, encode_intent(1)), "rows_beyond_offset"),
+        (Committed(4, ""), "offset_beyond_log"),
+        (Committed(2, encode_intent(4)), "offset_beyond_log"),
+        (Committed(2, "somebody else's"), "unknown_intent"),
+        (Committed(2, '{"v":2,"end":3}'), "unknown_intent"),
+    ],
+)
+@in_virtual_time
+async def test_where_group_log_and_store_contradict_nothing_is_inserted_until_it_is_mended(
+    committed: Committed | None, trouble: str, logs: list[EventDict]
+) -> None:
+    world = await stored_two()
+    world.log.set_committed(0, committed)
+    logs.clear()
+    process = world.start(delay=lambda: 0.02)
+    await until(process.consumer.trouble)
+    for _ in range(1200):
+        assert process.consumer.trouble() == trouble, "readiness does not flicker"
+        assert process.metric("halted", partition="0") == 1
+        await asyncio.sleep(0.01)
+    assert world.store.attempts == []
+    assert world.log.commits == []
+    halts = [each for each in logs if each["event"] == "partition_halted"]
+    assert [(each["log_level"], each["reason"]) for each in halts] == [("error", trouble)], "said once"
+    assert halts[0]["remedy"]
+
+    world.log.set_committed(0, Committed(2, ""))
+    await until(world.drained)
+    assert world.viewers() == ["a", "b", "c"]
+    assert process.consumer.trouble() is None
+    assert process.metric("halted", partition="0") == 0
+    await process.stop()
+
+
+@in_virtual_time
+async def test_a_log_made_anew_is_stored_once_it_is_adopted() -> None:
+    world = await stored_two()
+    world.log.set_committed(0, None)
+    process = world.start()
+    await until(lambda: process.consumer.trouble() == "rows_beyond_offset")
+    await world.store.adopt_log(LOG_NAME, new=True)
+    await until(world.drained)
+    await process.stop()
+
+    assert world.viewers() == ["a", "a", "b", "b", "c"], "another log's counts are counts of their own"
+
+
+@in_virtual_time
+async def test_the_retry_window_of_another_log_is_not_used() -> None:
+    world = await World.make()
+    process = world.start()
+    await world.append(one("a", NOON_MS, batch=key(1)))
+    await until(world.drained)
+    await world.store.adopt_log(LOG_NAME, new=True)  # in which others have stored as many records, of other batches
+    world.log.partition(0).records[0] = record(0, NOON_MS, one("b", NOON_MS, batch=key(2)))
+    world.log.revoke(0)
+    await until(lambda: process.metric("recoveries_total", found="resume") == 2)
+    await world.append(one("a", NOON_MS, batch=key(1)), one("b", NOON_MS, batch=key(2)))
+    await until(world.drained)
+    await process.stop()
+
+    assert world.viewers() == ["a", "a"]
+    assert process.metric("repeated_batches_total") == 1
+
+
+@in_virtual_time
+async def test_stop_while_halted_returns() -> None:
+    world = await stored_two()
+    world.log.forget_offsets()
+    process = world.start()
+    await until(process.consumer.trouble)
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    await process.stop()
+
+    assert loop.time() - began_s < 1.0, "neither the next look nor the end of the drain is waited for"
+    assert process.consumer.trouble() is None
+    assert world.log.commits == []
+
+
+@in_virtual_time
+async def test_what_is_before_a_newer_record_is_stored_and_nothing_beyond_it() -> None:
+    world = await World.make(policy=EIGHT_ROWS)
+    process = world.start()
+    await world.append_viewers("a", "b")
+    await world.append(one("newer", NOON_MS), revision=2)
+    await world.append_viewers("c")
+    await until(process.consumer.trouble)
+    await asyncio.sleep(60)
+
+    assert process.consumer.trouble() == "newer_schema"
+    assert process.metric("halted", partition="0") == 1
+    assert world.viewers() == ["a", "b"]
+    assert world.log.committed(0) == Committed(2, ""), "what is stored is committed, and no intent is left"
+    assert world.log.dead_letters.letters == {}
+    await process.stop()
+    assert world.log.committed(0) == Committed(2, "")
+
+
+@in_virtual_time
+async def test_a_declared_range_with_a_newer_record_in_it_is_left_to_a_newer_consumer() -> None:
+    world = await World.make()
+    await world.append_viewers("a")
+    await world.append(one("newer", NOON_MS), revision=2)
+    world.log.set_committed(0, Committed(0, encode_intent(2)))
+    process = world.start()
+    await until(process.consumer.trouble)
+    await asyncio.sleep(60)
+
+    assert process.consumer.trouble() == "newer_schema"
+    assert world.store.attempts == []
+    assert world.log.commits == []
+    await process.stop()
+
+
+@in_virtual_time
+async def test_retries_are_not_judged_where_a_newer_record_would_have_to_be_read_back() -> None:
+    """A newer consumer stored it, then an older one got the partition: a rollback."""
+    world = await World.make()
+    await world.append(one("newer", NOON_MS, batch=key(1)), revision=2)
+    world.log.set_committed(0, Committed(1, ""))
+    await world.append(one("a", NOON_MS, batch=key(1)))
+    process = world.start()
+    await until(process.consumer.trouble)
+    await asyncio.sleep(60)
+
+    assert process.consumer.trouble() == "newer_schema"
+    assert world.store.attempts == []
+    await process.stop()
+
+
+@in_virtual_time
+async def test_a_newer_record_older_than_any_retry_does_not_matter() -> None:
+    world = await World.make()
+    await world.append(one("newer", NOON_MS), revision=2)
+    world.log.set_committed(0, Committed(1, ""))
+    world.log.now_ms += 10 * MINUTE_MS + 1
+    await world.append_viewers("a")
+    process = world.start()
+    await until(world.drained)
+    await process.stop()
+
+    assert world.viewers() == ["a"]

@@ -1,0 +1,153 @@
+"""A client's retry counts once, whoever owns the partition by then."""
+
+from __future__ import annotations
+
+from siddes_telemetry.backends.ports import Committed, StoreUnavailable
+from siddes_telemetry.consumer.intent import encode_intent
+from tests.fakes.consumption import MINUTE_MS, NOON_MS, World, key, one
+from tests.fakes.virtual_time import in_virtual_time, until
+
+
+async def send(world: World, viewer: str, batch: int) -> None:
+    await world.append(one(viewer, world.log.now_ms, batch=key(batch)))
+
+
+@in_virtual_time
+async def test_a_retried_batch_counts_once() -> None:
+    world = await World.make()
+    process = world.start()
+    await send(world, "viewer-a", 1)
+    await until(world.drained)
+    world.log.now_ms += 10 * MINUTE_MS
+    await send(world, "viewer-a", 1)
+    await until(world.drained)
+    assert world.viewers() == ["viewer-a"]
+    assert process.metric("repeated_batches_total") == process.metric("repeated_rows_total") == 1
+
+    world.log.now_ms += 10 * MINUTE_MS + 1
+    await send(world, "viewer-a", 1)
+    await until(world.drained)
+    assert world.viewers() == ["viewer-a", "viewer-a"], "ten minutes are over"
+    await process.stop()
+
+
+@in_virtual_time
+async def test_a_retry_counts_once_across_a_crash() -> None:
+    world = await World.make()
+    doomed = world.start()
+    await send(world, "viewer-0", 9)
+    world.log.now_ms += 11 * MINUTE_MS
+    await send(world, "viewer-a", 1)
+    await until(world.drained)
+    await doomed.kill()
+    world.log.now_ms += 9 * MINUTE_MS
+    await send(world, "viewer-a", 1)
+    heir = world.start()
+    await until(world.drained)
+    await heir.stop()
+
+    assert world.viewers() == ["viewer-0", "viewer-a"]
+    assert heir.reader.reads == [(1, 2)], "no more is read back than ten minutes"
+
+
+@in_virtual_time
+async def test_a_retry_within_a_replayed_block_is_decided_as_the_first_try_did() -> None:
+    world = await World.make()
+    doomed = world.start()
+    await send(world, "viewer-a", 1)
+    await until(world.drained)
+    world.store.fail_next(StoreUnavailable(), applied=False)
+    await world.append(one("viewer-a", NOON_MS, batch=key(1)), one("viewer-b", NOON_MS, batch=key(2)))
+    await until(lambda: len(world.store.attempts) == 2)
+    await doomed.kill()
+    heir = world.start()
+    await until(world.drained)
+    await heir.stop()
+
+    assert world.store.attempts[1] == world.store.attempts[2]
+    assert world.viewers() == ["viewer-a", "viewer-b"]
+
+
+@in_virtual_time
+async def test_the_window_outlives_a_rebalance_without_reading_back() -> None:
+    world = await World.make()
+    process = world.start()
+    await send(world, "viewer-a", 1)
+    await until(world.drained)
+    world.log.revoke(0)
+    await send(world, "viewer-a", 1)
+    await until(world.drained)
+    await process.stop()
+
+    assert process.metric("recoveries_total", found="resume") == 2
+    assert world.viewers() == ["viewer-a"]
+    assert process.reader.reads == []
+
+
+@in_virtual_time
+async def test_what_others_stored_meanwhile_is_all_that_is_read_back() -> None:
+    world = await World.make()
+    first = world.start()
+    await send(world, "viewer-a", 1)
+    await until(world.drained)
+    second = world.start()
+    await until(lambda: len(world.log._members) == 2)
+    world.log.revoke(0)
+    await until(lambda: second.member.owned)
+    await send(world, "viewer-b", 2)
+    await until(world.drained)
+    world.log.revoke(0)
+    await until(lambda: first.member.owned)
+    await world.append(one("viewer-a", NOON_MS, batch=key(1)), one("viewer-b", NOON_MS, batch=key(2)))
+    await until(world.drained)
+    await first.stop()
+    await second.stop()
+
+    assert world.viewers() == ["viewer-a", "viewer-b"]
+    assert first.reader.reads == [(1, 2)]
+
+
+@in_virtual_time
+async def test_a_window_that_is_ahead_after_a_rewind_is_built_anew() -> None:
+    world = await World.make()
+    process = world.start()
+    await send(world, "viewer-a", 1)
+    await until(world.drained)
+    world.store.rows.clear()
+    world.store.forget_tokens()
+    world.log.set_committed(0, Committed(0, ""))  # an operator restored an older table, and rewound to it
+    world.log.revoke(0)
+    await until(lambda: world.viewers() == ["viewer-a"])
+    await until(world.drained)
+    await process.stop()
+
+
+@in_virtual_time
+async def test_a_declared_range_without_any_record_leaves_the_window_as_it_is() -> None:
+    world = await World.make()
+    await send(world, "viewer-a", 1)
+    world.log.skip(0, 2)
+    world.log.set_committed(0, Committed(1, encode_intent(3)))
+    await send(world, "viewer-a", 1)
+    process = world.start()
+    await until(world.drained)
+    await process.stop()
+
+    assert world.viewers() == [], "the second is a retry of the first"
+    assert process.metric("repeated_batches_total") == 1
+
+
+@in_virtual_time
+async def test_keys_of_dead_letters_did_not_occur_also_where_they_are_read_back() -> None:
+    world = await World.make()
+    doomed = world.start()
+    await world.append_bad(one("viewer-a", NOON_MS, batch=key(1)))
+    await until(world.drained)
+    await doomed.kill()
+    await send(world, "viewer-a", 1)
+    heir = world.start()
+    await until(world.drained)
+    await heir.stop()
+
+    assert heir.reader.reads == [(0, 1)]
+    assert world.viewers() == ["viewer-a"]

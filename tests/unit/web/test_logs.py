@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from siddes_telemetry.web.logs import where, without_exception_text
+
+CANARY = "canary-7f3a"
+
+NOISY = f"""
+import asyncio, logging, warnings, structlog
+from siddes_telemetry.web.logs import configure
+configure("info")
+log = structlog.get_logger("ours")
+try:
+    raise ValueError("{CANARY}") from KeyError("{CANARY}")
+except ValueError as error:
+    log.exception("by_exception")
+    log.error("by_argument", exc_info=error)
+    log.error("by_tuple", exc_info=(type(error), error, error.__traceback__), stack="{CANARY}")
+    logging.getLogger("aiokafka.consumer").exception("{CANARY} %s", "{CANARY}")
+logging.getLogger("asyncio").error("{CANARY}")
+logging.getLogger("aiohttp.server").info("{CANARY}")
+warnings.warn("{CANARY}")
+log.debug("hidden")
+log.info("shown", request_id="abc", status=200)
+
+async def lost() -> None:
+    asyncio.get_running_loop().call_soon(lambda: 1 / 0, )
+    asyncio.get_running_loop().call_exception_handler({{"message": "{CANARY}", "exception": ValueError("{CANARY}")}})
+    await asyncio.sleep(0)
+
+asyncio.run(lost())
+"""
+
+
+def test_nothing_that_an_exception_or_a_library_says_is_logged() -> None:
+    run = subprocess.run([sys.executable, "-c", NOISY], capture_output=True, text=True, check=True)
+    assert CANARY not in run.stderr + run.stdout
+    assert run.stdout == ""
+    lines = [json.loads(line) for line in run.stderr.splitlines()]
+    assert [line["event"] for line in lines[:3]] == ["by_exception", "by_argument", "by_tuple"]
+    for line in lines[:3]:
+        assert line["error"] == "ValueError"
+        assert line["at"].startswith("<string>:")
+        assert set(line) == {"event", "level", "timestamp", "error", "at"}
+    libraries = [(line["logger"], line["severity"]) for line in lines if line["event"] == "library_warning"]
+    assert libraries == [
+        ("aiokafka.consumer", "ERROR"),
+        ("asyncio", "ERROR"),
+        ("py.warnings", "WARNING"),
+        ("asyncio", "ERROR"),
+        ("asyncio", "ERROR"),
+    ]
+    assert lines[-1]["event"] == "library_warning" or lines[-1]["status"] == 200
+    assert "hidden" not in run.stderr
+    assert '"shown"' in run.stderr
+
+
+def test_where_names_the_innermost_lines() -> None:
+    def inner() -> None:
+        raise ValueError(CANARY)
+
+    try:
+        inner()
+    except ValueError as error:
+        place = where(error)
+    assert place.count("test_logs.py:") == 2
+    assert CANARY not in place
+    assert where(None) == ""
+
+
+def test_a_line_without_an_exception_stays_as_it_is() -> None:
+    assert without_exception_text(None, "info", {"event": "x", "status": 1}) == {"event": "x", "status": 1}

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from siddes_telemetry.schemas.errors import ErrorCode
+from siddes_telemetry.web.metrics import UNMATCHED, HttpMetrics, method_label
+
+
+def test_requests_are_counted_by_route_method_and_status() -> None:
+    registry = CollectorRegistry()
+    metrics = HttpMetrics(registry)
+    metrics.started()
+    metrics.started()
+    metrics.ended()
+    metrics.answered("ingest", "POST", 200, 0.002)
+    metrics.answered("ingest", "POST", 200, 0.002)
+    metrics.answered(UNMATCHED, "other", 404, 0.0)
+    metrics.failed(ErrorCode.not_found)
+
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(name, labels)
+
+    assert value("siddes_http_requests_total", route="ingest", method="POST", status="200") == 2
+    assert value("siddes_http_requests_total", route="unmatched", method="other", status="404") == 1
+    assert value("siddes_http_errors_total", code="not_found") == 1
+    assert value("siddes_http_errors_total", code="internal") == 0
+    assert value("siddes_http_request_seconds_count", route="ingest") == 2
+    assert value("siddes_http_request_seconds_bucket", route="ingest", le="0.001") == 0
+    assert value("siddes_http_requests_in_flight") == 1
+
+
+def test_what_a_client_makes_up_is_no_label() -> None:
+    assert [method_label(method) for method in ("GET", "POST", "OPTIONS", "TRACE", "canary", "")] == [
+        "GET",
+        "POST",
+        "OPTIONS",
+        "other",
+        "other",
+        "other",
+    ]
+    registry = CollectorRegistry()
+    HttpMetrics(registry)
+    assert b"siddes_http_errors_total" in generate_latest(registry)
