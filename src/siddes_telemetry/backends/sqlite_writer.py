@@ -98,7 +98,7 @@ class SqliteWriter:
             self._disconnect()  # which rolls back
             if not self._failing:
                 reason = getattr(error, "sqlite_errorname", type(error).__name__)
-                log.error("log_write_failed", reason=reason, writes=len(jobs))  # noqa: TRY400 (a traceback may quote values)
+                log.error("log_write_failed", reason=reason, writes=len(jobs))
             self._failing = True
             return None
         if self._failing:

@@ -52,7 +52,7 @@ async def _run(service: Service) -> None:
     except (SettingsError, DataInUse, BackendError, OSError):
         raise
     except Exception as defect:  # noqa: BLE001  # named by class and place: its text may quote what came from outside
-        log.error("service_failed", error=type(defect).__name__, at=where(defect))  # noqa: TRY400  # as above
+        log.error("service_failed", error=type(defect).__name__, at=where(defect))
         raise ServiceFailed("the service failed; its log says where") from None
 
 

@@ -39,7 +39,7 @@ class AdminDoor:
             response = await self._respond(message.method, message.path.partition("?")[0])
         except Exception as defect:  # noqa: BLE001 - a defect must not cost the prober its answer
             place = where(defect)
-            log.error("admin_failed", error=type(defect).__name__, at=place)  # noqa: TRY400 - its text is not for logs
+            log.error("admin_failed", error=type(defect).__name__, at=place)
             response = _error(ErrorCode.internal)
         return render(response, self._request_ids.new(), with_body=message.method != "HEAD")
 

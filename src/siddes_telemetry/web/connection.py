@@ -58,8 +58,8 @@ class Incoming:
         self._connection = connection
 
     def invite_body(self) -> None:
-        """Say `100 Continue`, unless the body came uninvited."""
-        if not self.payload.is_eof():
+        """Say `100 Continue`, unless the body came uninvited or the client is too old to know (RFC 9110, 10.1.1)."""
+        if not self.payload.is_eof() and self.message.version != HttpVersion10:
             self._connection.write(_CONTINUE)
 
     def _cancel(self, _reason: BaseException) -> None:
@@ -216,7 +216,7 @@ class Connection(RequestHandler):
             answer = await self._app.serve(incoming)
         except Exception as defect:  # noqa: BLE001 - the client is not to wait for ever
             place = where(defect)
-            log.error("serve_failed", error=type(defect).__name__, at=place)  # noqa: TRY400 - its text is not for logs
+            log.error("serve_failed", error=type(defect).__name__, at=place)
             answer = self._app.refuse(ErrorCode.internal)
         finally:
             self._current_request = None

@@ -81,7 +81,7 @@ class Door:
             response = self._refusal(error, methods)
         except Exception as defect:  # noqa: BLE001 - a defect must not cost the client its answer
             place = where(defect)
-            log.error("handler_failed", request_id=request_id, error=type(defect).__name__, at=place)  # noqa: TRY400 - its text is not for logs
+            log.error("handler_failed", request_id=request_id, error=type(defect).__name__, at=place)
             response = self._refusal(ApiError(ErrorCode.internal), methods)
         finally:
             self._metrics.ended()

@@ -1,0 +1,84 @@
+"""What an operator types: migrate, purge, dead-letters."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from siddes_telemetry.cli.operate import operate
+from siddes_telemetry.cli.registry_file import load_registry
+from siddes_telemetry.cli.settings import Settings, SettingsError
+from siddes_telemetry.cli.terminal import honest_exit, operator_settings, say
+
+app = typer.Typer()
+
+
+@app.command()
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    new_log: Annotated[
+        bool, typer.Option("--new-log", help="The topic was made anew under its old name: give it a new identity.")
+    ] = False,
+) -> None:
+    """Make the tables and topics what the settings say. Safe to repeat, and to run from many places at once."""
+    with honest_exit():
+        settings = operator_settings("kafka", "clickhouse")
+        result = _operate(settings, "migrate", {"dry_run": dry_run, "new_log": new_log})
+        if "refused" in result:
+            raise SettingsError([result["refused"]])
+        steps = result["steps"]
+        for step in steps:
+            typer.echo(step)
+        if not steps:
+            say("nothing to do: all is as the settings say")
+        elif dry_run:
+            say(f"{len(steps)} steps would be done")
+        else:
+            say(f"{len(steps)} steps done")
+
+
+@app.command()
+def purge(
+    days: Annotated[int | None, typer.Option(min=0, help="Keep this many days.", show_default="the retention")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Remove the counts that are older than so many days, exactly and at once."""
+    with honest_exit():
+        settings = operator_settings("clickhouse")
+        kept_days = settings.retention_days if days is None else days
+        if not dry_run:
+            say(f"removing counts older than {kept_days} days; this rewrites the parts they are in …")
+        gone = _operate(settings, "purge", {"days": kept_days, "dry_run": dry_run})
+        verb = "would go" if dry_run else "gone"
+        span = f", created {_time(gone['oldest_ms'])} to {_time(gone['newest_ms'])} UTC" if gone["rows"] else ""
+        limit = _time(gone["before_ms"])
+        typer.echo(f"{gone['rows']} rows ({gone['counts']} counts) {verb}{span}; the limit is {limit} UTC")
+
+
+@app.command(name="dead-letters")
+def dead_letters(
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON list instead of a table.")] = False,
+) -> None:
+    """List the records that could not be read: place, reason and size, never their bytes."""
+    with honest_exit():
+        entries = _operate(operator_settings("kafka"), "dead-letters", {})["dead_letters"]
+        if as_json:
+            typer.echo(json.dumps(entries))
+        elif not entries:
+            say("none")
+        else:
+            typer.echo(f"{'partition':>9}  {'offset':>12}  {'bytes':>8}  reason")
+            for entry in entries:
+                typer.echo(f"{entry['partition']:>9}  {entry['offset']:>12}  {entry['size']:>8}  {entry['reason']}")
+
+
+def _operate(settings: Settings, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    return asyncio.run(operate(settings, load_registry(settings.events), operation, arguments))
+
+
+def _time(epoch_ms: int) -> str:
+    return f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,86 @@
+"""Between the commands and the person who types them: settings read, problems said, an honest exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+
+import typer
+
+from siddes_telemetry.backends.ports import BackendError, LogMissing, StoreMissing
+from siddes_telemetry.cli.control import ControlError
+from siddes_telemetry.cli.data_folder import DataInUse
+from siddes_telemetry.cli.front import authentication_problems
+from siddes_telemetry.cli.process import ServiceFailed
+from siddes_telemetry.cli.settings import Settings, SettingsError, load, unknown_variables
+from siddes_telemetry.web import logs
+
+USAGE_ERROR = 2
+
+
+def say(text: str) -> None:
+    """To the person at the terminal; standard output is for results."""
+    typer.echo(text, err=True)
+
+
+@contextmanager
+def honest_exit() -> Iterator[None]:
+    """What can go wrong, as a sentence and an exit status."""
+    try:
+        yield
+    except SettingsError as error:
+        for problem in error.problems:
+            say(f"error: {problem}")
+        raise typer.Exit(USAGE_ERROR) from None
+    except (LogMissing, StoreMissing):
+        say("error: the topic or the tables are not there yet: run siddes-telemetry migrate")
+        raise typer.Exit(1) from None
+    except (DataInUse, ControlError, BackendError, ServiceFailed) as error:
+        say(f"error: {error or type(error).__name__}")
+        raise typer.Exit(1) from None
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""  # a path of the operator's
+        say(f"error: {error.strerror or type(error).__name__}{place}")
+        raise typer.Exit(1) from None
+
+
+def read_settings(*needs: str) -> Settings:
+    """The settings of a command. `needs`: what must be set. Raises SettingsError."""
+    _warn_of_misspelt()
+    return load(needs=needs)
+
+
+def http_settings(*needs: str, debug: bool = False, host: str) -> Settings:
+    """Of a service that authenticates viewers."""
+
+    def problems(settings: Settings) -> Iterator[str]:
+        yield from authentication_problems(settings)
+        if settings.debug and not _is_loopback(host):
+            yield "--debug lets anybody say who they are: it listens on loopback only, such as 127.0.0.1"
+
+    _warn_of_misspelt()
+    settings = load(needs=needs, debug=debug, problems_of=problems)
+    logs.configure(settings.log_level)
+    return settings
+
+
+def operator_settings(*cluster_needs: str) -> Settings:
+    """Of a command for either shape: whatever names a broker or a server means a cluster."""
+    settings = read_settings()
+    if settings.kafka is not None or settings.clickhouse is not None:
+        settings = load(needs=cluster_needs)
+    logs.configure(settings.log_level)
+    return settings
+
+
+def _warn_of_misspelt() -> None:
+    for name in unknown_variables():
+        say(f"warning: {name} is no setting; is it misspelt?")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
