@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 import traceback
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+QUIET_S = 10.0
 _FRAMES = 4  # innermost calls named for an exception: enough to find the line, short enough to read
 
 
@@ -57,9 +61,29 @@ def without_exception_text(_logger: WrappedLogger, _method: str, event: EventDic
 
 
 class LibraryLines(logging.Handler):
-    """What aiohttp, aiokafka, clickhouse-connect, asyncio and Python's warnings log: that they did."""
+    """What aiohttp, aiokafka, clickhouse-connect, asyncio and Python's warnings log: that they did.
+
+    A line says no more than the one before it, so of a logger and severity there is one in QUIET_S, with the number
+    of those left out since: during an outage drivers write dozens a second.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._written_at: dict[tuple[str, str], float] = {}
+        self._left_out: Counter[tuple[str, str]] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
+        kind = (record.name, record.levelname)
+        now = self._clock()
+        if kind in self._written_at and now - self._written_at[kind] < QUIET_S:
+            self._left_out[kind] += 1
+            return
+        self._written_at[kind] = now
         structlog.get_logger(record.name).log(
-            record.levelno, "library_warning", logger=record.name, severity=record.levelname
+            record.levelno,
+            "library_warning",
+            logger=record.name,
+            severity=record.levelname,
+            left_out=self._left_out.pop(kind, 0),
         )

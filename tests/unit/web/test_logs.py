@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 
-from siddes_telemetry.web.logs import where, without_exception_text
+from structlog.testing import capture_logs
+
+from siddes_telemetry.web.logs import QUIET_S, LibraryLines, where, without_exception_text
 
 CANARY = "canary-7f3a"
 
@@ -50,12 +53,22 @@ def test_nothing_that_an_exception_or_a_library_says_is_logged() -> None:
         ("aiokafka.consumer", "ERROR"),
         ("asyncio", "ERROR"),
         ("py.warnings", "WARNING"),
-        ("asyncio", "ERROR"),
-        ("asyncio", "ERROR"),
     ]
     assert lines[-1]["event"] == "library_warning" or lines[-1]["status"] == 200
     assert "hidden" not in run.stderr
     assert '"shown"' in run.stderr
+
+
+def test_a_library_that_repeats_itself_is_heard_once_in_a_while() -> None:
+    now = [100.0]
+    handler = LibraryLines(clock=lambda: now[0])
+    record = logging.LogRecord("aiokafka", logging.WARNING, "file", 1, CANARY, None, None)
+    with capture_logs() as lines:
+        for _ in range(40):
+            handler.emit(record)
+        now[0] += QUIET_S
+        handler.emit(record)
+    assert [line["left_out"] for line in lines] == [0, 39]
 
 
 def test_where_names_the_innermost_lines() -> None:
