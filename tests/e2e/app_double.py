@@ -1,0 +1,76 @@
+"""The app that session introspection asks, telling more than it was asked, and breaking in many ways."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from tests.e2e.canaries import Canaries
+from tests.e2e.doors import SUMMARY, Knock, request
+
+NOBODY = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+TOO_LONG = 5000  # repetitions of a canary; 80 kB
+
+
+@asynccontextmanager
+async def app(answers: Mapping[str, bytes]) -> AsyncIterator[str]:
+    """An app that gives to whoever sends one of these session cookies that answer; its "who am I" URL."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        writer.write(next((answer for cookie, answer in answers.items() if f"={cookie}\r\n" in head), NOBODY))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/auth/me"
+
+
+def sessions(canaries: Canaries, viewer: str, session_cookie: str) -> tuple[list[Knock], dict[str, bytes]]:
+    """Requests with session cookies, and how the app answers them. `viewer` is whose session the good ones are."""
+    knocks: list[Knock] = []
+    answers: dict[str, bytes] = {}
+
+    def add(what: str, status: int, answer: bytes) -> None:
+        cookie = canaries.new(f"cookie of a session: {what}")
+        answers[cookie] = answer
+        header = ("Cookie", f"{session_cookie}={cookie}")
+        asked = request([header]), request([header], None, method="GET", target=SUMMARY)
+        knocks.extend(Knock(f"session: {what}", sent, status) for sent in asked)
+
+    def new(what: str) -> str:
+        return canaries.new(f"the app's answer: {what}")
+
+    me = json.dumps({"viewer_id": viewer, "email": f"{new('a field')}@mail.example", "groups": [new("nested")]})
+    add("good", 200, _http("200 OK", me, f"Set-Cookie: a={new('a cookie')}\r\nX-{new('a header')}: 1\r\n"))
+    for what, body in {
+        "illegal viewer": {"viewer_id": f"{new('illegal viewer')} x"},
+        "viewer that is a list": {"viewer_id": [new("viewer that is a list")]},
+        "no viewer": {"error": new("no viewer")},
+    }.items():
+        add(what, 401, _http("200 OK", json.dumps(body)))
+    add("401", 401, _http("401 Unauthorized", new("401")))
+    for what, answer in {
+        "500": _http("500 Internal Server Error", new("500")),
+        "reason": _http(f"418 {new('reason')}", "{}"),
+        "redirect": _http("302 Found", "", f"Location: http://{new('redirect')}.example/\r\n"),
+        "broken JSON": _http("200 OK", f'{{"viewer_id":"{new("broken JSON")}'),
+        "no object": _http("200 OK", f'["{new("no object")}"]'),
+        "endless": _http("200 OK", new("endless") * TOO_LONG),
+        "cut short": _http("200 OK", "", "").replace(b"Content-Length: 0", b"Content-Length: 99")
+        + new("cut short").encode(),
+        "compressed": _http("200 OK", new("compressed"), f"Content-Encoding: {new('encoding')}\r\n"),
+        "no HTTP": f"{new('no HTTP')}\r\n\r\n".encode(),
+        "bad header": f"HTTP/1.1 200 OK\r\n{new('bad header')}\r\n\r\n".encode(),
+        "bad chunk": f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{new('bad chunk')}\r\n".encode(),
+    }.items():
+        add(what, 503, answer)
+    return knocks, answers
+
+
+def _http(status: str, body: str, headers: str = "") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}Connection: close\r\n{headers}\r\n{body}".encode()

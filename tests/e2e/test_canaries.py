@@ -1,0 +1,218 @@
+"""Nothing that comes in by any door is found anywhere again, but the counts that are asked for.
+
+Unique strings go through every door of real services, in both shapes, between counts that are good; then every answer,
+every metric, and every byte that anything wrote is searched for them. Viewer ids are legal in the log's lines and in
+the store's one column, and nowhere else. That the scan finds what there is, leaky variants of the services show.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from random import Random
+from urllib.parse import urlsplit
+
+import aiohttp
+import clickhouse_connect
+import pytest
+
+from tests.e2e.app_double import app, sessions
+from tests.e2e.canaries import Canaries, Scan
+from tests.e2e.doors import targets
+from tests.e2e.dump_tables import PATHS, VIEWERS, dump_tables
+from tests.e2e.records import look_at_kafka, look_at_sqlite
+from tests.e2e.visit import COOKIE, VIEWER_KEY, Plant, Visit
+from tests.servers.clickhouse import LocalClickHouse
+from tests.servers.kafka import LocalKafka
+from tests.servers.names import fresh
+from tests.services.client import Client, eventually, token
+from tests.services.process import ServiceProcess, run
+from tests.services.shapes import ANY_PORT, JWT_SECRET, Shape, cluster
+
+VARIANTS = Path(__file__).with_name("variants.py")
+SPANS = "<opentelemetry_start_trace_probability>1</opentelemetry_start_trace_probability>"
+MORE_LOGS = ("opentelemetry_span_log", "crash_log", "blob_storage_log")
+
+
+class TalkativeClickHouse(LocalClickHouse):
+    """A server that says as much as it can."""
+
+    def _prepare(self) -> list[str]:
+        command = super()._prepare()
+        logs = "".join(f"<{name}><database>system</database><table>{name}</table></{name}>" for name in MORE_LOGS)
+        for name, old, new in (
+            ("config.xml", "<level>information</level>", "<level>trace</level>"),
+            ("config.xml", "</clickhouse>", f"{logs}</clickhouse>"),
+            ("users.xml", "<profiles><default/>", f"<profiles><default>{SPANS}</default>"),
+        ):
+            file = self.folder / name
+            text = file.read_text()
+            assert old in text
+            file.write_text(text.replace(old, new))
+        return command
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Whatever services and servers write, they write it below here."""
+    for name in ("TMPDIR", "HOME"):
+        (tmp_path / name.lower()).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    return tmp_path
+
+
+@pytest.fixture
+def clickhouse(libchdb: Path, folder: Path) -> Iterator[LocalClickHouse]:
+    (folder / "clickhouse").mkdir()
+    with TalkativeClickHouse(libchdb=libchdb, folder=folder / "clickhouse") as server:
+        yield server
+
+
+@pytest.fixture
+def kafka(kafka_jars: Path, folder: Path) -> Iterator[LocalKafka]:
+    (folder / "kafka").mkdir()
+    with LocalKafka(jars=kafka_jars, folder=folder / "kafka") as server:
+        yield server
+
+
+def test_a_canary_is_found_in_every_form() -> None:
+    canaries = Canaries(Random(7))
+    for number in range(20):
+        name, batch_id = canaries.new(f"name {number}"), canaries.new_uuid(f"id {number}")
+        written = (name, token(name), token("alice", **{name: 1}), b64encode(name.encode()).decode(), f"v-{name}")
+        for text in written:
+            assert canaries.found_in(f"a line with {text} in it".encode()) == {f"name {number}"}
+        for packed in (name.encode("utf-16-le"), name.encode().hex().encode(), bytes.fromhex(name)):
+            assert canaries.found_in(b"..." + packed + b"...") == {f"name {number}"}
+        for text in (str(batch_id), batch_id.hex):
+            assert canaries.found_in(text.encode()) == {f"id {number}"}
+        for packed in (batch_id.bytes, batch_id.bytes[::-1]):
+            assert canaries.found_in(packed) == {f"id {number}"}
+    assert canaries.found_in(b"nothing of it") == set()
+
+
+@pytest.mark.parametrize("pseudonyms", [False, True], ids=["viewers", "pseudonyms"])
+async def test_one_process_keeps_nothing_but_counts(folder: Path, pseudonyms: bool) -> None:
+    plant = Plant(pseudonyms=pseudonyms)
+    scan = plant.scan()
+    knocks, answers = sessions(plant.canaries, plant.viewer("with a session"), COOKIE)
+    async with app(answers) as auth_url:
+        settings = {"AUTH_URL": auth_url} | ({"VIEWER_KEY": VIEWER_KEY} if pseudonyms else {})
+        with variant("watched", folder, settings, "--debug") as shape:
+            await Visit(shape, plant, scan).every_door(knocks)
+    look_at_files(folder, scan, lambda path: path.name.startswith("log.sqlite"))
+    assert look_at_sqlite(folder / "data/log.sqlite", scan) > 0
+    assert scan.findings == set()
+    assert {"data/log.sqlite", f"dump/{VIEWERS}"} <= scan.viewers_seen
+
+
+async def test_a_cluster_keeps_nothing_but_counts(kafka: LocalKafka, clickhouse: LocalClickHouse, folder: Path) -> None:
+    plant = Plant()
+    scan = plant.scan()
+    knocks, answers = sessions(plant.canaries, plant.viewer("with a session"), COOKIE)
+    async with app(answers) as auth_url:
+        with cluster(kafka.bootstrap, clickhouse.url, folder, AUTH_URL=auth_url, LOG_LEVEL="debug") as shape:
+            visit = Visit(shape, plant, scan)
+            await visit.every_door(knocks)
+            topic = shape.settings["TOPIC"]
+            assert await look_at_kafka(kafka.bootstrap, topic, scan) > 0
+            await asyncio.to_thread(dump_server, clickhouse.url, folder / "dump")
+
+            await asyncio.to_thread(clickhouse.kill)
+            await visit.refused_reading()
+            await visit.taken()
+            consumer = shape.processes["consumer"]
+            await eventually(lambda: said(consumer, '"waiting"'), lambda: "the consumer does not miss the store")
+            await asyncio.to_thread(kafka.kill)
+            await visit.refused_writing()
+            await visit.admin_pages()
+            for process in shape.processes.values():
+                process.kill()  # there is nothing left to drain to
+    look_at_files(folder, scan, lambda path: path.suffix == ".log" and path.parent.name.startswith(f"{topic}-"))
+    assert scan.findings == set()
+    assert f"dump/{VIEWERS}" in scan.viewers_seen
+    assert any(place.startswith(f"kafka/data/{topic}-") for place in scan.viewers_seen)
+
+
+@pytest.mark.parametrize(
+    ("leak", "place"),
+    [
+        ("path-in-log", "up.log"),
+        ("path-in-error", "an answer to /{}"),
+        ("path-in-label", "/metrics of up"),
+        ("path-in-file", "tmpdir/"),
+    ],
+)
+async def test_a_leak_of_one_process_is_found(folder: Path, leak: str, place: str) -> None:
+    plant = Plant()
+    scan = plant.scan()
+    with variant(leak, folder, {}) as shape:
+        visit = Visit(shape, plant, scan)
+        await visit.knock([next(targets(plant.canaries, ("Accept", "*/*")))])
+        await visit.admin_pages()
+    look_at_files(folder, scan, lambda path: path.name.startswith("log.sqlite"))
+    assert scan.findings
+    assert all(finding.startswith(f"path /{{}}, in {place}") for finding in scan.findings)
+
+
+async def test_a_viewer_in_a_query_of_the_store_is_found(
+    kafka_bootstrap: str, clickhouse_database_url: str, folder: Path
+) -> None:
+    plant = Plant()
+    viewer = plant.viewer("in a query")
+    scan = plant.scan()
+    settings = {"CLICKHOUSE": clickhouse_database_url, "JWT_SECRET": JWT_SECRET}
+    migrated = run("migrate", settings={**settings, "KAFKA": kafka_bootstrap, "TOPIC": fresh("leak")})
+    assert migrated.returncode == 0, migrated.stderr
+    shape = Shape(settings, folder)
+    with ExitStack() as stack:
+        stack.callback(shape.end)
+        shape.processes["summary"] = service("viewer-in-query", ("summary", *ANY_PORT), settings, folder).wait_ready()
+        async with aiohttp.ClientSession() as session:
+            assert await Client(session, shape).counts(viewer) == {}
+        await asyncio.to_thread(dump_server, clickhouse_database_url, folder / "dump")
+    look_at_files(folder, scan, lambda _: False)
+    assert "viewer in a query, in dump/system.query_log" in scan.findings
+
+
+async def said(process: ServiceProcess, word: str) -> bool:
+    return word in process.said()
+
+
+def service(name: str, arguments: tuple[str, ...], settings: dict[str, str], folder: Path) -> ServiceProcess:
+    """A variant of the command."""
+    command = (sys.executable, str(VARIANTS), name, str(folder / "dump"))
+    return ServiceProcess(arguments, settings, log=folder / f"{arguments[0]}.log", command=command)
+
+
+@contextmanager
+def variant(name: str, folder: Path, settings: dict[str, str], *arguments: str) -> Iterator[Shape]:
+    """An embedded shape that runs a variant of the command, and says as much as it can."""
+    own = {"JWT_SECRET": JWT_SECRET, "DATA": str(folder / "data"), "RATE": "0", "LOG_LEVEL": "debug", **settings}
+    shape = Shape(own, folder)
+    with ExitStack() as stack:
+        stack.callback(shape.end)
+        shape.processes["up"] = service(name, ("up", *ANY_PORT, *arguments), own, folder).wait_ready()
+        yield shape
+
+
+def dump_server(url: str, folder: Path) -> None:
+    """Write out every table of a server, its logs' last words included."""
+    with closing(clickhouse_connect.get_client(dsn=url)) as client:
+        client.command("SYSTEM FLUSH LOGS")
+        dump_tables(lambda sql: client.raw_query(sql, settings={"log_queries": 0}), urlsplit(url).path[1:], folder)
+
+
+def look_at_files(folder: Path, scan: Scan, may_hold_viewers: Callable[[Path], bool]) -> None:
+    """Search every file; may_hold_viewers says which are the log, a dump of the store says which are the store."""
+    dumped = [path for path in folder.rglob(PATHS) if (path.parent / VIEWERS).exists()]
+    store = [line.rstrip("/") for path in dumped for line in path.read_text().splitlines()]
+
+    def may(path: Path) -> bool:
+        return path.name == VIEWERS or any(str(path).startswith(f"{each}/") for each in store) or may_hold_viewers(path)
+
+    scan.look_below(folder, may)

@@ -1,0 +1,114 @@
+"""`siddes-telemetry`, changed for a test of the canary scan: watched, or leaky in one place.
+
+Usage: variants.py VARIANT FOLDER ARGUMENT_OF_SIDDES_TELEMETRY...
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import structlog
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a script, from anywhere
+
+from siddes_telemetry.backends.chdb_engine import ChdbEngine
+from siddes_telemetry.backends.clickhouse_engine import Row
+from siddes_telemetry.backends.clickhouse_http import HttpEngine
+from siddes_telemetry.cli.main import main
+from siddes_telemetry.cli.shapes import EMBEDDED_DATABASE
+from siddes_telemetry.schemas.errors import ApiError
+from siddes_telemetry.web.connection import Incoming
+from siddes_telemetry.web.dispatch import Door
+from siddes_telemetry.web.routing import Response, Route
+from tests.e2e.dump_tables import dump_tables
+
+Methods = Mapping[str, Route]
+log = structlog.get_logger(__name__)
+
+
+def watched(folder: Path) -> tuple[type, str, Callable[..., Any]]:
+    """The instance as it is, which writes out every table of its store before it closes it."""
+    close = ChdbEngine.close
+
+    async def dump_and_close(engine: ChdbEngine) -> None:
+        if not folder.exists():  # closing twice is fine
+            connection = engine._connections.get()
+            dump_tables(lambda sql: connection.query(sql).bytes() or b"", EMBEDDED_DATABASE, folder)
+            engine._connections.put(connection)
+        await close(engine)
+
+    return ChdbEngine, "close", dump_and_close
+
+
+def path_in_log(_: Path) -> tuple[type, str, Callable[..., Any]]:
+    respond = Door._respond
+
+    async def leak(door: Door, incoming: Incoming, path: str, query: str, methods: Methods) -> Response:
+        log.info("request", path=path)
+        return await respond(door, incoming, path, query, methods)
+
+    return Door, "_respond", leak
+
+
+def path_in_error(_: Path) -> tuple[type, str, Callable[..., Any]]:
+    respond = Door._respond
+
+    async def leak(door: Door, incoming: Incoming, path: str, query: str, methods: Methods) -> Response:
+        try:
+            return await respond(door, incoming, path, query, methods)
+        except ApiError as error:
+            return Response(f'{{"ok":false,"error":"no {path} here"}}'.encode(), error.code.status)
+
+    return Door, "_respond", leak
+
+
+def path_in_label(_: Path) -> tuple[type, str, Callable[..., Any]]:
+    respond = Door._respond
+
+    async def leak(door: Door, incoming: Incoming, path: str, query: str, methods: Methods) -> Response:
+        door._metrics.answered(path, "GET", 200, 0.0)
+        return await respond(door, incoming, path, query, methods)
+
+    return Door, "_respond", leak
+
+
+def path_in_file(_: Path) -> tuple[type, str, Callable[..., Any]]:
+    respond = Door._respond
+
+    async def leak(door: Door, incoming: Incoming, path: str, query: str, methods: Methods) -> Response:
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            file.write(path.encode("utf-16-le"))
+        return await respond(door, incoming, path, query, methods)
+
+    return Door, "_respond", leak
+
+
+def viewer_in_query(_: Path) -> tuple[type, str, Callable[..., Any]]:
+    read = HttpEngine.read
+
+    async def leak(engine: HttpEngine, sql: str, parameters: Any, *, bound: str = "", **more: Any) -> Sequence[Row]:
+        more["settings"] = {name: value for name, value in more["settings"].items() if name != "log_queries"}
+        return await read(engine, sql.replace("SELECT value FROM bound", f"'{bound}'"), parameters, **more)
+
+    return HttpEngine, "read", leak
+
+
+VARIANTS = {
+    "watched": watched,
+    "path-in-log": path_in_log,
+    "path-in-error": path_in_error,
+    "path-in-label": path_in_label,
+    "path-in-file": path_in_file,
+    "viewer-in-query": viewer_in_query,
+}
+
+if __name__ == "__main__":
+    variant, folder = sys.argv[1:3]
+    del sys.argv[1:3]
+    with patch.object(*VARIANTS[variant](Path(folder))):
+        main()
