@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import aiohttp
+
 from tests.services.client import Client
 from tests.services.shapes import cluster, embedded
 

@@ -1,15 +1,16 @@
-"""What the command says before it does anything: help, settings, tokens, contracts."""
+"""What the command says before it does anything: help, settings, tokens, contracts. In this process: it starts fast."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import jwt
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from siddes_telemetry import __version__
 from siddes_telemetry.cli.main import app
@@ -22,11 +23,24 @@ SECRET = {"JWT_SECRET": JWT_SECRET}
 KAFKA = {"KAFKA": "127.0.0.1:9"}
 CLICKHOUSE = {"CLICKHOUSE": "http://user:canary@127.0.0.1:9/counts"}
 CANARY = "canary1f6f0f9d"
+NO_AUTHENTICATOR = "error: nobody could be authenticated: "
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("SIDDES_TELEMETRY_")]:
+        monkeypatch.delenv(name)
+
+
+def say(*arguments: str, settings: dict[str, str] | None = None) -> Result:
+    """What a command says that does not get as far as doing something."""
+    env = {f"SIDDES_TELEMETRY_{name}": value for name, value in (settings or {}).items()}
+    return CliRunner().invoke(app, arguments, env=env)
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS), ("schema", "openapi"), ("schema", "ddl")])
 def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
-    result = CliRunner().invoke(app, [*command, "--help"])
+    result = say(*command, "--help")
     assert result.exit_code == 0
     assert "Usage: siddes-telemetry" in result.stdout or "Usage: root" in result.stdout
 
@@ -41,17 +55,23 @@ def test_both_ways_to_call_it_are_one() -> None:
 
 @pytest.mark.parametrize("arguments", [("no-such-command",), ("up", "--port", "65536"), ("purge", "--days", "-1"), ()])
 def test_a_wrong_command_line_is_a_usage_error(arguments: tuple[str, ...]) -> None:
-    assert CliRunner().invoke(app, list(arguments)).exit_code == 2
+    assert say(*arguments).exit_code == 2
 
 
 def test_everything_wrong_is_named_in_one_message_without_a_value() -> None:
     wrong = {"RETENTION_DAYS": CANARY, "RATE": "-1", "ORIGINS": CANARY, "LOG_LEVEL": CANARY, "JWT_SECRET": CANARY}
-    done = run("gateway", settings={**wrong, "VIEWER_KEY": "short", "JWT_ALGORITHM": CANARY, "DEBUG": CANARY})
-    assert done.returncode == 2
+    done = say("gateway", settings={**wrong, "VIEWER_KEY": "short", "JWT_ALGORITHM": CANARY, "DEBUG": CANARY})
+    assert done.exit_code == 2
     for name in ("RETENTION_DAYS", "RATE", "ORIGINS", "LOG_LEVEL", "VIEWER_KEY", "JWT_ALGORITHM", "DEBUG", "KAFKA"):
         assert f"error: SIDDES_TELEMETRY_{name}: " in done.stderr
     assert CANARY not in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_missing_is_named_together_with_an_authenticator_that_is() -> None:
+    missing, authenticator = say("gateway").stderr.splitlines()
+    assert missing == "error: SIDDES_TELEMETRY_KAFKA: must be set"
+    assert authenticator.startswith(NO_AUTHENTICATOR)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +88,8 @@ def test_everything_wrong_is_named_in_one_message_without_a_value() -> None:
     ],
 )
 def test_what_a_command_needs_is_said(command: str, settings: dict[str, str], missing: list[str]) -> None:
-    done = run(command, *(("--viewer", "alice") if command == "token" else ()), settings=settings)
-    assert done.returncode == 2
+    done = say(command, *(("--viewer", "alice") if command == "token" else ()), settings=settings)
+    assert done.exit_code == 2
     assert done.stdout == ""
     expected = [f"error: SIDDES_TELEMETRY_{name}: must be set" for name in missing]
     assert done.stderr.splitlines() == expected
@@ -79,49 +99,61 @@ def test_what_a_command_needs_is_said(command: str, settings: dict[str, str], mi
     ("command", "settings"), [("up", {}), ("gateway", KAFKA), ("summary", CLICKHOUSE), ("up", {"VIEWER_KEY": "k" * 16})]
 )
 def test_without_an_authenticator_it_does_not_start(command: str, settings: dict[str, str], tmp_path: Path) -> None:
-    done = run(command, "--port", "0", "--admin-port", "0", settings={"DATA": str(tmp_path / "data"), **settings})
-    assert done.returncode == 2
+    done = say(command, settings={"DATA": str(tmp_path / "data"), **settings})
+    assert done.exit_code == 2
+    assert done.stderr.startswith(NO_AUTHENTICATOR)
     for name in ("JWT_SECRET", "JWT_KEY_FILE", "JWT_JWKS_URL", "AUTH_URL", "DEBUG"):
         assert f"SIDDES_TELEMETRY_{name}" in done.stderr
-    assert "ready" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])  # what must be refused
+def test_authenticators_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    both = {**SECRET, "JWT_JWKS_URL": "https://issuer.example/jwks", "JWT_ALGORITHM": "RS256"}
+    for settings in (both, {"JWT_SECRET": "x" * 31}, {"AUTH_URL": "http://user:canary@host/"}):
+        done = say("up", settings={"DATA": str(tmp_path), **settings})
+        assert done.exit_code == 2
+        assert done.stderr.startswith("error: ")
+        assert "canary" not in done.stderr
+        assert "x" * 31 not in done.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
 def test_debug_listens_on_loopback_only(host: str, tmp_path: Path) -> None:
-    for arguments, settings in ((("--debug",), {}), ((), {"DEBUG": "1"})):
-        result = CliRunner().invoke(
-            app,
-            ["up", "--host", host, *arguments],
-            env={f"SIDDES_TELEMETRY_{name}": value for name, value in {"DATA": str(tmp_path), **settings}.items()},
-        )
-        assert result.exit_code == 2
-        assert "loopback" in result.stderr
+    for arguments, settings in (
+        (("up", "--debug"), {}),
+        (("up",), {"DEBUG": "1"}),
+        (("gateway",), {**KAFKA, "DEBUG": "1"}),
+        (("summary",), {**CLICKHOUSE, "DEBUG": "1"}),
+    ):
+        done = say(*arguments, "--host", host, settings={"DATA": str(tmp_path), **settings})
+        assert done.exit_code == 2
+        assert "loopback" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_misspelt_setting_is_warned_of_and_does_no_harm() -> None:
-    done = run("token", "--viewer", "alice", settings={**SECRET, "RETENTION": CANARY})
-    assert done.returncode == 0
+    done = say("token", "--viewer", "alice", settings={**SECRET, "RETENTION": CANARY})
+    assert done.exit_code == 0
     assert done.stderr == "warning: SIDDES_TELEMETRY_RETENTION is no setting; is it misspelt?\n"
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(JWT_SECRET + "\n")
-    done = run("token", "--viewer", "alice", settings={"JWT_SECRET_FILE": str(tmp_path / "secret")})
+    done = say("token", "--viewer", "alice", settings={"JWT_SECRET_FILE": str(tmp_path / "secret")})
     assert jwt.decode(done.stdout.strip(), JWT_SECRET, algorithms=["HS256"])["sub"] == "alice"
     for settings in (
         {"JWT_SECRET_FILE": str(tmp_path / CANARY)},
         {"JWT_SECRET_FILE": str(tmp_path / "secret"), "JWT_SECRET": CANARY},
     ):
-        refused = run("token", "--viewer", "alice", settings=settings)
-        assert refused.returncode == 2
+        refused = say("token", "--viewer", "alice", settings=settings)
+        assert refused.exit_code == 2
         assert refused.stderr.startswith("error: SIDDES_TELEMETRY_JWT_SECRET_FILE: ")
         assert CANARY not in refused.stderr
 
 
 def test_a_token_holds_what_the_services_ask_for() -> None:
     settings = {**SECRET, "JWT_ISSUER": "https://issuer.example", "JWT_AUDIENCE": "counts"}
-    done = run("token", "--viewer", "a.b:c@d-e_1", "--hours", "2", settings=settings)
+    done = say("token", "--viewer", "a.b:c@d-e_1", "--hours", "2", settings=settings)
     assert done.stderr == ""
     claims = jwt.decode(
         done.stdout.strip(), JWT_SECRET, algorithms=["HS256"], issuer="https://issuer.example", audience="counts"
@@ -130,27 +162,27 @@ def test_a_token_holds_what_the_services_ask_for() -> None:
     assert set(claims) == {"sub", "exp", "iss", "aud"}
 
 
-@pytest.mark.parametrize("viewer", ["", "an illegal id", "x" * 65, "é", "alice@mail.example", "a\n"])
+@pytest.mark.parametrize("viewer", ["", f"{CANARY} ", "x" * 65, "é", f"{CANARY}@mail.example", f"{CANARY}\n"])
 def test_no_token_for_a_viewer_who_would_be_refused(viewer: str) -> None:
-    done = run("token", "--viewer", viewer, settings=SECRET)
-    assert done.returncode == 2
+    done = say("token", "--viewer", viewer, settings=SECRET)
+    assert done.exit_code == 2
     assert done.stdout == ""
     assert done.stderr.startswith("error: --viewer: ")
-    assert not viewer.strip() or viewer.strip() not in done.stderr.removeprefix("error: --viewer: ")
+    assert CANARY not in done.stderr
 
 
 def test_a_token_for_an_e_mail_address_only_where_there_are_pseudonyms() -> None:
-    done = run("token", "--viewer", "alice@mail.example", settings={**SECRET, "VIEWER_KEY": "k" * 16})
-    assert done.returncode == 0
+    done = say("token", "--viewer", "alice@mail.example", settings={**SECRET, "VIEWER_KEY": "k" * 16})
+    assert done.exit_code == 0
     assert pseudonym("alice@mail.example", b"k" * 16) not in done.stdout
 
 
 def test_the_contracts_are_printed() -> None:
-    done = run("schema", "openapi", settings={"SESSION_COOKIE": "sid"})
+    done = say("schema", "openapi", settings={"SESSION_COOKIE": "sid"})
     document = json.loads(done.stdout)
     assert document["openapi"] == "3.1.0"
     assert document["components"]["securitySchemes"]["session"]["name"] == "sid"
-    ddl = run("schema", "ddl", settings={"RETENTION_DAYS": "91", "CLICKHOUSE": "http://u:p@h:1/counted"})
+    ddl = say("schema", "ddl", settings={"RETENTION_DAYS": "91", "CLICKHOUSE": "http://u:p@h:1/counted"})
     assert "CREATE TABLE" in ddl.stdout
     assert "INTERVAL 91 DAY" in ddl.stdout
     assert "counted.telemetry_counts" in ddl.stdout.replace("`", "")

@@ -35,7 +35,7 @@ def seeded() -> random.Random:
 class Pace:
     """How a load is made up."""
 
-    events: int = 200_000  # after which it ends by itself
+    events: int = 2_000_000  # after which it ends by itself
     connections: int = 16
     batch_events: int = 20
     pause_s: float = 0.0  # of a connection between two requests

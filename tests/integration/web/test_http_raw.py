@@ -315,6 +315,10 @@ async def test_a_body_that_came_uninvited_is_not_invited() -> None:
     async with running(Service()) as service, connected(service) as client:
         await client.send(post(Expect="100-continue"))
         assert (await client.answer()).status == 200
+        await client.send(post(Expect="100-continue", body=b"12").replace(b"HTTP/1.1", b"HTTP/1.0")[:-1])
+        await service.in_flight(1)
+        await client.send(b"2")
+        assert (await client.answer()).status == 200
 
 
 SLOW = {

@@ -13,8 +13,10 @@ from tests.fakes.virtual_time import in_virtual_time, until
 @in_virtual_time
 async def test_the_lag_grows_while_the_store_is_away() -> None:
     world = await World.make()
-    world.store.down = StoreUnavailable()
     process = world.start()
+    await world.append_viewers("stored")
+    await until(world.drained)
+    world.store.down = StoreUnavailable()
     await world.append_viewers("first")
     await until(lambda: process.consumer.trouble() is not None)
     await world.append_viewers("second", "third")

@@ -1,0 +1,80 @@
+"""SIDDES_TELEMETRY_ENABLED=0 closes the HTTP doors, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import aiohttp
+
+from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, SUMMARY, Asking
+from tests.services.admin import Operator
+from tests.services.client import Client, bearer, eventually
+from tests.services.process import run
+from tests.services.shapes import Shape, cluster, embedded, start_embedded, start_member
+
+OFF = {"ENABLED": "0"}
+UNDER_TELEMETRY = (INGEST, ALIAS, BATCH, SUMMARY, "/api/telemetry/", "/api/telemetry/x?days=1")
+WRONG = {"Content-Encoding": "br", "Content-Type": "image/png", "Origin": "https://evil.example"}
+PREFLIGHT = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+
+
+async def closed_before_anything_else(asking: Asking) -> None:
+    """Every method of every telemetry path, however wrong; and no path beside them."""
+    for target in UNDER_TELEMETRY:
+        for method, headers in (
+            ("GET", {}),
+            ("GET", bearer("alice")),
+            ("POST", WRONG),
+            ("POST", bearer("alice")),
+            ("DELETE", WRONG),
+            ("OPTIONS", PREFLIGHT),
+        ):
+            body = b"{" * 300_000 if method == "POST" else None
+            assert (await asking.ask(method, target, headers, body)).code == "telemetry_disabled"
+    assert (await asking.get("/api/telemetryx")).code == "not_found"
+    assert (await asking.get("/openapi.json")).status == 200
+    assert (await asking.get(ME)).code == "no_viewer"
+    assert (await asking.get(ME, "alice")).json["viewer_id"] == "alice"
+
+
+async def test_one_process_switched_off_stores_what_was_taken_before(tmp_path: Path) -> None:
+    with embedded(tmp_path) as shape:
+        async with aiohttp.ClientSession() as session:
+            client = Client(session, shape)
+            statuses = await asyncio.gather(*(client.post(f"viewer-{n}", "suggestion_undo", 3) for n in range(50)))
+            assert set(statuses) == {200}
+            shape.processes["up"].kill()  # whatever of it is stored by now
+            shape.settings |= OFF
+            start_embedded(shape)
+            assert await Operator(session).troubles(shape.processes["up"]) == {}
+            await closed_before_anything_else(Asking(session, shape.write_url))
+            await eventually(lambda: stored(shape, "50 rows (150 counts)"), lambda: "what was taken was not stored")
+
+
+async def stored(shape: Shape, rows: str) -> bool:
+    """Whether the running instance has so many rows, said by a purge that removes nothing."""
+    done = await asyncio.to_thread(run, "purge", "--dry-run", "--days", "0", settings=shape.settings)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.startswith(rows)
+
+
+async def test_a_cluster_switched_off_stores_what_was_taken_before(
+    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
+) -> None:
+    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
+        async with aiohttp.ClientSession() as session:
+            client, operator = Client(session, shape), Operator(session)
+            shape.processes["consumer"].stop()
+            assert await client.post("alice", "suggestion_undo", 3) == 200
+            shape.settings |= OFF
+            for name in ("gateway", "summary"):
+                shape.processes[name].stop()
+                start_member(shape, name)
+            start_member(shape, "consumer")
+            for process in shape.processes.values():
+                process.wait_ready()
+                assert await operator.troubles(process) == {}
+            for url in (shape.write_url, shape.read_url):
+                await closed_before_anything_else(Asking(session, url))
+            await eventually(lambda: stored(shape, "1 rows (3 counts)"), lambda: "what was taken was not stored")

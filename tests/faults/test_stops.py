@@ -1,0 +1,100 @@
+"""SIGTERM while counts flow: what was begun is finished, and what was answered 200 is counted, once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiokafka.admin import AIOKafkaAdminClient
+
+from tests.servers.clickhouse import LocalClickHouse
+from tests.servers.kafka import LocalKafka
+from tests.services.admin import Operator
+from tests.services.client import Client, bearer
+from tests.services.load import Load, Pace, seeded
+from tests.services.shapes import cluster, start_member
+
+BEGUN = 16  # requests that have arrived in part
+BODY = b'{"event":"suggestion_accepted","count":3}'
+
+
+async def test_a_gateway_answers_what_it_has_begun_to_read(
+    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
+) -> None:
+    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
+        gateway = shape.processes["gateway"]
+        address = urlsplit(gateway.url)
+        head = f"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer('alice')['Authorization']}\r\n"
+        start = f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY[:5]
+        async with aiohttp.ClientSession() as session:
+            operator = Operator(session)
+            connections = [await asyncio.open_connection(address.hostname, address.port) for _ in range(BEGUN)]
+            for _, writer in connections:
+                writer.write(start)
+            await operator.becomes(gateway, "siddes_http_requests_in_flight", BEGUN)
+            gateway.send(signal.SIGTERM)
+            await operator.becomes_unready(gateway, "serving")
+            for reader, writer in connections:
+                with closing(writer):
+                    writer.write(BODY[5:])
+                    answer = await reader.read()
+                assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+                assert b"\r\nConnection: close\r\n" in answer
+            assert await asyncio.to_thread(gateway.ended) == 0
+            await Client(session, shape).counts_become("alice", {"suggestion_accepted": 3 * BEGUN})
+
+
+async def test_a_gateway_and_a_consumer_stopped_under_load_lose_nothing(
+    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
+) -> None:
+    rng = seeded()
+    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, gateways=2) as shape:
+        gateway, consumer = shape.processes["gateway"], shape.processes["consumer"]
+        load = Load([gateway.url, shape.processes["gateway-2"].url], Pace(connections=32, pause_s=0.01), rng)
+        async with load.running():
+            await load.reached(rng.randrange(5_000))
+            assert await asyncio.to_thread(gateway.stop) == 0
+            load.targets.remove(gateway.url)
+            await load.reached(load.events + rng.randrange(5_000))
+            assert await asyncio.to_thread(consumer.stop) == 0
+            assert await intents(kafka_bootstrap, shape.settings["GROUP"]) == {""}
+            await load.reached(load.events + 1_000)
+        await asyncio.to_thread(start_member(shape, "consumer").wait_ready)
+        async with aiohttp.ClientSession() as session:
+            await load.adds_up(Client(session, shape))
+
+
+async def test_services_leave_in_time_while_what_they_need_is_frozen(
+    own_kafka: LocalKafka, own_clickhouse: LocalClickHouse, tmp_path: Path
+) -> None:
+    with cluster(own_kafka.bootstrap, own_clickhouse.url, tmp_path) as shape:
+        load = Load([shape.write_url], Pace(pause_s=0.01), seeded())
+        async with load.running():
+            await load.reached(1_000)
+            await asyncio.to_thread(own_clickhouse.pause)
+            await load.reached(load.events + 2_000)  # the consumer holds blocks that it cannot insert
+            await asyncio.to_thread(own_kafka.pause)
+            await load.answers(503)
+            statuses = await asyncio.gather(*(asyncio.to_thread(each.stop) for each in shape.processes.values()))
+            assert statuses == [0, 0, 0]
+            await asyncio.to_thread(own_kafka.resume)
+            await asyncio.to_thread(own_clickhouse.resume)
+            for name in list(shape.processes):
+                await asyncio.to_thread(start_member(shape, name).wait_ready)
+            await load.reached(load.events + 1_000)
+        async with aiohttp.ClientSession() as session:
+            await load.adds_up(Client(session, shape))
+
+
+async def intents(bootstrap: str, group: str) -> set[str]:
+    """The metadata of the group's committed offsets."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        return {found.metadata for found in (await admin.list_consumer_group_offsets(group)).values()}
+    finally:
+        await admin.close()

@@ -1,0 +1,58 @@
+"""A gateway of several processes, one of which is killed while counts flow."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import aiohttp
+
+from tests.services.admin import Operator
+from tests.services.client import Client, eventually
+from tests.services.load import Load, Pace, seeded
+from tests.services.process import ServiceProcess
+from tests.services.shapes import cluster, start_member
+
+ACCEPTED = "siddes_events_accepted_total"
+
+
+async def test_a_killed_worker_is_replaced_and_what_it_counted_stays_on_the_page(
+    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
+) -> None:
+    rng = seeded()
+    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
+        gateway = start_member(shape, "gateway-of-two", "--workers", "2")
+        await asyncio.to_thread(gateway.wait_ready)
+        load = Load([gateway.url], Pace(connections=32, pause_s=0.01), rng)
+        async with aiohttp.ClientSession() as session:
+            operator = Operator(session)
+            async with load.running():
+                await load.reached(rng.randrange(2_000, 5_000))
+                workers = workers_of(gateway)
+                assert len(workers) == 2
+                accepted = await operator.metric(gateway, ACCEPTED)
+                killed = rng.choice(workers)
+                os.kill(killed, signal.SIGKILL)
+                await operator.becomes(gateway, "siddes_gateway_worker_restarts_total", 1)
+                assert await operator.metric(gateway, ACCEPTED) >= accepted
+                await eventually(lambda: replaced(gateway, killed), lambda: "the worker was not replaced")
+                await operator.becomes_ready(gateway)
+                await load.reached(load.events + 2_000)
+            assert load.broken > 0  # the kill was felt
+            answered = load.singles_answered.total() + sum(each.total() for each in load.batched.values())
+            assert await operator.metric(gateway, ACCEPTED) >= answered
+            await load.adds_up(Client(session, shape))
+        assert await asyncio.to_thread(gateway.stop) == 0
+
+
+async def replaced(gateway: ServiceProcess, killed: int) -> bool:
+    workers = workers_of(gateway)
+    return killed not in workers and len(workers) == 2
+
+
+def workers_of(gateway: ServiceProcess) -> list[int]:
+    """The pids of its workers: the children that multiprocessing spawned, without its resource tracker."""
+    children = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]

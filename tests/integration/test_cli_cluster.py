@@ -1,0 +1,168 @@
+"""The operator's commands on a broker and a server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import clickhouse_connect
+import pytest
+from aiokafka import AIOKafkaProducer
+from clickhouse_connect.driver import Client
+
+from tests.servers.names import fresh
+from tests.servers.ports import free_ports
+from tests.services.admin import Operator
+from tests.services.client import eventually
+from tests.services.process import ServiceProcess, run
+
+CANARY = b"canary1f6f0f9d"
+COLUMNS = ("viewer_id", "event", "count", "created_at", "log_id", "log_partition", "log_offset")
+
+
+@pytest.fixture
+def settings(kafka_bootstrap: str, clickhouse_database_url: str) -> dict[str, str]:
+    return {
+        "KAFKA": kafka_bootstrap,
+        "CLICKHOUSE": clickhouse_database_url,
+        "TOPIC": fresh("cli"),
+        "GROUP": fresh("group"),
+        "PARTITIONS": "2",
+        "JWT_SECRET": "only-for-tests-0123456789abcdef-0123456789",
+    }
+
+
+@pytest.fixture
+def server(clickhouse_database_url: str) -> Iterator[Client]:
+    with clickhouse_connect.get_client(dsn=clickhouse_database_url) as client:
+        yield client
+
+
+def value(server: Client, sql: str) -> Any:
+    """The one value that this asks for."""
+    return server.query(sql).result_rows[0][0]
+
+
+def migrated(settings: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    done = run("migrate", *arguments, settings=settings)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_migrate_makes_what_it_said_it_would_and_then_nothing(settings: dict[str, str], server: Client) -> None:
+    would = migrated(settings, "--dry-run")
+    assert "CREATE TABLE" in would.stdout
+    assert settings["TOPIC"] in would.stdout
+    assert server.query("SHOW TABLES").result_rows == []
+    assert migrated(settings).stdout == would.stdout
+    for arguments in ((), ("--dry-run",)):
+        again = migrated(settings, *arguments)
+        assert (again.stdout, again.stderr) == ("", "nothing to do: all is as the settings say\n")
+
+
+def test_migrate_may_run_four_times_at_once(settings: dict[str, str], server: Client) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: run("migrate", settings=settings), range(4)))
+    assert [each.returncode for each in done] == [0] * 4, [each.stderr for each in done]
+    assert value(server, "SELECT count() FROM telemetry_logs") == 1
+    assert value(server, "SELECT count() = uniq(number) FROM telemetry_migrations") == 1
+    assert migrated(settings).stdout == ""
+
+
+def test_a_topic_made_anew_is_adopted_only_if_asked(settings: dict[str, str], server: Client) -> None:
+    ids = "SELECT groupUniqArray(log_id) FROM telemetry_logs"
+    migrated(settings)
+    first = value(server, ids)
+    migrated(settings)
+    assert value(server, ids) == first
+    migrated(settings, "--new-log")
+    assert len(value(server, ids)) == 2
+
+
+def test_a_changed_retention_changes_the_table(settings: dict[str, str], server: Client) -> None:
+    table = "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name LIKE '%counts'"
+    migrated(settings)
+    assert "toIntervalDay(30)" in value(server, table)
+    changed = migrated({**settings, "RETENTION_DAYS": "9"})
+    assert "INTERVAL 9 DAY" in changed.stdout
+    assert "toIntervalDay(9)" in value(server, table)
+
+
+def test_purge_removes_what_is_older_and_only_that(settings: dict[str, str], server: Client) -> None:
+    migrated(settings)
+    now = datetime.now(UTC)
+    limit, margin = timedelta(days=5), timedelta(minutes=4)
+    ages = [timedelta(days=9), limit + margin, limit - margin, timedelta()]
+    rows: list[list[Any]] = [
+        [f"aged-{number}", "suggestion_undo", 3, now - age, 1, 0, number] for number, age in enumerate(ages)
+    ]
+    server.insert("telemetry_counts", rows, COLUMNS, settings={"insert_deduplication_token": "rows"})
+    viewers = "SELECT viewer_id FROM telemetry_counts ORDER BY viewer_id"
+    would = run("purge", "--days", "5", "--dry-run", settings=settings)
+    assert would.stdout.startswith("2 rows (6 counts) would go, created ")
+    assert len(server.query(viewers).result_rows) == 4
+    done = run("purge", "--days", "5", settings=settings)
+    assert done.returncode == 0
+    assert done.stdout.startswith("2 rows (6 counts) gone, created ")
+    assert server.query(viewers).result_columns == [["aged-2", "aged-3"]]
+
+
+async def test_dead_letters_are_listed_and_never_shown(settings: dict[str, str], tmp_path: Path) -> None:
+    migrated(settings)
+    assert run("dead-letters", settings=settings).stderr == "none\n"
+    async with AIOKafkaProducer(bootstrap_servers=settings["KAFKA"]) as producer:
+        for _ in range(2):
+            await producer.send_and_wait(settings["TOPIC"], CANARY, partition=1)
+    consumer = ServiceProcess(
+        ("consumer", "--admin-port", str(*free_ports(1))), settings, log=tmp_path / "consumer.log"
+    ).wait_ready()
+    try:
+        async with aiohttp.ClientSession() as session:
+            operator = Operator(session)
+
+            async def written() -> bool:
+                return await operator.metric(consumer, "siddes_consumer_dead_letters_total") >= 2
+
+            await eventually(written, lambda: "the bad records were not put aside")
+    finally:
+        consumer.stop()
+    as_json = run("dead-letters", "--json", settings=settings)
+    assert json.loads(as_json.stdout) == [
+        {"partition": 1, "offset": offset, "reason": "schema_header", "size": len(CANARY)} for offset in (0, 1)
+    ]
+    table = run("dead-letters", settings=settings)
+    assert len(table.stdout.splitlines()) == 3
+    assert CANARY.decode() not in as_json.stdout + as_json.stderr + table.stdout + table.stderr + consumer.said()
+
+
+def test_a_service_whose_tables_are_not_there_says_what_it_waits_for(settings: dict[str, str], tmp_path: Path) -> None:
+    ports = [str(port) for port in free_ports(2)]
+    summary = ServiceProcess(
+        ("summary", "--port", ports[0], "--admin-port", ports[1]), settings, log=tmp_path / "summary.log"
+    )
+    try:
+        while "waiting for: store missing: run migrate" not in summary.said():
+            time.sleep(0.05)
+        assert "ready" not in summary.said()
+        migrated(settings)
+        summary.wait_ready()
+    finally:
+        assert summary.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("KAFKA", "127.0.0.1:9"), ("CLICKHOUSE", "http://canary:canary@127.0.0.1:9/counts")]
+)
+def test_a_server_that_is_away_is_said(settings: dict[str, str], name: str, value: str) -> None:
+    done = run("migrate", settings={**settings, name: value})
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert "canary" not in done.stderr
+    assert "Traceback" not in done.stderr
