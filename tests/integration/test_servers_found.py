@@ -67,7 +67,7 @@ def test_a_paused_server_is_stopped_in_the_orderly_way(tmp_path: Path) -> None:
     script = "trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.1; done"
     server = ServerProcess(["sh", "-c", script], log=tmp_path / "log")
     server.wait_until(lambda: b"up" in server.said())
-    server.send(signal.SIGSTOP)
+    server.pause()
     server.end(signal.SIGTERM)
     assert b"bye" in server.said()
 

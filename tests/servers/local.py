@@ -40,7 +40,7 @@ class LocalServer(ABC):
 
     def pause(self) -> None:
         """SIGSTOP: connections stay open and nothing answers."""
-        self._running.send(signal.SIGSTOP)
+        self._running.pause()
 
     def resume(self) -> None:
         self._running.send(signal.SIGCONT)

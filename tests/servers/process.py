@@ -34,6 +34,9 @@ class ServerProcess:
         with self._guard.stdout as pid:
             self.pid = int(pid.readline())
         self._pidfd = os.pidfd_open(self.pid)
+        assert self._guard.stdin
+        self._guard.stdin.write(b"\n")
+        self._guard.stdin.flush()
 
     def said(self) -> bytes:
         """What this process, not an earlier one with the same log, has said."""
@@ -54,6 +57,12 @@ class ServerProcess:
     def send(self, number: signal.Signals) -> None:
         signal.pidfd_send_signal(self._pidfd, number)
 
+    def pause(self) -> None:
+        """SIGSTOP, and wait until it has reached every thread: one that still runs may answer."""
+        self.send(signal.SIGSTOP)
+        while not all(_is_stopped(thread) for thread in Path(f"/proc/{self.pid}/task").iterdir()):
+            time.sleep(POLL_S)
+
     def end(self, number: signal.Signals) -> int:
         """Send this signal and wait for the end, by SIGKILL if need be; the exit status. Ending twice is fine."""
         if self._pidfd < 0:
@@ -71,3 +80,11 @@ class ServerProcess:
         os.close(self._pidfd)
         self._pidfd = -1
         return self._guard.wait()
+
+
+def _is_stopped(thread: Path) -> bool:
+    try:
+        status = (thread / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True  # it ended
+    return status.rpartition(")")[2].split()[0] == "T"
