@@ -21,7 +21,7 @@ async def test_100_000_counts_add_up_through_the_kill_of_a_consumer_and_a_gatewa
     rng = seeded()
     with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, gateways=2, consumers=2) as shape:
         gateways = [shape.processes[name].url for name in ("gateway", "gateway-2")]
-        load = Load(gateways, Pace(EVENTS, connections=64, batch_events=100, single_share=0.9), rng)
+        load = Load(gateways, Pace(EVENTS, connections=64, batch_events=25), rng)
         async with load.running():
             await load.reached(rng.randrange(EVENTS // 4))
             await killed_and_started_again(shape, rng.choice(["consumer", "consumer-2"]))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.servers.clickhouse import LocalClickHouse
 from tests.servers.kafka import LocalKafka
@@ -14,7 +15,10 @@ from tests.servers.local import LocalServer
 from tests.services.admin import Operator, resident_mb
 from tests.services.client import Client, bearer
 from tests.services.load import Load, Pace, seeded
-from tests.services.shapes import Shape, cluster
+from tests.services.offsets import intents
+from tests.services.shapes import Shape, cluster, start_member
+
+pytestmark = pytest.mark.timeout(240)  # each waits for several things that may take a minute
 
 FLOWING = 500  # events answered 200 before, between and after outages
 REFUSED = {"frozen": 5_000, "killed": 500}  # answers 503 of an outage: some 15 s of the load below, and 2 s
@@ -79,22 +83,29 @@ async def test_consumer_and_summary_live_through_a_frozen_and_a_killed_clickhous
         assert load.broken == 0
 
 
-async def test_nothing_is_lost_or_twice_when_broker_and_clickhouse_are_killed(
+async def test_nothing_is_lost_or_twice_when_broker_clickhouse_and_a_consumer_are_killed(
     own_kafka: LocalKafka, own_clickhouse: LocalClickHouse, tmp_path: Path
 ) -> None:
     rng = seeded()
-    servers = [own_kafka, own_clickhouse, own_kafka, own_clickhouse]
-    rng.shuffle(servers)
     with cluster(own_kafka.bootstrap, own_clickhouse.url, tmp_path, consumers=2) as shape:
+        consumer = shape.processes["consumer"]
         load = Load([shape.write_url], PACE, rng)
-        async with load.running():
-            for server in servers:
-                await load.reached(load.events + rng.randrange(2 * FLOWING))
-                await asyncio.to_thread(server.kill)
-                await asyncio.to_thread(server.start)
-            await load.reached(load.events + FLOWING)
         async with aiohttp.ClientSession() as session:
-            await Operator(session).becomes_ready(shape.processes["summary"])
+            operator = Operator(session)
+            async with load.running():
+                await load.reached(rng.randrange(2 * FLOWING))
+                await asyncio.to_thread(own_kafka.kill)
+                await asyncio.to_thread(own_kafka.start)
+                await load.reached(load.events + rng.randrange(2 * FLOWING))
+                await asyncio.to_thread(own_clickhouse.pause)  # so that inserts are under way when all ends
+                await operator.becomes_unready(consumer, "store")
+                assert await intents(own_kafka.bootstrap, shape.settings["GROUP"]) != {""}
+                await asyncio.to_thread(consumer.kill)
+                await asyncio.to_thread(own_clickhouse.kill)
+                await asyncio.to_thread(own_clickhouse.start)
+                start_member(shape, "consumer")
+                await load.reached(load.events + FLOWING)
+            await operator.becomes_ready(shape.processes["summary"])
             await load.adds_up(Client(session, shape))
 
 

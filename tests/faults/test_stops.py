@@ -9,13 +9,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiokafka.admin import AIOKafkaAdminClient
 
 from tests.servers.clickhouse import LocalClickHouse
 from tests.servers.kafka import LocalKafka
 from tests.services.admin import Operator
 from tests.services.client import Client, bearer
 from tests.services.load import Load, Pace, seeded
+from tests.services.offsets import intents
 from tests.services.shapes import cluster, start_member
 
 BEGUN = 16  # requests that have arrived in part
@@ -88,13 +88,3 @@ async def test_services_leave_in_time_while_what_they_need_is_frozen(
             await load.reached(load.events + 1_000)
         async with aiohttp.ClientSession() as session:
             await load.adds_up(Client(session, shape))
-
-
-async def intents(bootstrap: str, group: str) -> set[str]:
-    """The metadata of the group's committed offsets."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        return {found.metadata for found in (await admin.list_consumer_group_offsets(group)).values()}
-    finally:
-        await admin.close()
