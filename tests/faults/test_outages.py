@@ -88,7 +88,8 @@ async def test_nothing_is_lost_or_twice_when_broker_clickhouse_and_a_consumer_ar
 ) -> None:
     rng = seeded()
     with cluster(own_kafka.bootstrap, own_clickhouse.url, tmp_path, consumers=2) as shape:
-        consumer = shape.processes["consumer"]
+        consumers = [shape.processes[name] for name in ("consumer", "consumer-2")]
+        consumer = consumers[0]
         load = Load([shape.write_url], PACE, rng)
         async with aiohttp.ClientSession() as session:
             operator = Operator(session)
@@ -96,11 +97,13 @@ async def test_nothing_is_lost_or_twice_when_broker_clickhouse_and_a_consumer_ar
                 await load.reached(rng.randrange(2 * FLOWING))
                 await asyncio.to_thread(own_kafka.kill)
                 await asyncio.to_thread(own_kafka.start)
-                await load.reached(load.events + rng.randrange(2 * FLOWING))
-                await asyncio.to_thread(own_clickhouse.pause)  # so that inserts are under way when all ends
+                for process in consumers:
+                    await operator.becomes_ready(process)
+                    await operator.grows(process, "siddes_consumer_rows_stored_total")
+                await asyncio.to_thread(own_clickhouse.pause)  # blocks are declared, and cannot be stored, …
                 await operator.becomes_unready(consumer, "store")
                 assert await intents(own_kafka.bootstrap, shape.settings["GROUP"]) != {""}
-                await asyncio.to_thread(consumer.kill)
+                await asyncio.to_thread(consumer.kill)  # … nor by who declared them
                 await asyncio.to_thread(own_clickhouse.kill)
                 await asyncio.to_thread(own_clickhouse.start)
                 start_member(shape, "consumer")
