@@ -20,6 +20,7 @@ ALIAS = "/api/telemetry"
 BATCH = "/api/telemetry/batch"
 SUMMARY = "/api/telemetry/summary"
 ME = "/api/auth/me"
+LISTED_ORIGIN = "https://app.example"
 OK = b'{"ok":true}'
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import gzip
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
-from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, OK, SUMMARY, Asking, error, made_id
+from tests.e2e.asking import ALIAS, BATCH, INGEST, LISTED_ORIGIN, ME, OK, SUMMARY, Asking, error, made_id
 from tests.services.client import bearer, token
-from tests.services.shapes import Shape, embedded
+from tests.services.shapes import Shape
 
-LISTED = "https://app.example"
 KIB = 1024
 ID = "0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11"
 SHOWN = b'{"event":"suggestion_shown"}'
@@ -25,17 +24,10 @@ VIEWER = bearer("contract")
 COOKIE = {"Cookie": f"sessionid={token('contract')}"}
 
 
-@pytest.fixture(scope="module")
-def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
-    """One instance with a token secret, an allowlist of one origin, and no rate limit."""
-    with embedded(tmp_path_factory.mktemp("contract"), ORIGINS=LISTED) as running:
-        yield running
-
-
 @pytest.fixture
-async def asking(shape: Shape) -> AsyncIterator[Asking]:
+async def asking(instance: Shape) -> AsyncIterator[Asking]:
     async with aiohttp.ClientSession() as session:
-        yield Asking(session, shape.write_url)
+        yield Asking(session, instance.write_url)
 
 
 @dataclass(frozen=True)
@@ -205,8 +197,8 @@ CREDENTIALS = [
             ("forbidden_origin", {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}),
             ("ok", {"Sec-Fetch-Site": "same-origin"}),
             ("ok", {"Sec-Fetch-Site": "same-site"}),
-            ("ok", {"Origin": LISTED}),
-            ("ok", {"Origin": LISTED, "Sec-Fetch-Site": "cross-site"}),
+            ("ok", {"Origin": LISTED_ORIGIN}),
+            ("ok", {"Origin": LISTED_ORIGIN, "Sec-Fetch-Site": "cross-site"}),
         )
     ),
 ]
@@ -340,9 +332,9 @@ async def test_me_is_who_signed_in(asking: Asking) -> None:
 async def test_a_preflight_is_answered_to_listed_origins_before_authentication(asking: Asking) -> None:
     asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
     for target in (INGEST, BATCH, SUMMARY, ME):
-        got = await asking.ask("OPTIONS", target, {"Origin": LISTED, **asks})
+        got = await asking.ask("OPTIONS", target, {"Origin": LISTED_ORIGIN, **asks})
         assert (got.status, got.body) == (204, b"")
-        assert got.headers["Access-Control-Allow-Origin"] == LISTED
+        assert got.headers["Access-Control-Allow-Origin"] == LISTED_ORIGIN
         assert got.headers["Access-Control-Allow-Credentials"] == "true"
         assert got.headers["Access-Control-Allow-Methods"] == "GET, POST"
         allowed = {"authorization", "content-type", "content-encoding", "x-request-id"}
@@ -358,12 +350,12 @@ async def test_listed_origins_may_read_every_answer_and_others_none(asking: Aski
         ("POST", INGEST, {}, SHOWN),
         ("GET", "/nowhere", {}, None),
     ):
-        listed = await asking.ask(method, target, {**headers, "Origin": LISTED}, body)
-        assert listed.headers["Access-Control-Allow-Origin"] == LISTED
+        listed = await asking.ask(method, target, {**headers, "Origin": LISTED_ORIGIN}, body)
+        assert listed.headers["Access-Control-Allow-Origin"] == LISTED_ORIGIN
         assert "Origin" in ", ".join(listed.headers.getall("Vary"))
         exposed = set(listed.headers["Access-Control-Expose-Headers"].split(", "))
         assert exposed == {"X-Request-Id", "Retry-After", "ETag"}
-        for origin in ({}, {"Origin": "https://evil.example"}, {"Origin": LISTED + ".evil.example"}):
+        for origin in ({}, {"Origin": "https://evil.example"}, {"Origin": LISTED_ORIGIN + ".evil.example"}):
             other = await asking.ask(method, target, {**headers, **origin}, body)
             assert not any(name.lower().startswith("access-control-") for name in other.headers)
             assert "Origin" in ", ".join(other.headers.getall("Vary"))  # caches must tell them apart
@@ -382,8 +374,8 @@ async def test_listed_origins_may_read_every_answer_and_others_none(asking: Aski
         b"GET /api/auth/me HTTP/1.1\r\nHost: x\r\nExpect: canary\r\n\r\n",
     ],
 )
-def test_what_is_not_http_is_a_bad_request_and_not_quoted(shape: Shape, garbage: bytes) -> None:
-    address = urlsplit(shape.write_url)
+def test_what_is_not_http_is_a_bad_request_and_not_quoted(instance: Shape, garbage: bytes) -> None:
+    address = urlsplit(instance.write_url)
     with socket.create_connection((address.hostname, address.port or 0), timeout=30) as raw:
         raw.sendall(garbage)
         raw.shutdown(socket.SHUT_WR)
@@ -392,4 +384,4 @@ def test_what_is_not_http_is_a_bad_request_and_not_quoted(shape: Shape, garbage:
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert body == error("bad_request")
     assert b"canary" not in answer
-    assert "canary" not in shape.processes["up"].said()
+    assert "canary" not in instance.processes["up"].said()

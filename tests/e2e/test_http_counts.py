@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.asking import ALIAS, BATCH, INGEST, SUMMARY, Asking
 from tests.services.client import Client
-from tests.services.shapes import Shape, embedded
+from tests.services.shapes import Shape
 
 OTHER_FORMS = (
     str.upper,
@@ -23,12 +23,6 @@ OTHER_FORMS = (
 )
 
 
-@pytest.fixture(scope="module")
-def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
-    with embedded(tmp_path_factory.mktemp("counts")) as running:
-        yield running
-
-
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
@@ -36,13 +30,13 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def asking(session: aiohttp.ClientSession, shape: Shape) -> Asking:
-    return Asking(session, shape.write_url)
+def asking(session: aiohttp.ClientSession, instance: Shape) -> Asking:
+    return Asking(session, instance.write_url)
 
 
 @pytest.fixture
-def client(session: aiohttp.ClientSession, shape: Shape) -> Client:
-    return Client(session, shape)
+def client(session: aiohttp.ClientSession, instance: Shape) -> Client:
+    return Client(session, instance)
 
 
 async def taken(asking: Asking, viewer: str, batch_id: object, *events: Mapping[str, Any]) -> int:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import aiohttp
+from aiokafka import AIOKafkaProducer
 
+from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines, format_time
 from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, SUMMARY, Asking
 from tests.services.admin import Operator
 from tests.services.client import Client, bearer, eventually
 from tests.services.process import run
-from tests.services.shapes import Shape, cluster, embedded, start_embedded, start_member
+from tests.services.shapes import Shape, cluster, embedded, start_embedded
 
 OFF = {"ENABLED": "0"}
 UNDER_TELEMETRY = (INGEST, ALIAS, BATCH, SUMMARY, "/api/telemetry/", "/api/telemetry/x?days=1")
@@ -62,19 +65,14 @@ async def stored(shape: Shape, rows: str) -> bool:
 async def test_a_cluster_switched_off_stores_what_was_taken_before(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
-    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
+    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, **OFF) as shape:
+        lines, rows = encode_lines("alice", [("suggestion_undo", 3)], format_time(time.time_ns() // 1_000_000))
+        async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
+            headers = list(encode_headers(1, [(NO_BATCH, rows)]))
+            await producer.send_and_wait(shape.settings["TOPIC"], lines, headers=headers)
         async with aiohttp.ClientSession() as session:
-            client, operator = Client(session, shape), Operator(session)
-            shape.processes["consumer"].stop()
-            assert await client.post("alice", "suggestion_undo", 3) == 200
-            shape.settings |= OFF
-            for name in ("gateway", "summary"):
-                shape.processes[name].stop()
-                start_member(shape, name)
-            start_member(shape, "consumer")
             for process in shape.processes.values():
-                process.wait_ready()
-                assert await operator.troubles(process) == {}
+                assert await Operator(session).troubles(process) == {}
             for url in (shape.write_url, shape.read_url):
                 await closed_before_anything_else(Asking(session, url))
             await eventually(lambda: stored(shape, "1 rows (3 counts)"), lambda: "what was taken was not stored")

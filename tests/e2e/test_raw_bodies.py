@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.e2e.asking import BATCH, INGEST, SUMMARY
 from tests.services.client import bearer
-from tests.services.shapes import Shape, embedded
+from tests.services.shapes import Shape
 
 ID = "0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11"
 EXAMPLES = 250
@@ -57,14 +57,8 @@ HEADERS = st.fixed_dictionaries(
 
 
 @pytest.fixture(scope="module")
-def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
-    with embedded(tmp_path_factory.mktemp("raw"), LOG_LEVEL="warning") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def connection(shape: Shape) -> Iterator[http.client.HTTPConnection]:
-    address = urlsplit(shape.write_url)
+def connection(instance: Shape) -> Iterator[http.client.HTTPConnection]:
+    address = urlsplit(instance.write_url)
     with closing(http.client.HTTPConnection(address.hostname or "", address.port, timeout=GRACE_S)) as connection:
         yield connection
 
@@ -105,7 +99,7 @@ def test_any_body_has_an_answer_of_the_contract(
     assert said["error"] in content["schema"]["properties"]["error"]["enum"]
 
 
-@settings(max_examples=EXAMPLES, deadline=None, print_blob=True)
+@settings(max_examples=EXAMPLES // 3, deadline=None, print_blob=True)
 @given(query=st.binary(max_size=30).map(lambda text: "".join(f"%{byte:02x}" for byte in text)), name=st.booleans())
 def test_any_days_have_an_answer(connection: http.client.HTTPConnection, query: str, name: bool) -> None:
     status, said = answered(connection, "GET", f"{SUMMARY}?{'days=' * name}{query}", None, {})
@@ -113,6 +107,6 @@ def test_any_days_have_an_answer(connection: http.client.HTTPConnection, query: 
     assert 1 <= said["days"] <= 30
 
 
-def test_nothing_was_said_about_any_of_it(shape: Shape) -> None:
-    lines = [line for line in shape.processes["up"].said().splitlines() if not line.startswith("ready: ")]
+def test_nothing_was_said_about_any_of_it(instance: Shape) -> None:
+    lines = [line for line in instance.processes["up"].said().splitlines() if not line.startswith("ready: ")]
     assert lines == []

@@ -56,15 +56,21 @@ def migrated(settings: dict[str, str], *arguments: str) -> subprocess.CompletedP
     return done
 
 
-def test_migrate_makes_what_it_said_it_would_and_then_nothing(settings: dict[str, str], server: Client) -> None:
+def test_migrate_makes_what_it_said_then_nothing_then_what_has_changed(
+    settings: dict[str, str], server: Client
+) -> None:
     would = migrated(settings, "--dry-run")
     assert "CREATE TABLE" in would.stdout
     assert settings["TOPIC"] in would.stdout
     assert server.query("SHOW TABLES").result_rows == []
     assert migrated(settings).stdout == would.stdout
-    for arguments in ((), ("--dry-run",)):
-        again = migrated(settings, *arguments)
-        assert (again.stdout, again.stderr) == ("", "nothing to do: all is as the settings say\n")
+    again = migrated(settings)
+    assert (again.stdout, again.stderr) == ("", "nothing to do: all is as the settings say\n")
+
+    table = "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name LIKE '%counts'"
+    assert "toIntervalDay(30)" in value(server, table)
+    assert "INTERVAL 9 DAY" in migrated({**settings, "RETENTION_DAYS": "9"}).stdout
+    assert "toIntervalDay(9)" in value(server, table)
 
 
 def test_migrate_may_run_four_times_at_once(settings: dict[str, str], server: Client) -> None:
@@ -80,19 +86,9 @@ def test_a_topic_made_anew_is_adopted_only_if_asked(settings: dict[str, str], se
     ids = "SELECT groupUniqArray(log_id) FROM telemetry_logs"
     migrated(settings)
     first = value(server, ids)
-    migrated(settings)
-    assert value(server, ids) == first
+    assert len(first) == 1
     migrated(settings, "--new-log")
     assert len(value(server, ids)) == 2
-
-
-def test_a_changed_retention_changes_the_table(settings: dict[str, str], server: Client) -> None:
-    table = "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name LIKE '%counts'"
-    migrated(settings)
-    assert "toIntervalDay(30)" in value(server, table)
-    changed = migrated({**settings, "RETENTION_DAYS": "9"})
-    assert "INTERVAL 9 DAY" in changed.stdout
-    assert "toIntervalDay(9)" in value(server, table)
 
 
 def test_purge_removes_what_is_older_and_only_that(settings: dict[str, str], server: Client) -> None:
