@@ -16,7 +16,6 @@ from tests.services.client import Client, bearer, eventually
 from tests.services.process import run
 from tests.services.shapes import Shape, cluster, embedded, start_embedded
 
-OFF = {"ENABLED": "0"}
 UNDER_TELEMETRY = (INGEST, ALIAS, BATCH, SUMMARY, "/api/telemetry/", "/api/telemetry/x?days=1")
 WRONG = {"Content-Encoding": "br", "Content-Type": "image/png", "Origin": "https://evil.example"}
 PREFLIGHT = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
@@ -48,7 +47,7 @@ async def test_one_process_switched_off_stores_what_was_taken_before(tmp_path: P
             statuses = await asyncio.gather(*(client.post(f"viewer-{n}", "suggestion_undo", 3) for n in range(50)))
             assert set(statuses) == {200}
             shape.processes["up"].kill()  # whatever of it is stored by now
-            shape.settings |= OFF
+            shape.settings["ENABLED"] = "0"
             start_embedded(shape)
             assert await Operator(session).troubles(shape.processes["up"]) == {}
             await closed_before_anything_else(Asking(session, shape.write_url))
@@ -65,7 +64,7 @@ async def stored(shape: Shape, rows: str) -> bool:
 async def test_a_cluster_switched_off_stores_what_was_taken_before(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
-    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, **OFF) as shape:
+    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, ENABLED="0") as shape:
         lines, rows = encode_lines("alice", [("suggestion_undo", 3)], format_time(time.time_ns() // 1_000_000))
         async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
             headers = list(encode_headers(1, [(NO_BATCH, rows)]))
