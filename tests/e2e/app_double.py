@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from tests.e2e.canaries import Canaries
-from tests.e2e.doors import SUMMARY, Knock, request
+from tests.e2e.doors import SERIES, SUMMARY, Knock, request
 
 NOBODY = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 TOO_LONG = 5000  # repetitions of a canary; 80 kB
@@ -38,8 +38,8 @@ def sessions(canaries: Canaries, viewer: str, session_cookie: str) -> tuple[list
         cookie = canaries.new(f"cookie of a session: {what}")
         answers[cookie] = answer
         header = ("Cookie", f"{session_cookie}={cookie}")
-        asked = request([header]), request([header], None, method="GET", target=SUMMARY)
-        knocks.extend(Knock(f"session: {what}", sent, status) for sent in asked)
+        reads = (request([header], None, method="GET", target=target) for target in (SUMMARY, SERIES))
+        knocks.extend(Knock(f"session: {what}", sent, status) for sent in (request([header]), *reads))
 
     def new(what: str) -> str:
         return canaries.new(f"the app's answer: {what}")

@@ -19,6 +19,7 @@ INGEST = "/api/telemetry/ingest"
 ALIAS = "/api/telemetry"
 BATCH = "/api/telemetry/batch"
 SUMMARY = "/api/telemetry/summary"
+SERIES = "/api/telemetry/series"
 ME = "/api/auth/me"
 LISTED_ORIGIN = "https://app.example"
 OK = b'{"ok":true}'

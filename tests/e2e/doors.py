@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from tests.e2e.canaries import Canaries
 
 GOOD = b'{"event":"suggestion_shown"}'
-INGEST, BATCH, SUMMARY = "/api/telemetry/ingest", "/api/telemetry/batch", "/api/telemetry/summary"
+INGEST, BATCH = "/api/telemetry/ingest", "/api/telemetry/batch"
+SUMMARY, SERIES = "/api/telemetry/summary", "/api/telemetry/series"
 Headers = Iterable[tuple[str, str]]
 
 
@@ -59,14 +60,17 @@ IGNORED_HEADERS = (
 def headers(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
     """In values and names of headers."""
     for name in IGNORED_HEADERS:
-        for what, status in (("POST", 200), ("GET", 200), ("OPTIONS", 405)):
+        for what, target, status in (
+            ("POST", INGEST, 200),
+            ("GET", SUMMARY, 200),
+            ("GET", SERIES, 200),
+            ("OPTIONS", INGEST, 405),
+        ):
             if what == "OPTIONS" and name not in ("Origin", "Host", "Access-Control-Request-Method"):
                 continue
-            door = f"{name} of a {what}"
+            door = f"{name} of {what} {target}"
             value = f"x{canaries.new(door)}/1.0"
-            body, target = (GOOD, INGEST) if what == "POST" else (None, SUMMARY)
-            if what == "OPTIONS":
-                target = INGEST
+            body = GOOD if what == "POST" else None
             yield Knock(door, request([auth, (name, value)], body, method=what, target=target), status)
     for name, status in {
         "Content-Type": 415,
@@ -102,7 +106,7 @@ def credentials(canaries: Canaries, session_cookie: str) -> Iterator[Knock]:
         c = canaries.new(f"Authorization: {scheme}")
         yield Knock(scheme, request([("Authorization", scheme.format(c, c))]), 401)
     for form in ("{}={}", f"{session_cookie}={{}}", f'{session_cookie}="{{}}"', "sd_viewer={}/", "{}", "a=b; {};;="):
-        for method, body, target in (("POST", GOOD, INGEST), ("GET", None, SUMMARY)):
+        for method, body, target in (("POST", GOOD, INGEST), ("GET", None, SUMMARY), ("GET", None, SERIES)):
             c = canaries.new(f"Cookie: {form}")
             yield Knock(form, request([("Cookie", form.format(c, c))], body, method=method, target=target), 401)
     c = canaries.new("illegal x-sd-viewer")
@@ -137,9 +141,12 @@ def targets(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
         "days=7#{}",
         "&&={};",
         "days={}e9",
+        "interval={}",
+        "interval=hour&interval={}",
     ):
-        c = canaries.new(f"query {query}")
-        yield Knock(query, request([auth], None, method="GET", target=f"{SUMMARY}?{query.format(c)}"), 200)
+        for path in (SUMMARY, SERIES):
+            c = canaries.new(f"query {query} of {path}")
+            yield Knock(query, request([auth], None, method="GET", target=f"{path}?{query.format(c)}"), 200)
         c = canaries.new(f"query of a POST {query}")
         yield Knock(query, request([auth], target=f"{INGEST}?{query.format(c)}"), 200)
     c = canaries.new("absolute form")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from tests.e2e.asking import ALIAS, BATCH, INGEST, LISTED_ORIGIN, ME, OK, SUMMARY, Asking, error, made_id
+from tests.e2e.asking import ALIAS, BATCH, INGEST, LISTED_ORIGIN, ME, OK, SERIES, SUMMARY, Asking, error, made_id
 from tests.services.client import bearer, token
 from tests.services.shapes import Shape
 
@@ -64,6 +64,7 @@ ENDPOINTS = [
     batch(NO_EVENTS, "ok"),
     Line("GET", SUMMARY, "ok"),
     Line("GET", ALIAS, "ok"),
+    Line("GET", SERIES, "ok"),
     Line("GET", ME, "ok"),
     Line("GET", "/openapi.json", "ok", headers={}),
 ]
@@ -72,7 +73,7 @@ NOTHING_THERE = [
     for method in ("GET", "POST")
     for headers in ({}, VIEWER)
     for target in (
-        *("/", "/api", "/api/telemetry/", "/api/telemetry/summary/", "/api/telemetry/ingest/x", "/API/TELEMETRY"),
+        *("/", "/api", "/api/telemetry/", "/api/telemetry/series/", "/api/telemetry/ingest/x", "/API/TELEMETRY"),
         *("//api/telemetry", "/api/telemetry%2Fingest", "/api/auth", "/developer/telemetry", "/openapi.yaml"),
         *("/healthz", "/readyz", "/metrics"),  # the admin port's
     )
@@ -81,12 +82,13 @@ WRONG_METHOD = [
     Line("GET", INGEST, "method_not_allowed"),
     Line("GET", BATCH, "method_not_allowed"),
     Line("POST", SUMMARY, "method_not_allowed", SHOWN),
+    Line("POST", SERIES, "method_not_allowed", SHOWN),
     Line("POST", ME, "method_not_allowed", SHOWN),
     Line("POST", "/openapi.json", "method_not_allowed", SHOWN),
     *(
         Line(method, target, "method_not_allowed")
         for method in ("PUT", "PATCH", "DELETE", "OPTIONS", "LOCK")
-        for target in (INGEST, ALIAS, SUMMARY)
+        for target in (INGEST, ALIAS, SUMMARY, SERIES)
     ),
 ]
 SINGLE_CONTENT = [
@@ -247,7 +249,7 @@ async def test_a_request_with_everything_wrong_is_mended_step_by_step(asking: As
 
 
 async def test_a_wrong_method_is_told_the_right_ones(asking: Asking) -> None:
-    for target, allowed in ((INGEST, {"POST"}), (ALIAS, {"GET", "POST"}), (SUMMARY, {"GET"}), (ME, {"GET"})):
+    for target, allowed in ((INGEST, {"POST"}), (ALIAS, {"GET", "POST"}), (SERIES, {"GET"}), (ME, {"GET"})):
         got = await asking.ask("DELETE", target)
         assert set(got.headers["Allow"].split(", ")) == allowed
 
@@ -288,9 +290,9 @@ async def test_a_request_id_is_taken_over_or_made(asking: Asking, taken_over: bo
 
 
 async def test_a_summary_is_private_and_asked_again_with_its_tag_is_not_sent(asking: Asking) -> None:
-    for target in (SUMMARY, ALIAS):
+    for target in (SUMMARY, ALIAS, SERIES):
         got = await asking.get(target, "nobody-yet")
-        assert got.body == b'{"ok":true,"days":7,"counts":{}}'
+        assert got.code == "ok"
         assert got.headers["Cache-Control"] == "private, no-cache"
         assert got.headers["Vary"].startswith("Authorization, Cookie")
         tag = got.headers["ETag"]
@@ -316,9 +318,30 @@ async def test_a_summary_is_private_and_asked_again_with_its_tag_is_not_sent(ask
     ],
 )
 async def test_days_are_coerced_as_int_would_and_never_an_error(asking: Asking, asked: str, days: int) -> None:
-    for target in (SUMMARY, ALIAS):
+    for target in (SUMMARY, ALIAS, SERIES):
         got = await asking.get(target + asked, "contract")
         assert (got.status, got.json["days"]) == (200, days)
+
+
+@pytest.mark.parametrize(
+    ("asked", "interval", "steps"),
+    [
+        *(("", "day", 8), ("?interval=hour", "hour", 169), ("?interval=day&days=1", "day", 2)),
+        *(("?interval=hour&days=30", "hour", 721), ("?interval=Hour", "day", 8), ("?interval=", "day", 8)),
+        *(("?interval=%FF", "day", 8), ("?interval=hour&interval=day", "hour", 169), ("?Interval=hour", "day", 8)),
+    ],
+)
+async def test_a_series_is_by_hour_or_else_by_day(asking: Asking, asked: str, interval: str, steps: int) -> None:
+    got = (await asking.get(SERIES + asked, "nobody-yet")).json
+    assert list(got) == ["ok", "days", "interval", "series"]
+    assert got["interval"] == interval
+    assert len(got["series"]) == steps
+    assert all(step["counts"] == {} for step in got["series"])
+
+
+async def test_nothing_counted_is_an_empty_summary(asking: Asking) -> None:
+    for target in (SUMMARY, ALIAS):
+        assert (await asking.get(target, "nobody-yet")).body == b'{"ok":true,"days":7,"counts":{}}'
 
 
 async def test_me_is_who_signed_in(asking: Asking) -> None:
@@ -331,7 +354,7 @@ async def test_me_is_who_signed_in(asking: Asking) -> None:
 
 async def test_a_preflight_is_answered_to_listed_origins_before_authentication(asking: Asking) -> None:
     asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
-    for target in (INGEST, BATCH, SUMMARY, ME):
+    for target in (INGEST, BATCH, SUMMARY, SERIES, ME):
         got = await asking.ask("OPTIONS", target, {"Origin": LISTED_ORIGIN, **asks})
         assert (got.status, got.body) == (204, b"")
         assert got.headers["Access-Control-Allow-Origin"] == LISTED_ORIGIN

@@ -10,7 +10,7 @@ import clickhouse_connect
 import pytest
 
 from siddes_telemetry.schemas.viewer import pseudonym
-from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, SUMMARY, Asking
+from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
 from tests.servers.databases import own_database
 from tests.services.client import Client, bearer
 from tests.services.shapes import Shape, cluster
@@ -54,6 +54,7 @@ async def test_each_service_answers_what_is_its_own(gateway: Asking, summary: As
         ("POST", ALIAS, shown, "ok", "method_not_allowed"),
         ("POST", BATCH, NO_EVENTS, "ok", "not_found"),
         ("GET", SUMMARY, None, "not_found", "ok"),
+        ("GET", SERIES, None, "not_found", "ok"),
         ("GET", ALIAS, None, "method_not_allowed", "ok"),
         ("GET", ME, None, "ok", "ok"),
         ("GET", "/openapi.json", None, "ok", "ok"),
@@ -67,7 +68,7 @@ async def test_each_service_answers_what_is_its_own(gateway: Asking, summary: As
 async def test_each_service_describes_its_own_paths(gateway: Asking, summary: Asking) -> None:
     both = {ME, "/openapi.json"}
     assert set((await gateway.get("/openapi.json")).json["paths"]) == {INGEST, ALIAS, BATCH} | both
-    assert set((await summary.get("/openapi.json")).json["paths"]) == {SUMMARY, ALIAS} | both
+    assert set((await summary.get("/openapi.json")).json["paths"]) == {SUMMARY, ALIAS, SERIES} | both
 
 
 async def test_a_pseudonym_is_the_same_in_both_services_and_the_store_has_nothing_else(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,7 +12,7 @@ from uuid import UUID, uuid4
 import aiohttp
 import pytest
 
-from tests.e2e.asking import ALIAS, BATCH, INGEST, SUMMARY, Asking
+from tests.e2e.asking import ALIAS, BATCH, INGEST, SERIES, SUMMARY, Asking
 from tests.services.client import Client
 from tests.services.shapes import Shape
 
@@ -178,6 +179,17 @@ async def test_the_summary_is_in_registry_order_and_its_tag_changes_with_it(aski
     after = await asking.get(SUMMARY, "ordered", If_None_Match=before.headers["ETag"])
     assert after.body == b'{"ok":true,"days":7,"counts":{"suggestion_shown":2,"suggestion_undo":1}}'
     assert (await asking.get(SUMMARY, "ordered", If_None_Match=after.headers["ETag"])).status == 304
+
+
+async def test_a_series_has_the_counts_of_the_summary_where_they_occurred(asking: Asking, client: Client) -> None:
+    await asking.post(INGEST, "by-step", {"event": "suggestion_undo"})
+    await asking.post(INGEST, "by-step", {"event": "suggestion_shown", "count": 2})
+    await client.counts_become("by-step", {"suggestion_shown": 2, "suggestion_undo": 1})
+    for interval in ("day", "hour"):
+        got = await asking.get(f"{SERIES}?interval={interval}", "by-step")
+        steps = [Counter[str](step["counts"]) for step in got.json["series"]]
+        assert sum(steps[-2:], Counter()) == {"suggestion_shown": 2, "suggestion_undo": 1}  # it may be midnight now
+        assert not any(steps[:-2])
 
 
 async def test_batches_sent_at_once_under_one_id_count_once(client: Client) -> None:

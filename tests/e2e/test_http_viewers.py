@@ -19,7 +19,7 @@ import jwt
 import pytest
 
 from siddes_telemetry.schemas.viewer import pseudonym
-from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, SUMMARY, Asking
+from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
 from tests.services.client import eventually
 from tests.services.shapes import JWT_SECRET, Shape, embedded
 from tests.unit.web.auth.rig import jwk, jwk_set, pem, private_key
@@ -221,7 +221,8 @@ async def test_a_bearer_token_decides_alone_then_the_session_then_the_dev_viewer
 async def test_the_dev_viewer_is_nobody_below_auth(opened: Asking) -> None:
     for headers in ({"x-sd-viewer": "alice"}, {"Cookie": "sd_viewer=alice"}):
         assert await who(opened, headers) == "no_viewer"
-        assert (await opened.ask("GET", SUMMARY, headers)).code == "ok"
+        for target in (SUMMARY, SERIES):
+            assert (await opened.ask("GET", target, headers)).code == "ok"
 
 
 async def test_a_dev_viewer_by_cookie_is_kept_from_other_sites_too(opened: Asking) -> None:
@@ -277,6 +278,7 @@ async def test_a_viewer_that_sends_too_fast_is_told_when_to_go_on_and_may_still_
         ("POST", ALIAS, fast, "rate_limited"),
         ("GET", SUMMARY, fast, "ok"),  # reads are counted apart
         ("GET", ALIAS, fast, "rate_limited"),
+        ("GET", SERIES, fast, "rate_limited"),
         ("GET", ME, fast, "rate_limited"),
         ("POST", INGEST, other, "ok"),
         ("GET", "/openapi.json", {}, "ok"),

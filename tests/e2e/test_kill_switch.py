@@ -10,13 +10,13 @@ import aiohttp
 from aiokafka import AIOKafkaProducer
 
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines, format_time
-from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, SUMMARY, Asking
+from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
 from tests.services.admin import Operator
 from tests.services.client import Client, bearer, eventually
 from tests.services.process import run
 from tests.services.shapes import Shape, cluster, embedded, start_embedded
 
-UNDER_TELEMETRY = (INGEST, ALIAS, BATCH, SUMMARY, "/api/telemetry/", "/api/telemetry/x?days=1")
+UNDER_TELEMETRY = (INGEST, ALIAS, BATCH, SUMMARY, SERIES, "/api/telemetry/", "/api/telemetry/x?days=1")
 WRONG = {"Content-Encoding": "br", "Content-Type": "image/png", "Origin": "https://evil.example"}
 PREFLIGHT = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
 

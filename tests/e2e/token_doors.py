@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 
 from tests.e2e.canaries import Canaries
-from tests.e2e.doors import GOOD, INGEST, SUMMARY, Knock, request
+from tests.e2e.doors import GOOD, INGEST, SERIES, SUMMARY, Knock, request
 from tests.services.shapes import JWT_SECRET
 
 OTHER_SECRET = "another-secret-than-the-one-of-the-services-0123"
@@ -23,7 +23,8 @@ def tokens(canaries: Canaries, viewer: str, session_cookie: str, *, pseudonyms: 
         status = 200 if good or (good is None and pseudonyms) else 401
         for carrier in (("Authorization", f"Bearer {token}"), ("Cookie", f"{session_cookie}={token}")):
             yield Knock(f"{what} of a token", request([carrier]), status)
-            yield Knock(f"{what} of a token", request([carrier], None, method="GET", target=SUMMARY), status)
+            for target in (SUMMARY, SERIES):
+                yield Knock(f"{what} of a token", request([carrier], None, method="GET", target=target), status)
     c = canaries.new("a cross-site cookie")
     cookie = ("Cookie", f"{session_cookie}={_sign({'sub': viewer, 'note': c})}")
     yield Knock("cross-site", request([cookie, ("Origin", f"https://{c}.example")], GOOD, target=INGEST), 403)

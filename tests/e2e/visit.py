@@ -14,7 +14,7 @@ from siddes_telemetry.schemas.viewer import pseudonym
 from tests.e2e.body_doors import bodies
 from tests.e2e.broken_doors import broken
 from tests.e2e.canaries import Canaries, Scan
-from tests.e2e.doors import SUMMARY, Knock, credentials, headers, request, targets
+from tests.e2e.doors import SERIES, SUMMARY, Knock, credentials, headers, request, targets
 from tests.e2e.token_doors import tokens
 from tests.services.client import Client, bearer
 from tests.services.shapes import JWT_SECRET, Shape
@@ -97,8 +97,9 @@ class Visit:
         assert not wrong, "\n".join(sorted(set(wrong)))
 
     async def refused_reading(self) -> None:
-        """The summary cannot say; for the time being."""
-        await self.knock([Knock("a summary in an outage", self._asks(None, method="GET", target=SUMMARY), 503)])
+        """Neither the summary nor the series can say; for the time being."""
+        asked = (self._asks(None, method="GET", target=target) for target in (SUMMARY, SERIES))
+        await self.knock([Knock("reading in an outage", sent, 503) for sent in asked])
 
     async def refused_writing(self) -> None:
         await self.knock([Knock("a count in an outage", self._asks(b'{"event":"suggestion_undo"}'), 503)])

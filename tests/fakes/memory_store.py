@@ -99,10 +99,19 @@ class MemoryStore:
     async def counts(self, viewer_id: str, *, since_ms: int, deadline_s: float) -> Mapping[str, int]:
         await self._pass_gate(deadline_s)
         sums: Counter[str] = Counter()
-        for row in self.rows:
-            if row.viewer_id == viewer_id and row.created_at_ms >= since_ms:
-                sums[row.event] += row.count
+        for row in self._rows_of(viewer_id, since_ms):
+            sums[row.event] += row.count
         return dict(sums)
+
+    async def counts_by_step(
+        self, viewer_id: str, *, since_ms: int, step_ms: int, deadline_s: float
+    ) -> Mapping[int, Mapping[str, int]]:
+        await self._pass_gate(deadline_s)
+        steps: dict[int, Counter[str]] = {}
+        for row in self._rows_of(viewer_id, since_ms):
+            start_ms = row.created_at_ms // step_ms * step_ms
+            steps.setdefault(start_ms, Counter())[row.event] += row.count
+        return steps
 
     async def ping(self) -> None:
         self._check()
@@ -135,6 +144,9 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Nothing to let go."""
+
+    def _rows_of(self, viewer_id: str, since_ms: int) -> list[StoredRow]:
+        return [row for row in self.rows if row.viewer_id == viewer_id and row.created_at_ms >= since_ms]
 
     async def _pass_gate(self, deadline_s: float) -> None:
         try:

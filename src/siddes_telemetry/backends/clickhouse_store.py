@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from siddes_telemetry.backends.clickhouse_engine import Engine
+from siddes_telemetry.backends.clickhouse_engine import Engine, Row
 from siddes_telemetry.backends.clickhouse_settings import CLUSTER_INSERT_PINS, INSERT_PINS, READ_PINS, within
 from siddes_telemetry.backends.ports import Held
 from siddes_telemetry.schemas.ddl import StoreSchema
@@ -18,6 +18,13 @@ _COUNTS = """
 SELECT event, sum(count) FROM {database:Identifier}.telemetry_counts
 WHERE viewer_id IN (SELECT value FROM bound) AND created_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
 GROUP BY event
+"""
+
+_COUNTS_BY_STEP = """
+SELECT intDiv(toUnixTimestamp64Milli(created_at), {step_ms:Int64}) * {step_ms:Int64} AS step, event, sum(count)
+FROM {database:Identifier}.telemetry_counts
+WHERE viewer_id IN (SELECT value FROM bound) AND created_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
+GROUP BY step, event
 """
 
 _HELD = """
@@ -67,14 +74,18 @@ class ClickHouseStore:
         return int(rows[0][0]) if rows else None
 
     async def counts(self, viewer_id: str, *, since_ms: int, deadline_s: float) -> Mapping[str, int]:
-        rows = await self._engine.read(
-            _COUNTS,
-            {"database": self._database, "since_ms": since_ms},
-            bound=viewer_id,
-            settings={**READ_PINS, **within(deadline_s)},
-            deadline_s=deadline_s,
-        )
+        rows = await self._read_counts(_COUNTS, viewer_id, {"since_ms": since_ms}, deadline_s)
         return {event: int(total) for event, total in rows}
+
+    async def counts_by_step(
+        self, viewer_id: str, *, since_ms: int, step_ms: int, deadline_s: float
+    ) -> Mapping[int, Mapping[str, int]]:
+        window = {"since_ms": since_ms, "step_ms": step_ms}
+        rows = await self._read_counts(_COUNTS_BY_STEP, viewer_id, window, deadline_s)
+        steps: dict[int, dict[str, int]] = {}
+        for start, event, total in rows:
+            steps.setdefault(int(start), {})[event] = int(total)
+        return steps
 
     async def ping(self) -> None:
         await self._engine.read(
@@ -82,4 +93,15 @@ class ClickHouseStore:
             {"database": self._database},
             settings={**READ_PINS, **within(PING_DEADLINE_S)},
             deadline_s=PING_DEADLINE_S,
+        )
+
+    async def _read_counts(
+        self, sql: str, viewer_id: str, window: Mapping[str, int], deadline_s: float
+    ) -> Sequence[Row]:
+        return await self._engine.read(
+            sql,
+            {"database": self._database, **window},
+            bound=viewer_id,
+            settings={**READ_PINS, **within(deadline_s)},
+            deadline_s=deadline_s,
         )

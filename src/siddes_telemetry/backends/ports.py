@@ -175,10 +175,18 @@ class DeadLetters(Protocol):
 
 
 class CountReader(Protocol):
-    """What the summary asks of a store."""
+    """What the summary and the series ask of a store."""
 
     async def counts(self, viewer_id: str, *, since_ms: int, deadline_s: float) -> Mapping[str, int]:
         """Sums by event of one viewer from `since_ms` on; only events that occurred. Raises StoreUnavailable."""
+
+    async def counts_by_step(
+        self, viewer_id: str, *, since_ms: int, step_ms: int, deadline_s: float
+    ) -> Mapping[int, Mapping[str, int]]:
+        """The same sums by the step that holds them: its start, a multiple of `step_ms` since the epoch.
+
+        Only steps and events that occurred; the first may begin before `since_ms`. Raises StoreUnavailable.
+        """
 
     async def ping(self) -> None:
         """Return if the store answers and has our table. Raises StoreUnavailable or StoreMissing."""

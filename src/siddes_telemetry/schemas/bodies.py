@@ -23,7 +23,7 @@ from pydantic import (
     create_model,
 )
 
-from siddes_telemetry.schemas.coercion import MAX_COUNT, MAX_DAYS, MIN_COUNT, MIN_DAYS, coerce_count
+from siddes_telemetry.schemas.coercion import MAX_COUNT, MAX_DAYS, MIN_COUNT, MIN_DAYS, Interval, coerce_count
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.registry import Registry
 
@@ -99,6 +99,26 @@ class SummaryOk(BaseModel):
     ok: Literal[True]
     days: int = Field(ge=MIN_DAYS, le=MAX_DAYS)
     counts: dict[str, int]
+
+
+class SeriesStep(BaseModel):
+    """The counts from `start` to the next step; only events that occurred, in registry order."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: str = Field(json_schema_extra={"format": "date-time"}, description="The first second of a UTC day or hour.")
+    counts: dict[str, int]
+
+
+class SeriesOk(BaseModel):
+    """The summary's counts by step, empty steps included: of the first and the last only what the window holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ok: Literal[True]
+    days: int = Field(ge=MIN_DAYS, le=MAX_DAYS)
+    interval: Interval
+    series: list[SeriesStep] = Field(min_length=MIN_DAYS + 1, max_length=MAX_DAYS * 24 + 1)
 
 
 class ViewerOk(BaseModel):

@@ -1,9 +1,14 @@
-"""Lenient numbers: `count` and `days` are coerced as Python's int() would and clamped, and are never an error."""
+"""Lenient fields, never an error: `count` and `days` are coerced as Python's int() would and clamped, and an
+`interval` is `hour` or else `day`.
+"""
 
 from __future__ import annotations
 
+from typing import Literal
+
 MIN_COUNT, MAX_COUNT = 1, 50
 MIN_DAYS, MAX_DAYS, DEFAULT_DAYS = 1, 30, 7
+Interval = Literal["day", "hour"]
 
 
 def coerce_count(value: object) -> int:
@@ -14,6 +19,11 @@ def coerce_count(value: object) -> int:
 def coerce_days(value: object) -> int:
     """A window of 1..30 days; what int() refuses, or nothing at all, is 7."""
     return _clamped_int(value, DEFAULT_DAYS, MIN_DAYS, MAX_DAYS)
+
+
+def coerce_interval(value: object) -> Interval:
+    """The steps of a series: days, unless hours are asked for in exactly that word."""
+    return "hour" if value == "hour" else "day"
 
 
 def _clamped_int(value: object, default: int, lowest: int, highest: int) -> int:

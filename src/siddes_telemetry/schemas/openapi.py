@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document of the services, made from the body models, the error codes and the registry. Pure.
 
-It says what is true rather than what is advised: `count` and `days` take anything, and an event of a batch that is
-not good is no error of the batch.
+It says what is true rather than what is advised: `count`, `days` and `interval` take anything, and an event of a batch
+that is not good is no error of the batch.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from siddes_telemetry.schemas.bodies import (
     BatchBody,
     BatchOk,
     Ok,
+    SeriesOk,
     SummaryOk,
     ViewerOk,
     count_model,
@@ -60,6 +61,7 @@ def openapi(
     if Service.SUMMARY in services:
         paths["/api/telemetry/summary"] = {"get": _summary("summary", registry)}
         paths.setdefault("/api/telemetry", {})["get"] = _summary("summaryAlias", registry)
+        paths["/api/telemetry/series"] = {"get": _series(registry)}
     paths["/api/auth/me"] = {"get": _auth_me(has_dev_viewer=debug)}
     paths["/openapi.json"] = {"get": _document()}
     return {
@@ -88,7 +90,7 @@ def _security(session_cookie: str, *, debug: bool) -> Json:
 
 def _schemas(registry: Registry) -> Json:
     requests: list[type[BaseModel]] = [count_model(registry), BatchBody]
-    answers: list[type[BaseModel]] = [Ok, BatchOk, SummaryOk, ViewerOk]
+    answers: list[type[BaseModel]] = [Ok, BatchOk, SummaryOk, SeriesOk, ViewerOk]
     _, document = models_json_schema([(model, "validation") for model in [*requests, *answers]], ref_template=REF)
     schemas: Json = document["$defs"]
     schemas["CountBody"]["properties"]["event"]["description"] = " ".join(
@@ -99,13 +101,14 @@ def _schemas(registry: Registry) -> Json:
         "items": {"anyOf": [{"$ref": REF.format(model="CountBody")}, {}]},
         "description": "What is no CountBody is named in `rejected`; the others count all the same.",
     }
-    schemas["SummaryOk"]["properties"]["counts"] = {
-        "type": "object",
-        "properties": {
-            event.name: {"type": "integer", "minimum": 1, "description": event.meaning} for event in registry.events
-        },
-        "additionalProperties": False,
-    }
+    for model in ("SummaryOk", "SeriesStep"):
+        schemas[model]["properties"]["counts"] = {
+            "type": "object",
+            "properties": {
+                event.name: {"type": "integer", "minimum": 1, "description": event.meaning} for event in registry.events
+            },
+            "additionalProperties": False,
+        }
     schemas["ViewerOk"]["properties"]["viewer_id"]["pattern"] = f"^{VIEWER_ID.pattern}$"
     schemas["ErrorCode"] = {
         "type": "string",
@@ -153,20 +156,42 @@ def _batch(registry: Registry) -> Json:
 
 
 def _summary(name: str, registry: Registry) -> Json:
-    caching = {
-        **headers("ETag"),
-        "Vary": {"schema": {"const": "Authorization, Cookie"}},
-        "Cache-Control": {"schema": {"const": "private, no-cache"}},
-    }
     counts = answer(
         "SummaryOk",
         "The asking viewer's counts; only events that occurred.",
         {"ok": True, "days": DEFAULT_DAYS, "counts": {registry.events[0].name: 12}},
     )
-    counts["headers"] |= caching
+    return _window(name, "The asking viewer's counts", counts)
+
+
+def _series(registry: Registry) -> Json:
+    counted: Json = {registry.events[0].name: 12}
+    steps = [{"start": "2026-11-21T00:00:00Z", "counts": {}}, {"start": "2026-11-22T00:00:00Z", "counts": counted}]
+    counts = answer(
+        "SeriesOk",
+        "The asking viewer's counts by step; those of all steps are the summary's.",
+        {"ok": True, "days": 1, "interval": "day", "series": steps},
+    )
+    interval = {
+        "name": "interval",
+        "in": "query",
+        "description": "What a step is, in UTC: `hour`; anything else is `day`.",
+        "schema": {"type": "string", "default": "day"},
+        "examples": {"days": {"value": "day"}, "hours": {"value": "hour"}},
+    }
+    return _window("series", "The asking viewer's counts by day or hour", counts, interval)
+
+
+def _window(name: str, summary: str, counts: Json, *parameters: Json) -> Json:
+    """A GET of counts over `days`, which may be asked conditionally. `counts` is its 200."""
+    caching = {
+        **headers("ETag"),
+        "Vary": {"schema": {"const": "Authorization, Cookie"}},
+        "Cache-Control": {"schema": {"const": "private, no-cache"}},
+    }
     return {
         "operationId": name,
-        "summary": "The asking viewer's counts",
+        "summary": summary,
         "parameters": [
             {
                 "name": "days",
@@ -175,6 +200,7 @@ def _summary(name: str, registry: Registry) -> Json:
                 f"what cannot be coerced is {DEFAULT_DAYS}.",
                 "schema": {"type": "string", "default": str(DEFAULT_DAYS)},
             },
+            *parameters,
             {
                 "name": "If-None-Match",
                 "in": "header",
@@ -183,7 +209,7 @@ def _summary(name: str, registry: Registry) -> Json:
             },
         ],
         "responses": {
-            "200": counts,
+            "200": {**counts, "headers": {**counts["headers"], **caching}},
             "304": {"description": "Nothing has changed since.", "headers": {**headers("X-Request-Id"), **caching}},
             **failures(ErrorCode.telemetry_disabled, *_OF_A_VIEWER),
         },

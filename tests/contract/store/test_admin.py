@@ -16,6 +16,9 @@ QUESTIONS: dict[str, Question] = {
     "ping": lambda backend: backend.store.ping(),
     "insert": lambda backend: backend.store.insert(row(), "a", deadline_s=DEADLINE_S),
     "counts": lambda backend: backend.store.counts("42", since_ms=0, deadline_s=DEADLINE_S),
+    "counts by step": lambda backend: backend.store.counts_by_step(
+        "42", since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S
+    ),
     "held": lambda backend: backend.store.held(LOG, 0, 0),
     "log_id": lambda backend: backend.store.log_id("log"),
 }

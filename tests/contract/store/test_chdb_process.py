@@ -13,7 +13,7 @@ import pytest
 from siddes_telemetry.backends.chdb_engine import ChdbEngine
 from siddes_telemetry.backends.ports import StoreUnavailable
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, chdb
-from tests.contract.store.blocks import row
+from tests.contract.store.blocks import DAY_MS, row
 
 CHILD = "tests.contract.store.chdb_child"
 ROOT = Path(__file__).parents[3]
@@ -90,6 +90,7 @@ async def test_refused_lines_are_written_nowhere(
             with pytest.raises(Exception, match="refused"):
                 await opened.store.insert(bad, "a", deadline_s=DEADLINE_S)
         await opened.store.counts(canary, since_ms=0, deadline_s=DEADLINE_S)
+        await opened.store.counts_by_step(canary, since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S)
         assert files_with(folder_of(opened), canary) == []
         await opened.store.insert(row(viewer=canary), "a", deadline_s=DEADLINE_S)
         assert files_with(folder_of(opened), canary) != []

@@ -85,6 +85,7 @@ async def test_a_server_killed_and_started_again_is_found_again(own_clickhouse: 
         opened.store.ping(),
         opened.store.insert(row(), "a", deadline_s=DEADLINE_S),
         opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S),
+        opened.store.counts_by_step("42", since_ms=0, step_ms=1, deadline_s=DEADLINE_S),
         opened.store.held(LOG, 0, 0),
         opened.admin.pending(),
     ):

@@ -12,7 +12,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
 from tests.contract.store.backends import DEADLINE_S, on
-from tests.contract.store.blocks import NOON_MS, row
+from tests.contract.store.blocks import DAY_MS, NOON_MS, row
 from tests.contract.store.servers import ConfiguredClickHouse, talkative
 
 # Left out: what is the same on every server, and some of it without end.
@@ -52,6 +52,7 @@ async def test_only_the_table_knows_a_viewer(server: ConfiguredClickHouse) -> No
         await opened.admin.migrate()
         await opened.store.insert(row(viewer=CANARY), "a", deadline_s=DEADLINE_S)
         assert await opened.store.counts(CANARY, since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
+        assert await opened.store.counts_by_step(CANARY, since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S)
         await opened.admin.purge(NOON_MS - 1)
     finally:
         await engine.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from siddes_telemetry.schemas.coercion import coerce_count, coerce_days
+from siddes_telemetry.schemas.coercion import coerce_count, coerce_days, coerce_interval
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,9 @@ def test_a_count_is_1_to_50_and_1_where_it_cannot_be_read(value: object, count: 
 )
 def test_days_are_1_to_30_and_7_where_they_cannot_be_read(value: object, days: int) -> None:
     assert coerce_days(value) == days
+
+
+@pytest.mark.parametrize("value", [None, "", "day", "days", "Hour", "HOUR", " hour", "hours", "minute", 1, ["hour"]])
+def test_an_interval_is_a_day_unless_it_is_the_word_hour(value: object) -> None:
+    assert coerce_interval(value) == "day"
+    assert coerce_interval("hour") == "hour"

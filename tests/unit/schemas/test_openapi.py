@@ -37,6 +37,7 @@ def test_every_door_is_described() -> None:
         "POST /api/telemetry/batch",
         "GET /api/telemetry/summary",
         "GET /api/telemetry",
+        "GET /api/telemetry/series",
         "GET /api/auth/me",
         "GET /openapi.json",
     }
@@ -44,7 +45,7 @@ def test_every_door_is_described() -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "methods"), [(Service.INGEST, {"post": 3, "get": 2}), (Service.SUMMARY, {"post": 0, "get": 4})]
+    ("service", "methods"), [(Service.INGEST, {"post": 3, "get": 2}), (Service.SUMMARY, {"post": 0, "get": 5})]
 )
 def test_a_service_describes_only_what_it_serves(service: Service, methods: dict[str, int]) -> None:
     paths = openapi([service], REGISTRY, version="1")["paths"].values()
@@ -128,4 +129,18 @@ def test_the_events_are_those_of_the_registry() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     names = [event.name for event in REGISTRY.events]
     assert schemas["CountBody"]["properties"]["event"]["enum"] == names
-    assert list(schemas["SummaryOk"]["properties"]["counts"]["properties"]) == names
+    for model in ("SummaryOk", "SeriesStep"):
+        assert list(schemas[model]["properties"]["counts"]["properties"]) == names
+
+
+@pytest.mark.parametrize(("steps", "valid"), [(1, False), (2, True), (721, True), (722, False)])
+def test_a_series_is_30_days_of_hours_at_most_and_never_one_step(steps: int, valid: bool) -> None:
+    step = {"start": "2026-11-22T00:00:00Z", "counts": {"suggestion_shown": 1}}
+    assert is_model("SeriesOk", {"ok": True, "days": 30, "interval": "hour", "series": [step] * steps}) is valid
+
+
+@pytest.mark.parametrize("change", [{"start": "today"}, {"counts": {"x": 1}}, {"counts": {"suggestion_shown": 0}}])
+def test_a_step_is_a_time_and_counts_that_occurred(change: dict[str, object]) -> None:
+    step = {"start": "2026-11-22T00:00:00Z", "counts": {}}
+    assert is_model("SeriesStep", step)
+    assert not is_model("SeriesStep", {**step, **change})

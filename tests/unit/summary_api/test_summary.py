@@ -9,17 +9,20 @@ import pytest
 
 from siddes_telemetry.backends.ports import StoreMissing, StoreRefused, StoreUnavailable
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
-from siddes_telemetry.summary_api.routes import DAY_MS, Summary, requested_days, summary_routes
+from siddes_telemetry.summary_api.routes import Summary, requested_days, summary_routes
+from siddes_telemetry.summary_api.series import DAY_MS
 from siddes_telemetry.web.routing import Access, Request, Response
+from tests.fakes.memory_store import MemoryStore
 from tests.unit.schemas.shipped import REGISTRY
 
 NOW_MS = 1_790_000_000_123
 
 
-class Store:
-    """A CountReader that answers what it is given, and remembers what it was asked."""
+class Store(MemoryStore):
+    """Answers what it is given, and remembers what it was asked."""
 
     def __init__(self, counts: Mapping[str, int] | Exception) -> None:
+        super().__init__()
         self.answer = counts
         self.asked: list[tuple[str, int, float]] = []
 
@@ -28,8 +31,6 @@ class Store:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
-
-    async def ping(self) -> None: ...
 
 
 async def ask(
@@ -163,9 +164,10 @@ async def test_if_none_match_is_a_list_compared_weakly(template: str, status: in
     assert (await ask(store, if_none_match=field)).status == status
 
 
-def test_the_summary_and_its_alias_are_reads() -> None:
+def test_the_summary_its_alias_and_the_series_are_reads() -> None:
     routes = summary_routes(Summary(Store({}), REGISTRY, retention_days=30, wall_clock_ms=lambda: NOW_MS))
-    assert [(route.method, route.path, route.access) for route in routes] == [
-        ("GET", "/api/telemetry/summary", Access.READ),
-        ("GET", "/api/telemetry", Access.READ),
+    assert [(route.method, route.path, route.name, route.access) for route in routes] == [
+        ("GET", "/api/telemetry/summary", "summary", Access.READ),
+        ("GET", "/api/telemetry", "summary", Access.READ),
+        ("GET", "/api/telemetry/series", "series", Access.READ),
     ]

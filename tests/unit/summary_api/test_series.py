@@ -1,0 +1,175 @@
+"""What the series asks of the store, and how it lays out what it hears."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from siddes_telemetry.backends.ports import StoreMissing, StoreRefused, StoreUnavailable
+from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.summary_api.routes import Summary, requested_interval
+from siddes_telemetry.summary_api.series import DAY_MS, HOUR_MS
+from siddes_telemetry.web.routing import Request, Response
+from tests.fakes.memory_store import MemoryStore
+from tests.unit.schemas.shipped import REGISTRY
+
+Found = Mapping[int, Mapping[str, int]]
+
+
+def at(text: str) -> int:
+    """Epoch milliseconds of a UTC time."""
+    return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+NOW_MS = at("2026-11-23T10:20:30.400")
+TODAY_MS = at("2026-11-23")
+
+
+class Store(MemoryStore):
+    """Answers what it is given, and remembers what it was asked."""
+
+    def __init__(self, found: Found | Exception) -> None:
+        super().__init__()
+        self.answer = found
+        self.asked: list[tuple[str, int, int, float]] = []
+
+    async def counts_by_step(self, viewer_id: str, *, since_ms: int, step_ms: int, deadline_s: float) -> Found:
+        self.asked.append((viewer_id, since_ms, step_ms, deadline_s))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+async def ask(
+    store: Store,
+    query: str = "",
+    *,
+    viewer: str = "42",
+    if_none_match: str | None = None,
+    now_ms: int = NOW_MS,
+    retention_days: int = 30,
+) -> Response:
+    summary = Summary(store, REGISTRY, retention_days=retention_days, wall_clock_ms=lambda: now_ms, deadline_s=2.5)
+    return await summary.series(Request(viewer, query, if_none_match, b""))
+
+
+async def steps(found: Found, query: str = "", *, now_ms: int = NOW_MS) -> dict[str, Any]:
+    """Counts by the start of their step, in the order of the answer."""
+    answer = json.loads((await ask(Store(found), query, now_ms=now_ms)).body)
+    return {step["start"]: step["counts"] for step in answer["series"]}
+
+
+async def test_a_day_back_is_two_days_of_the_calendar_and_counts_come_in_registry_order() -> None:
+    response = await ask(
+        Store({TODAY_MS: {"suggestion_undo": 1, "retired_event": 9, "suggestion_shown": 12}}), "days=1"
+    )
+    assert response.status == 200
+    assert response.body == (
+        b'{"ok":true,"days":1,"interval":"day","series":[{"start":"2026-11-22T00:00:00Z","counts":{}},'
+        b'{"start":"2026-11-23T00:00:00Z","counts":{"suggestion_shown":12,"suggestion_undo":1}}]}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "number", "first", "last"),
+    [
+        ("", 8, "2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z"),
+        ("days=30", 31, "2026-10-24T00:00:00Z", "2026-11-23T00:00:00Z"),
+        ("days=1&interval=hour", 25, "2026-11-22T10:00:00Z", "2026-11-23T10:00:00Z"),
+        ("days=30&interval=hour", 721, "2026-10-24T10:00:00Z", "2026-11-23T10:00:00Z"),
+    ],
+)
+async def test_every_step_of_the_window_is_there(query: str, number: int, first: str, last: str) -> None:
+    starts = list(await steps({}, query))
+    assert (len(starts), starts[0], starts[-1]) == (number, first, last)
+    assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize(
+    ("now", "last"),
+    [
+        ("2026-11-22T23:59:59.999", "2026-11-22T00:00:00Z"),
+        ("2026-11-23T00:00:00.000", "2026-11-23T00:00:00Z"),
+        ("2028-02-29T12:00:00.000", "2028-02-29T00:00:00Z"),
+        ("2026-03-29T01:30:00.000", "2026-03-29T00:00:00Z"),  # when clocks of Europe are put forward
+    ],
+)
+async def test_a_day_begins_at_midnight_utc(now: str, last: str) -> None:
+    starts = list(await steps({}, now_ms=at(now)))
+    assert (len(starts), starts[-1]) == (8, last)
+
+
+async def test_what_is_ahead_of_now_counts_in_the_last_step() -> None:
+    ahead = {TODAY_MS + days * DAY_MS: {"suggestion_shown": 10**days} for days in range(3)}
+    assert (await steps(ahead))["2026-11-23T00:00:00Z"] == {"suggestion_shown": 111}
+
+
+async def test_only_the_asking_viewer_is_asked_about_and_from_the_millisecond_on() -> None:
+    store = Store({})
+    await ask(store, "viewer_id=7&days=3&interval=hour", viewer="42")
+    await ask(store, "days=3", viewer="42")
+    since_ms = NOW_MS - 3 * DAY_MS
+    assert store.asked == [("42", since_ms, HOUR_MS, 2.5), ("42", since_ms, DAY_MS, 2.5)]
+
+
+async def test_what_is_past_the_retention_is_never_read_and_its_steps_are_empty() -> None:
+    store = Store({TODAY_MS: {"suggestion_shown": 1}})
+    response = await ask(store, "days=30", retention_days=5)
+    assert store.asked[0][1] == NOW_MS - 5 * DAY_MS
+    answer = json.loads(response.body)
+    assert (answer["days"], len(answer["series"])) == (30, 31)
+
+
+@pytest.mark.parametrize(
+    ("query", "interval"),
+    [
+        ("", "day"),
+        ("interval=day", "day"),
+        ("interval=hour", "hour"),
+        ("interval=%68our", "hour"),
+        ("interval=Hour", "day"),
+        ("interval=hour%20", "day"),
+        ("interval=", "day"),
+        ("interval", "day"),
+        ("interval=minute", "day"),
+        ("interval=%ff", "day"),
+        ("interval=day&interval=hour", "day"),
+        ("interval=hour&interval=day", "hour"),
+        ("Interval=hour", "day"),
+        ("days=3&interval=hour&c", "hour"),
+    ],
+)
+def test_an_interval_is_a_day_unless_the_first_is_the_word_hour(query: str, interval: str) -> None:
+    assert requested_interval(query) == interval
+
+
+async def test_the_answer_says_which_window_it_is_about() -> None:
+    answer = json.loads((await ask(Store({}), "days=99&interval=hour")).body)
+    assert (answer["days"], answer["interval"]) == (30, "hour")
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable(), StoreMissing()])
+async def test_a_store_that_is_away_is_503_and_never_an_empty_answer(error: Exception) -> None:
+    with pytest.raises(ApiError) as raised:
+        await ask(Store(error))
+    assert raised.value.code is ErrorCode.unavailable
+
+
+async def test_a_store_that_refuses_is_a_defect() -> None:
+    with pytest.raises(StoreRefused):
+        await ask(Store(StoreRefused(47)))
+
+
+async def test_an_unchanged_answer_is_304_and_private_and_a_new_day_changes_it() -> None:
+    store = Store({TODAY_MS: {"suggestion_shown": 1}})
+    fresh = await ask(store)
+    headers = dict(fresh.headers)
+    assert (headers["Cache-Control"], headers["Vary"]) == ("private, no-cache", "Authorization, Cookie")
+    again = await ask(store, if_none_match=headers["ETag"], now_ms=NOW_MS + HOUR_MS)
+    assert (again.status, again.body, again.headers) == (304, b"", fresh.headers)
+    assert (await ask(store, if_none_match=headers["ETag"], now_ms=NOW_MS + DAY_MS)).status == 200
+    assert (await ask(store, if_none_match=headers["ETag"], viewer="43")).status == 200
