@@ -38,7 +38,10 @@ async def test_a_changed_file_is_read_again_soon(path: Path) -> None:
     assert metrics.value("siddes_auth_key_loads_total", source="file", outcome="ok") == 1
 
 
-@pytest.mark.parametrize("broken", [b"", pem(NEW)[:80], b"x" * (MAX_KEY_FILE_BYTES + 1), None])
+BROKEN = ("empty", "cut off", "too large", "not there")
+
+
+@pytest.mark.parametrize("broken", [b"", pem(NEW)[:80], b"x" * (MAX_KEY_FILE_BYTES + 1), None], ids=BROKEN)
 async def test_a_broken_file_leaves_the_last_good_keys(path: Path, broken: bytes | None) -> None:
     clocks, metrics = ManualClocks(), Metrics()
     keys = KeyFile(path, "ES256", monotonic_s=clocks.clocks.monotonic_s, metrics=metrics)
