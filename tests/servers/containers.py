@@ -5,6 +5,8 @@ The `with` removes a container even where no reaper runs (TESTCONTAINERS_RYUK_DI
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -25,14 +27,25 @@ REQUEST_DEADLINE_S = 540  # of one request to the engine; pulling an image is th
 
 def image_at_hand(image: str) -> str:
     """`image`, pulled if the engine lacks it; Unavailable where there is no engine or no such image to be had."""
-    try:
-        with closing(docker.from_env(timeout=REQUEST_DEADLINE_S)) as engine:
-            engine.ping()
-            if not engine.images.list(name=image):
-                engine.images.pull(image)
-    except DockerException as error:
-        raise Unavailable(f"no Docker engine with {image}") from error
+    if not _is_at_hand(image):
+        raise Unavailable(f"no Docker engine with {image}")
     return image
+
+
+def _is_at_hand(image: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # docker leaves its socket open where no engine answers
+        try:
+            with closing(docker.from_env(timeout=REQUEST_DEADLINE_S)) as engine:
+                engine.ping()
+                if not engine.images.list(name=image):
+                    engine.images.pull(image)
+        except DockerException:
+            found = False
+        else:
+            found = True
+        gc.collect()  # the socket, while its warning is ignored
+        return found
 
 
 @contextmanager
