@@ -16,7 +16,7 @@ from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError
 from siddes_telemetry.cli.shapes import EMBEDDED_DATABASE, store_schema
 from siddes_telemetry.cli.terminal import honest_exit, read_settings
-from siddes_telemetry.schemas.codegen import python_enum
+from siddes_telemetry.schemas.codegen import python_enum, typescript_union
 from siddes_telemetry.schemas.openapi import Service, openapi
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.viewer import has_email_shape, is_viewer_id
@@ -77,6 +77,13 @@ def schema_python() -> None:
     """The events, as a Python enum."""
     with honest_exit():
         typer.echo(python_enum(load_registry(read_settings().events)), nl=False)
+
+
+@schema_app.command(name="typescript")
+def schema_typescript() -> None:
+    """The events, as a TypeScript union."""
+    with honest_exit():
+        typer.echo(typescript_union(load_registry(read_settings().events)), nl=False)
 
 
 def _ddl(settings: Settings, registry: Registry) -> str:

@@ -1,0 +1,201 @@
+import type { Shelf, Surroundings } from "../src/surroundings";
+import { connect, type Telemetry } from "../src/telemetry";
+
+export const URL = "/api/telemetry/batch";
+export const KEY = "sd_telemetry";
+
+export type Answer = Awaited<ReturnType<Surroundings["fetch"]>>;
+export type Body = { batch_id: string; events: { event: string; count: number }[] };
+export type Network = (body: Body, init: RequestInit, url: string) => Promise<Answer>;
+
+export function answer(status: number, headers: Record<string, string> = {}, body: unknown = { ok: true }): Answer {
+  return { status, headers: new Headers(headers), text: async () => JSON.stringify(body) };
+}
+
+/** Lets everything that has been promised happen: no timer, no network, only microtasks and reads of blobs. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 4; turn++) await new Promise((done) => setImmediate(done));
+}
+
+/** Time that stands still unless told to go on. */
+export class Clock {
+  time = Date.UTC(2026, 10, 22, 10);
+  private timers = new Map<number, { at: number; run: () => void }>();
+  private made = 0;
+
+  after(delayMs: number, run: () => void): number {
+    this.made += 1;
+    this.timers.set(this.made, { at: this.time + delayMs, run });
+    return this.made;
+  }
+
+  cancel(timer: number | undefined): void {
+    if (timer !== undefined) this.timers.delete(timer);
+  }
+
+  async advance(ms: number): Promise<void> {
+    const end = this.time + ms;
+    await settle();
+    for (;;) {
+      const [next] = [...this.timers]
+        .filter(([, { at }]) => at <= end)
+        .sort((a, b) => a[1].at - b[1].at || a[0] - b[0]);
+      if (!next) break;
+      const [timer, { at, run }] = next;
+      this.timers.delete(timer);
+      this.time = Math.max(this.time, at);
+      run();
+      await settle();
+    }
+    this.time = end;
+  }
+}
+
+export class MemoryShelf implements Shelf {
+  readonly items: Map<string, string>;
+  constructor(items: Map<string, string> = new Map()) {
+    this.items = items;
+  }
+  getItem(key: string): string | null {
+    return this.items.get(key) ?? null;
+  }
+  setItem(key: string, value: string): void {
+    this.items.set(key, value);
+  }
+  removeItem(key: string): void {
+    this.items.delete(key);
+  }
+}
+
+/** Tabs of one origin: they share a clock, a network, a cookie jar and localStorage. */
+export class Browser {
+  readonly clock = new Clock();
+  readonly pages = new Set<Page>();
+  /** Where beacons arrive; nobody waits for the answer. */
+  beacons: Blob[] = [];
+
+  network: Network;
+  readonly random: () => number;
+
+  constructor(network: Network, random: () => number = () => 0.5) {
+    this.network = network;
+    this.random = random;
+  }
+
+  /** Opens a page in a tab; `session` is the tab's sessionStorage. */
+  open(session: Shelf = new MemoryShelf(), change: (page: Page) => void = () => {}): Page {
+    const page = new Page(this, session);
+    change(page);
+    this.pages.add(page);
+    page.telemetry = connect(page, URL, KEY);
+    return page;
+  }
+}
+
+export class Page implements Surroundings {
+  telemetry!: Telemetry<string>;
+  readonly Date = { now: () => this.browser.clock.time };
+  readonly Math = { random: () => this.browser.random() };
+  crypto: Surroundings["crypto"] = {
+    getRandomValues: (bytes) => bytes.set(Array.from(bytes, () => this.browser.random() * 256)),
+  };
+  readonly document = { visibilityState: "visible" };
+  navigator: { globalPrivacyControl?: boolean; sendBeacon(url: string, body: Blob): boolean } = {
+    sendBeacon: (_url, body) => this.browser.beacons.push(body) > 0,
+  };
+  localStorage: Shelf = {
+    getItem: () => null,
+    setItem: (key, newValue) => this.tellOthers({ key, newValue }),
+    removeItem: (key) => this.tellOthers({ key, newValue: null }),
+  };
+  private readonly listeners: { type: string; run: (event: Event) => void }[] = [];
+  private readonly timers = new Set<number>();
+  private alive = true;
+
+  readonly browser: Browser;
+  sessionStorage: Shelf;
+
+  constructor(browser: Browser, sessionStorage: Shelf) {
+    this.browser = browser;
+    this.sessionStorage = sessionStorage;
+  }
+
+  fetch: Surroundings["fetch"] = (url, init) =>
+    this.whileAlive(this.browser.network(JSON.parse(String(init.body)), init, url));
+
+  setTimeout = (run: (argument: 0) => void, delayMs: number): number => {
+    const timer = this.browser.clock.after(delayMs, () => run(0));
+    this.timers.add(timer);
+    return timer;
+  };
+  clearTimeout = (timer: number | undefined): void => this.browser.clock.cancel(timer);
+  addEventListener = (type: string, run: (event: Event) => void): void => {
+    this.listeners.push({ type, run });
+  };
+
+  fire(type: string, properties: object = {}): void {
+    for (const listener of this.listeners)
+      if (listener.type === type) listener.run(Object.assign(new Event(type), properties));
+  }
+  show(visibilityState: "visible" | "hidden"): void {
+    this.document.visibilityState = visibilityState;
+    this.fire("visibilitychange");
+  }
+  /** The way browsers leave a page. What is under way goes on; nobody hears of it. */
+  leave(): void {
+    this.show("hidden");
+    this.fire("pagehide", { persisted: false });
+    this.crash();
+  }
+  /** The page is gone without a word. */
+  crash(): void {
+    this.alive = false;
+    this.browser.pages.delete(this);
+    for (const timer of this.timers) this.browser.clock.cancel(timer);
+  }
+  reload(): Page {
+    this.leave();
+    return this.browser.open(this.sessionStorage);
+  }
+  duplicate(): Page {
+    const { items } = this.sessionStorage as MemoryShelf;
+    return this.browser.open(new MemoryShelf(new Map(items)));
+  }
+  stored(): string | null {
+    return this.sessionStorage.getItem(KEY);
+  }
+
+  private whileAlive<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      promise.then(
+        (value) => this.alive && resolve(value),
+        (error) => this.alive && reject(error),
+      );
+    });
+  }
+  private tellOthers(change: { key: string; newValue: string | null }): void {
+    for (const page of this.browser.pages) if (page !== this) page.fire("storage", change);
+  }
+}
+
+/** A server that notes what it is sent and answers as told: the next of `answers`, then 200. */
+export class ScriptedServer {
+  readonly requests: { body: Body; init: RequestInit; url: string; at: number }[] = [];
+  answers: (Answer | Error | Promise<Answer>)[] = [];
+  readonly browser = new Browser(async (body, init, url) => {
+    this.requests.push({ body, init, url, at: this.browser.clock.time });
+    const next = await (this.answers.shift() ?? answer(200));
+    if (next instanceof Error) throw next;
+    return next;
+  });
+
+  get ids(): string[] {
+    return this.requests.map(({ body }) => body.batch_id);
+  }
+  get counts(): Record<string, number>[] {
+    return this.requests.map(({ body }) => Object.fromEntries(body.events.map(({ event, count }) => [event, count])));
+  }
+  async beacons(): Promise<Body[]> {
+    return Promise.all(this.browser.beacons.map(async (blob) => JSON.parse(await blob.text())));
+  }
+}

@@ -1,0 +1,142 @@
+// Random schedules against a model of the server. Repeat a failure with SDK_SEED=… npx vitest run typescript
+import { describe, expect, test } from "vitest";
+import { type Answer, answer, type Body, Browser, type Page, settle } from "./browser";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const SCHEDULES = 60;
+const FIRST_SEED = Number(process.env.SDK_SEED ?? Math.floor(Math.random() * 2 ** 32));
+const SEEDS = Array.from({ length: process.env.SDK_SEED ? 1 : SCHEDULES }, (_, n) => (FIRST_SEED + n) >>> 0);
+
+/** Mulberry32: small, and the same everywhere. */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Pages, a network and a server that counts a batch id once in ten minutes. */
+class World {
+  readonly called = new Map<string, number>();
+  readonly counted = new Map<string, number>();
+  healthy = false;
+  readonly random: () => number;
+  readonly browser: Browser;
+  private readonly seen = new Map<string, number>();
+
+  constructor(seed: number) {
+    this.random = randomFrom(seed);
+    this.browser = new Browser((body) => this.respond(body), this.random);
+    this.browser.open();
+  }
+
+  below(n: number): number {
+    return Math.floor(this.random() * n);
+  }
+  page(): Page {
+    const pages = [...this.browser.pages];
+    return pages[this.below(pages.length)] ?? this.browser.open();
+  }
+  call(): void {
+    const event = `event_${this.below(3)}`;
+    const count = 1 + this.below(50);
+    this.page().telemetry(event, count);
+    this.called.set(event, (this.called.get(event) ?? 0) + count);
+  }
+  async pass(ms: number): Promise<void> {
+    await this.deliverBeacons();
+    await this.browser.clock.advance(ms);
+  }
+  /** Beacons get through, or not; in any order. */
+  async deliverBeacons(): Promise<void> {
+    for (const beacon of this.browser.beacons.splice(0)) {
+      const body: Body = JSON.parse(await beacon.text());
+      if (this.random() < 0.5) this.count(body);
+    }
+  }
+
+  private count({ batch_id, events }: Body): void {
+    const now = this.browser.clock.time;
+    const first = this.seen.get(batch_id);
+    if (first !== undefined && now - first < 10 * MINUTE) return;
+    this.seen.set(batch_id, now);
+    for (const { event, count } of events) this.counted.set(event, (this.counted.get(event) ?? 0) + count);
+  }
+  private async respond(body: Body): Promise<Answer> {
+    const fate = this.healthy ? 0 : this.below(6);
+    if (this.random() < 0.5) await this.latency();
+    if (fate % 2 === 0) this.count(body);
+    if (this.random() < 0.5) await this.latency();
+    if (fate === 0) return answer(200);
+    if (fate <= 2) return answer(503, this.random() < 0.5 ? { "retry-after": String(this.below(20)) } : {});
+    if (fate <= 4) throw new TypeError("network error");
+    return new Promise(() => {}); // never an answer
+  }
+  private latency(): Promise<void> {
+    return new Promise((done) => this.browser.clock.after(this.below(5 * SECOND), done));
+  }
+}
+
+type Step = (world: World) => unknown;
+const CALM: Step[] = [
+  ...Array<Step>(8).fill((world) => world.call()),
+  (world) => Array.from({ length: 1 + world.below(60) }, () => world.call()),
+  (world) => {
+    const page = world.page();
+    page.show("hidden");
+    if (world.random() < 0.5) page.show("visible");
+  },
+  (world) => world.page().show("visible"),
+  (world) => world.page().reload(),
+  (world) => world.browser.pages.size < 4 && world.page().duplicate(),
+  (world) => {
+    const page = world.page();
+    page.show("hidden");
+    page.fire("pagehide", { persisted: true });
+    if (world.random() < 0.5) page.fire("pageshow", { persisted: true });
+  },
+  (world) => world.page().fire("online"),
+  ...Array<Step>(4).fill((world) => world.pass(world.below(5 * SECOND))),
+];
+const WILD: Step[] = [
+  ...CALM,
+  (world) => world.page().crash(),
+  (world) => {
+    world.page().telemetry.reset(); // not awaited: it takes time, which only passes in other steps
+  },
+  ...Array<Step>(3).fill((world) => world.pass(world.below(12 * MINUTE))),
+  (world) => {
+    world.healthy = !world.healthy;
+  },
+];
+
+async function run(world: World, steps: readonly Step[], length: number): Promise<void> {
+  for (let n = 0; n < length; n++) await steps[world.below(steps.length)]?.(world);
+}
+
+async function recover(world: World): Promise<void> {
+  world.healthy = true;
+  for (const page of world.browser.pages) page.show("visible");
+  await world.pass(5 * MINUTE);
+  await settle();
+}
+
+describe("whatever happens", () => {
+  test.each(SEEDS)("never more is counted than was called (SDK_SEED=%i)", async (seed) => {
+    const world = new World(seed);
+    await run(world, WILD, 120);
+    await recover(world);
+    for (const [event, counted] of world.counted) expect(counted).toBeLessThanOrEqual(world.called.get(event) ?? 0);
+  });
+
+  test.each(SEEDS)("an outage of minutes costs nothing (SDK_SEED=%i)", async (seed) => {
+    const world = new World(seed);
+    await run(world, CALM, 60); // under four minutes
+    await recover(world);
+    expect(Object.fromEntries([...world.counted].sort())).toEqual(Object.fromEntries([...world.called].sort()));
+  });
+});
