@@ -1,0 +1,271 @@
+// proxy/src/errors.ts
+var STATUS = { forbidden_origin: 403, too_large: 413, unsupported_type: 415, unavailable: 503 };
+var RETRY_AFTER_S = { least: 1, most: 5 };
+var ProxyError = class extends Error {
+  code;
+  constructor(code) {
+    super(code);
+    this.code = code;
+  }
+};
+function errorAnswer(code) {
+  const spread = RETRY_AFTER_S.most - RETRY_AFTER_S.least + 1;
+  const retryAfter = String(RETRY_AFTER_S.least + Math.floor(Math.random() * spread));
+  const body = `{"ok":false,"error":"${code}"}`;
+  return { status: STATUS[code], body, ...code === "unavailable" ? { retryAfter } : {} };
+}
+
+// proxy/src/body.ts
+var DIGITS = /^\d+$/;
+var EMPTY_OBJECT = new TextEncoder().encode("{}");
+async function requestBody(request, maxBytes) {
+  const codings = (request.headers.get("content-encoding") ?? "").split(",").map((coding) => coding.trim());
+  if (!codings.every((coding) => ["", "identity"].includes(coding.toLowerCase()))) {
+    throw new ProxyError("unsupported_type");
+  }
+  const declared = request.headers.get("content-length") ?? "";
+  if (DIGITS.test(declared) && Number(declared) > maxBytes) throw new ProxyError("too_large");
+  const body = await readBounded(request.body, maxBytes);
+  if (body === void 0) throw new ProxyError("too_large");
+  return isJson(body) ? body : EMPTY_OBJECT;
+}
+async function readBounded(stream, maxBytes) {
+  const pieces = [];
+  let size = 0;
+  const reader = stream?.getReader();
+  for (let piece = await reader?.read(); piece?.value !== void 0; piece = await reader?.read()) {
+    size += piece.value.byteLength;
+    if (size > maxBytes) {
+      reader?.cancel().catch(() => void 0);
+      return void 0;
+    }
+    pieces.push(piece.value);
+  }
+  return joined(pieces, size);
+}
+function isJson(bytes) {
+  try {
+    JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+    return true;
+  } catch {
+    return false;
+  }
+}
+function joined(pieces, size) {
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.byteLength;
+  }
+  return whole;
+}
+
+// proxy/src/cross_site.ts
+var OWN_SITE = /* @__PURE__ */ new Set(["same-origin", "same-site", "none"]);
+var DEFAULT_PORTS = /* @__PURE__ */ new Map([
+  ["http", ":80"],
+  ["https", ":443"]
+]);
+function isCrossSite(origin, fetchSite, host, allowed) {
+  if (origin !== null && allowed.has(origin)) return false;
+  if (fetchSite !== null && !OWN_SITE.has(fetchSite)) return true;
+  if (origin === null) return false;
+  if (fetchSite === "same-site" && origin !== "null") return false;
+  return !isSameHost(origin, host);
+}
+function isSameHost(origin, host) {
+  const [scheme = "", ...rest] = origin.toLowerCase().split("://");
+  const authority = rest.join("://");
+  const port = DEFAULT_PORTS.get(scheme);
+  if (host === null || port === void 0 || authority === "") return false;
+  return withoutSuffix(authority, port) === withoutSuffix(host.toLowerCase(), port);
+}
+function withoutSuffix(text, suffix) {
+  return text.endsWith(suffix) ? text.slice(0, -suffix.length) : text;
+}
+
+// proxy/src/request_headers.ts
+var REQUEST_ID = /^(?:[0-9a-f]{16,32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+var COOKIE_VALUE = /^[ -~]{1,4096}$/;
+var DEV_VIEWER_COOKIE = "sd_viewer";
+var DEV_VIEWER_HEADER = "x-sd-viewer";
+var CONSTANT = {
+  accept: "application/json",
+  "accept-encoding": "identity",
+  "accept-language": "*",
+  "user-agent": "siddes-telemetry-proxy"
+};
+function requestId(sent) {
+  return sent !== null && REQUEST_ID.test(sent) ? sent : newRequestId();
+}
+function upstreamHeaders(settings, sent, id) {
+  const headers = { ...CONSTANT, "x-request-id": id };
+  const names = settings.development ? [settings.sessionCookie, DEV_VIEWER_COOKIE] : [settings.sessionCookie];
+  const cookies = names.flatMap((name) => cookiePair(sent.get("cookie") ?? "", name));
+  if (cookies.length > 0) headers.cookie = cookies.join("; ");
+  const viewer = sent.get(DEV_VIEWER_HEADER);
+  if (settings.development && viewer !== null) headers[DEV_VIEWER_HEADER] = viewer;
+  return headers;
+}
+function cookiePair(header, name) {
+  for (const pair of header.split(";")) {
+    const [key = "", ...rest] = pair.split("=");
+    if (trimmed(key) !== name) continue;
+    const value = trimmed(rest.join("="));
+    return COOKIE_VALUE.test(value) ? [`${name}=${value}`] : [];
+  }
+  return [];
+}
+function trimmed(text) {
+  return text.replace(/^[ \t]+|[ \t]+$/g, "");
+}
+function newRequestId() {
+  const word = () => Math.floor(Math.random() * 2 ** 32);
+  return [word(), word(), word(), word()].map((part) => part.toString(16).padStart(8, "0")).join("");
+}
+
+// proxy/src/routes.ts
+var MAX_SINGLE_BYTES = 64 * 1024;
+var MAX_BATCH_BYTES = 256 * 1024;
+var QUERY_PARAMETERS = ["days", "interval"];
+var MAX_PARAMETER_LENGTH = 16;
+function writeRoute(settings, url) {
+  return lastSegment(url) === "batch" ? { url: `${settings.ingestUrl}/api/telemetry/batch`, maxBytes: MAX_BATCH_BYTES } : { url: `${settings.ingestUrl}/api/telemetry/ingest`, maxBytes: MAX_SINGLE_BYTES };
+}
+function readUrl(settings, url) {
+  const target = new URL(
+    `${settings.summaryUrl}/api/telemetry/${lastSegment(url) === "series" ? "series" : "summary"}`
+  );
+  for (const name of QUERY_PARAMETERS) {
+    const value = url.searchParams.get(name);
+    if (value !== null && value.length <= MAX_PARAMETER_LENGTH) target.searchParams.set(name, value);
+  }
+  return target.href;
+}
+function lastSegment(url) {
+  return url.pathname.split("/").filter(Boolean).at(-1);
+}
+
+// proxy/src/settings.ts
+var DEFAULT_TIMEOUT_MS = 12e3;
+var MAX_TIMEOUT_MS = 6e5;
+var COOKIE_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
+var ORIGIN = /^https?:\/\/[A-Za-z0-9.[\]:-]+$/;
+function checked(options) {
+  const { sessionCookie = "sessionid", development = false, origins = [], timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { fetch = (input, init) => globalThis.fetch(input, init) } = options;
+  const ingestUrl = baseUrl("ingestUrl", options.ingestUrl);
+  const summaryUrl = options.summaryUrl === void 0 ? ingestUrl : baseUrl("summaryUrl", options.summaryUrl);
+  insist(COOKIE_NAME.test(sessionCookie), "sessionCookie must be the name of a cookie");
+  insist(typeof development === "boolean", "development must be true or false");
+  insist(
+    Array.isArray(origins) && origins.every((origin) => ORIGIN.test(origin)),
+    "origins must be a list of origins such as https://app.example"
+  );
+  insist(typeof fetch === "function", "fetch must be a function");
+  insist(
+    Number.isInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS,
+    `timeoutMs must be a whole number from 1 to ${MAX_TIMEOUT_MS}`
+  );
+  return { ingestUrl, summaryUrl, sessionCookie, development, origins: new Set(origins), fetch, timeoutMs };
+}
+function baseUrl(name, value) {
+  const url = parsed(value);
+  const isBase = url !== void 0 && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash;
+  insist(isBase, `${name} must be an absolute http(s) URL without credentials, query or fragment`);
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
+}
+function parsed(value) {
+  try {
+    return new URL(value);
+  } catch {
+    return void 0;
+  }
+}
+function insist(condition, what) {
+  if (!condition) throw new Error(`telemetryProxy: ${what}`);
+}
+
+// proxy/src/upstream.ts
+var MAX_ANSWER_BYTES = 1024 * 1024;
+var GATEWAY_FAILURES = /* @__PURE__ */ new Set([502, 504]);
+var RETRY_AFTER = /^\d{1,6}$/;
+async function ask(settings, question, browser) {
+  const { url, ...init } = question;
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const timer = setTimeout(abort, settings.timeoutMs);
+  browser.addEventListener("abort", abort, { once: true });
+  if (browser.aborted) abort();
+  try {
+    const { signal } = controller;
+    return await passable(await settings.fetch(url, { ...init, signal, redirect: "manual", cache: "no-store" }));
+  } finally {
+    clearTimeout(timer);
+    browser.removeEventListener("abort", abort);
+  }
+}
+async function passable(response) {
+  const { status, headers } = response;
+  const body = isAnswer(response) ? await readBounded(response.body, MAX_ANSWER_BYTES) : void 0;
+  if (body === void 0 || !isJson(body)) {
+    response.body?.cancel().catch(() => void 0);
+    throw new ProxyError("unavailable");
+  }
+  const retryAfter = headers.get("retry-after") ?? "";
+  return { status, body, ...RETRY_AFTER.test(retryAfter) ? { retryAfter } : {} };
+}
+function isAnswer({ status, headers }) {
+  const isOwn = status >= 200 && status < 300 || status >= 400 && status < 600 && !GATEWAY_FAILURES.has(status);
+  const [essence = ""] = (headers.get("content-type") ?? "").split(";");
+  return isOwn && essence.trim().toLowerCase() === "application/json";
+}
+
+// proxy/src/index.ts
+function telemetryProxy(options) {
+  const settings = checked(options);
+  return {
+    GET: (request) => answered(request, (id) => read(settings, request, id)),
+    POST: (request) => answered(request, (id) => write(settings, request, id))
+  };
+}
+async function read(settings, request, id) {
+  const url = readUrl(settings, new URL(request.url));
+  return ask(settings, { method: "GET", url, headers: upstreamHeaders(settings, request.headers, id) }, request.signal);
+}
+async function write(settings, request, id) {
+  const sent = request.headers;
+  const here = new URL(request.url);
+  const host = sent.get("host") ?? here.host;
+  if (isCrossSite(sent.get("origin"), sent.get("sec-fetch-site"), host, settings.origins)) {
+    throw new ProxyError("forbidden_origin");
+  }
+  const { url, maxBytes } = writeRoute(settings, here);
+  const body = await requestBody(request, maxBytes);
+  const headers = upstreamHeaders(settings, sent, id);
+  const contentType = sent.get("content-type");
+  if (contentType !== null) headers["content-type"] = contentType;
+  return ask(settings, { method: "POST", url, headers, body }, request.signal);
+}
+async function answered(request, answer) {
+  const id = requestId(request.headers.get("x-request-id"));
+  try {
+    return rendered(await answer(id), id);
+  } catch (error) {
+    return rendered(errorAnswer(error instanceof ProxyError ? error.code : "unavailable"), id);
+  }
+}
+function rendered({ status, body, retryAfter }, id) {
+  const headers = new Headers({
+    "content-type": "application/json",
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "x-request-id": id
+  });
+  if (retryAfter !== void 0) headers.set("retry-after", retryAfter);
+  return new Response(body, { status, headers });
+}
+export {
+  telemetryProxy
+};

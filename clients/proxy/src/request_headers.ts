@@ -1,0 +1,54 @@
+import type { Settings } from "./settings";
+
+const REQUEST_ID = /^(?:[0-9a-f]{16,32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+const COOKIE_VALUE = /^[ -~]{1,4096}$/; // printable ASCII; browsers keep no more of one cookie (RFC 6265, 6.1)
+const DEV_VIEWER_COOKIE = "sd_viewer";
+const DEV_VIEWER_HEADER = "x-sd-viewer";
+
+// fetch fills in what is missing here, on some platforms with the runtime's name or what the platform knows.
+const CONSTANT = {
+  accept: "application/json",
+  "accept-encoding": "identity",
+  "accept-language": "*",
+  "user-agent": "siddes-telemetry-proxy",
+};
+
+/** X-Request-Id as sent, if it is a UUID or 16 to 32 hex digits; else a new one. */
+export function requestId(sent: string | null): string {
+  return sent !== null && REQUEST_ID.test(sent) ? sent : newRequestId();
+}
+
+/** Everything that goes upstream with a request. */
+export function upstreamHeaders(settings: Settings, sent: Headers, id: string): Record<string, string> {
+  const headers: Record<string, string> = { ...CONSTANT, "x-request-id": id };
+  const names = settings.development ? [settings.sessionCookie, DEV_VIEWER_COOKIE] : [settings.sessionCookie];
+  const cookies = names.flatMap((name) => cookiePair(sent.get("cookie") ?? "", name));
+  if (cookies.length > 0) headers.cookie = cookies.join("; ");
+  const viewer = sent.get(DEV_VIEWER_HEADER);
+  if (settings.development && viewer !== null) headers[DEV_VIEWER_HEADER] = viewer;
+  return headers;
+}
+
+/**
+ * `name=value` of the first cookie of this name, quotes and all as sent; nothing where it is empty or not printable.
+ * First, because browsers send the most specific path first (RFC 6265, 5.4).
+ */
+function cookiePair(header: string, name: string): string[] {
+  for (const pair of header.split(";")) {
+    const [key = "", ...rest] = pair.split("=");
+    if (trimmed(key) !== name) continue;
+    const value = trimmed(rest.join("="));
+    return COOKIE_VALUE.test(value) ? [`${name}=${value}`] : [];
+  }
+  return [];
+}
+
+function trimmed(text: string): string {
+  return text.replace(/^[ \t]+|[ \t]+$/g, "");
+}
+
+/** 32 hex digits. It need not be secret; Node 18 has no global crypto. */
+function newRequestId(): string {
+  const word = () => Math.floor(Math.random() * 2 ** 32);
+  return [word(), word(), word(), word()].map((part) => part.toString(16).padStart(8, "0")).join("");
+}
