@@ -25,6 +25,7 @@ from siddes_telemetry.schemas.bodies import BodyParser
 from siddes_telemetry.schemas.openapi import Service as Part
 from siddes_telemetry.schemas.openapi import openapi
 from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.summary_api.developer_pages import developer_routes
 from siddes_telemetry.summary_api.routes import Summary, summary_routes
 from siddes_telemetry.web.auth_me import AUTH_ME
 from siddes_telemetry.web.openapi_route import openapi_route
@@ -49,8 +50,9 @@ def ingest(committer: GroupCommit, registry: Registry, metrics: GatewayMetrics) 
 
 
 def reading(store: CountReader, registry: Registry, settings: Settings) -> list[Route]:
-    """The summary's routes."""
-    return summary_routes(Summary(store, registry, retention_days=settings.retention_days, wall_clock_ms=wall_clock_ms))
+    """The summary's routes; in debug the developer pages too."""
+    summary = Summary(store, registry, retention_days=settings.retention_days, wall_clock_ms=wall_clock_ms)
+    return [*summary_routes(summary), *(developer_routes(registry) if settings.debug else ())]
 
 
 def shared(parts: Iterable[Part], registry: Registry, settings: Settings) -> list[Route]:

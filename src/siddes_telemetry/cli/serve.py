@@ -35,6 +35,7 @@ from siddes_telemetry.ingest_gateway.group_commit import GroupCommit
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.schemas.openapi import Service as Part
 from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH
 from siddes_telemetry.web import logs
 from siddes_telemetry.web.readiness import OK, Check, Readiness
 from siddes_telemetry.web.server import HttpServer
@@ -261,7 +262,10 @@ def summary_service(settings: Settings, registry: Registry, listen: Listen, say:
                 admin_port(listen.host, listen.admin_port, {"store": pinged(store.counts.ping)}, metrics)
             )
             port = await server.listen(listen.host, listen.port)
-            await stack.enter_async_context(announced(readiness, say, _ready(listen.host, port, admin)))
+            ready = _ready(listen.host, port, admin)
+            if settings.debug:
+                ready += f"\nin a browser: {public_url(listen.host, port)}{DASHBOARD_PATH}"
+            await stack.enter_async_context(announced(readiness, say, ready))
             await stop.wait()
             readiness.drain()
             await server.stop(ANSWER_IN_FLIGHT_S)
@@ -277,7 +281,9 @@ def _try_it(url: str) -> str:
     return f"""try it:
   curl {url}/api/telemetry -H 'x-sd-viewer: alice' -H 'content-type: application/json' \\
     -d '{{"event":"suggestion_accepted","count":3}}'
-  curl '{url}/api/telemetry?days=7' -H 'x-sd-viewer: alice'"""
+  curl '{url}/api/telemetry?days=7' -H 'x-sd-viewer: alice'
+or in a browser:
+  {url}{DEMO_PATH} (emits counts), {url}{DASHBOARD_PATH} (shows them)"""
 
 
 async def _trim_for_ever(embedded_log: SqliteLog) -> None:

@@ -1,0 +1,37 @@
+// A card a rate: the percentage, what it is made of, and how sure one can be of it.
+
+import { el, keep, setAttributes, setProperty, setText } from "./elements";
+import { RATE_PARTS, type Rate } from "./rates";
+import { certaintyOf, fractionOf, headlineOf } from "./wording";
+
+const TITLES = { accept: "Accept rate", skip: "Skip rate", edit: "Edit rate", undo: "Undo rate" } as const;
+
+export function paintRates(parent: HTMLElement, rates: readonly Rate[]): void {
+  const cards = keep(parent, RATE_PARTS.length, makeCard);
+  rates.forEach((rate, index) => {
+    const card = cards[index];
+    const [title, value, fraction, range, words] = Array.from(card?.children ?? []);
+    if (!card || !title || !value || !fraction || !(range instanceof HTMLElement) || !words) return;
+    setText(title, TITLES[rate.part]);
+    setText(value, headlineOf(rate));
+    setText(fraction, fractionOf(rate));
+    setText(words, certaintyOf(rate));
+    setAttributes(card, { "data-kind": rate.kind });
+    if (rate.kind !== "interval") return;
+    setProperty(range, "--low", rate.low);
+    setProperty(range, "--high", rate.high);
+    setProperty(range, "--value", rate.value);
+  });
+}
+
+function makeCard(): HTMLElement {
+  return el(
+    "article",
+    { class: "card rate" },
+    el("h3"),
+    el("p", { class: "value" }),
+    el("p", { class: "fraction" }),
+    el("div", { class: "range", "aria-hidden": "true" }, el("span", { class: "band" }), el("span", { class: "point" })),
+    el("p", { class: "certainty" }),
+  );
+}

@@ -1,0 +1,584 @@
+// pages/src/demo.ts
+import { reset, sdTelemetry } from "/developer/telemetry/sdk.js";
+
+// pages/src/answers.ts
+var AWAY = { kind: "away", retryAfterS: 0 };
+var MAX_RETRY_AFTER_S = 600;
+var PARTS = ["shown", "accept", "skip", "edit", "undo", "none"];
+function sortAnswer(status, retryAfter, body) {
+  if (status === 200 && isObject(body)) return { kind: "ok", body };
+  if (status === 401) return { kind: "unauthenticated" };
+  if (status === 404 && isObject(body) && body.error === "telemetry_disabled") return { kind: "disabled" };
+  return {
+    kind: "away",
+    retryAfterS: /^\d{1,9}$/.test(retryAfter ?? "") ? Math.min(Number(retryAfter), MAX_RETRY_AFTER_S) : 0
+  };
+}
+function readViewer(body) {
+  return isObject(body) && typeof body.viewer_id === "string" ? body.viewer_id : void 0;
+}
+function readRegistry(body) {
+  if (!isObject(body) || !Array.isArray(body.events)) return void 0;
+  return body.events.every(isEventInfo) ? body.events : void 0;
+}
+function readCounts(body) {
+  return isObject(body) && isCounts(body.counts) ? body.counts : void 0;
+}
+function readSeries(body) {
+  if (!isObject(body) || !Array.isArray(body.series)) return void 0;
+  return body.series.every(isStep) ? body.series : void 0;
+}
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+function isEventInfo(value) {
+  return isObject(value) && typeof value.name === "string" && typeof value.meaning === "string" && typeof value.part === "string" && PARTS.includes(value.part);
+}
+function isCounts(value) {
+  return isObject(value) && Object.values(value).every((count) => Number.isSafeInteger(count) && Number(count) >= 0);
+}
+function isStep(value) {
+  return isObject(value) && typeof value.start === "string" && !Number.isNaN(Date.parse(value.start)) && isCounts(value.counts);
+}
+
+// pages/src/viewer.ts
+var COOKIE = "sd_viewer";
+var MAX_AGE_S = 30 * 24 * 3600;
+var VIEWER_ID = /^[A-Za-z0-9._:@-]{1,64}$/;
+function problemOf(id) {
+  if (id === "") return "Type an id first.";
+  if (id.length > 64) return `At most 64 characters; this has ${id.length}.`;
+  return VIEWER_ID.test(id) ? void 0 : "Only letters A–Z and a–z, digits and . _ : @ - can be in an id.";
+}
+function viewerIn(cookies) {
+  const found = cookies.split("; ").find((pair) => pair.startsWith(`${COOKIE}=`));
+  const id = found?.slice(COOKIE.length + 1) ?? "";
+  return VIEWER_ID.test(id) ? id : void 0;
+}
+var cookieFor = (id) => `${COOKIE}=${id}; path=/; SameSite=Strict; max-age=${MAX_AGE_S}`;
+var EXPIRED_COOKIE = `${COOKIE}=; path=/; SameSite=Strict; max-age=0`;
+
+// pages/src/browser.ts
+var TIMEOUT_MS = 15e3;
+var browser = {
+  async get(path, signal) {
+    try {
+      const response = await fetch(path, {
+        cache: "no-cache",
+        // asks with If-None-Match: an answer that has not changed costs no body
+        redirect: "error",
+        signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])
+      });
+      return sortAnswer(response.status, response.headers.get("retry-after"), await response.json());
+    } catch {
+      return AWAY;
+    }
+  },
+  setTimer(callback, ms) {
+    const id = setTimeout(callback, ms);
+    return () => clearTimeout(id);
+  },
+  now: Date.now,
+  random: Math.random,
+  visible: () => document.visibilityState === "visible",
+  cookieViewer: () => viewerIn(document.cookie)
+};
+function followPage(live2) {
+  document.addEventListener("visibilitychange", live2.visibilityChanged);
+  addEventListener("online", live2.now);
+}
+
+// pages/src/elements.ts
+function byId(id, type) {
+  const element = document.getElementById(id);
+  if (element instanceof type) return element;
+  throw new Error(`no ${type.name} #${id}`);
+}
+function el(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+function button(label, onClick, attributes = {}) {
+  const made = el("button", { type: "button", ...attributes }, label);
+  made.addEventListener("click", onClick);
+  return made;
+}
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+function setHidden(element, hidden) {
+  if (element.hidden !== hidden) element.hidden = hidden;
+}
+function setAttributes(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
+  }
+}
+function setProperty(element, name, value) {
+  if (element.style.getPropertyValue(name) !== String(value)) element.style.setProperty(name, String(value));
+}
+function keep(parent, count, make) {
+  while (parent.childElementCount > count) parent.lastElementChild?.remove();
+  while (parent.childElementCount < count) parent.append(make());
+  return Array.from(parent.children);
+}
+
+// pages/src/wording.ts
+var WHOLE = new Intl.NumberFormat("en");
+var PERCENT = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+var DAY = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", timeZone: "UTC" });
+var CLOCK = new Intl.DateTimeFormat("en", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23"
+});
+var number = (value) => WHOLE.format(value);
+var clock = (moment) => CLOCK.format(moment);
+
+// pages/src/counts-view.ts
+var HUES = 8;
+var hue = (index) => String(index % HUES);
+function paintCounts(body, registry, counts2) {
+  const highest = Math.max(1, ...registry.map((event) => counts2[event.name] ?? 0));
+  const rows = keep(body, registry.length, makeRow);
+  registry.forEach((event, index) => {
+    const [name, meaning, bar, figure] = rows[index]?.querySelectorAll(".name, .meaning, .bar, .figure") ?? [];
+    if (!name || !meaning || !bar || !figure) return;
+    const count = counts2[event.name] ?? 0;
+    setText(name, event.name);
+    setText(meaning, event.meaning);
+    setAttributes(bar, { "data-hue": hue(index) });
+    setProperty(bar, "--share", count / highest);
+    setText(figure, number(count));
+  });
+}
+function makeRow() {
+  return el(
+    "tr",
+    {},
+    el(
+      "th",
+      { scope: "row" },
+      el("span", { class: "name" }),
+      el("span", { class: "meaning" }),
+      el("span", { class: "bar", "aria-hidden": "true" })
+    ),
+    el("td", { class: "figure" })
+  );
+}
+
+// pages/src/pace.ts
+var BEAT_MS = 2e3;
+var MAX_BACKOFF_MS = 3e4;
+function waitMs(failures, retryAfterS, random) {
+  if (failures === 0) return BEAT_MS;
+  const backoff = Math.min(BEAT_MS * 2 ** (failures - 1), MAX_BACKOFF_MS);
+  return Math.max(backoff * (0.5 + random / 2), retryAfterS * 1e3 * (1 + random / 10));
+}
+function keepAsking(ask, world) {
+  let underWay;
+  let cancelTimer = () => {
+  };
+  let dueAt = world.now();
+  async function run() {
+    cancelTimer();
+    underWay?.abort();
+    const mine = new AbortController();
+    underWay = mine;
+    const wait = await ask(mine.signal);
+    if (underWay !== mine) return;
+    underWay = void 0;
+    dueAt = world.now() + wait;
+    schedule();
+  }
+  function schedule() {
+    cancelTimer();
+    if (world.visible() && !underWay) cancelTimer = world.setTimer(() => void run(), Math.max(0, dueAt - world.now()));
+  }
+  schedule();
+  return { now: () => void run(), visibilityChanged: schedule };
+}
+
+// pages/src/standing.ts
+function standing(me, summary, cookie) {
+  if (me.kind === "disabled" || summary.kind === "disabled") return { kind: "disabled" };
+  if (me.kind === "away" || summary.kind === "away") return { kind: "away" };
+  if (summary.kind === "unauthenticated") return { kind: "nobody", refused: cookie };
+  if (me.kind === "unauthenticated") return { kind: "dev viewer", viewer: cookie };
+  const viewer = readViewer(me.body);
+  return viewer === void 0 ? { kind: "away" } : { kind: "session", viewer, ignored: cookie };
+}
+function wordsFor(now, stampedAt) {
+  switch (now.kind) {
+    case "waiting":
+      return { title: "Asking who is signed in", advice: "" };
+    case "session":
+      return {
+        title: `Signed in as ${now.viewer}`,
+        advice: now.ignored ? `The session goes before the dev viewer: ${now.ignored} is not used.` : "By the app's own session."
+      };
+    case "dev viewer":
+      return {
+        title: now.viewer ? `Dev viewer ${now.viewer}` : "Dev viewer",
+        advice: "Dev viewer (sd_viewer), not a signed-in session. It works in debug only."
+      };
+    case "nobody":
+      return {
+        title: "Nobody is signed in",
+        advice: now.refused ? `The server does not take ${now.refused} as a viewer. Ids that look like an e-mail address are refused: choose another.` : "Choose a dev viewer with the field here, or sign in to the app."
+      };
+    case "disabled":
+      return {
+        title: "Telemetry is switched off",
+        advice: "The server's kill switch is on: nothing is counted or read. This page looks again by itself."
+      };
+    case "away":
+      return {
+        title: "The server is away",
+        advice: stampedAt ? `These are the figures of ${clock(stampedAt)}. Trying again by itself.` : "There are no figures yet. Trying again by itself."
+      };
+  }
+}
+
+// pages/src/live.ts
+var EVENTS_URL = "/developer/telemetry/events.json";
+function live(sources, { daysWanted, withSeries }, show) {
+  let snapshot = { standing: { kind: "waiting" }, registry: [], figures: void 0 };
+  let failures = 0;
+  async function round(signal) {
+    const days = daysWanted();
+    const me = await sources.get("/api/auth/me", signal);
+    const ask = (path) => me.kind === "away" ? me : sources.get(path, signal);
+    const [summary, series, events] = await Promise.all([
+      ask(`/api/telemetry/summary?days=${days}`),
+      withSeries ? ask(`/api/telemetry/series?days=${days}&interval=day`) : void 0,
+      snapshot.registry.length === 0 ? ask(EVENTS_URL) : void 0
+    ]);
+    if (signal.aborted) return 0;
+    const registry = events?.kind === "ok" ? readRegistry(events.body) ?? [] : snapshot.registry;
+    const found = standing(me, summary, sources.cookieViewer());
+    const figures = figuresOf(days, new Date(sources.now()), summary, series);
+    const known = found.kind === "session" || found.kind === "dev viewer";
+    if (known && figures && registry.length > 0) {
+      failures = 0;
+      snapshot = { standing: found, registry, figures };
+    } else if (known || found.kind === "away") {
+      failures += 1;
+      snapshot = { standing: { kind: "away" }, registry, figures: snapshot.figures };
+    } else {
+      failures = 0;
+      snapshot = { standing: found, registry, figures: void 0 };
+    }
+    show(snapshot);
+    const wishes = [me, summary, series, events].map((answer) => answer?.kind === "away" ? answer.retryAfterS : 0);
+    return waitMs(failures, Math.max(...wishes), sources.random());
+  }
+  show(snapshot);
+  const pace = keepAsking(round, sources);
+  return {
+    ...pace,
+    viewerChanged() {
+      snapshot = { ...snapshot, standing: { kind: "waiting" }, figures: void 0 };
+      show(snapshot);
+      pace.now();
+    }
+  };
+}
+function figuresOf(days, at, summary, series) {
+  const counts2 = summary.kind === "ok" ? readCounts(summary.body) : void 0;
+  const steps = series === void 0 ? [] : series.kind === "ok" ? readSeries(series.body) : void 0;
+  return counts2 && steps ? { days, at, counts: counts2, steps } : void 0;
+}
+
+// pages/src/emitters.ts
+var EVENT_OF = { accepted: "suggestion_accepted", skipped: "suggestion_skipped" };
+function openSheet(sizes) {
+  const state = Object.entries(sizes).map(([name, size]) => ({
+    name,
+    members: Array.from({ length: size }, (_, index) => `Member ${index + 1}`),
+    decision: void 0,
+    edited: false
+  }));
+  return { state, emitted: counted("suggestion_shown", state.length) };
+}
+function decide(sheet, index, decision) {
+  return decideWhere(sheet, (at) => at === index, decision);
+}
+function decideAll(sheet, decision) {
+  return decideWhere(sheet, () => true, decision);
+}
+function decideWhere(sheet, chosen, decision) {
+  const state = sheet.map((one, index) => chosen(index) && !one.decision ? { ...one, decision } : one);
+  return { state, emitted: counted(EVENT_OF[decision], state.filter((one, index) => one !== sheet[index]).length) };
+}
+function rename(sheet, index, name) {
+  return edit(sheet, index, (one) => name === "" || name === one.name ? one : { ...one, name });
+}
+function removeMember(sheet, index, member) {
+  return edit(
+    sheet,
+    index,
+    (one) => one.members.includes(member) ? { ...one, members: one.members.filter((other) => other !== member) } : one
+  );
+}
+function edit(sheet, index, change) {
+  const before = sheet[index];
+  const after = before && !before.decision ? change(before) : before;
+  if (!before || !after || after === before) return { state: sheet, emitted: [] };
+  return {
+    state: sheet.map((one, at) => at === index ? { ...after, edited: true } : one),
+    emitted: before.edited ? [] : counted("suggestion_edited", 1)
+  };
+}
+function decideInTray(tray, item, decision) {
+  if (!tray.waiting.includes(item)) return { state: tray, emitted: [] };
+  const waiting = tray.waiting.filter((other) => other !== item);
+  return { state: { waiting, decided: [...tray.decided, item] }, emitted: counted(EVENT_OF[decision], 1) };
+}
+function undoInTray(tray) {
+  const restored = tray.decided.slice(-1);
+  return {
+    state: { waiting: [...restored, ...tray.waiting], decided: tray.decided.slice(0, -1) },
+    emitted: counted("suggestion_undo", restored.length)
+  };
+}
+function applyAll(onboarding) {
+  return { state: { ...onboarding, applied: true }, emitted: [] };
+}
+function undoAll(onboarding) {
+  const restored = onboarding.applied ? onboarding.groups : 0;
+  return { state: { ...onboarding, applied: false }, emitted: counted("suggestion_undo", restored) };
+}
+function counted(event, count) {
+  return count > 0 ? [{ event, count }] : [];
+}
+
+// pages/src/sheet-view.ts
+var GROUPS = { "Group A": 5, "Group B": 3, "Group C": 8, "Group D": 2 };
+function sheetView(emit2) {
+  const dialog = byId("sheet", HTMLDialogElement);
+  const list = byId("suggestions", HTMLUListElement);
+  const left = byId("sheet-left", HTMLElement);
+  const done = byId("sheet-done", HTMLButtonElement);
+  const acceptAll = byId("accept-all", HTMLButtonElement);
+  const skipAll = byId("skip-all", HTMLButtonElement);
+  let sheet = [];
+  let rows = [];
+  function take({ state, emitted }) {
+    sheet = state;
+    emit2(emitted);
+    rows.forEach((row, index) => {
+      const one = sheet[index];
+      if (one) row.paint(one);
+    });
+    const open = sheet.filter((one) => !one.decision).length;
+    setText(left, open === 0 ? "All are decided." : `${open} of ${sheet.length} left to decide.`);
+    acceptAll.disabled = open === 0;
+    skipAll.disabled = open === 0;
+  }
+  function takeDecision(outcome) {
+    take(outcome);
+    (rows[sheet.findIndex((one) => !one.decision)]?.accept ?? done).focus();
+  }
+  function actionsOn(index) {
+    return {
+      accept: () => takeDecision(decide(sheet, index, "accepted")),
+      skip: () => takeDecision(decide(sheet, index, "skipped")),
+      rename: (name) => take(rename(sheet, index, name)),
+      remove: (member) => take(removeMember(sheet, index, member))
+    };
+  }
+  byId("open-sheet", HTMLButtonElement).addEventListener("click", () => {
+    const opened = openSheet(GROUPS);
+    rows = opened.state.map((one, index) => suggestionView(one, actionsOn(index)));
+    list.replaceChildren(...rows.map((row) => row.item));
+    take(opened);
+    dialog.showModal();
+  });
+  acceptAll.addEventListener("click", () => takeDecision(decideAll(sheet, "accepted")));
+  skipAll.addEventListener("click", () => takeDecision(decideAll(sheet, "skipped")));
+  done.addEventListener("click", () => dialog.close());
+}
+function suggestionView(first, actions) {
+  const title = el("h3");
+  const edited = el("span", { class: "mark" }, "edited");
+  const decision = el("span", { class: "mark" });
+  const name = el("input", { value: first.name, maxlength: "40", autocomplete: "off" });
+  const members = el("ul", { class: "chips" });
+  const accept = button("Accept", actions.accept);
+  const skip = button("Skip", actions.skip);
+  const open = el("div", { class: "open" }, members, el("div", { class: "field" }, name, accept, skip));
+  const item = el(
+    "li",
+    { class: "suggestion" },
+    el("div", { class: "suggestion-head" }, title, edited, decision),
+    open
+  );
+  name.addEventListener("change", () => actions.rename(name.value.trim()));
+  function memberChip() {
+    const chip = button(
+      "",
+      () => {
+        actions.remove(chip.value);
+        if (!chip.isConnected) name.focus();
+      },
+      { class: "chip" }
+    );
+    return el("li", {}, chip);
+  }
+  function paint(one) {
+    setText(title, `${one.name}: ${one.members.length} ${one.members.length === 1 ? "member" : "members"}`);
+    setHidden(edited, !one.edited);
+    setText(decision, one.decision ?? "");
+    setHidden(decision, !one.decision);
+    setHidden(open, one.decision !== void 0);
+    setAttributes(item, { class: one.decision ? "suggestion decided" : "suggestion" });
+    setAttributes(name, { "aria-label": `Name of ${one.name}` });
+    setAttributes(accept, { "aria-label": `Accept ${one.name}` });
+    setAttributes(skip, { "aria-label": `Skip ${one.name}` });
+    keep(members, one.members.length, memberChip).forEach((place, index) => {
+      const [chip, member] = [place.firstElementChild, one.members[index]];
+      if (!chip || member === void 0) return;
+      setText(chip, `${member} ×`);
+      setAttributes(chip, { value: member, "aria-label": `Remove ${member} from ${one.name}` });
+    });
+  }
+  return { item, accept, paint };
+}
+
+// pages/src/tray-view.ts
+function trayView(emit2) {
+  const list = byId("tray", HTMLUListElement);
+  const undo = byId("undo-tray", HTMLButtonElement);
+  const note = byId("tray-note", HTMLElement);
+  let tray = { waiting: ["Group E: 4 members", "Group F: 6 members", "Group G: 2 members"], decided: [] };
+  function paint() {
+    list.replaceChildren(...tray.waiting.map(row));
+    undo.disabled = tray.decided.length === 0;
+    setText(note, tray.waiting.length === 0 ? "The tray is empty." : `${tray.waiting.length} waiting.`);
+  }
+  function take({ state, emitted }) {
+    tray = state;
+    emit2(emitted);
+    paint();
+    (list.querySelector("button") ?? undo).focus();
+  }
+  function row(item) {
+    const name = item.replace(/:.*/, "");
+    return el(
+      "li",
+      { class: "tray-item" },
+      el("span", {}, item),
+      button("Accept", () => take(decideInTray(tray, item, "accepted")), { "aria-label": `Accept ${name}` }),
+      button("Skip", () => take(decideInTray(tray, item, "skipped")), { "aria-label": `Skip ${name}` })
+    );
+  }
+  undo.addEventListener("click", () => take(undoInTray(tray)));
+  paint();
+}
+function onboardingView(emit2) {
+  const apply = byId("apply-all", HTMLButtonElement);
+  const undo = byId("undo-all", HTMLButtonElement);
+  const note = byId("onboarding-note", HTMLElement);
+  let onboarding = { groups: 6, applied: false };
+  function take({ state, emitted }) {
+    onboarding = state;
+    emit2(emitted);
+    apply.disabled = state.applied;
+    undo.disabled = !state.applied;
+    setText(note, state.applied ? `${state.groups} groups applied.` : `${state.groups} groups found.`);
+  }
+  apply.addEventListener("click", () => {
+    take(applyAll(onboarding));
+    undo.focus();
+  });
+  undo.addEventListener("click", () => {
+    take(undoAll(onboarding));
+    apply.focus();
+  });
+  take({ state: onboarding, emitted: [] });
+}
+
+// pages/src/viewer-view.ts
+function viewerView(section, clearLabel, actions) {
+  const title = el("h2", { id: "standing", class: "standing" });
+  const advice = el("p", { class: "advice" });
+  const field = el("input", {
+    id: "viewer",
+    autocomplete: "off",
+    autocapitalize: "none",
+    spellcheck: "false",
+    placeholder: "alice",
+    "aria-describedby": "viewer-problem"
+  });
+  const problem = el("p", { id: "viewer-problem", class: "problem", role: "alert" });
+  const clear = button(clearLabel, () => void change(EXPIRED_COOKIE));
+  const form = el(
+    "form",
+    { class: "viewer-form", novalidate: "" },
+    el("label", { for: "viewer" }, "Dev viewer"),
+    el("div", { class: "field" }, field, el("button", { type: "submit", class: "primary" }, "Use"), clear),
+    problem
+  );
+  section.append(el("div", { role: "status", class: "who" }, title, advice), form);
+  field.value = viewerIn(document.cookie) ?? "";
+  async function change(cookie) {
+    await actions.leave();
+    document.cookie = cookie;
+    if (cookie === EXPIRED_COOKIE) field.value = "";
+    complain(void 0);
+    actions.changed();
+  }
+  function complain(what) {
+    setText(problem, what ?? "");
+    setAttributes(field, { "aria-invalid": String(what !== void 0) });
+  }
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const id = field.value.trim();
+    const wrong = problemOf(id);
+    complain(wrong);
+    if (wrong === void 0) void change(cookieFor(id));
+    else field.focus();
+  });
+  return ({ standing: standing2, figures }) => {
+    const words = wordsFor(standing2, figures?.at);
+    setText(title, words.title);
+    setText(advice, words.advice);
+    setAttributes(section, { "data-standing": standing2.kind });
+  };
+}
+
+// pages/src/demo.ts
+var MAX_LOG = 50;
+var DAYS = 7;
+var log = byId("log", HTMLOListElement);
+var logEmpty = byId("log-empty", HTMLElement);
+function emit(emitted) {
+  for (const { event, count } of emitted) {
+    sdTelemetry(event, count);
+    log.prepend(el("li", {}, `${event} ${count}`));
+    setHidden(logEmpty, true);
+  }
+  while (log.childElementCount > MAX_LOG) log.lastElementChild?.remove();
+}
+var paintViewer = viewerView(byId("who", HTMLElement), "Sign out", {
+  leave: reset,
+  // before the cookie goes: what is queued is this viewer's
+  changed: () => counts.viewerChanged()
+});
+var counts = live(browser, { daysWanted: () => DAYS, withSeries: false }, (snapshot) => {
+  const { standing: standing2, registry, figures } = snapshot;
+  paintViewer(snapshot);
+  setAttributes(document.documentElement, { "data-standing": standing2.kind });
+  setHidden(byId("figures", HTMLElement), !figures);
+  setHidden(byId("no-figures", HTMLElement), figures !== void 0);
+  if (figures) paintCounts(byId("counts", HTMLTableSectionElement), registry, figures.counts);
+});
+followPage(counts);
+sheetView(emit);
+trayView(emit);
+onboardingView(emit);

@@ -1,0 +1,61 @@
+"""The developer pages are whole, load nothing from elsewhere, and carry nothing that their policy would refuse."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from siddes_telemetry.schemas.registry import parse_registry
+from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH, developer_routes
+from siddes_telemetry.web.routing import Access, Request, Response, Route
+from tests.unit.schemas.shipped import REGISTRY
+
+REQUEST = Request(viewer_id="", query="", if_none_match=None, body=b"")
+ROUTES = {route.path: route for route in developer_routes(REGISTRY)}
+LOADED = re.compile(rb"""(?:src|href)="([^"]+)"|(?:import|from)\s*"([^"]+)"|fetch\(\s*"([^"]+)\"""")
+
+
+async def served(route: Route) -> tuple[Response, dict[str, str]]:
+    answer = await route.handler(REQUEST)
+    return answer, dict(answer.headers)
+
+
+@pytest.mark.parametrize("path", [DASHBOARD_PATH, f"{DASHBOARD_PATH}/", DEMO_PATH])
+async def test_a_page_is_html_under_a_strict_policy(path: str) -> None:
+    answer, headers = await served(ROUTES[path])
+    assert answer.body.lower().startswith(b"<!doctype html>")
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+@pytest.mark.parametrize("path", ROUTES)
+async def test_what_a_file_loads_is_served_here(path: str) -> None:
+    answer, _ = await served(ROUTES[path])
+    wanted = {next(filter(None, match)).decode() for match in LOADED.findall(answer.body)}
+    links = {url.split("?")[0].split("#")[0] for url in wanted if not url.startswith("#")}
+    assert {url for url in links if not url.startswith("/api/")} <= ROUTES.keys()
+
+
+@pytest.mark.parametrize("path", [DASHBOARD_PATH, DEMO_PATH])
+async def test_a_page_has_no_script_and_no_style_of_its_own(path: str) -> None:
+    answer, _ = await served(ROUTES[path])
+    assert not re.search(rb"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)", answer.body, re.IGNORECASE)
+
+
+def test_every_file_is_public_and_read_only() -> None:
+    assert {(route.method, route.access) for route in ROUTES.values()} == {("GET", Access.PUBLIC)}
+
+
+async def test_labels_come_from_the_registry_in_use() -> None:
+    own = parse_registry('revision = 1\n[[event]]\nname = "seen"\nid = 1\npart = "shown"\nmeaning = "It was seen."\n')
+    route = next(route for route in developer_routes(own) if route.path == f"{DASHBOARD_PATH}/events.json")
+    answer, _ = await served(route)
+    assert json.loads(answer.body) == {
+        "ok": True,
+        "events": [{"name": "seen", "part": "shown", "meaning": "It was seen."}],
+    }
