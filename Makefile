@@ -1,10 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint generate lock
+.PHONY: help setup run test lint clients generate picture lock
 MAKEFLAGS += --no-print-directory
 
 # Any python3 from 3.11 on; evaluated only where .venv is made.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# Many tests wait for servers: more of them at a time than there are processors. PARALLEL= runs them one by one.
+PARALLEL ?= -n 3 --dist worksteal
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 UV_VERSION := 0.13.9
 # --universal: one file for every platform and for Python 3.11 and later. UPGRADE=1 takes newer versions.
@@ -20,8 +22,8 @@ setup: .venv/.embedded ## make .venv with what the embedded shape needs
 run: setup ## start everything in one process, for trying out (data in ./data)
 	@exec .venv/bin/siddes-telemetry up --debug
 
-test: lint ## every check: ruff, mypy, import-linter, pytest (ARGS="-k retry" passes on)
-	@.venv/bin/pytest $(ARGS)
+test: lint clients ## every check: ruff, mypy, import-linter, the clients' own, pytest (ARGS="-k retry" passes on)
+	@.venv/bin/pytest $(PARALLEL) $(ARGS)
 
 lint: .venv/.dev ## every check but the tests
 	@.venv/bin/ruff check --quiet .
@@ -30,9 +32,17 @@ lint: .venv/.dev ## every check but the tests
 	@.venv/bin/lint-imports --no-logo >.cache/lint-imports.log || { cat .cache/lint-imports.log; exit 1; }
 	@echo "ruff, mypy and import-linter: nothing to say"
 
-generate: .venv/.dev ## write anew what is generated from the event registry
+clients: clients/node_modules/.installed ## check the TypeScript clients: types, unit tests, size, what is committed is what is built
+	@cd clients && npm run --silent check
+
+generate: .venv/.dev clients/node_modules/.installed ## write anew what is generated from the event registry, and build the clients
 	@.venv/bin/siddes-telemetry schema python >.cache/generated && mv .cache/generated src/siddes_telemetry/schemas/event_names.py
 	@.venv/bin/siddes-telemetry schema openapi >.cache/generated && mv .cache/generated docs/openapi.json
+	@.venv/bin/siddes-telemetry schema typescript >.cache/generated && mv .cache/generated clients/typescript/src/events.ts
+	@cd clients && npm run --silent build
+
+picture: .venv/.dev ## take the README's pictures of the dashboard anew (needs Chromium)
+	@.venv/bin/python -m tests.browser.picture
 
 lock: .cache/uv/bin/uv ## write the hash-pinned constraints anew (UPGRADE=1: newer versions)
 	@$(COMPILE) --extra dev --output-file constraints/dev.txt pyproject.toml
@@ -53,6 +63,12 @@ lock: .cache/uv/bin/uv ## write the hash-pinned constraints anew (UPGRADE=1: new
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed (or name one: make PYTHON=...)" >&2; exit 1; }
 	@echo "making .venv ..."
 	@$(PYTHON) -m venv .venv
+
+clients/node_modules/.installed: clients/package.json clients/package-lock.json
+	@command -v npm >/dev/null || { echo "Node 20 or later with npm is needed for the clients' checks" >&2; exit 1; }
+	@echo "installing into clients/node_modules ..."
+	@cd clients && npm ci --ignore-scripts --loglevel=error
+	@touch $@
 
 .cache/uv/bin/uv: | .venv/bin/python
 	@.venv/bin/python -m venv .cache/uv

@@ -1,4 +1,5 @@
 """Where the tests' servers come from: the environment, else Docker, else this machine. Resolved once, before any test.
+The browser is this machine's Chromium, or what TEST_CHROMIUM names.
 
 TEST_KAFKA and TEST_CLICKHOUSE name servers that run already; TEST_SERVERS=env|docker|local leaves only that way;
 KAFKA_IMAGE and CLICKHOUSE_IMAGE name other images; SIDDES_TEST_CACHE is where local servers' files are kept.
@@ -6,6 +7,7 @@ KAFKA_IMAGE and CLICKHOUSE_IMAGE name other images; SIDDES_TEST_CACHE is where l
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -80,6 +82,17 @@ def local_files(environ: Mapping[str, str], fetch: Callable[[Path], Path]) -> Pa
     if environ.get("TEST_SERVERS", "local") != "local":
         raise LeftOut("a test's own server is a local one, and TEST_SERVERS leaves those out")
     return fetch(downloads.cache_folder(environ))
+
+
+def find_chromium(environ: Mapping[str, str]) -> Path:
+    """The browser's program. LeftOut where TEST_SERVERS asks for another way than local."""
+    if environ.get("TEST_SERVERS", "local") != "local":
+        raise LeftOut("the browser is a local one, and TEST_SERVERS leaves those out")
+    names = (environ.get("TEST_CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    program = next((found for name in names if name and (found := shutil.which(name))), None)
+    if program is None:
+        raise Unavailable("no Chromium on this machine (TEST_CHROMIUM names one)")
+    return Path(program)
 
 
 def _first(environ: Mapping[str, str], variable: str, finders: Mapping[str, Callable[[], Found]]) -> Found:

@@ -1,5 +1,6 @@
-"""The fixtures that hand out real servers. Where there are none their tests skip, with the reason in the summary;
-REQUIRE_SERVERS=1 makes that a failure. Where each is found is printed after the collection (found.py says the order).
+"""The fixtures that hand out real servers, and a real browser. Where there are none their tests skip, with the reason
+in the summary; REQUIRE_SERVERS=1 makes that a failure. Where each is found is printed after the collection (found.py
+says the order), except by the workers of a parallel run.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ FINDERS: dict[str, Callable[[Mapping[str, str]], Found | Path]] = {
     "clickhouse_url": found.find_clickhouse,
     "kafka_jars": partial(found.local_files, fetch=downloads.kafka_jars),
     "libchdb": partial(found.local_files, fetch=downloads.libchdb),
+    "chromium": found.find_chromium,
 }
 Results = dict[str, Found | Path | Unavailable]
 RESULTS = pytest.StashKey[Results]()
@@ -40,12 +42,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("servers")
 
 
-def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Find, and fetch if need be, what the collected tests want: here no test's time limit runs."""
-    if config.option.collectonly:
-        return []
-    wanted = {name for item in items for name in getattr(item, "fixturenames", ())}
-    return [f"{name}: {_in_words(_find(config, name))}" for name in FINDERS if name in wanted]
+    if not session.config.option.collectonly:
+        wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+        for name in FINDERS.keys() & wanted:
+            _find(session.config, name)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    results = config.stash[RESULTS]
+    return [f"{name}: {_in_words(results[name])}" for name in FINDERS if name in results]
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +93,12 @@ def kafka_jars(pytestconfig: pytest.Config) -> Path:
 def libchdb(pytestconfig: pytest.Config) -> Path:
     """What `LocalClickHouse` runs from."""
     return _files(pytestconfig, "libchdb")
+
+
+@pytest.fixture(scope="session")
+def chromium(pytestconfig: pytest.Config) -> Path:
+    """The browser's program."""
+    return _files(pytestconfig, "chromium")
 
 
 @pytest.fixture
