@@ -13,6 +13,8 @@ DEMO_PATH = f"{DASHBOARD_PATH}/demo"
 
 _FOLDER = Path(__file__).parent / "pages"
 _DOCUMENTS = {DASHBOARD_PATH: "dashboard.html", f"{DASHBOARD_PATH}/": "dashboard.html", DEMO_PATH: "demo.html"}
+# By name: what an editor left beside them is neither served nor in the way.
+_LOADED = ("dashboard.js", "demo.js", "sdk.js", "pages.css", "icon.svg")
 _CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -29,16 +31,13 @@ _CONTENT_SECURITY_POLICY = (
 
 def developer_routes(registry: Registry) -> list[Route]:
     """The two pages and what they load. They show nothing by themselves: counts come from the API, to its viewer."""
-    files = {path.name: path.read_bytes() for path in _FOLDER.iterdir()}
     events = [{"name": event.name, "part": event.part, "meaning": event.meaning} for event in registry.events]
-    files["events.json"] = json.dumps({"ok": True, "events": events}, separators=(",", ":")).encode()
-    documents = [_route(path, name, files[name]) for path, name in _DOCUMENTS.items()]
-    loaded = [
-        _route(f"{DASHBOARD_PATH}/{name}", name, content)
-        for name, content in files.items()
-        if name not in _DOCUMENTS.values()
+    labels = json.dumps({"ok": True, "events": events}, separators=(",", ":")).encode()
+    files = _DOCUMENTS | {f"{DASHBOARD_PATH}/{name}": name for name in _LOADED}
+    return [
+        *(_route(path, name, (_FOLDER / name).read_bytes()) for path, name in files.items()),
+        _route(f"{DASHBOARD_PATH}/events.json", "events.json", labels),
     ]
-    return documents + loaded
 
 
 def _route(path: str, name: str, content: bytes) -> Route:

@@ -38,4 +38,4 @@ def lay_out(
 
 
 def _utc(epoch_ms: int) -> str:
-    return f"{datetime.fromtimestamp(epoch_ms // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return datetime.fromtimestamp(epoch_ms // 1000, UTC).isoformat().replace("+00:00", "Z")

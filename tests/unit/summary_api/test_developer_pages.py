@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
 from siddes_telemetry.schemas.registry import parse_registry
+from siddes_telemetry.summary_api import developer_pages
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH, developer_routes
 from siddes_telemetry.web.routing import Access, Request, Response, Route
 from tests.unit.schemas.shipped import REGISTRY
@@ -49,6 +52,18 @@ async def test_a_page_has_no_script_and_no_style_of_its_own(path: str) -> None:
 
 def test_every_file_is_public_and_read_only() -> None:
     assert {(route.method, route.access) for route in ROUTES.values()} == {("GET", Access.PUBLIC)}
+
+
+def test_what_lies_beside_the_files_is_neither_served_nor_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(Path(developer_pages.__file__).parent / "pages", tmp_path / "pages")
+    for stray in ("dashboard.html~", ".demo.html.swp", "README", "old.js"):
+        (folder / stray).write_text("stray")
+    (folder / ".#demo.js").symlink_to("nowhere")
+    (folder / "__pycache__").mkdir()
+    monkeypatch.setattr(developer_pages, "_FOLDER", folder)
+    assert {route.path for route in developer_routes(REGISTRY)} == ROUTES.keys()
 
 
 async def test_labels_come_from_the_registry_in_use() -> None:

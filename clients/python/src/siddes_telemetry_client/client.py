@@ -73,9 +73,11 @@ class TelemetryClient:
             await delivery.flush(self._close_timeout_s)
         finally:
             self._running.cancel()
-            await asyncio.wait({self._running})
-            await delivery.end()
-            await self._session.close()
+            try:
+                await delivery.end()
+                await asyncio.wait({self._running})
+            finally:  # it may be cancelled again, by frameworks that do so at every await
+                await self._session.close()
 
     def count(self, event: str, count: float = 1, *, token: str) -> None:
         """Say that `event` happened `count` times to the viewer whose bearer token this is. Returns at once.

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from random import random as random_share
 from uuid import UUID, uuid4
 
@@ -46,7 +47,7 @@ class Delivery:
         self._max_waiting = max_waiting
         self._lanes = Lanes(linger_s, around.new_id, around.random)
         self._ledger = Ledger()
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight: set[asyncio.Task[Verdict]] = set()
         self._changed = asyncio.Event()  # there may be something to send earlier than run() thinks
         self._idle = asyncio.Event()
         self._idle.set()
@@ -101,8 +102,8 @@ class Delivery:
         self._over = self._over or "abandoned"
         for task in self._in_flight:
             task.cancel()
+        self._forget(self._over)
         await asyncio.gather(*self._in_flight, return_exceptions=True)
-        self._forget("abandoned")
 
     def _objection(self, event: str, token: str) -> Reason | None:
         if not may_be_event(event):
@@ -120,17 +121,22 @@ class Delivery:
                 continue
             task = asyncio.create_task(self._send(lane, batch))
             self._in_flight.add(task)
-            task.add_done_callback(self._landed)
+            task.add_done_callback(partial(self._landed, lane, batch))
 
-    def _landed(self, task: asyncio.Task[None]) -> None:
+    async def _send(self, lane: Lane, batch: Batch) -> Verdict:
+        try:
+            return judge(await self._transport.post(batch.body(), lane.token))
+        except Unreachable:
+            return TryAgain()
+
+    def _landed(self, lane: Lane, batch: Batch, task: asyncio.Task[Verdict]) -> None:
+        """Called for a task that was cancelled before it began, too; the loop reports an error nobody thought of."""
         self._in_flight.discard(task)
         self._changed.set()
-
-    async def _send(self, lane: Lane, batch: Batch) -> None:
         verdict: Verdict = TryAgain()
         try:
-            with suppress(Unreachable):
-                verdict = judge(await self._transport.post(batch.body(), lane.token))
+            if not task.cancelled():
+                verdict = task.result()
         finally:
             self._settle(lane, batch, verdict)
 

@@ -16,28 +16,34 @@ from siddes_telemetry_client.batch import MAX_CALLS, Batch, add_up
 from siddes_telemetry_client.calls import Call
 from siddes_telemetry_client.retry import too_late, wait_s
 
+MAX_STALE = 64  # entries of the schedule beyond two a lane: it is swept then, which is rare and keeps it small
+
 
 class Lane:
     """The calls of one token. Its repr does not show the token."""
 
-    __slots__ = ("batch", "due_s", "not_before_s", "sending", "since_s", "token", "tries", "waiting")
+    __slots__ = ("batch", "not_before_s", "scheduled", "sending", "since_s", "token", "tries", "waiting")
 
     def __init__(self, token: str) -> None:
         self.token = token
         self.waiting: deque[Call] = deque()
-        self.since_s = 0.0  # when the oldest of `waiting` came
+        self.since_s = 0.0  # when `waiting` began: with its first call, or with what was left over by a full batch
         self.batch: Batch | None = None  # tried, and not settled
         self.tries = 0  # failed ones in a row
         self.not_before_s = 0.0
         self.sending = False
-        self.due_s: float | None = None  # as scheduled; None while it has nothing to do
+        self.scheduled: Turn | None = None  # None while it has nothing to do
 
     def next_s(self, linger_s: float) -> float | None:
         """When it should send; None while it sends, or has nothing to send."""
         if self.sending or not (self.batch or self.waiting):
             return None
-        at_once = self.batch is not None or len(self.waiting) >= MAX_CALLS
-        return self.not_before_s if at_once else max(self.not_before_s, self.since_s + linger_s)
+        if self.batch:
+            return self.not_before_s
+        return max(self.not_before_s, self.since_s + (linger_s if len(self.waiting) < MAX_CALLS else 0.0))
+
+
+Turn = tuple[float, int, Lane]  # when it is due; then first come, first served
 
 
 class Lanes:
@@ -48,8 +54,8 @@ class Lanes:
         self._new_id = new_id
         self._random = random
         self._lanes: dict[str, Lane] = {}
-        self._schedule: list[tuple[float, int, Lane]] = []  # a heap; what is not at its lane's due_s is stale
-        self._number = itertools.count()  # lanes due at the same time go first come, first served
+        self._schedule: list[Turn] = []  # a heap; what its lane is not scheduled by any more is stale
+        self._number = itertools.count()
         self.calls = 0  # not settled, in flight included
 
     def add(self, token: str, call: Call, now_s: float) -> None:
@@ -71,7 +77,7 @@ class Lanes:
 
     def next_s(self) -> float | None:
         """When the next batch is due; None where none is."""
-        while self._schedule and self._schedule[0][0] != self._schedule[0][2].due_s:
+        while self._schedule and _is_stale(self._schedule[0]):
             heapq.heappop(self._schedule)
         return self._schedule[0][0] if self._schedule else None
 
@@ -80,10 +86,11 @@ class Lanes:
         due_s = self.next_s()
         if due_s is None or due_s > now_s:
             return None
-        lane = self._schedule[0][2]
+        _, _, lane = heapq.heappop(self._schedule)
         if lane.batch is None:
             calls = [lane.waiting.popleft() for _ in range(min(MAX_CALLS, len(lane.waiting)))]
             lane.batch = Batch(self._new_id(), add_up(calls), now_s)
+            lane.since_s = now_s  # behind who waits already: a busy lane never starves a quiet one
         lane.sending = True
         self._reschedule(lane)
         return lane, lane.batch
@@ -126,8 +133,17 @@ class Lanes:
 
     def _reschedule(self, lane: Lane) -> None:
         due_s = lane.next_s(self._linger_s)
-        if due_s is not None and due_s != lane.due_s:
-            heapq.heappush(self._schedule, (due_s, next(self._number), lane))
-        lane.due_s = due_s
-        if due_s is None and not lane.sending:
-            del self._lanes[lane.token]
+        if due_s is None:
+            lane.scheduled = None
+            if not lane.sending:
+                del self._lanes[lane.token]
+        elif lane.scheduled is None or lane.scheduled[0] != due_s:
+            lane.scheduled = (due_s, next(self._number), lane)
+            heapq.heappush(self._schedule, lane.scheduled)
+        if len(self._schedule) > 2 * len(self._lanes) + MAX_STALE:
+            self._schedule = [turn for turn in self._schedule if not _is_stale(turn)]
+            heapq.heapify(self._schedule)
+
+
+def _is_stale(turn: Turn) -> bool:
+    return turn[2].scheduled is not turn

@@ -207,6 +207,29 @@ async def test_a_cancelled_application_leaves_nothing_running(gateway: Gateway) 
     assert asyncio.all_tasks() <= before
 
 
+async def test_an_application_that_is_cancelled_at_every_await_leaves_nothing_open(gateway: Gateway) -> None:
+    gateway.first = [hang]
+    telemetry = TelemetryClient(gateway.url, linger_s=0.0)
+
+    async def application() -> None:
+        async with telemetry:
+            telemetry.count("suggestion_accepted", token="alice")
+            await asyncio.sleep(60)
+
+    before = asyncio.all_tasks()
+    task = asyncio.create_task(application())
+    while not gateway.requests:  # noqa: ASYNC110 - the model has nothing to wait for
+        await asyncio.sleep(0.01)
+    while not task.done():  # as anyio does to what is in a cancelled scope
+        task.cancel()
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    assert telemetry._session.closed
+    assert telemetry.stats.abandoned == telemetry.stats.called == 1
+    await gateway.server.close()
+    assert asyncio.all_tasks() <= before
+
+
 async def test_count_belongs_to_the_thread_of_the_loop(gateway: Gateway) -> None:
     async with TelemetryClient(gateway.url) as telemetry:
         with pytest.raises(RuntimeError, match="belongs to the thread"):

@@ -122,6 +122,35 @@ async def test_a_token_that_is_refused_for_long_holds_up_no_other() -> None:
 
 
 @in_virtual_time
+async def test_tokens_that_are_always_full_starve_no_other() -> None:
+    server = ModelServer()
+    server.latency_s = 1.0
+    async with Running(server, max_waiting=100_000) as running:
+        running.count("alice")
+        for _ in range(20):
+            for call in range(8 * 500):
+                running.count(f"busy-{call % 8}")
+            await asyncio.sleep(1.0)
+        assert "alice" in [token for token, _ in server.bodies[:40]]
+
+
+@in_virtual_time
+async def test_what_is_remembered_does_not_grow_with_flushes_nor_with_tokens_that_are_done() -> None:
+    server = ModelServer()
+    server.latency_s = 9.0
+    async with Running(server) as running:
+        schedule = running.delivery._lanes
+        for number in range(500):
+            running.count(f"viewer-{number}")
+        for _ in range(50):
+            assert not await running.delivery.flush(0.0)
+        assert len(schedule._schedule) < 1_500
+        server.latency_s = 0.0
+        assert await running.delivery.flush(60.0)
+        assert len(schedule._schedule) < 100
+
+
+@in_virtual_time
 async def test_a_few_batches_are_on_their_way_at_once_and_one_of_each_token() -> None:
     server = ModelServer()
     server.latency_s = 1.0
@@ -240,6 +269,16 @@ async def test_what_is_left_at_the_end_is_abandoned_in_flight_or_not() -> None:
 
 
 @in_virtual_time
+async def test_a_request_that_had_not_begun_at_the_end_is_abandoned_too() -> None:
+    server = ModelServer()
+    async with Running(server, linger_s=0.0) as running:
+        running.count("alice")
+        await asyncio.sleep(0)  # run() has made its task, which has not begun
+        await running.delivery.end()
+        assert (running.delivery.stats.abandoned, server.bodies) == (1, [])
+
+
+@in_virtual_time
 async def test_an_error_nobody_thought_of_holds_nothing_up() -> None:
     class Broken(ModelServer):
         async def post(self, body: bytes, token: str) -> object:  # type: ignore[override]
@@ -255,6 +294,7 @@ async def test_an_error_nobody_thought_of_holds_nothing_up() -> None:
         running.count("alice", 3)
         assert await running.delivery.flush(60.0)
     assert server.counted["alice", "suggestion_shown"] == 3
+    assert [type(error) for error in reported] == [ZeroDivisionError]
 
 
 @pytest.mark.parametrize("number", range(12))
