@@ -37,12 +37,14 @@ export function toText(batches: readonly Batch[]): string {
 }
 
 /**
- * The batches of a stored text that may still be sent at `now`; one that `toText` cannot have written is left out.
+ * The batches of a stored text, made after `start`, that may still be sent at `now` (milliseconds since 1970); one that
+ * `toText` cannot have written is left out.
  * Throws where the text is no list at all.
  */
-export function fromText(text: string | null, now: number): Batch[] {
+export function fromText(text: string | null, now: number, start: number): Batch[] {
   const isSound = ([id, entries]: Batch) =>
-    isSendable(id, now) && entries.every(([event, count]) => typeof event === "string" && count === clampCount(count));
+    isSendable(id, now, start) &&
+    entries.every(([event, count]) => typeof event === "string" && count === clampCount(count));
   const stored: Batch[] = JSON.parse(text ?? "[]");
   return stored.filter((batch) => quietly(() => isSound(batch))).slice(0, MAX_BATCHES);
 }

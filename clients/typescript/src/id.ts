@@ -15,8 +15,8 @@ export function newId(around: Surroundings): string {
   return `${time}7${noise}`.replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
-/** Whether `id` is one of ours that may (still) be sent at `now`, in milliseconds since 1970. */
-export function isSendable(id: string, now: number): boolean {
-  const age = now - Number.parseInt(id.replace("-", ""), 16); // as far as the second hyphen
-  return age >= 0 && age <= MAX_AGE_MS; // from the future: the clock was set, its age is unknown; no id at all: NaN
+/** Whether `id` is one of ours, made after `start`, that may (still) be sent at `now`: milliseconds since 1970. */
+export function isSendable(id: string, now: number, start = 0): boolean {
+  const made = Number.parseInt(id.replace("-", ""), 16); // as far as the second hyphen; NaN, where it is no id at all
+  return made > start && made <= now && now - made <= MAX_AGE_MS; // from the future: the clock was set, its age is unknown
 }

@@ -1,7 +1,21 @@
-import type { TelemetryEvent } from "./events";
-import { connect, disconnected, type Telemetry } from "./telemetry";
+import type { TelemetryEvent } from "./events.js"; // with its extension: it stays in the .d.ts, where Node's rules ask for it
+import { connect, disconnected } from "./telemetry";
 
-export type { Telemetry, TelemetryEvent };
+export type { TelemetryEvent };
+
+/** Counts events, fire and forget: it returns at once, never throws and never writes to the console. */
+export interface Telemetry<E extends string> {
+  /** Counts `event` `count` times (1 where it is left out or no number; whole, 1..50). */
+  (event: E, count?: number): void;
+  /**
+   * The viewer signs out: what waits is tried a last time, then forgotten, here and in the other tabs of this origin.
+   * Await it before the session ends, as what is sent belongs to whom the cookie says. Calls made after it belong to
+   * the next viewer. Settles within 2 seconds and never rejects.
+   */
+  reset(): Promise<void>;
+  /** Forgets what waits; nothing is counted, stored or sent any more until the page is left. */
+  disable(): void;
+}
 
 const DEFAULT_URL = "/api/telemetry/batch";
 const KEY = "sd_telemetry"; // in sessionStorage; for another address, that address follows
@@ -11,7 +25,9 @@ const connected: Record<string, Telemetry<string>> = {}; // by URL: two queues m
 /** Telemetry for another address, or for the events of a registry of your own. One address has one queue. */
 export function createTelemetry<E extends string = TelemetryEvent>({ url = DEFAULT_URL } = {}): Telemetry<E> {
   connected[url] ??=
-    typeof window === "undefined" ? disconnected() : connect(window, url, url === DEFAULT_URL ? KEY : `${KEY} ${url}`);
+    typeof document === "undefined"
+      ? disconnected()
+      : connect(window, url, url === DEFAULT_URL ? KEY : `${KEY} ${url}`);
   return connected[url];
 }
 

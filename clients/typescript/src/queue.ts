@@ -1,5 +1,6 @@
 import { addUp, type Batch, clampCount, type Entry, fromText, MAX_BATCHES, MAX_CALLS, toBody, toText } from "./batch";
 import { isSendable, newId } from "./id";
+import { lastSignOut } from "./sign_out";
 import { quietly, type Surroundings } from "./surroundings";
 import { judge, type Verdict } from "./verdict";
 
@@ -39,7 +40,7 @@ export function createQueue(around: Surroundings, url: string, key: string) {
     quietly(() => {
       const text = around.sessionStorage.getItem(key);
       if (text === OFF) turnOff();
-      else batches = fromText(text, around.Date.now()); // as they were, where storage cannot be read
+      else batches = fromText(text, around.Date.now(), lastSignOut(around)); // as they were, where storage cannot be read
     });
     step();
   }
@@ -100,7 +101,7 @@ export function createQueue(around: Surroundings, url: string, key: string) {
     if (batches[0]) send(batches[0]);
   }
 
-  function send(batch: Batch): Promise<void> {
+  function send(batch: Batch): void {
     const flight = post(batch).then((verdict) => {
       flights.delete(batch);
       if (stopped) return;
@@ -114,7 +115,6 @@ export function createQueue(around: Surroundings, url: string, key: string) {
       step();
     });
     flights.set(batch, flight);
-    return flight;
   }
 
   async function post(batch: Batch): Promise<Verdict> {
@@ -192,11 +192,10 @@ export function createQueue(around: Surroundings, url: string, key: string) {
 
     /** A last try of everything at once; then it is forgotten. Settles when the tries have, or after two seconds. */
     async finish(): Promise<void> {
-      if (isStopped()) return;
       seal(Infinity);
-      const tries = batches.map((batch) => flights.get(batch) ?? send(batch));
+      flush(send);
       forget();
-      await Promise.race([Promise.all(tries), sleep(LAST_TRY_MS)]);
+      await Promise.race([Promise.all(flights.values()), sleep(LAST_TRY_MS)]); // those of an earlier call too
     },
   };
 }

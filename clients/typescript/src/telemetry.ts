@@ -1,20 +1,8 @@
-import { followPage, tellOtherTabs } from "./page";
+import type { Telemetry } from "./index"; // declared there so that its .d.ts needs no other file but the events
+import { followPage } from "./page";
 import { createQueue } from "./queue";
+import { tellOtherTabs } from "./sign_out";
 import type { Surroundings } from "./surroundings";
-
-/** Counts events, fire and forget: it returns at once, never throws and never writes to the console. */
-export interface Telemetry<E extends string> {
-  /** Counts `event` `count` times (1 where it is left out or no number; whole, 1..50). */
-  (event: E, count?: number): void;
-  /**
-   * The viewer signs out: what waits is tried a last time, then forgotten, here and in the other tabs of this origin.
-   * Await it before the session ends, as what is sent belongs to whom the cookie says. Calls made after it belong to
-   * the next viewer. Settles within 2 seconds and never rejects.
-   */
-  reset(): Promise<void>;
-  /** Forgets what waits; nothing is counted, stored or sent any more until the page is left. */
-  disable(): void;
-}
 
 /** Telemetry that sends to `url` and keeps what is unanswered in sessionStorage under `key`. */
 export function connect(around: Surroundings, url: string, key: string): Telemetry<string> {

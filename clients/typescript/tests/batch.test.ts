@@ -80,10 +80,11 @@ describe("an id", () => {
 describe("a stored text", () => {
   const id = newId(browser.open());
   const sound = [id, [["a", 3]]] as const;
+  const read = (text: string, start = 0) => fromText(text, NOW, start);
 
   test("gives back what was stored, and holds ids, events and counts only", () => {
     expect(toText([sound])).toBe(`[["${id}",[["a",3]]]]`);
-    expect(fromText(toText([sound]), NOW)).toEqual([sound]);
+    expect(read(toText([sound]))).toEqual([sound]);
     expect(toText([])).toBe("");
   });
 
@@ -97,10 +98,14 @@ describe("a stored text", () => {
     [[id, [["a", 51]]]],
     [[id, [["a"]]]],
     [[id, [[{}, 1]]]],
-  ])("leaves out %j", (malformed) => expect(fromText(JSON.stringify([malformed, sound]), NOW)).toEqual([sound]));
+  ])("leaves out %j", (malformed) => expect(read(JSON.stringify([malformed, sound]))).toEqual([sound]));
 
   test("gives at most 20 batches", () => {
-    expect(fromText(toText(Array(30).fill(sound)), NOW)).toHaveLength(20);
+    expect(read(toText(Array(30).fill(sound)))).toHaveLength(20);
+  });
+
+  test("gives nothing of before a moment", () => {
+    expect([NOW - 1, NOW].map((start) => read(toText([sound]), start).length)).toEqual([1, 0]);
   });
 
   test("becomes the body the batch endpoint takes", () => {

@@ -1,5 +1,6 @@
+import type { Telemetry } from "../src/index";
 import type { Shelf, Surroundings } from "../src/surroundings";
-import { connect, type Telemetry } from "../src/telemetry";
+import { connect } from "../src/telemetry";
 
 export const URL = "/api/telemetry/batch";
 export const KEY = "sd_telemetry";
@@ -71,6 +72,7 @@ export class MemoryShelf implements Shelf {
 export class Browser {
   readonly clock = new Clock();
   readonly pages = new Set<Page>();
+  readonly localStorage = new Map<string, string>();
   /** Where beacons arrive; nobody waits for the answer. */
   beacons: Blob[] = [];
 
@@ -104,12 +106,14 @@ export class Page implements Surroundings {
     sendBeacon: (_url, body) => this.browser.beacons.push(body) > 0,
   };
   localStorage: Shelf = {
-    getItem: () => null,
-    setItem: (key, newValue) => this.tellOthers({ key, newValue }),
-    removeItem: (key) => this.tellOthers({ key, newValue: null }),
+    getItem: (key) => this.browser.localStorage.get(key) ?? null,
+    setItem: (key, newValue) => {
+      this.browser.localStorage.set(key, newValue);
+      for (const page of this.browser.pages) if (page !== this) page.fire("storage", { key, newValue });
+    },
+    removeItem: (key) => this.browser.localStorage.delete(key),
   };
   private readonly listeners: { type: string; run: (event: Event) => void }[] = [];
-  private readonly timers = new Set<number>();
   private alive = true;
 
   readonly browser: Browser;
@@ -123,11 +127,8 @@ export class Page implements Surroundings {
   fetch: Surroundings["fetch"] = (url, init) =>
     this.whileAlive(this.browser.network(JSON.parse(String(init.body)), init, url));
 
-  setTimeout = (run: (argument: 0) => void, delayMs: number): number => {
-    const timer = this.browser.clock.after(delayMs, () => run(0));
-    this.timers.add(timer);
-    return timer;
-  };
+  setTimeout = (run: (argument: 0) => void, delayMs: number): number =>
+    this.browser.clock.after(delayMs, () => this.alive && run(0));
   clearTimeout = (timer: number | undefined): void => this.browser.clock.cancel(timer);
   addEventListener = (type: string, run: (event: Event) => void): void => {
     this.listeners.push({ type, run });
@@ -151,7 +152,6 @@ export class Page implements Surroundings {
   crash(): void {
     this.alive = false;
     this.browser.pages.delete(this);
-    for (const timer of this.timers) this.browser.clock.cancel(timer);
   }
   reload(): Page {
     this.leave();
@@ -172,9 +172,6 @@ export class Page implements Surroundings {
         (error) => this.alive && reject(error),
       );
     });
-  }
-  private tellOthers(change: { key: string; newValue: string | null }): void {
-    for (const page of this.browser.pages) if (page !== this) page.fire("storage", change);
   }
 }
 

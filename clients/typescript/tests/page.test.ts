@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { answer, KEY, type Page, ScriptedServer, settle } from "./browser";
+import { type Answer, answer, KEY, type Page, ScriptedServer, settle } from "./browser";
 
 const SECOND = 1000;
 let server: ScriptedServer;
@@ -153,6 +153,53 @@ describe("reset", () => {
     other.telemetry("next viewer");
     await advance(2 * SECOND);
     expect(server.counts).toEqual([{ "next viewer": 1 }]);
+  });
+
+  test("called again while it waits settles no sooner: the session would end under what is on its way", async () => {
+    let finish: (answer: Answer) => void = () => {};
+    server.answers = [new Promise((resolve) => (finish = resolve))];
+    call(1);
+    page.telemetry.reset();
+    let ended = false;
+    page.telemetry.reset().then(() => {
+      ended = true;
+    });
+    await settle();
+    expect(ended).toBe(false);
+    finish(answer(200));
+    await settle();
+    expect(ended).toBe(true);
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test.each([
+    ["closed, and is opened again", (closed: Page) => closed.leave()],
+    ["unloaded in the background", (unloaded: Page) => unloaded.crash()],
+  ])("in a tab while another is %s: that one's counts are not the next viewer's", async (_, go) => {
+    const other = server.browser.open();
+    server.answers = [new TypeError("offline")];
+    other.telemetry("other");
+    other.show("hidden");
+    await settle();
+    go(other);
+    expect(other.stored()).toContain("other");
+    await advance(SECOND);
+    await page.telemetry.reset();
+    await advance(SECOND);
+    const again = server.browser.open(other.sessionStorage);
+    again.telemetry("next viewer");
+    await advance(2 * SECOND);
+    expect(server.counts).toEqual([{ other: 1 }, { "next viewer": 1 }]);
+  });
+
+  test("takes nothing from a reload after it", async () => {
+    await page.telemetry.reset();
+    await advance(SECOND);
+    server.answers = [new TypeError("offline")];
+    call(50, "next viewer");
+    await settle();
+    page.reload();
+    expect(server.counts).toEqual([{ "next viewer": 50 }, { "next viewer": 50 }]);
   });
 });
 
