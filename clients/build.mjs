@@ -29,9 +29,9 @@ const MODULE = {
 async function buildInto(outputs) {
   const [sdk, proxy, pages] = outputs;
   await build({ ...MODULE, entryPoints: ["typescript/src/index.ts"], outfile: join(sdk, "index.js"), minify: true });
-  declare("typescript/src/index.ts", sdk);
+  declare("typescript/src/index.ts", sdk, ["index.d.ts", "events.d.ts"]);
   await build({ ...MODULE, entryPoints: ["proxy/src/index.ts"], outfile: join(proxy, "index.js") });
-  declare("proxy/src/index.ts", proxy);
+  declare("proxy/src/index.ts", proxy, ["index.d.ts"]);
   await build({
     ...MODULE,
     entryPoints: ["pages/src/dashboard.ts", "pages/src/demo.ts", "pages/src/pages.css"],
@@ -43,13 +43,15 @@ async function buildInto(outputs) {
   cpSync(join(sdk, "index.js"), join(pages, "sdk.js"));
 }
 
-/** Writes the types of a module and of what it imports. */
-function declare(entry, folder) {
+/** Writes the public types of a module: these files of those that its sources make. */
+function declare(entry, folder, names) {
   const options =
     "--declaration --emitDeclarationOnly --strict --target es2022 --module esnext --moduleResolution bundler";
-  execFileSync("node", ["node_modules/typescript/bin/tsc", entry, ...options.split(" "), "--outDir", folder], {
+  const all = `${folder}-types`;
+  execFileSync("node", ["node_modules/typescript/bin/tsc", entry, ...options.split(" "), "--outDir", all], {
     stdio: "inherit",
   });
+  for (const name of names) cpSync(join(all, name), join(folder, name));
 }
 
 function files(folder) {

@@ -138,6 +138,53 @@ def test_the_window_is_seven_or_thirty_days(shape: Shape, context: BrowserContex
     expect(page.get_by_role("radio", name="30 days")).to_be_checked()
 
 
+def test_figures_never_pass_for_those_of_another_window(shape: Shape, context: BrowserContext, tab: Tab) -> None:
+    be(context, shape.read_url, OLD)
+    page = open_dashboard(tab(), shape.read_url)
+    periods = page.get_by_text(re.compile("^Last "))
+    expect(periods).to_have_text(["Last 7 days"] * 2)
+    page.route("**/api/telemetry/summary?days=30", lambda _: None)  # an answer that takes its time
+    with page.expect_request("**/api/telemetry/summary?days=30"):
+        page.get_by_text("30 days", exact=True).click()
+    expect(periods).to_have_text(["Last 7 days, asking for 30"] * 2)
+    expect(page.get_by_role("heading", name=f"Dev viewer {OLD}")).to_be_visible()  # at once: nothing was given up on
+    expect_counts(page, **{SHOWN: 7 * 40, ACCEPTED: 7 * 10, SKIPPED: 4, EDITED: 2})
+    page.unroute("**/api/telemetry/summary?days=30")
+    page.get_by_text("7 days", exact=True).click()
+    page.get_by_text("30 days", exact=True).click()
+    expect(periods).to_have_text(["Last 30 days"] * 2)
+    expect_counts(page, **{SHOWN: 20 * 40, ACCEPTED: 20 * 10, SKIPPED: 4, EDITED: 2})
+
+
+def test_a_rate_limit_is_not_called_an_outage(shape: Shape, context: BrowserContext, tab: Tab) -> None:
+    be(context, shape.read_url, "few")
+    page = open_dashboard(tab(), shape.read_url)
+    expect_counts(page, **{SHOWN: 4})
+    busy = {"ok": False, "error": "rate_limited"}
+    page.route("**/series?**", lambda route: route.fulfill(status=429, json=busy, headers={"Retry-After": "1"}))
+    expect(page.get_by_role("heading", name="Too many requests for this viewer")).to_be_visible()
+    expect_counts(page, **{SHOWN: 4})
+    page.unroute("**/series?**")
+    expect(page.get_by_role("heading", name="Dev viewer few")).to_be_visible()
+
+
+def test_a_registry_of_ones_own_fits_the_page(shape: Shape, context: BrowserContext, tab: Tab) -> None:
+    be(context, shape.read_url, "few")
+    page = tab()
+    page.set_viewport_size({"width": 320, "height": 800})
+    longest = "n" * 64
+    own = [{"name": longest, "part": "accept", "meaning": f"<b>{'m' * 200}</b>"}]
+    own += [{"name": f"event_{n}", "part": "none", "meaning": "One of many."} for n in range(20)]
+    page.route("**/events.json", lambda route: route.fulfill(json={"ok": True, "events": own}))
+    open_dashboard(page, shape.read_url)
+    table = page.get_by_role("table", name="Counts", exact=True)
+    expect(table.get_by_text(f"<b>{'m' * 200}</b>")).to_be_visible()
+    expect(page.get_by_role("button", name=longest)).to_be_visible()
+    expect(page.get_by_role("heading", name="Rates")).to_be_hidden()  # nothing is ever shown: there are none
+    page.get_by_text("The same as a table").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
 def test_the_file_holds_what_the_page_shows(shape: Shape, context: BrowserContext, tab: Tab, tmp_path: Path) -> None:
     be(context, shape.read_url, OLD)
     page = open_dashboard(tab(), shape.read_url)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from siddes_telemetry.summary_api.developer_pages import DEMO_PATH
 from tests.browser.pages import (
     ACCEPTED,
     EDITED,
@@ -117,6 +118,18 @@ def test_signing_out_leaves_nothing_for_the_next_viewer(shape: Shape, context: B
     expect_counts(page, **{ACCEPTED: 2})
 
 
+def test_what_nobody_does_is_not_counted_and_the_page_says_so(shape: Shape, tab: Tab) -> None:
+    page = tab()
+    page.goto(f"{shape.read_url}{DEMO_PATH}")
+    expect(page.get_by_text("Nothing is counted until you choose a dev viewer")).to_be_visible()
+    expect(page.get_by_role("region", name="Counts")).to_contain_text("Nobody is signed in.")
+    accept_in_tray(page, 2)
+    page.get_by_role("textbox", name="Dev viewer").fill("newcomer")
+    press(page, "Use")
+    press(page, "Undo last decision")
+    expect_counts(page, **{UNDO: 1})
+
+
 def test_global_privacy_control_is_honoured(shape: Shape, context: BrowserContext, tab: Tab) -> None:
     be(context, shape.read_url, "private")
     context.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', { value: true })")
@@ -124,6 +137,7 @@ def test_global_privacy_control_is_honoured(shape: Shape, context: BrowserContex
     posts: list[str] = []
     page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
     open_demo(page, shape.read_url)
+    expect(page.get_by_text("This browser sends Global Privacy Control")).to_be_visible()
     accept_in_tray(page, 2)
     page.reload()
     expect_counts(page)

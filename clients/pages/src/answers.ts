@@ -21,6 +21,7 @@ export type Answer =
   | { readonly kind: "ok"; readonly body: unknown }
   | { readonly kind: "unauthenticated" }
   | { readonly kind: "disabled" }
+  | { readonly kind: "limited"; readonly retryAfterS: number }
   | { readonly kind: "away"; readonly retryAfterS: number };
 
 export const AWAY: Answer = { kind: "away", retryAfterS: 0 };
@@ -33,7 +34,7 @@ export function sortAnswer(status: number, retryAfter: string | null, body: unkn
   if (status === 401) return { kind: "unauthenticated" };
   if (status === 404 && isObject(body) && body.error === "telemetry_disabled") return { kind: "disabled" };
   return {
-    kind: "away",
+    kind: status === 429 ? "limited" : "away",
     retryAfterS: /^\d{1,9}$/.test(retryAfter ?? "") ? Math.min(Number(retryAfter), MAX_RETRY_AFTER_S) : 0,
   };
 }

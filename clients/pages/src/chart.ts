@@ -1,13 +1,13 @@
 // The geometry of the chart by day: stacked bars on whole-number ticks. Pixels in, pixels out; nothing is drawn here.
 
 import type { Step } from "./answers";
-import { dayOf, totalOf } from "./wording";
+import { dayOf, number, totalOf } from "./wording";
 
 export const CHART_HEIGHT = 240; // CSS pixels
 const TOP = 12;
 const BOTTOM = 28; // room for the names of days
 const RIGHT = 16; // half of "Today" may stand beside its bar, CSS pixels
-const DIGIT = 7.5; // width of a digit of the axis, CSS pixels at 12 px
+const DIGIT = 7.5; // room for a digit of the axis or its comma, CSS pixels at 12 px
 const LABEL = 52; // room one day's name needs, CSS pixels
 const MAX_BAR = 44; // wider bars look like blocks
 const TICKS = 4; // at most so many intervals on the axis
@@ -50,7 +50,7 @@ export function ticks(max: number): readonly number[] {
 export function layOut(steps: readonly Step[], names: readonly string[], width: number): Layout {
   const values = ticks(Math.max(0, ...steps.map((step) => totalOf(step.counts, names))));
   const highest = values.at(-1) ?? 1;
-  const left = Math.ceil(String(highest).length * DIGIT) + 14;
+  const left = Math.ceil(number(highest).length * DIGIT) + 14;
   const right = Math.max(width - RIGHT, left + 1);
   const base = CHART_HEIGHT - BOTTOM;
   const y = (value: number) => base - (value / highest) * (base - TOP);

@@ -10,11 +10,12 @@ import { live, type Snapshot } from "./live";
 import { rates } from "./rates";
 import { paintRates } from "./rates-view";
 import { viewerView } from "./viewer-view";
-import { daysIn, WINDOWS } from "./window";
+import { daysIn, periodOf, WINDOWS } from "./window";
 
 let latest: Snapshot | undefined;
 
 const figuresPart = byId("figures", HTMLElement);
+const periods = document.querySelectorAll(".period");
 const download = byId("csv", HTMLButtonElement);
 const paintChart = chartView();
 const paintViewer = viewerView(byId("who", HTMLElement), "Clear", {
@@ -31,8 +32,10 @@ function show(snapshot: Snapshot): void {
   download.disabled = !figures;
   if (!figures) return;
   setHidden(byId("nothing", HTMLElement), Object.keys(figures.counts).length > 0);
-  setText(byId("period", HTMLElement), `Last ${figures.days} days`);
-  paintRates(byId("rates", HTMLElement), rates(registry, figures.counts));
+  for (const period of periods) setText(period, periodOf(figures.days, daysIn(location.hash)));
+  const found = rates(registry, figures.counts);
+  setHidden(byId("rates-part", HTMLElement), found.length === 0);
+  paintRates(byId("rates", HTMLElement), found);
   paintChart(registry, figures.steps);
   paintCounts(byId("counts", HTMLTableSectionElement), registry, figures.counts);
 }
@@ -54,15 +57,20 @@ function followWindow(): void {
   for (const days of WINDOWS) byId(`days-${days}`, HTMLInputElement).checked = days === daysIn(location.hash);
 }
 
+function changeWindow(): void {
+  if (latest) show(latest); // says at once that the figures are still those of the other window
+  counts.now();
+}
+
 for (const days of WINDOWS) {
   byId(`days-${days}`, HTMLInputElement).addEventListener("change", () => {
     history.replaceState(null, "", `#days=${days}`);
-    counts.now();
+    changeWindow();
   });
 }
 addEventListener("hashchange", () => {
   followWindow();
-  counts.now();
+  changeWindow();
 });
 download.addEventListener("click", save);
 followWindow();

@@ -3,10 +3,11 @@
 import { reset, sdTelemetry } from "siddes-telemetry-sdk";
 import { browser, followPage } from "./browser";
 import { paintCounts } from "./counts-view";
-import { byId, el, setAttributes, setHidden } from "./elements";
+import { byId, el, setAttributes, setHidden, setText } from "./elements";
 import type { Emission } from "./emitters";
 import { live } from "./live";
 import { sheetView } from "./sheet-view";
+import { wordsFor } from "./standing";
 import { onboardingView, trayView } from "./tray-view";
 import { viewerView } from "./viewer-view";
 
@@ -14,6 +15,7 @@ const MAX_LOG = 50; // entries: enough to see cause and effect, and a page left 
 const DAYS = 7;
 
 const log = byId("log", HTMLOListElement);
+const noFigures = byId("no-figures", HTMLElement);
 const logEmpty = byId("log-empty", HTMLElement);
 
 function emit(emitted: readonly Emission[]): void {
@@ -34,10 +36,15 @@ const counts = live(browser, { daysWanted: () => DAYS, withSeries: false }, (sna
   paintViewer(snapshot);
   setAttributes(document.documentElement, { "data-standing": standing.kind });
   setHidden(byId("figures", HTMLElement), !figures);
-  setHidden(byId("no-figures", HTMLElement), figures !== undefined);
+  setHidden(noFigures, figures !== undefined);
+  setText(noFigures, `${wordsFor(standing, undefined).title}.`);
   if (figures) paintCounts(byId("counts", HTMLTableSectionElement), registry, figures.counts);
 });
 followPage(counts);
+setHidden(
+  byId("private", HTMLElement),
+  !("globalPrivacyControl" in navigator && navigator.globalPrivacyControl === true),
+);
 sheetView(emit);
 trayView(emit);
 onboardingView(emit);

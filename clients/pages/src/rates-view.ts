@@ -1,13 +1,13 @@
 // A card a rate: the percentage, what it is made of, and how sure one can be of it.
 
 import { el, keep, setAttributes, setProperty, setText } from "./elements";
-import { RATE_PARTS, type Rate } from "./rates";
+import type { Rate } from "./rates";
 import { certaintyOf, fractionOf, headlineOf } from "./wording";
 
 const TITLES = { accept: "Accept rate", skip: "Skip rate", edit: "Edit rate", undo: "Undo rate" } as const;
 
 export function paintRates(parent: HTMLElement, rates: readonly Rate[]): void {
-  const cards = keep(parent, RATE_PARTS.length, makeCard);
+  const cards = keep(parent, rates.length, makeCard);
   rates.forEach((rate, index) => {
     const card = cards[index];
     const [title, value, fraction, range, words] = Array.from(card?.children ?? []);

@@ -15,12 +15,13 @@ export type Rate = { readonly part: RatePart; readonly numerator: number; readon
   | { readonly kind: "interval"; readonly value: number; readonly low: number; readonly high: number }
 );
 
-/** The four rates. Events that share a part are added up. */
+/** The rates that a registry has events for, none without one that is shown. Events that share a part are added up. */
 export function rates(registry: readonly EventInfo[], counts: Counts): readonly Rate[] {
+  const has = (part: Part) => registry.some((event) => event.part === part);
   const sum = (part: Part) =>
     registry.filter((event) => event.part === part).reduce((total, event) => total + (counts[event.name] ?? 0), 0);
   const denominator = sum("shown");
-  return RATE_PARTS.map((part) => rate(part, sum(part), denominator));
+  return RATE_PARTS.filter((part) => has("shown") && has(part)).map((part) => rate(part, sum(part), denominator));
 }
 
 function rate(part: RatePart, numerator: number, denominator: number): Rate {

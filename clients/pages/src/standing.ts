@@ -9,6 +9,7 @@ export type Standing =
   | { readonly kind: "dev viewer"; readonly viewer: string | undefined }
   | { readonly kind: "nobody"; readonly refused: string | undefined }
   | { readonly kind: "disabled" }
+  | { readonly kind: "limited" }
   | { readonly kind: "away" };
 
 /**
@@ -19,6 +20,7 @@ export type Standing =
 export function standing(me: Answer, summary: Answer, cookie: string | undefined): Standing {
   if (me.kind === "disabled" || summary.kind === "disabled") return { kind: "disabled" };
   if (me.kind === "away" || summary.kind === "away") return { kind: "away" };
+  if (me.kind === "limited" || summary.kind === "limited") return { kind: "limited" };
   if (summary.kind === "unauthenticated") return { kind: "nobody", refused: cookie };
   if (me.kind === "unauthenticated") return { kind: "dev viewer", viewer: cookie };
   const viewer = readViewer(me.body);
@@ -38,7 +40,7 @@ export function wordsFor(
         title: `Signed in as ${now.viewer}`,
         advice: now.ignored
           ? `The session goes before the dev viewer: ${now.ignored} is not used.`
-          : "By the app's own session.",
+          : "By the app's own session; only the app can end it.",
       };
     case "dev viewer":
       return {
@@ -50,19 +52,21 @@ export function wordsFor(
         title: "Nobody is signed in",
         advice: now.refused
           ? `The server does not take ${now.refused} as a viewer. Ids that look like an e-mail address are refused: choose another.`
-          : "Choose a dev viewer with the field here, or sign in to the app.",
+          : "Nothing is counted until you choose a dev viewer with the field here (any name will do) or sign in to the app.",
       };
     case "disabled":
       return {
         title: "Telemetry is switched off",
         advice: "The server's kill switch is on: nothing is counted or read. This page looks again by itself.",
       };
+    case "limited":
+      return { title: "Too many requests for this viewer", advice: adviceWhileWaiting(stampedAt) };
     case "away":
-      return {
-        title: "The server is away",
-        advice: stampedAt
-          ? `These are the figures of ${clock(stampedAt)}. Trying again by itself.`
-          : "There are no figures yet. Trying again by itself.",
-      };
+      return { title: "The server is away", advice: adviceWhileWaiting(stampedAt) };
   }
+}
+
+function adviceWhileWaiting(stampedAt: Date | undefined): string {
+  const have = stampedAt ? `These are the figures of ${clock(stampedAt)}.` : "There are no figures yet.";
+  return `${have} Trying again by itself.`;
 }

@@ -7,3 +7,8 @@ export type Days = (typeof WINDOWS)[number];
 export function daysIn(hash: string): Days {
   return hash === "#days=30" ? 30 : 7;
 }
+
+/** Which window figures are of, and which one is on its way. */
+export function periodOf(shown: number, wanted: number): string {
+  return shown === wanted ? `Last ${shown} days` : `Last ${shown} days, asking for ${wanted}`;
+}

@@ -73,6 +73,11 @@ describe("a layout", () => {
     });
   });
 
+  test("leaves room for the axis of large counts, separators and all", () => {
+    const room = (count: number) => layOut(days({ a: count }), ["a"], 600).left;
+    expect(room(20_000_000) - room(2)).toBeGreaterThan(9 * 7); // nine more characters, each of 7 pixels or less at 12 px
+  });
+
   test("of no days, or in no width, is empty and finite", () => {
     expect(layOut([], [], 0).bars).toEqual([]);
     expect(layOut(days({ a: 1 }), ["a"], 0).bars[0]?.width).toBeGreaterThan(0);

@@ -5,13 +5,15 @@ import { BEAT_MS, waitMs } from "../src/pace";
 
 const ME = "/api/auth/me";
 const SUMMARY = "/api/telemetry/summary?days=7";
+const SERIES = "/api/telemetry/series?days=7&interval=day";
 const ok = (body: object): Answer => ({ kind: "ok", body });
+const NOBODY: Answer = { kind: "unauthenticated" };
 const EVENTS = ok({ events: [{ name: "a", part: "shown", meaning: "" }] });
 
 /** A page with a clock, a visibility and a server that are moved by hand. */
 class FakePage implements Sources {
   answers: Record<string, Answer> = {
-    [ME]: { kind: "unauthenticated" },
+    [ME]: ok({ viewer_id: "eve" }),
     [SUMMARY]: ok({ counts: { a: 3 } }),
     [EVENTS_URL]: EVENTS,
   };
@@ -22,9 +24,11 @@ class FakePage implements Sources {
   hold: Promise<void> | undefined;
   #time = 0;
   #timers: { at: number; callback: () => void }[] = [];
-  readonly live: Live = live(this, { daysWanted: () => this.days, withSeries: false }, (snapshot) =>
-    this.shown.push(snapshot),
-  );
+  readonly live: Live;
+
+  constructor(withSeries = false) {
+    this.live = live(this, { daysWanted: () => this.days, withSeries }, (snapshot) => this.shown.push(snapshot));
+  }
 
   async get(path: string): Promise<Answer> {
     this.asked.push(path);
@@ -80,10 +84,46 @@ test("a page shows the counts, asks who it is first, and asks for the registry o
   const page = new FakePage();
   await page.pass(2 * BEAT_MS);
   expect(page.last).toMatchObject({
-    standing: { kind: "dev viewer", viewer: "bob" },
+    standing: { kind: "session", viewer: "eve" },
     figures: { counts: { a: 3 }, days: 7 },
   });
   expect(page.asked).toEqual([ME, SUMMARY, EVENTS_URL, ME, SUMMARY, ME, SUMMARY]);
+});
+
+test("a session is asked for in every round: another may take its place", async () => {
+  const page = new FakePage();
+  await page.pass(0);
+  page.answers[ME] = ok({ viewer_id: "mallory" });
+  await page.pass(BEAT_MS);
+  expect(page.last.standing).toMatchObject({ kind: "session", viewer: "mallory" });
+});
+
+test("that nobody is signed in is asked again after half a minute, or when the page is seen again", async () => {
+  const page = new FakePage();
+  page.answers[ME] = NOBODY;
+  await page.pass(14 * BEAT_MS);
+  page.answers[ME] = ok({ viewer_id: "eve" });
+  expect(page.last.standing.kind).toBe("dev viewer");
+  await page.pass(BEAT_MS);
+  expect(page.last.standing).toMatchObject({ kind: "session", viewer: "eve" });
+  page.answers[ME] = NOBODY;
+  await page.pass(BEAT_MS);
+  page.answers[ME] = ok({ viewer_id: "eve" });
+  page.live.visibilityChanged();
+  await page.pass(BEAT_MS);
+  expect(page.last.standing).toMatchObject({ kind: "session", viewer: "eve" });
+});
+
+test("that nobody is signed in is asked again as soon as the summary says otherwise than before", async () => {
+  const page = new FakePage();
+  page.answers[ME] = NOBODY;
+  page.answers[SUMMARY] = NOBODY;
+  await page.pass(BEAT_MS);
+  expect(page.last.standing.kind).toBe("nobody");
+  page.answers[ME] = ok({ viewer_id: "eve" });
+  page.answers[SUMMARY] = ok({ counts: { a: 1 } });
+  await page.pass(BEAT_MS);
+  expect(page.last.standing).toMatchObject({ kind: "session", viewer: "eve" });
 });
 
 test("a hidden page asks nothing, and asks at once when it is seen again", async () => {
@@ -154,12 +194,34 @@ test("while the server is away the figures stay, with their time; they are fresh
   expect(page.last).toMatchObject({ standing: { kind: "away" }, figures: { at: figures?.at } });
   page.answers[SUMMARY] = ok({ counts: { a: 4 } });
   await page.pass(60_000);
-  expect(page.last).toMatchObject({ standing: { kind: "dev viewer" }, figures: { counts: { a: 4 } } });
+  expect(page.last).toMatchObject({ standing: { kind: "session" }, figures: { counts: { a: 4 } } });
 });
 
-test("Retry-After is kept", async () => {
+test.each([
+  ME,
+  SUMMARY,
+  SERIES,
+])("a rate limit on %s is no outage: the figures stay, and are asked for later", async (path) => {
+  const page = new FakePage(true);
+  page.answers[SERIES] = ok({ series: [] });
+  await page.pass(0);
+  const { figures } = page.last;
+  page.answers[path] = { kind: "limited", retryAfterS: 50 };
+  await page.pass(49_000);
+  expect(page.rounds).toBe(2);
+  expect(page.last).toEqual({ ...page.last, standing: { kind: "limited" }, figures });
+});
+
+test("figures never come from half of the answers", async () => {
+  const page = new FakePage(true);
+  page.answers[SERIES] = AWAY;
+  await page.pass(0);
+  expect(page.last).toMatchObject({ standing: { kind: "away" }, figures: undefined });
+});
+
+test.each(["away", "limited"] as const)("Retry-After is kept when the answer is %s", async (kind) => {
   const page = new FakePage();
-  page.answers[SUMMARY] = { kind: "away", retryAfterS: 50 };
+  page.answers[SUMMARY] = { kind, retryAfterS: 50 };
   await page.pass(49_000);
   expect(page.rounds).toBe(1);
   await page.pass(10_000);

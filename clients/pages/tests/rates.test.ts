@@ -70,8 +70,11 @@ test("a rate reads as percentage, fraction and interval", () => {
   ]);
 });
 
-test("there are four rates, of nothing too", () => {
-  expect(rates([], {}).map(({ part, kind }) => [part, kind])).toEqual(
-    ["accept", "skip", "edit", "undo"].map((part) => [part, "too few"]),
-  );
+test("there is a rate for each part that the registry has, and none where nothing is ever shown", () => {
+  expect(rates(REGISTRY, {}).map(({ part, kind }) => [part, kind])).toEqual([
+    ["accept", "too few"],
+    ["skip", "too few"],
+  ]);
+  const unshown = REGISTRY.filter((event) => event.part !== "shown");
+  expect(rates(unshown, { taken: 9 })).toEqual([]);
 });

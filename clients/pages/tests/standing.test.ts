@@ -2,11 +2,12 @@ import { describe, expect, test } from "vitest";
 import { type Answer, readCounts, readRegistry, readSeries, sortAnswer } from "../src/answers";
 import { standing, wordsFor } from "../src/standing";
 import { cookieFor, EXPIRED_COOKIE, problemOf, viewerIn } from "../src/viewer";
-import { daysIn } from "../src/window";
+import { daysIn, periodOf } from "../src/window";
 
 const OK: Answer = { kind: "ok", body: { ok: true, viewer_id: "alice" } };
 const NO: Answer = { kind: "unauthenticated" };
 const OFF: Answer = { kind: "disabled" };
+const BUSY: Answer = { kind: "limited", retryAfterS: 1 };
 const GONE: Answer = { kind: "away", retryAfterS: 3 };
 
 describe("who it is", () => {
@@ -20,6 +21,8 @@ describe("who it is", () => {
     ["switched off, signed in or not", NO, OFF, "bob", { kind: "disabled" }],
     ["away", GONE, GONE, "bob", { kind: "away" }],
     ["away, when only the summary is", OK, GONE, "bob", { kind: "away" }],
+    ["limited, when who it is may not be asked so often", BUSY, BUSY, "bob", { kind: "limited" }],
+    ["limited, when the summary may not", OK, BUSY, "bob", { kind: "limited" }],
     ["away, when a 200 names nobody", { kind: "ok", body: {} }, OK, undefined, { kind: "away" }],
   ] as const)("%s", (_, me, summary, cookie, expected) => {
     expect(standing(me, summary, cookie)).toEqual(expected);
@@ -36,6 +39,11 @@ describe("who it is", () => {
       advice: "Dev viewer (sd_viewer), not a signed-in session. It works in debug only.",
     });
     expect(wordsFor({ kind: "nobody", refused: undefined }, undefined).title).toBe("Nobody is signed in");
+    expect(wordsFor({ kind: "nobody", refused: undefined }, undefined).advice).toMatch(/^Nothing is counted until you/);
+    expect(wordsFor({ kind: "limited" }, at)).toEqual({
+      title: "Too many requests for this viewer",
+      advice: wordsFor({ kind: "away" }, at).advice,
+    });
     expect(wordsFor({ kind: "disabled" }, undefined).title).toBe("Telemetry is switched off");
     expect(wordsFor({ kind: "away" }, at).advice).toMatch(/^These are the figures of \d\d:\d\d:\d\d\./);
     expect(wordsFor({ kind: "away" }, undefined).advice).toMatch(/no figures yet/);
@@ -50,7 +58,7 @@ describe("an answer", () => {
     [404, null, { error: "telemetry_disabled" }, { kind: "disabled" }],
     [404, null, { error: "not_found" }, { kind: "away", retryAfterS: 0 }],
     [503, "7", {}, { kind: "away", retryAfterS: 7 }],
-    [429, "99999", {}, { kind: "away", retryAfterS: 600 }],
+    [429, "99999", {}, { kind: "limited", retryAfterS: 600 }],
     [503, "-1", {}, { kind: "away", retryAfterS: 0 }],
     [503, "Wed, 21 Oct 2026 07:28:00 GMT", {}, { kind: "away", retryAfterS: 0 }],
   ] as const)("of %i, Retry-After %j, %j is %j", (status, retryAfter, body, expected) => {
@@ -91,4 +99,9 @@ describe("the dev viewer", () => {
 
 test("the window is read from the address", () => {
   expect(["", "#days=7", "#days=30", "#days=31"].map(daysIn)).toEqual([7, 7, 30, 7]);
+});
+
+test("figures of another window than the wanted one are not passed off as its own", () => {
+  expect(periodOf(30, 30)).toBe("Last 30 days");
+  expect(periodOf(7, 30)).toBe("Last 7 days, asking for 30");
 });

@@ -10,7 +10,7 @@ function sortAnswer(status, retryAfter, body) {
   if (status === 401) return { kind: "unauthenticated" };
   if (status === 404 && isObject(body) && body.error === "telemetry_disabled") return { kind: "disabled" };
   return {
-    kind: "away",
+    kind: status === 429 ? "limited" : "away",
     retryAfterS: /^\d{1,9}$/.test(retryAfter ?? "") ? Math.min(Number(retryAfter), MAX_RETRY_AFTER_S) : 0
   };
 }
@@ -151,7 +151,7 @@ function ticks(max) {
 function layOut(steps, names, width) {
   const values = ticks(Math.max(0, ...steps.map((step) => totalOf(step.counts, names))));
   const highest = values.at(-1) ?? 1;
-  const left = Math.ceil(String(highest).length * DIGIT) + 14;
+  const left = Math.ceil(number(highest).length * DIGIT) + 14;
   const right = Math.max(width - RIGHT, left + 1);
   const base = CHART_HEIGHT - BOTTOM;
   const y = (value) => base - value / highest * (base - TOP);
@@ -375,9 +375,10 @@ var RATE_PARTS = ["accept", "skip", "edit", "undo"];
 var MIN_SHOWN = 5;
 var Z95 = 1.959963984540054;
 function rates(registry, counts2) {
+  const has = (part) => registry.some((event) => event.part === part);
   const sum = (part) => registry.filter((event) => event.part === part).reduce((total, event) => total + (counts2[event.name] ?? 0), 0);
   const denominator = sum("shown");
-  return RATE_PARTS.map((part) => rate(part, sum(part), denominator));
+  return RATE_PARTS.filter((part) => has("shown") && has(part)).map((part) => rate(part, sum(part), denominator));
 }
 function rate(part, numerator, denominator) {
   const of = { part, numerator, denominator };
@@ -458,6 +459,7 @@ function keepAsking(ask, world) {
 function standing(me, summary, cookie) {
   if (me.kind === "disabled" || summary.kind === "disabled") return { kind: "disabled" };
   if (me.kind === "away" || summary.kind === "away") return { kind: "away" };
+  if (me.kind === "limited" || summary.kind === "limited") return { kind: "limited" };
   if (summary.kind === "unauthenticated") return { kind: "nobody", refused: cookie };
   if (me.kind === "unauthenticated") return { kind: "dev viewer", viewer: cookie };
   const viewer = readViewer(me.body);
@@ -470,7 +472,7 @@ function wordsFor(now, stampedAt) {
     case "session":
       return {
         title: `Signed in as ${now.viewer}`,
-        advice: now.ignored ? `The session goes before the dev viewer: ${now.ignored} is not used.` : "By the app's own session."
+        advice: now.ignored ? `The session goes before the dev viewer: ${now.ignored} is not used.` : "By the app's own session; only the app can end it."
       };
     case "dev viewer":
       return {
@@ -480,36 +482,47 @@ function wordsFor(now, stampedAt) {
     case "nobody":
       return {
         title: "Nobody is signed in",
-        advice: now.refused ? `The server does not take ${now.refused} as a viewer. Ids that look like an e-mail address are refused: choose another.` : "Choose a dev viewer with the field here, or sign in to the app."
+        advice: now.refused ? `The server does not take ${now.refused} as a viewer. Ids that look like an e-mail address are refused: choose another.` : "Nothing is counted until you choose a dev viewer with the field here (any name will do) or sign in to the app."
       };
     case "disabled":
       return {
         title: "Telemetry is switched off",
         advice: "The server's kill switch is on: nothing is counted or read. This page looks again by itself."
       };
+    case "limited":
+      return { title: "Too many requests for this viewer", advice: adviceWhileWaiting(stampedAt) };
     case "away":
-      return {
-        title: "The server is away",
-        advice: stampedAt ? `These are the figures of ${clock(stampedAt)}. Trying again by itself.` : "There are no figures yet. Trying again by itself."
-      };
+      return { title: "The server is away", advice: adviceWhileWaiting(stampedAt) };
   }
+}
+function adviceWhileWaiting(stampedAt) {
+  const have = stampedAt ? `These are the figures of ${clock(stampedAt)}.` : "There are no figures yet.";
+  return `${have} Trying again by itself.`;
 }
 
 // pages/src/live.ts
+var NOBODY_TRUST_MS = 3e4;
+var ME_URL = "/api/auth/me";
 var EVENTS_URL = "/developer/telemetry/events.json";
 function live(sources, { daysWanted, withSeries }, show2) {
   let snapshot = { standing: { kind: "waiting" }, registry: [], figures: void 0 };
   let failures = 0;
+  let nobody;
   async function round(signal) {
     const days = daysWanted();
-    const me = await sources.get("/api/auth/me", signal);
-    const ask = (path) => me.kind === "away" ? me : sources.get(path, signal);
+    const trusted = nobody && sources.now() - nobody.at < NOBODY_TRUST_MS ? nobody : void 0;
+    let me = trusted?.me ?? await sources.get(ME_URL, signal);
+    const ask = (path) => refused(me) ? me : sources.get(path, signal);
     const [summary, series, events] = await Promise.all([
       ask(`/api/telemetry/summary?days=${days}`),
       withSeries ? ask(`/api/telemetry/series?days=${days}&interval=day`) : void 0,
       snapshot.registry.length === 0 ? ask(EVENTS_URL) : void 0
     ]);
+    const isNews = trusted && trusted.summary !== summary.kind;
+    if (isNews) me = await sources.get(ME_URL, signal);
     if (signal.aborted) return 0;
+    const at = trusted && !isNews ? trusted.at : sources.now();
+    nobody = me.kind === "unauthenticated" ? { me, at, summary: summary.kind } : void 0;
     const registry = events?.kind === "ok" ? readRegistry(events.body) ?? [] : snapshot.registry;
     const found = standing(me, summary, sources.cookieViewer());
     const figures = figuresOf(days, new Date(sources.now()), summary, series);
@@ -517,27 +530,36 @@ function live(sources, { daysWanted, withSeries }, show2) {
     if (known && figures && registry.length > 0) {
       failures = 0;
       snapshot = { standing: found, registry, figures };
-    } else if (known || found.kind === "away") {
+    } else if (known || found.kind === "away" || found.kind === "limited") {
       failures += 1;
-      snapshot = { standing: { kind: "away" }, registry, figures: snapshot.figures };
+      const kind = found.kind === "limited" || series?.kind === "limited" ? "limited" : "away";
+      snapshot = { standing: { kind }, registry, figures: snapshot.figures };
     } else {
       failures = 0;
       snapshot = { standing: found, registry, figures: void 0 };
     }
     show2(snapshot);
-    const wishes = [me, summary, series, events].map((answer) => answer?.kind === "away" ? answer.retryAfterS : 0);
+    const wishes = [me, summary, series, events].map((answer) => answer && refused(answer) ? answer.retryAfterS : 0);
     return waitMs(failures, Math.max(...wishes), sources.random());
   }
   show2(snapshot);
   const pace = keepAsking(round, sources);
   return {
-    ...pace,
+    now: pace.now,
+    visibilityChanged() {
+      nobody = void 0;
+      pace.visibilityChanged();
+    },
     viewerChanged() {
+      nobody = void 0;
       snapshot = { ...snapshot, standing: { kind: "waiting" }, figures: void 0 };
       show2(snapshot);
       pace.now();
     }
   };
+}
+function refused(answer) {
+  return answer.kind === "away" || answer.kind === "limited";
 }
 function figuresOf(days, at, summary, series) {
   const counts2 = summary.kind === "ok" ? readCounts(summary.body) : void 0;
@@ -548,7 +570,7 @@ function figuresOf(days, at, summary, series) {
 // pages/src/rates-view.ts
 var TITLES = { accept: "Accept rate", skip: "Skip rate", edit: "Edit rate", undo: "Undo rate" };
 function paintRates(parent, rates2) {
-  const cards = keep(parent, RATE_PARTS.length, makeCard);
+  const cards = keep(parent, rates2.length, makeCard);
   rates2.forEach((rate2, index) => {
     const card = cards[index];
     const [title, value, fraction2, range, words] = Array.from(card?.children ?? []);
@@ -631,10 +653,14 @@ var WINDOWS = [7, 30];
 function daysIn(hash) {
   return hash === "#days=30" ? 30 : 7;
 }
+function periodOf(shown, wanted) {
+  return shown === wanted ? `Last ${shown} days` : `Last ${shown} days, asking for ${wanted}`;
+}
 
 // pages/src/dashboard.ts
 var latest;
 var figuresPart = byId("figures", HTMLElement);
+var periods = document.querySelectorAll(".period");
 var download = byId("csv", HTMLButtonElement);
 var paintChart = chartView();
 var paintViewer = viewerView(byId("who", HTMLElement), "Clear", {
@@ -651,8 +677,10 @@ function show(snapshot) {
   download.disabled = !figures;
   if (!figures) return;
   setHidden(byId("nothing", HTMLElement), Object.keys(figures.counts).length > 0);
-  setText(byId("period", HTMLElement), `Last ${figures.days} days`);
-  paintRates(byId("rates", HTMLElement), rates(registry, figures.counts));
+  for (const period of periods) setText(period, periodOf(figures.days, daysIn(location.hash)));
+  const found = rates(registry, figures.counts);
+  setHidden(byId("rates-part", HTMLElement), found.length === 0);
+  paintRates(byId("rates", HTMLElement), found);
   paintChart(registry, figures.steps);
   paintCounts(byId("counts", HTMLTableSectionElement), registry, figures.counts);
 }
@@ -670,15 +698,19 @@ followPage(counts);
 function followWindow() {
   for (const days of WINDOWS) byId(`days-${days}`, HTMLInputElement).checked = days === daysIn(location.hash);
 }
+function changeWindow() {
+  if (latest) show(latest);
+  counts.now();
+}
 for (const days of WINDOWS) {
   byId(`days-${days}`, HTMLInputElement).addEventListener("change", () => {
     history.replaceState(null, "", `#days=${days}`);
-    counts.now();
+    changeWindow();
   });
 }
 addEventListener("hashchange", () => {
   followWindow();
-  counts.now();
+  changeWindow();
 });
 download.addEventListener("click", save);
 followWindow();

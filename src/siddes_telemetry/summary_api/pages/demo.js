@@ -10,7 +10,7 @@ function sortAnswer(status, retryAfter, body) {
   if (status === 401) return { kind: "unauthenticated" };
   if (status === 404 && isObject(body) && body.error === "telemetry_disabled") return { kind: "disabled" };
   return {
-    kind: "away",
+    kind: status === 429 ? "limited" : "away",
     retryAfterS: /^\d{1,9}$/.test(retryAfter ?? "") ? Math.min(Number(retryAfter), MAX_RETRY_AFTER_S) : 0
   };
 }
@@ -206,6 +206,7 @@ function keepAsking(ask, world) {
 function standing(me, summary, cookie) {
   if (me.kind === "disabled" || summary.kind === "disabled") return { kind: "disabled" };
   if (me.kind === "away" || summary.kind === "away") return { kind: "away" };
+  if (me.kind === "limited" || summary.kind === "limited") return { kind: "limited" };
   if (summary.kind === "unauthenticated") return { kind: "nobody", refused: cookie };
   if (me.kind === "unauthenticated") return { kind: "dev viewer", viewer: cookie };
   const viewer = readViewer(me.body);
@@ -218,7 +219,7 @@ function wordsFor(now, stampedAt) {
     case "session":
       return {
         title: `Signed in as ${now.viewer}`,
-        advice: now.ignored ? `The session goes before the dev viewer: ${now.ignored} is not used.` : "By the app's own session."
+        advice: now.ignored ? `The session goes before the dev viewer: ${now.ignored} is not used.` : "By the app's own session; only the app can end it."
       };
     case "dev viewer":
       return {
@@ -228,36 +229,47 @@ function wordsFor(now, stampedAt) {
     case "nobody":
       return {
         title: "Nobody is signed in",
-        advice: now.refused ? `The server does not take ${now.refused} as a viewer. Ids that look like an e-mail address are refused: choose another.` : "Choose a dev viewer with the field here, or sign in to the app."
+        advice: now.refused ? `The server does not take ${now.refused} as a viewer. Ids that look like an e-mail address are refused: choose another.` : "Nothing is counted until you choose a dev viewer with the field here (any name will do) or sign in to the app."
       };
     case "disabled":
       return {
         title: "Telemetry is switched off",
         advice: "The server's kill switch is on: nothing is counted or read. This page looks again by itself."
       };
+    case "limited":
+      return { title: "Too many requests for this viewer", advice: adviceWhileWaiting(stampedAt) };
     case "away":
-      return {
-        title: "The server is away",
-        advice: stampedAt ? `These are the figures of ${clock(stampedAt)}. Trying again by itself.` : "There are no figures yet. Trying again by itself."
-      };
+      return { title: "The server is away", advice: adviceWhileWaiting(stampedAt) };
   }
+}
+function adviceWhileWaiting(stampedAt) {
+  const have = stampedAt ? `These are the figures of ${clock(stampedAt)}.` : "There are no figures yet.";
+  return `${have} Trying again by itself.`;
 }
 
 // pages/src/live.ts
+var NOBODY_TRUST_MS = 3e4;
+var ME_URL = "/api/auth/me";
 var EVENTS_URL = "/developer/telemetry/events.json";
 function live(sources, { daysWanted, withSeries }, show) {
   let snapshot = { standing: { kind: "waiting" }, registry: [], figures: void 0 };
   let failures = 0;
+  let nobody;
   async function round(signal) {
     const days = daysWanted();
-    const me = await sources.get("/api/auth/me", signal);
-    const ask = (path) => me.kind === "away" ? me : sources.get(path, signal);
+    const trusted = nobody && sources.now() - nobody.at < NOBODY_TRUST_MS ? nobody : void 0;
+    let me = trusted?.me ?? await sources.get(ME_URL, signal);
+    const ask = (path) => refused(me) ? me : sources.get(path, signal);
     const [summary, series, events] = await Promise.all([
       ask(`/api/telemetry/summary?days=${days}`),
       withSeries ? ask(`/api/telemetry/series?days=${days}&interval=day`) : void 0,
       snapshot.registry.length === 0 ? ask(EVENTS_URL) : void 0
     ]);
+    const isNews = trusted && trusted.summary !== summary.kind;
+    if (isNews) me = await sources.get(ME_URL, signal);
     if (signal.aborted) return 0;
+    const at = trusted && !isNews ? trusted.at : sources.now();
+    nobody = me.kind === "unauthenticated" ? { me, at, summary: summary.kind } : void 0;
     const registry = events?.kind === "ok" ? readRegistry(events.body) ?? [] : snapshot.registry;
     const found = standing(me, summary, sources.cookieViewer());
     const figures = figuresOf(days, new Date(sources.now()), summary, series);
@@ -265,27 +277,36 @@ function live(sources, { daysWanted, withSeries }, show) {
     if (known && figures && registry.length > 0) {
       failures = 0;
       snapshot = { standing: found, registry, figures };
-    } else if (known || found.kind === "away") {
+    } else if (known || found.kind === "away" || found.kind === "limited") {
       failures += 1;
-      snapshot = { standing: { kind: "away" }, registry, figures: snapshot.figures };
+      const kind = found.kind === "limited" || series?.kind === "limited" ? "limited" : "away";
+      snapshot = { standing: { kind }, registry, figures: snapshot.figures };
     } else {
       failures = 0;
       snapshot = { standing: found, registry, figures: void 0 };
     }
     show(snapshot);
-    const wishes = [me, summary, series, events].map((answer) => answer?.kind === "away" ? answer.retryAfterS : 0);
+    const wishes = [me, summary, series, events].map((answer) => answer && refused(answer) ? answer.retryAfterS : 0);
     return waitMs(failures, Math.max(...wishes), sources.random());
   }
   show(snapshot);
   const pace = keepAsking(round, sources);
   return {
-    ...pace,
+    now: pace.now,
+    visibilityChanged() {
+      nobody = void 0;
+      pace.visibilityChanged();
+    },
     viewerChanged() {
+      nobody = void 0;
       snapshot = { ...snapshot, standing: { kind: "waiting" }, figures: void 0 };
       show(snapshot);
       pace.now();
     }
   };
+}
+function refused(answer) {
+  return answer.kind === "away" || answer.kind === "limited";
 }
 function figuresOf(days, at, summary, series) {
   const counts2 = summary.kind === "ok" ? readCounts(summary.body) : void 0;
@@ -556,6 +577,7 @@ function viewerView(section, clearLabel, actions) {
 var MAX_LOG = 50;
 var DAYS = 7;
 var log = byId("log", HTMLOListElement);
+var noFigures = byId("no-figures", HTMLElement);
 var logEmpty = byId("log-empty", HTMLElement);
 function emit(emitted) {
   for (const { event, count } of emitted) {
@@ -575,10 +597,15 @@ var counts = live(browser, { daysWanted: () => DAYS, withSeries: false }, (snaps
   paintViewer(snapshot);
   setAttributes(document.documentElement, { "data-standing": standing2.kind });
   setHidden(byId("figures", HTMLElement), !figures);
-  setHidden(byId("no-figures", HTMLElement), figures !== void 0);
+  setHidden(noFigures, figures !== void 0);
+  setText(noFigures, `${wordsFor(standing2, void 0).title}.`);
   if (figures) paintCounts(byId("counts", HTMLTableSectionElement), registry, figures.counts);
 });
 followPage(counts);
+setHidden(
+  byId("private", HTMLElement),
+  !("globalPrivacyControl" in navigator && navigator.globalPrivacyControl === true)
+);
 sheetView(emit);
 trayView(emit);
 onboardingView(emit);
