@@ -283,7 +283,8 @@ def _try_it(url: str) -> str:
     -d '{{"event":"suggestion_accepted","count":3}}'
   curl '{url}/api/telemetry?days=7' -H 'x-sd-viewer: alice'
 or in a browser:
-  {url}{DEMO_PATH} (emits counts), {url}{DASHBOARD_PATH} (shows them)"""
+  {url}{DEMO_PATH}  (emits counts)
+  {url}{DASHBOARD_PATH}  (shows them)"""
 
 
 async def _trim_for_ever(embedded_log: SqliteLog) -> None:
