@@ -47,7 +47,7 @@ def _route(path: str, name: str, content: bytes) -> Route:
             ("Content-Type", _CONTENT_TYPES[Path(name).suffix]),
             ("Cache-Control", "no-cache"),
             ("Content-Security-Policy", _CONTENT_SECURITY_POLICY),
-            ("Referrer-Policy", "no-referrer"),
+            ("Referrer-Policy", "same-origin"),  # with no-referrer a beacon may lack its origin, and be refused
         ),
     )
 

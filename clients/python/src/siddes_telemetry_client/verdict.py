@@ -54,7 +54,7 @@ def judge(answer: Answer) -> Verdict:
         return Taken(_rejected(answer.body))
     if answer.status in _RETRIABLE or answer.status >= 500:  # noqa: PLR2004 - the class of server errors
         return TryAgain(_seconds(answer.retry_after))
-    if answer.status == 404 and _fields(answer.body).get("error") == "telemetry_disabled":  # noqa: PLR2004
+    if answer.status == 404 and _fields(answer.body).get("error") == "telemetry_disabled":  # noqa: PLR2004 - not found
         return Disabled()
     return Refused()
 
