@@ -84,6 +84,7 @@ class Fate:
     day_s: float = 0.0  # what a day takes
     days: int | None = None  # the server dies after so many; None: it writes them all
     answers: bool = True  # False: all is written, and the answer is lost
+    tokens_first: bool = False  # the token of a day is there before it begins, not when it ends
 
 
 class SlowStore(MemoryStore):
@@ -123,7 +124,8 @@ class SlowStore(MemoryStore):
         self._check()
         days = sorted({self._row(line).day for line in block.splitlines()})
         for day in days[: fate.days]:
+            fresh = self._take_tokens(block, token, days={day}) if fate.tokens_first else []
             await asyncio.sleep(fate.day_s)
-            self._apply(block, token, days={day})
+            self.rows.extend(fresh or self._take_tokens(block, token, days={day}))
         if not fate.answers or (fate.days is not None and fate.days < len(days)):
             raise StoreUnavailable

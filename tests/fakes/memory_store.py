@@ -44,6 +44,7 @@ class StoredRow:
 class _Failure:
     exception: BackendError
     applied_days: Collection[date] | bool
+    tokens_only: bool
 
 
 class MemoryStore:
@@ -52,6 +53,8 @@ class MemoryStore:
     Hooks: `rows` (what is stored), `attempts` (every insert's token and block, in order), `fail_next`,
     `down` (every call raises it while set), `gate` (inserts and counts wait while it is clear), `forget_tokens`.
     """
+
+    tokens_outlive_rows = True
 
     def __init__(self, *, events: Collection[str] | None = None, migrated: bool = True, seed: int = 0) -> None:
         self.rows: list[StoredRow] = []
@@ -66,9 +69,14 @@ class MemoryStore:
         self._failures: list[_Failure] = []
         self._log_ids: dict[str, int] = {}
 
-    def fail_next(self, exception: BackendError, *, applied: bool | Collection[date]) -> None:
-        """The next insert (then the next, if called again) raises this; its rows, or those of some days, are kept."""
-        self._failures.append(_Failure(exception, applied))
+    def fail_next(
+        self, exception: BackendError, *, applied: bool | Collection[date], tokens_only: bool = False
+    ) -> None:
+        """The next insert (then the next, if called again) raises this; its rows, or those of some days, are kept.
+
+        `tokens_only`: instead of these rows only their tokens, as a server keeps that is killed at the wrong moment.
+        """
+        self._failures.append(_Failure(exception, applied, tokens_only))
 
     def forget_tokens(self) -> None:
         """What a deduplication window that is too small does."""
@@ -81,7 +89,7 @@ class MemoryStore:
         if failure is None:
             self._apply(block, token, days=True)
             return
-        self._apply(block, token, days=failure.applied_days)
+        self._apply(block, token, days=failure.applied_days, tokens_only=failure.tokens_only)
         raise failure.exception
 
     async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
@@ -163,16 +171,18 @@ class MemoryStore:
         if table and not self._migrated:
             raise StoreMissing("no table")
 
-    def _apply(self, block: bytes, token: str, *, days: Collection[date] | bool) -> None:
+    def _apply(self, block: bytes, token: str, *, days: Collection[date] | bool, tokens_only: bool = False) -> None:
+        fresh = self._take_tokens(block, token, days=days)
+        if not tokens_only:
+            self.rows.extend(fresh)
+
+    def _take_tokens(self, block: bytes, token: str, *, days: Collection[date] | bool) -> list[StoredRow]:
+        """The rows of these days whose token was not seen before; now it is."""
         rows = [self._row(line) for line in block.splitlines()]
-        by_day: dict[date, list[StoredRow]] = {}
-        for row in rows:
-            by_day.setdefault(row.day, []).append(row)
-        kept = {day for day in by_day if days is True or (days is not False and day in days)}
+        kept = {row.day for row in rows if days is True or (days is not False and row.day in days)}
         fresh = {day for day in kept if (token, day) not in self._tokens}
-        for day in fresh:
-            self.rows.extend(by_day[day])
         self._tokens.update((token, day) for day in fresh)
+        return [row for row in rows if row.day in fresh]
 
     def _row(self, line: bytes) -> StoredRow:
         try:

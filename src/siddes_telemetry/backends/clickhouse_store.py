@@ -49,6 +49,7 @@ class ClickHouseStore:
         self._database = schema.database
         self._table = schema.table(COUNTS_TABLE)
         self._pins = INSERT_PINS if schema.cluster is None else {**INSERT_PINS, **CLUSTER_INSERT_PINS}
+        self.tokens_outlive_rows = schema.cluster is None
 
     async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
         settings = {**self._pins, **within(deadline_s), "insert_deduplication_token": token}

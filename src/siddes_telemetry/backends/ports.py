@@ -204,6 +204,14 @@ class Held:
 class BlockStore(Protocol):
     """What the consumer asks of a store."""
 
+    @property
+    def tokens_outlive_rows(self) -> bool:
+        """Whether a crash of the store may leave a token without the rows it was given for, dropping them ever after.
+
+        A lone MergeTree writes the token first and then renames the part (MergeTreeSink::commitPart of ClickHouse); a
+        replicated one does both in one transaction of its Keeper.
+        """
+
     async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
         """Insert whole lines of table.encode_row under a deduplication token: a token seen before changes nothing.
 

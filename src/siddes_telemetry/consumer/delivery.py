@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum, auto
 from typing import TypeVar
 
 import structlog
 
 from siddes_telemetry.backends.backoff import Backoff
 from siddes_telemetry.backends.ports import (
-    Held,
     OwnedPartition,
     StoreMissing,
     StoreRefused,
@@ -32,6 +32,14 @@ class Stopped(Exception):
     """Asked to stop while the store was away: the intent stays, and whoever is next makes it true."""
 
 
+class Ending(Enum):
+    """How an insert came to its end."""
+
+    FIRST_TRY = auto()  # confirmed; nothing was to be inserted counts as this
+    LATER_TRY = auto()  # confirmed, after one that was not
+    LAPSED = auto()  # not confirmed within the lease
+
+
 class Delivery:
     """Declares and inserts the blocks of one partition. PartitionLost and LogUnavailable pass through."""
 
@@ -47,18 +55,23 @@ class Delivery:
         """
         for letter in block.dead_letters:
             await self._around.dead_letters.add(letter)
+        spent = 0
         while True:
             declared_s = self._around.clocks.boot_s()
             await self._partition.commit(block.start, encode_intent(block.end))
             days = sorted(block.days)
             if in_doubt:
-                held = await self.ask(lambda: self._held(source, block.start))
-                days = days_to_insert({day: part.rows for day, part in block.days.items()}, held)
+                days = await self._lacking(block, source)
                 self._around.metrics.replayed_rows.inc(sum(block.days[day].rows for day in days))
-            if await self._insert(block, days, source, declared_s):
+            token = insert_token(source.log_id, source.partition, block.start, block.end, spent=spent)
+            ending = await self._insert(block, days, token, declared_s)
+            if ending is Ending.LAPSED:
+                self._around.metrics.lease_lapses.inc()
+            elif (in_doubt or ending is Ending.LATER_TRY) and await self._was_dropped(block, source):
+                spent += 1
+            else:
                 self._around.troubles.pop(self._partition.number, None)
                 return
-            self._around.metrics.lease_lapses.inc()
             in_doubt = True
 
     async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -94,17 +107,35 @@ class Delivery:
         if self._around.stopping.is_set():
             raise Stopped
 
-    async def _held(self, source: Source, start: int) -> Sequence[Held]:
-        return await self._around.store.held(source.log_id, source.partition, start)
+    async def _lacking(self, block: Block, source: Source) -> list[str]:
+        """The days of the block that the store does not hold."""
+        held = await self.ask(lambda: self._around.store.held(source.log_id, source.partition, block.start))
+        return days_to_insert({day: part.rows for day, part in block.days.items()}, held)
 
-    async def _insert(self, block: Block, days: Sequence[str], source: Source, declared_s: float) -> bool:
-        """Whether the rows of these days are stored; False once the lease is over."""
+    async def _was_dropped(self, block: Block, source: Source) -> bool:
+        """Whether the store confirmed the block by its token and lacks its rows, as a crash of it may leave things.
+
+        If so the rows may go under another token, once no insert under the first can be under way any more; this
+        waits for that. Raises Stopped.
+        """
+        if not self._around.store.tokens_outlive_rows or not await self._lacking(block, source):
+            return False
+        self._around.metrics.spent_tokens.inc()
+        self._log.warning("token_without_rows", start=block.start, end=block.end)
+        self._around.troubles[self._partition.number] = "token_without_rows"
+        await self._around.pause(INSERT_DEADLINE_S)
+        if self._around.stopping.is_set():
+            raise Stopped
+        return True
+
+    async def _insert(self, block: Block, days: Sequence[str], token: str, declared_s: float) -> Ending:
+        """Insert the rows of these days until that is confirmed, or until the lease is over."""
         if not days:
-            return True
+            return Ending.FIRST_TRY
         data = block.bytes_of(days)
-        token = insert_token(source.log_id, source.partition, block.start, block.end)
         metrics = self._around.metrics
         backoff = Backoff(self._around.rng)
+        ending = Ending.FIRST_TRY
         while may_insert(declared_s, self._around.clocks.boot_s()):
             began_s = time.perf_counter()
             try:
@@ -118,5 +149,6 @@ class Delivery:
                 await self.wait("store_refused", backoff)
             else:
                 metrics.insert_seconds.observe(time.perf_counter() - began_s)
-                return True
-        return False
+                return ending
+            ending = Ending.LATER_TRY
+        return Ending.LAPSED

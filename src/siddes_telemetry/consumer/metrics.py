@@ -39,6 +39,9 @@ class ConsumerMetrics:
         self.lease_lapses = counter(
             "lease_lapses", "Declares that were made anew because the insert did not start in time."
         )
+        self.spent_tokens = counter(
+            "spent_tokens", "Blocks that the store knew by their token and lacked, after a crash of it: inserted anew."
+        )
         self.repeated_batches = counter("repeated_batches", "Client retries dropped.")
         self.repeated_rows = counter("repeated_rows", "Rows of dropped client retries.")
         self.reclocked_rows = counter(

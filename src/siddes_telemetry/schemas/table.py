@@ -18,6 +18,9 @@ def encode_row(line: Line, created_at: str, log_id: int, partition: int, offset:
     ).encode("ascii")
 
 
-def insert_token(log_id: int, partition: int, start: int, end: int) -> str:
-    """The name under which the block of records [start, end) is stored once: the same range, the same token."""
-    return f"v1:{COUNTS_TABLE}:{log_id}:{partition}:{start}-{end}"
+def insert_token(log_id: int, partition: int, start: int, end: int, *, spent: int = 0) -> str:
+    """The name under which the block of records [start, end) is stored once: the same range, the same token.
+
+    `spent`: how many tokens of this range the store is known to hold without their rows.
+    """
+    return f"v1:{COUNTS_TABLE}:{log_id}:{partition}:{start}-{end}" + (f":{spent}" if spent else "")

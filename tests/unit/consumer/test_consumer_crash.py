@@ -200,3 +200,70 @@ async def test_within_the_lease_the_same_bytes_are_tried_again_without_asking() 
     assert process.metric("lease_lapses_total") == 0
     assert process.metric("insert_failures_total", reason="unavailable") == 3
     assert Counter(world.viewers()) == EXPECTED
+
+
+@in_virtual_time
+async def test_a_token_that_outlived_its_rows_does_not_swallow_them() -> None:
+    world = await World.make(policy=LARGE_BLOCKS)
+    await two_days(world)
+    world.store.fail_next(StoreUnavailable(), applied=True, tokens_only=True)
+    process = world.start()
+    await until(lambda: process.metric("spent_tokens_total") == 1)
+    world.store.fail_next(StoreUnavailable(), applied=True, tokens_only=True)  # of the second token as well
+    await until(world.drained)
+    await process.stop()
+
+    assert Counter(world.viewers()) == EXPECTED
+    assert process.metric("spent_tokens_total") == 2
+    assert [token.rpartition(":")[2] for token, _ in world.store.attempts[:5]] == ["0-2", "0-2", "1", "1", "2"]
+
+
+@in_virtual_time
+async def test_only_the_day_whose_token_outlived_its_rows_is_inserted_under_another() -> None:
+    world = await World.make(policy=LARGE_BLOCKS)
+    await two_days(world)
+    world.store.fail_next(StoreUnavailable(), applied=[date(2024, 10, 5)], tokens_only=True)
+    doomed = world.start()
+    await until(lambda: world.store.attempts)
+    await doomed.kill()
+    heir = world.start()
+    await until(world.drained)
+    await heir.stop()
+
+    (_, whole), (_, again), (token, last), *_ = world.store.attempts
+    assert again == whole
+    assert token.endswith(":0-2:1")
+    assert {line[line.index(b"created_at") :][13:23] for line in last.splitlines()} == {b"2024-10-05"}
+    assert Counter(world.viewers()) == EXPECTED
+
+
+@in_virtual_time
+async def test_an_insert_still_under_way_is_waited_for_before_another_token_is_used() -> None:
+    fates = iter([Fate(29.0, tokens_first=True)])
+    world = await World.make(SlowStore(lambda: next(fates, Fate())))
+    await world.append_viewers("a")
+    unaware = asyncio.ensure_future(world.process().worker(world.log, generation=0).run())
+    await until(lambda: world.store.attempts)
+    heir = world.start()  # whose insert is dropped for its token, while there are no rows yet
+    await until(world.drained)
+    await heir.stop()
+    with pytest.raises(PartitionLost):
+        await unaware
+
+    assert heir.metric("spent_tokens_total") == 1
+    assert world.viewers() == ["a"]
+
+
+@in_virtual_time
+async def test_a_store_whose_tokens_go_with_their_rows_is_not_asked_after_a_repeat() -> None:
+    world = await World.make(policy=LARGE_BLOCKS)
+    world.store.tokens_outlive_rows = False
+    await world.append_viewers("a")
+    world.store.fail_next(StoreUnavailable(), applied=True)
+    process = world.start()
+    await until(lambda: world.store.rows)
+    world.store.rows.clear()  # as a replica may look that lags behind
+    await until(world.drained)
+    await process.stop()
+
+    assert {token.rpartition(":")[2] for token, _ in world.store.attempts} == {"0-1"}
