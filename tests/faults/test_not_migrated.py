@@ -7,11 +7,10 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.servers.ports import free_ports
 from tests.services.admin import Operator
 from tests.services.client import Client, bearer, eventually
 from tests.services.process import ServiceProcess
-from tests.services.shapes import Shape, migrate, unmigrated_cluster
+from tests.services.shapes import migrate, start_member, unmigrated_cluster
 
 TOPIC = "log missing: run migrate"
 TABLE = "store missing: run migrate"
@@ -23,7 +22,7 @@ async def test_services_wait_for_migrate_and_say_so(
 ) -> None:
     with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
         for name in WAITS_FOR:
-            start_unready(shape, name)
+            start_member(shape, name)
         async with aiohttp.ClientSession() as session:
             operator, client = Operator(session), Client(session, shape)
             for name, missing in WAITS_FOR.items():
@@ -41,14 +40,6 @@ async def test_services_wait_for_migrate_and_say_so(
                 await asyncio.to_thread(process.wait_ready)
             assert await client.post("alice", "suggestion_accepted", 3) == 200
             await client.counts_become("alice", {"suggestion_accepted": 3})
-
-
-def start_unready(shape: Shape, name: str) -> None:
-    """Start a service on ports that are known before it says them."""
-    port, admin = free_ports(2)
-    public = [] if name == "consumer" else ["--port", str(port)]
-    process = shape.start(name, name, *public, "--admin-port", str(admin))
-    process.url, process.admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}"
 
 
 async def says(process: ServiceProcess, words: str) -> None:

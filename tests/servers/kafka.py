@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.servers.local import LocalServer
@@ -25,13 +27,24 @@ BROKER_SETTINGS = {
 }
 
 
-class LocalKafka(LocalServer):
-    """A broker of the caller's own; `bootstrap` is where it listens."""
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A listener of its own for one kind of client: who asks there is told to go on by `advertised`, a wire's port."""
 
-    def __init__(self, *, jars: Path, folder: Path) -> None:
+    port: int
+    advertised: int
+
+
+class LocalKafka(LocalServer):
+    """A broker of the caller's own; `bootstrap` is where it listens. `doors`: further listeners, by name."""
+
+    def __init__(self, *, jars: Path, folder: Path, doors: Iterable[str] = ()) -> None:
         super().__init__(folder)
         port, controller_port = free_ports(2)
         self.bootstrap = f"127.0.0.1:{port}"
+        self.doors = {name: Door(*free_ports(2)) for name in doors}
+        places = {"PLAINTEXT": (port, port)}
+        places |= {f"DOOR{number}": (door.port, door.advertised) for number, door in enumerate(self.doors.values())}
         self._java = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]  # it starts in half the time
         self._java += [f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", "-cp", f"{jars}/*"]
         self._properties = folder / "server.properties"
@@ -40,8 +53,9 @@ class LocalKafka(LocalServer):
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{controller_port}",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "listeners": _listed({name: port for name, (port, _) in places.items()} | {"CONTROLLER": controller_port}),
+            "advertised.listeners": _listed({name: advertised for name, (_, advertised) in places.items()}),
+            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in ("CONTROLLER", *places)),
             "log.dirs": str(folder / "data"),
             # A killed broker is let in again when its old session ends: 9 s by default.
             "broker.session.timeout.ms": "3000",
@@ -57,3 +71,7 @@ class LocalKafka(LocalServer):
 
     def _serves(self, process: ServerProcess) -> bool:
         return READY in process.said()
+
+
+def _listed(ports: dict[str, int]) -> str:
+    return ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())

@@ -23,6 +23,11 @@ class LocalServer(ABC):
     def pid(self) -> int:
         return self._running.pid
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not ended; a paused one runs."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start on what the folder holds, and wait until it serves. RuntimeError with its last words if it does not."""
         assert self._process is None, "it runs already"

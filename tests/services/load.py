@@ -10,19 +10,19 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import aiohttp
 
-from tests.services.client import SETTLE_S, Client, bearer, eventually
+from tests.services.client import SETTLE_S, bearer, eventually
 
 BATCHED = ("suggestion_shown", "suggestion_accepted", "suggestion_skipped")
 SINGLE = "suggestion_undo"  # in no batch: a single has no id, so what an unanswered one came to is not known
 RETRY_S = 0.05  # before a request that failed is sent again; far below Retry-After, to keep the pressure up
 RESENT_SHARE = 0.05  # of the batches: a client that loses the answer 200 sends again what is stored already
 ANSWER_S = 15.0  # the gateway's deadline is 5 s: whoever waits longer has not been answered
-FAILURES = (aiohttp.ClientError, ConnectionError)
+FAILURES = (aiohttp.ClientError, ConnectionError, TimeoutError)
 
 
 def seeded() -> random.Random:
@@ -30,6 +30,13 @@ def seeded() -> random.Random:
     seed = int(os.environ.get("FAULTS_SEED") or random.randrange(2**32))
     print(f"FAULTS_SEED={seed}")
     return random.Random(seed)
+
+
+class Sums(Protocol):
+    """Where it is read what was counted."""
+
+    async def counts(self, viewer: str) -> dict[str, int]:
+        """By event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +66,16 @@ class Load:
         self.statuses = Counter[int]()
         self.broken = 0  # requests without an answer
         self.events = 0  # answered 200
+        self.sent = 0  # events, each time they went out
+        self.retried = 0  # batches that went out again
         self._pace = pace
         self._rng = rng
         self._headers = {viewer: bearer(viewer) for viewer in self.viewers}
         self._given_out = 0
         self._stop = False
+        self._going = asyncio.Event()
+        self._going.set()
+        self._in_flight = 0
         self._progress = asyncio.Condition()
 
     @asynccontextmanager
@@ -77,7 +89,18 @@ class Load:
             yield
             self._stop = True
             async with asyncio.timeout(SETTLE_S):
-                await asyncio.wait(posting)
+                await asyncio.gather(*posting)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Nothing is posted while the block lasts, and no retry is under way."""
+        self._going.clear()
+        try:
+            async with asyncio.timeout(SETTLE_S), self._progress:
+                await self._progress.wait_for(lambda: self._in_flight == 0)
+            yield
+        finally:
+            self._going.set()
 
     async def all_sent(self) -> None:
         """Wait until the last event was answered 200."""
@@ -94,13 +117,23 @@ class Load:
             until = self.statuses[status] + more
             await self._progress.wait_for(lambda: self.statuses[status] >= until)
 
-    async def adds_up(self, client: Client) -> None:
+    async def adds_up(self, sums: Sums) -> None:
         """Wait until the summaries say exactly what was answered, and fail where they say more."""
         for viewer in self.viewers:
-            await eventually(partial(self._summed, client, viewer), partial(self._expectation, viewer))
+            await eventually(partial(self._summed, sums, viewer), partial(self._expectation, viewer))
 
-    async def _summed(self, client: Client, viewer: str) -> bool:
-        found = await client.counts(viewer)
+    async def difference(self, sums: Sums) -> tuple[int, int]:
+        """(counts that were answered and are not there, counts that are there and were not sent, or twice), now."""
+        lost = doubled = 0
+        for viewer in self.viewers:
+            found = Counter(await sums.counts(viewer))
+            single = found.pop(SINGLE, 0)
+            lost += (self.batched[viewer] - found).total() + max(0, self.singles_answered[viewer] - single)
+            doubled += (found - self.batched[viewer]).total() + max(0, single - self.singles_tried[viewer])
+        return lost, doubled
+
+    async def _summed(self, sums: Sums, viewer: str) -> bool:
+        found = await sums.counts(viewer)
         single = found.pop(SINGLE, 0)
         over = Counter(found) - self.batched[viewer]
         assert not over, f"counted more than was sent: {over}"
@@ -113,16 +146,21 @@ class Load:
     async def _post(self, session: aiohttp.ClientSession) -> None:
         while not self._stop and self._given_out < self._pace.events:
             viewer = self._rng.choice(self.viewers)
+            self._in_flight += 1
             if self._rng.random() < self._pace.single_share:
                 await self._post_single(session, viewer)
             else:
                 await self._post_batch(session, viewer)
+            self._in_flight -= 1
+            await self._told()
             await asyncio.sleep(self._pace.pause_s)
+            await self._going.wait()
 
     async def _post_single(self, session: aiohttp.ClientSession, viewer: str) -> None:
         self._given_out += 1
         count = self._rng.randint(1, 50)
         self.singles_tried[viewer] += count
+        self.sent += 1
         if await self._status(session, viewer, "ingest", {"event": SINGLE, "count": count}) == 200:
             self.singles_answered[viewer] += count
             await self._answered(1)
@@ -136,10 +174,16 @@ class Load:
         events = [(self._rng.choice(BATCHED), self._rng.randint(1, 3)) for _ in range(size)]
         batch_id = UUID(int=self._rng.getrandbits(128), version=4)
         body = {"batch_id": str(batch_id), "events": [{"event": event, "count": count} for event, count in events]}
-        times = 2 if self._rng.random() < RESENT_SHARE else 1
-        for _ in range(times):
-            while await self._status(session, viewer, "batch", body) != 200:  # noqa: ASYNC110  # no event tells
-                await asyncio.sleep(RETRY_S)
+        tries = 0
+        for _ in range(2 if self._rng.random() < RESENT_SHARE else 1):
+            status = None
+            while status != 200:
+                status = await self._status(session, viewer, "batch", body)
+                tries += 1
+                if status != 200:
+                    await asyncio.sleep(RETRY_S)
+        self.sent += tries * size
+        self.retried += tries - 1
         for event, count in events:
             self.batched[viewer][event] += count
         await self._answered(size)

@@ -41,7 +41,7 @@ def run(*arguments: str, settings: Settings, cwd: Path | None = None) -> subproc
 
 
 class ServiceProcess:
-    """A service. `url` is its public address, `admin` that of its admin port, both once it is ready."""
+    """A service. `url` is its public address, `admin` that of its admin port, known when it is ready if not before."""
 
     url: str
     admin: str

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.servers.names import fresh
 from tests.servers.ports import free_ports
-from tests.services.process import ServiceProcess, Settings, run
+from tests.services.process import COMMAND, ServiceProcess, Settings, run
 
 JWT_SECRET = "only-for-tests-0123456789abcdef-0123456789"
 ANY_PORT = ("--port", "0", "--admin-port", "0")
@@ -22,6 +22,7 @@ class Shape:
     settings: dict[str, str]
     folder: Path
     processes: dict[str, ServiceProcess] = field(default_factory=dict)
+    own: dict[str, dict[str, str]] = field(default_factory=dict)  # by process: settings that it has otherwise
 
     @property
     def write_url(self) -> str:
@@ -31,9 +32,12 @@ class Shape:
     def read_url(self) -> str:
         return self.processes["summary" if "summary" in self.processes else "up"].url
 
-    def start(self, name: str, *arguments: str, settings: Settings | None = None) -> ServiceProcess:
+    def start(
+        self, name: str, *arguments: str, settings: Settings | None = None, command: Sequence[str] = COMMAND
+    ) -> ServiceProcess:
         """Start `siddes-telemetry ARGUMENTS` under this name, which may have run and ended before. Does not wait."""
-        process = ServiceProcess(arguments, settings or self.settings, log=self.folder / f"{name}.log")
+        settings = settings or self.settings | self.own.get(name, {})
+        process = ServiceProcess(arguments, settings, log=self.folder / f"{name}.log", command=command)
         self.processes[name] = process
         return process
 
@@ -99,15 +103,18 @@ def migrate(shape: Shape) -> None:
     assert migrated.returncode == 0, migrated.stderr
 
 
-def start_member(shape: Shape, name: str, *more: str) -> ServiceProcess:
+def start_member(shape: Shape, name: str, *more: str, command: Sequence[str] = COMMAND) -> ServiceProcess:
     """Start a service of a cluster by its name in the shape; on the ports it had before, if it ran before."""
     service = name.split("-", maxsplit=1)[0]
     port, admin = free_ports(2)
-    if (before := shape.processes.get(name)) is not None and hasattr(before, "admin"):
+    if (before := shape.processes.get(name)) is not None:
         admin = int(before.admin.rsplit(":", 1)[1])
         port = int(before.url.rsplit(":", 1)[1]) if before.url else port
-    ports = ["--admin-port", str(admin)] if service == "consumer" else ["--port", str(port), "--admin-port", str(admin)]
-    return shape.start(name, service, *ports, *more)
+    public = () if service == "consumer" else ("--port", str(port))
+    process = shape.start(name, service, *public, "--admin-port", str(admin), *more, command=command)
+    process.url = f"http://127.0.0.1:{port}" if public else ""
+    process.admin = f"http://127.0.0.1:{admin}"
+    return process
 
 
 def numbered(name: str, count: int) -> list[str]:

@@ -1,0 +1,78 @@
+"""One case from its start to its proof."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.embedded import EmbeddedCase, EmbeddedRig, embedded_rig
+from tests.faults.proof import prove
+from tests.faults.rig import Case, Rig, Servers, rig_for
+
+AnyCase = Case | EmbeddedCase
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it. Events are counted each time they were sent; lost and doubled are counts."""
+
+    case: AnyCase
+    seed: int
+    seconds: float
+    injected: int
+    sent: int
+    answered: int
+    retried: int  # requests
+    lost: int
+    doubled: int
+    error: Exception | None
+
+
+async def play(case: AnyCase, on: Servers, seed: int, folder: Path) -> Outcome:
+    """Harm a fresh cluster, or instance, under load, let it recover, and see whether all adds up: else an `error`.
+
+    Leaves both servers running.
+    """
+    began_s = time.monotonic()
+    try:
+        async with _rig(case, on, random.Random(seed), folder) as rig:
+            error: Exception | None = None
+            try:
+                async with rig.load.running():
+                    await rig.flows()
+                    await case.harm(rig)  # type: ignore[arg-type]  # the rig is the case's own kind
+                    await rig.flows()
+                await (prove(rig) if isinstance(rig, Rig) else rig.prove())
+            except Exception as raised:  # noqa: BLE001  # told by the caller, with the seed
+                error = raised
+            lost, doubled = await rig.difference() if error is not None else (0, 0)
+            load = rig.load
+            seconds = time.monotonic() - began_s
+            return Outcome(
+                case, seed, seconds, rig.injected, load.sent, load.events, load.retried, lost, doubled, error
+            )
+    finally:
+        await asyncio.to_thread(_mended, on)
+
+
+@asynccontextmanager
+async def _rig(case: AnyCase, on: Servers, rng: random.Random, folder: Path) -> AsyncIterator[Rig | EmbeddedRig]:
+    if isinstance(case, Case):
+        async with rig_for(case, on, rng, folder) as rig:
+            yield rig
+    else:
+        async with embedded_rig(rng, folder) as alone:
+            yield alone
+
+
+def _mended(on: Servers) -> None:
+    for server in (on.kafka, on.clickhouse):
+        if server.runs:
+            server.resume()
+        else:
+            server.start()

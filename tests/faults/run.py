@@ -1,0 +1,124 @@
+"""Faults at random until the time is up.
+
+    python -m tests.faults.run [--minutes N] [--seed S] [--only NAME]
+
+Cases are chosen, and each is played, from seeds that come from S. With `--only` the first is played with S itself: so
+one that is printed here is played again. What a process does in a given millisecond is the machine's, not the
+seed's: play one that failed several times. Exits 1 where anything was lost or doubled, or did not recover.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.faults.cases import CASES
+from tests.faults.play import AnyCase, Outcome, play
+from tests.faults.rig import servers
+from tests.servers import downloads
+
+HEAD = """\
+| kind of fault | cases | faults | events sent | answered 200 | requests sent again | lost | doubled |
+|---|---|---|---|---|---|---|---|"""
+
+
+def chosen(seed: int, only: str | None) -> Iterator[tuple[AnyCase, int]]:
+    """Cases with their seeds, for ever: each kind of fault once before any comes again."""
+    rng = random.Random(seed)
+    cases = [case for case in CASES if only in {None, case.name}]
+    if only is not None:
+        yield cases[0], seed
+    while True:
+        by_kind = defaultdict(list)
+        for case in cases:
+            by_kind[case.kind].append(case)
+        round_of = [rng.choice(group) for group in by_kind.values()]
+        rng.shuffle(round_of)
+        for case in round_of:
+            yield case, rng.randrange(2**32)
+
+
+async def run(minutes: float, seed: int, only: str | None, folder: Path) -> list[Outcome]:
+    """Play until the time is up, at least one; tell each as it ends."""
+    cache = downloads.cache_folder(os.environ)
+    until_s = time.monotonic() + 60 * minutes
+    outcomes: list[Outcome] = []
+    with servers(downloads.kafka_jars(cache), downloads.libchdb(cache), folder) as on:
+        for case, case_seed in chosen(seed, only):
+            _progress(f"{case.name}, SEED={case_seed}, {max(0.0, until_s - time.monotonic()) / 60:.0f} min left")
+            place = folder / f"{len(outcomes):04}-{case.name}"
+            place.mkdir()
+            outcome = await play(case, on, case_seed, place)
+            outcomes.append(outcome)
+            _progress("")
+            print(_line(outcome), flush=True)
+            if time.monotonic() > until_s:
+                return outcomes
+    raise AssertionError("there is always another case")
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """In Markdown, by kind of fault."""
+    by_kind: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_kind[outcome.case.kind].append(outcome)
+    lines = [_row(kind, by_kind[kind]) for kind in sorted(by_kind)]
+    return "\n".join([HEAD, *lines, _row("**all**", outcomes)])
+
+
+def _row(kind: str, outcomes: Sequence[Outcome]) -> str:
+    figures = ("injected", "sent", "answered", "retried", "lost", "doubled")
+    sums = [sum(getattr(outcome, figure) for outcome in outcomes) for figure in figures]
+    return f"| {kind} | {len(outcomes)} | " + " | ".join(f"{number:,}" for number in sums) + " |"
+
+
+def _line(outcome: Outcome) -> str:
+    end = "adds up" if outcome.error is None else f"FAILED: {_words(outcome.error)}"
+    again = "" if outcome.error is None else f"; again: make faults ONLY={outcome.case.name} SEED={outcome.seed}"
+    return f"{outcome.case.name} SEED={outcome.seed} {outcome.seconds:.0f} s, {outcome.answered} events: {end}{again}"
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_words(each) for each in error.exceptions)
+    return f"{type(error).__name__} {error}".splitlines()[0]
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=0.0, help="0, the default, is one case")
+    parser.add_argument("--seed", type=int, help="default: a random one, which is printed")
+    parser.add_argument("--only", choices=[case.name for case in CASES], metavar="NAME", help="of tests/faults/cases")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the logs of all processes there")
+    given = parser.parse_args()
+    seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
+    print(f"SEED={seed}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        place = given.keep or Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        outcomes = asyncio.run(run(given.minutes, seed, given.only, place))
+    print(f"\n{table(outcomes)}")
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if failed:
+        print(f"\n{len(failed)} of {len(outcomes)} cases failed:", *map(_line, failed), sep="\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

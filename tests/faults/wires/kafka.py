@@ -1,0 +1,104 @@
+"""A wire between one kind of client and the broker that knows what passes: a proxy that reads Kafka's frames.
+
+A frame is four bytes of length; a request then has its api key and version, two bytes each, and four of correlation id,
+with which its answer begins (https://kafka.apache.org/protocol.html). Answers come in the order of the requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import IntEnum
+
+from tests.faults.wires.trap import Fate, Place, Traps
+from tests.servers.kafka import Door
+
+
+class Api(IntEnum):
+    """What clients ask of a broker, as far as tests care."""
+
+    PRODUCE = 0
+    FETCH = 1
+    OFFSET_COMMIT = 8
+    OFFSET_FETCH = 9
+    JOIN_GROUP = 11
+    HEARTBEAT = 12
+    LEAVE_GROUP = 13
+    SYNC_GROUP = 14
+
+
+class KafkaWire(Traps):
+    """Passes frames on, one by one, unless one steps into a trap; then those behind it on its connection wait too."""
+
+    @asynccontextmanager
+    async def to(self, door: Door) -> AsyncIterator[str]:
+        """Stand before this door of a broker; where clients come in."""
+        connections: set[asyncio.Task[None]] = set()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task
+            connections.add(task)
+            task.add_done_callback(connections.discard)
+            await self._serve(door.port, reader, writer)
+
+        async with await asyncio.start_server(serve, "127.0.0.1", door.advertised):
+            yield f"127.0.0.1:{door.advertised}"
+            for task in list(connections):
+                task.cancel()
+            await asyncio.gather(*connections, return_exceptions=True)
+
+    async def _serve(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        kinds: dict[int, int] = {}  # of the requests that wait for their answers
+        up_writer = None
+        try:
+            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
+            directions = {
+                asyncio.ensure_future(self._requests(reader, up_writer, kinds)),
+                asyncio.ensure_future(self._answers(up_reader, writer, kinds)),
+            }
+            try:
+                await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for direction in directions:
+                    direction.cancel()
+                await asyncio.gather(*directions, return_exceptions=True)
+        except OSError:
+            pass  # the broker is away: the client sees its connection end
+        finally:
+            writer.transport.abort()
+            if up_writer is not None:
+                up_writer.close()
+
+    async def _requests(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kinds: dict[int, int]
+    ) -> None:
+        async for frame in _frames(reader):
+            kind, _version, correlation = struct.unpack_from(">hhi", frame)
+            if await self.fate(kind, Place.ARRIVED) is not Fate.PASS:
+                return
+            kinds[correlation] = kind
+            await _send(writer, frame)
+
+    async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kinds: dict[int, int]) -> None:
+        async for frame in _frames(reader):
+            (correlation,) = struct.unpack_from(">i", frame)
+            if await self.fate(kinds.pop(correlation, None), Place.ANSWERED) is not Fate.PASS:
+                return
+            await _send(writer, frame)
+
+
+async def _frames(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    try:
+        while True:
+            (size,) = struct.unpack(">i", await reader.readexactly(4))
+            yield await reader.readexactly(size)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return
+
+
+async def _send(writer: asyncio.StreamWriter, frame: bytes) -> None:
+    writer.write(struct.pack(">i", len(frame)) + frame)
+    await writer.drain()
