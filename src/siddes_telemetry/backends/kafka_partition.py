@@ -13,7 +13,14 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from siddes_telemetry.backends.kafka_errors import DRIVER_ERRORS, driver_errors_translated
 from siddes_telemetry.backends.kafka_group import CommitRefusedError, GroupSeat, Membership
-from siddes_telemetry.backends.kafka_history import PIECE_RECORDS, out_of_range, read_range, to_log_records
+from siddes_telemetry.backends.kafka_history import (
+    PIECE_RECORDS,
+    bounds_of,
+    offset_at,
+    out_of_range,
+    read_range,
+    to_log_records,
+)
 from siddes_telemetry.backends.kafka_metrics import KafkaReaderMetrics
 from siddes_telemetry.backends.ports import Committed, LogUnavailable, PartitionLost
 from siddes_telemetry.schemas.record import LogRecord
@@ -89,14 +96,11 @@ class KafkaPartition:
 
     async def bounds(self) -> tuple[int, int]:
         async with self._asking():
-            first = await self._consumer.beginning_offsets([self._partition])
-            end = await self._consumer.end_offsets([self._partition])
-            return first[self._partition], end[self._partition]
+            return await bounds_of(self._consumer, self._partition)
 
     async def offset_at(self, appended_at_ms: int) -> int | None:
         async with self._asking():
-            found = (await self._consumer.offsets_for_times({self._partition: max(0, appended_at_ms)}))[self._partition]
-            return None if found is None else int(found.offset)
+            return await offset_at(self._consumer, self._partition, appended_at_ms)
 
     async def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
         async for piece in read_range(self._bootstrap, self._partition, start, end):
