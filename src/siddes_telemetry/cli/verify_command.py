@@ -44,16 +44,20 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Insert what is missing, once you have said yes.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --repair: do not ask.")] = False,
 ) -> None:
-    """Hold the store against the log, row by row, while everything goes on. Exits 1 on any difference.
+    """Hold the store against the log, row by row, while everything goes on.
 
-    For each partition: what the records below the group's committed offset must have left, by the rules the consumers
-    go by (less client retries and dead letters), against the rows that the store holds of these offsets: how many,
-    their sum, and a checksum of every row. Above that offset a declared block is in doubt, and the rest is lag: neither
-    is a difference. Left out, and said: what the log no longer has, the ten minutes after its beginning (they may
-    repeat batches that are gone), and what is so old that it may have expired or was purged.
+    Exits 1 on any difference. For each partition: what the records below the
+    group's committed offset must have left, by the rules the consumers go by
+    (less client retries and dead letters), against the rows that the store
+    holds of these offsets: how many, their sum, and a checksum of every row.
+    Above that offset a declared block is in doubt and the rest is lag: neither
+    is a difference. Left out, and said: what the log no longer has, the ten
+    minutes after its beginning (they may repeat batches that are gone), and
+    what is so old that it may have expired or was purged.
 
-    It proves the way from the log to the store. It does not prove that a client's count reached the log: a 200 says
-    that. Nor that the log itself lost nothing: that is its replicas' and its disk's word.
+    It proves the way from the log to the store. It does not prove that what a
+    client sent reached the log (a 200 says that), nor that the log itself lost
+    nothing (its replicas and its disk answer for that).
     """
     with honest_exit():
         settings = operator_settings("kafka", "clickhouse")
