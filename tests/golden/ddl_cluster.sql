@@ -64,3 +64,5 @@ ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY TTL toDat
 
 ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' DELETE WHERE created_at < toDateTime64('2026-09-21 14:13:20.123', 3, 'UTC');
 
+SYSTEM SYNC REPLICA ON CLUSTER 'pair' `siddes`.`telemetry_counts_local`;
+

@@ -11,7 +11,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from siddes_telemetry.backends.kafka_errors import DRIVER_ERRORS, driver_errors_translated
+from siddes_telemetry.backends.kafka_errors import DRIVER_ERRORS, asking
 from siddes_telemetry.backends.kafka_group import CommitRefusedError, GroupSeat, Membership
 from siddes_telemetry.backends.kafka_history import (
     PIECE_RECORDS,
@@ -26,7 +26,6 @@ from siddes_telemetry.backends.ports import Committed, LogUnavailable, Partition
 from siddes_telemetry.schemas.record import LogRecord
 
 COMMIT_S = 5.0  # an answer mostly takes milliseconds; after this the partition is given up
-QUERY_S = 30.0  # a coordinator may take some seconds to load after a broker's start
 LISTEN_MS = 1000  # one wait for records; fetch waits as often as it takes
 
 log = structlog.get_logger(__name__)
@@ -164,7 +163,6 @@ class KafkaPartition:
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[None]:
         self._check_owned()
-        with driver_errors_translated():
-            async with asyncio.timeout(QUERY_S):
-                yield
+        async with asking():
+            yield
         self._check_owned()

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from siddes_telemetry.backends.kafka_clients import partitions_of, reading
-from siddes_telemetry.backends.kafka_errors import driver_errors_translated
+from siddes_telemetry.backends.kafka_errors import asking
 from siddes_telemetry.backends.kafka_group import GroupSeat
 from siddes_telemetry.backends.kafka_history import bounds_of, offset_at, read_range, to_log_records
 from siddes_telemetry.backends.ports import Committed, LogMissing, PartitionView
@@ -31,15 +31,15 @@ class KafkaPartitionView:
         return int(self._partition.partition)
 
     async def committed(self) -> Committed | None:
-        with driver_errors_translated():
+        async with asking():
             return await self._seat.committed(self._partition)
 
     async def bounds(self) -> tuple[int, int]:
-        with driver_errors_translated():
+        async with asking():
             return await bounds_of(self._consumer, self._partition)
 
     async def offset_at(self, appended_at_ms: int) -> int | None:
-        with driver_errors_translated():
+        async with asking():
             return await offset_at(self._consumer, self._partition, appended_at_ms)
 
     async def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
@@ -59,7 +59,7 @@ class KafkaLogView:
         self._seat = seat
 
     async def partitions(self) -> Sequence[PartitionView]:
-        with driver_errors_translated():
+        async with asking():
             numbers = await partitions_of(self._consumer, self._topic)
         if not numbers:
             raise LogMissing("the topic is not there: run migrate")

@@ -35,12 +35,16 @@ async def serve_control(socket: Path, operations: Operations) -> AsyncIterator[N
     """Answer on this socket while the context lasts. An old socket file is replaced: the folder's lock is ours."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def tell(done: int, total: int) -> None:
+            if not writer.is_closing():  # else the operator has left; what was asked for is done all the same
+                writer.write(b'{"progress":[%d,%d]}\n' % (done, total))
+
         try:
             async with asyncio.timeout(QUESTION_S):
                 question = json.loads(await reader.readline())
             arguments = dict(question["arguments"])
             if question["operation"] in WITH_PROGRESS:
-                arguments["progress"] = lambda done, total: writer.write(b'{"progress":[%d,%d]}\n' % (done, total))
+                arguments["progress"] = tell
             reply = {"ok": True, "result": await operations[question["operation"]](**arguments)}
         except (ValueError, KeyError, TypeError, TimeoutError):
             reply = {"ok": False, "error": "the running instance does not know this operation"}
