@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from siddes_telemetry.backends.ports import Committed, LogUnavailable, Stretch, Sums
+from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.verify import partition as partition_module
 from siddes_telemetry.consumer.verify.repair import Repairer
@@ -15,7 +17,7 @@ from siddes_telemetry.consumer.verify.report import PartitionReport, Report
 from siddes_telemetry.consumer.verify.verifier import RecordsTooNewError, Subject, verify
 from tests.fakes.consumption import DAY_MS, LOG_NAME, MINUTE_MS, NOON_MS, REGISTRY, World, key, one
 from tests.fakes.memory_store import StoredRow
-from tests.fakes.virtual_time import in_virtual_time, until
+from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
 
 RETENTION_DAYS = 30
 HOUR_MS = 60 * MINUTE_MS
@@ -131,6 +133,29 @@ async def test_the_size_of_a_chunk_changes_nothing(chunk_rows: int, monkeypatch:
     put_a_row_where_a_retry_was_dropped(world)
     report = await only(world)
     assert (report.missing, report.surplus) == (1, 1)
+
+
+async def peak_bytes(records: int) -> int:
+    """What verifying so many records takes at most, above what was there before."""
+    world = await World.make(policy=FlushPolicy())
+    world.log.piece = 20
+    for number in range(records):
+        await world.append(*(one(f"viewer-{number}-{line}", NOON_MS) for line in range(10)))
+    await drain(world)
+    tracemalloc.start()
+    try:
+        report = await only(world)
+        assert (report.ok, report.rows) == (True, 10 * records)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partition_module, "CHUNK_ROWS", 500)
+    small, large = (run_in_virtual_time(peak_bytes(records)) for records in (150, 1500))
+    print(f"{small} and {large} bytes at most")
+    assert large < 1.3 * small
 
 
 @in_virtual_time
