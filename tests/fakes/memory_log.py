@@ -18,6 +18,7 @@ from siddes_telemetry.backends.ports import (
     DeadLetterEntry,
     LogUnavailable,
     PartitionLost,
+    PartitionView,
     PartitionWork,
     RecordsGone,
 )
@@ -44,7 +45,9 @@ class _Partition:
 
 
 class MemoryLog:
-    """A LogAppender; `reader()` gives LogReaders, `dead_letters` is a DeadLetters."""
+    """A LogAppender and a LogView; `reader()` gives LogReaders, `dead_letters` is a DeadLetters."""
+
+    origin = 0
 
     def __init__(self, partitions: int = 1, *, now_ms: int = 1_790_000_000_000, piece: int = 1000) -> None:
         self.now_ms = now_ms  # the clock of append times: tests set it
@@ -69,6 +72,12 @@ class MemoryLog:
 
     async def close(self) -> None:
         """Nothing is ever in flight."""
+
+    # LogView
+
+    async def partitions(self) -> Sequence[PartitionView]:
+        await self.answer()
+        return [MemoryPartition(self, number, generation=-1) for number in range(len(self._partitions))]
 
     # What tests look at, and do
 

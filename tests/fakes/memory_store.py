@@ -1,4 +1,4 @@
-"""A store in memory: BlockStore, CountReader and StoreAdmin for unit tests, with hooks to make it fail.
+"""A store in memory: BlockStore, CountReader, StoreAdmin and StoreAudit for unit tests, with hooks to make it fail.
 
 It keeps tokens as the real store does: one for each (token, table day), seen ones change nothing.
 """
@@ -13,8 +13,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from siddes_telemetry.backends.ports import BackendError, Expired, Held, StoreMissing, StoreRefused, StoreUnavailable
-from siddes_telemetry.schemas.record import MAX_LINE_COUNT, parse_time
+from siddes_telemetry.backends.ports import (
+    BackendError,
+    Expired,
+    Extent,
+    Held,
+    StoreMissing,
+    StoreRefused,
+    StoreUnavailable,
+    Stretch,
+    Sums,
+)
+from siddes_telemetry.schemas.record import MAX_LINE_COUNT, Line, format_time, parse_time
+from siddes_telemetry.schemas.table import encode_row, row_checksum
 from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
 
 CANNOT_PARSE, UNKNOWN_FIELD, CONSTRAINT, UNKNOWN_ENUM = 27, 117, 469, 691  # ClickHouse's numbers
@@ -34,6 +45,11 @@ class StoredRow:
     log_id: int
     partition: int
     offset: int
+
+    @property
+    def line(self) -> bytes:
+        line = Line(self.viewer_id, self.event, self.count, self.created_at_ms)
+        return encode_row(line, format_time(self.created_at_ms), self.log_id, self.partition, self.offset)
 
     @property
     def day(self) -> date:
@@ -68,6 +84,7 @@ class MemoryStore:
         self._tokens: set[tuple[str, date]] = set()
         self._failures: list[_Failure] = []
         self._log_ids: dict[str, int] = {}
+        self._purged_before_ms = 0
 
     def fail_next(
         self, exception: BackendError, *, applied: bool | Collection[date], tokens_only: bool = False
@@ -107,7 +124,7 @@ class MemoryStore:
     async def counts(self, viewer_id: str, *, since_ms: int, deadline_s: float) -> Mapping[str, int]:
         await self._pass_gate(deadline_s)
         sums: Counter[str] = Counter()
-        for row in self._rows_of(viewer_id, since_ms):
+        for row in self._lines(viewer_id, since_ms):
             sums[row.event] += row.count
         return dict(sums)
 
@@ -116,7 +133,7 @@ class MemoryStore:
     ) -> Mapping[int, Mapping[str, int]]:
         await self._pass_gate(deadline_s)
         steps: dict[int, Counter[str]] = {}
-        for row in self._rows_of(viewer_id, since_ms):
+        for row in self._lines(viewer_id, since_ms):
             start_ms = row.created_at_ms // step_ms * step_ms
             steps.setdefault(start_ms, Counter())[row.event] += row.count
         return steps
@@ -147,13 +164,44 @@ class MemoryStore:
 
     async def purge(self, before_ms: int) -> Expired:
         gone = await self.expired(before_ms)
+        self._purged_before_ms = max(self._purged_before_ms, before_ms)
         self.rows = [row for row in self.rows if row.created_at_ms >= before_ms]
         return gone
+
+    async def catch_up(self) -> None:
+        self._check()
+
+    async def extents(self, log_id: int) -> Mapping[int, Extent]:
+        self._check()
+        offsets: dict[int, list[int]] = {}
+        for row in self.rows:
+            if row.log_id == log_id:
+                offsets.setdefault(row.partition, []).append(row.offset)
+        return {partition: Extent(len(found), min(found), max(found)) for partition, found in offsets.items()}
+
+    async def purged_before_ms(self) -> int:
+        self._check()
+        return self._purged_before_ms
+
+    async def sums(self, stretch: Stretch) -> Sums:
+        lines = await self.lines(stretch)
+        counts = sum(json.loads(line)["count"] for line in lines)
+        return Sums(len(lines), counts, sum(row_checksum(line) for line in lines) % 2**64)
+
+    async def lines(self, stretch: Stretch) -> Sequence[bytes]:
+        self._check()
+        return [
+            row.line
+            for row in self.rows
+            if (row.log_id, row.partition) == (stretch.log_id, stretch.partition)
+            and stretch.start <= row.offset < stretch.end
+            and row.created_at_ms >= stretch.since_ms
+        ]
 
     async def close(self) -> None:
         """Nothing to let go."""
 
-    def _rows_of(self, viewer_id: str, since_ms: int) -> list[StoredRow]:
+    def _lines(self, viewer_id: str, since_ms: int) -> list[StoredRow]:
         return [row for row in self.rows if row.viewer_id == viewer_id and row.created_at_ms >= since_ms]
 
     async def _pass_gate(self, deadline_s: float) -> None:

@@ -43,9 +43,26 @@ CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_counts` ON CLUSTER 'pair'
 AS `siddes`.`telemetry_counts_local`
 ENGINE = Distributed('pair', 'siddes', 'telemetry_counts_local', cityHash64(viewer_id));
 
+CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_purges` ON CLUSTER 'pair'
+(
+    before_ms Int64,
+    purged_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/everywhere/siddes/telemetry_purges', '{shard}-{replica}')
+ORDER BY before_ms
+SETTINGS replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+
+ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair'
+ADD INDEX IF NOT EXISTS log_offsets log_offset TYPE minmax GRANULARITY 16;
+
+ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair'
+MATERIALIZE INDEX log_offsets;
+
 ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY COLUMN event Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7);
 
 ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY TTL toDateTime(created_at) + INTERVAL 30 DAY;
 
 ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' DELETE WHERE created_at < toDateTime64('2026-09-21 14:13:20.123', 3, 'UTC');
+
+SYSTEM SYNC REPLICA ON CLUSTER 'pair' `siddes`.`telemetry_counts_local`;
 

@@ -39,6 +39,21 @@ ORDER BY (viewer_id, event, created_at)
 TTL toDateTime(created_at) + INTERVAL 30 DAY
 SETTINGS ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
+CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_purges`
+(
+    before_ms Int64,
+    purged_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = MergeTree
+ORDER BY before_ms
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+ALTER TABLE `siddes`.`telemetry_counts`
+ADD INDEX IF NOT EXISTS log_offsets log_offset TYPE minmax GRANULARITY 16;
+
+ALTER TABLE `siddes`.`telemetry_counts`
+MATERIALIZE INDEX log_offsets;
+
 ALTER TABLE `siddes`.`telemetry_counts` MODIFY COLUMN event Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7);
 
 ALTER TABLE `siddes`.`telemetry_counts` MODIFY TTL toDateTime(created_at) + INTERVAL 30 DAY;

@@ -16,7 +16,7 @@ from siddes_telemetry.backends.clickhouse_settings import (
 )
 from siddes_telemetry.backends.ports import Expired, StoreConflict, StoreUnavailable
 from siddes_telemetry.schemas import ddl
-from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE, MIGRATIONS_TABLE
+from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE, MIGRATIONS_TABLE, PURGES_TABLE
 
 QUESTION_DEADLINE_S = 60.0  # a question about tables, or a row of the bookkeeping
 CHANGE_DEADLINE_S = 3000.0  # an ALTER may rewrite every part there is
@@ -100,6 +100,7 @@ class ClickHouseAdmin:
     async def purge(self, before_ms: int) -> Expired:
         gone = await self.expired(before_ms)
         if gone.rows:
+            await self._insert(PURGES_TABLE, {"before_ms": before_ms}, token=f"purge:{before_ms}")
             await self._change(ddl.delete_before(self._schema, before_ms))
         return gone
 

@@ -8,7 +8,7 @@ the topics they name, and its stop() waits for a broker that is away.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -67,10 +67,16 @@ def make_member(bootstrap: str, group: str, *, session_s: float, rebalance_s: fl
 
 
 @asynccontextmanager
-async def reading(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """A started consumer outside any group, for a while. Raises LogUnavailable, also for driver errors inside."""
+async def reading(bootstrap: str, *, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started consumer that joins no group, for a while. Raises LogUnavailable, also for driver errors inside.
+
+    `group`: whose committed offsets it may be asked for.
+    """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, request_timeout_ms=int(REQUEST_S * 1000), **_consumer_settings()
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        request_timeout_ms=int(REQUEST_S * 1000),
+        **_consumer_settings(),
     )
     never_create_topics(consumer._client)
     try:
@@ -79,6 +85,12 @@ async def reading(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
             yield consumer
     finally:
         await discard_consumer(consumer)
+
+
+async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> Sequence[int]:
+    """The numbers of a topic's partitions, in order; none where there is no such topic. Raises the driver's errors."""
+    cluster = await consumer._client.fetch_all_metadata()
+    return sorted(cluster.partitions_for_topic(topic) or ())
 
 
 def _consumer_settings() -> dict[str, Any]:

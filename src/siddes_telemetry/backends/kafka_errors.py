@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from siddes_telemetry.backends.ports import LogUnavailable
+
+QUERY_S = 30.0  # a coordinator may take some seconds to load after a broker's start
 
 # TimeoutError is an OSError. A ValueError is bytes that do not decode, such as a header name that is no UTF-8.
 DRIVER_ERRORS = (KafkaError, ConsumerStoppedError, OSError, ValueError)
@@ -20,3 +23,11 @@ def driver_errors_translated() -> Iterator[None]:
         yield
     except DRIVER_ERRORS as error:
         raise LogUnavailable(f"the log did not answer ({type(error).__name__})") from None
+
+
+@asynccontextmanager
+async def asking() -> AsyncIterator[None]:
+    """A question to the log: answered within QUERY_S, or LogUnavailable."""
+    with driver_errors_translated():
+        async with asyncio.timeout(QUERY_S):
+            yield

@@ -27,6 +27,19 @@ def to_log_records(records: Iterable[ConsumerRecord[Any, Any]]) -> list[LogRecor
     return [to_log_record(record) for record in records]
 
 
+async def bounds_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> tuple[int, int]:
+    """(first offset the log still has, next offset it will give). Raises the driver's errors."""
+    first = await consumer.beginning_offsets([partition])
+    end = await consumer.end_offsets([partition])
+    return first[partition], end[partition]
+
+
+async def offset_at(consumer: AIOKafkaConsumer, partition: TopicPartition, appended_at_ms: int) -> int | None:
+    """The first offset whose append time is not before this, if there is one. Raises the driver's errors."""
+    found = (await consumer.offsets_for_times({partition: max(0, appended_at_ms)}))[partition]
+    return None if found is None else int(found.offset)
+
+
 async def read_range(
     bootstrap: str, partition: TopicPartition, start: int, end: int
 ) -> AsyncIterator[Sequence[ConsumerRecord[Any, Any]]]:

@@ -11,15 +11,21 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from siddes_telemetry.backends.kafka_errors import DRIVER_ERRORS, driver_errors_translated
+from siddes_telemetry.backends.kafka_errors import DRIVER_ERRORS, asking
 from siddes_telemetry.backends.kafka_group import CommitRefusedError, GroupSeat, Membership
-from siddes_telemetry.backends.kafka_history import PIECE_RECORDS, out_of_range, read_range, to_log_records
+from siddes_telemetry.backends.kafka_history import (
+    PIECE_RECORDS,
+    bounds_of,
+    offset_at,
+    out_of_range,
+    read_range,
+    to_log_records,
+)
 from siddes_telemetry.backends.kafka_metrics import KafkaReaderMetrics
 from siddes_telemetry.backends.ports import Committed, LogUnavailable, PartitionLost
 from siddes_telemetry.schemas.record import LogRecord
 
 COMMIT_S = 5.0  # an answer mostly takes milliseconds; after this the partition is given up
-QUERY_S = 30.0  # a coordinator may take some seconds to load after a broker's start
 LISTEN_MS = 1000  # one wait for records; fetch waits as often as it takes
 
 log = structlog.get_logger(__name__)
@@ -89,14 +95,11 @@ class KafkaPartition:
 
     async def bounds(self) -> tuple[int, int]:
         async with self._asking():
-            first = await self._consumer.beginning_offsets([self._partition])
-            end = await self._consumer.end_offsets([self._partition])
-            return first[self._partition], end[self._partition]
+            return await bounds_of(self._consumer, self._partition)
 
     async def offset_at(self, appended_at_ms: int) -> int | None:
         async with self._asking():
-            found = (await self._consumer.offsets_for_times({self._partition: max(0, appended_at_ms)}))[self._partition]
-            return None if found is None else int(found.offset)
+            return await offset_at(self._consumer, self._partition, appended_at_ms)
 
     async def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
         async for piece in read_range(self._bootstrap, self._partition, start, end):
@@ -160,7 +163,6 @@ class KafkaPartition:
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[None]:
         self._check_owned()
-        with driver_errors_translated():
-            async with asyncio.timeout(QUERY_S):
-                yield
+        async with asking():
+            yield
         self._check_owned()

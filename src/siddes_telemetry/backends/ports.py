@@ -83,21 +83,14 @@ class Committed:
     metadata: str
 
 
-class OwnedPartition(Protocol):
-    """One partition, owned in one generation of the group. Every call may raise LogUnavailable or PartitionLost."""
+class PartitionView(Protocol):
+    """One partition, looked at: nothing here changes anything. Every call may raise LogUnavailable."""
 
     @property
     def number(self) -> int: ...
 
     async def committed(self) -> Committed | None:
         """What the group has committed, or None where it never has (or the log forgot)."""
-
-    async def commit(self, offset: int, metadata: str) -> None:
-        """Commit under the generation in which this partition was given, once, never under another.
-
-        Returns only when the log said yes. Anything else, no answer included, raises PartitionLost: the partition
-        is then given up, and taken again only under a new generation.
-        """
 
     async def bounds(self) -> tuple[int, int]:
         """(first offset the log still has, next offset it will give)."""
@@ -111,6 +104,17 @@ class OwnedPartition(Protocol):
         Raises RecordsGone if the log no longer begins at or before `start`.
         """
 
+
+class OwnedPartition(PartitionView, Protocol):
+    """One partition, owned in one generation of the group. Every call may raise PartitionLost too."""
+
+    async def commit(self, offset: int, metadata: str) -> None:
+        """Commit under the generation in which this partition was given, once, never under another.
+
+        Returns only when the log said yes. Anything else, no answer included, raises PartitionLost: the partition
+        is then given up, and taken again only under a new generation.
+        """
+
     async def seek(self, offset: int) -> None:
         """Where the next `fetch` begins. Must be called once before the first."""
 
@@ -122,6 +126,17 @@ class OwnedPartition(Protocol):
 
     async def high_watermark(self) -> int:
         """The next offset the log will give, as last heard: free of a round trip where that can be had."""
+
+
+class LogView(Protocol):
+    """A log, looked at."""
+
+    @property
+    def origin(self) -> int:
+        """The offset of the first record that a partition ever had."""
+
+    async def partitions(self) -> Sequence[PartitionView]:
+        """All of them, by number. Raises LogUnavailable or LogMissing."""
 
 
 PartitionWork = Callable[[OwnedPartition], Awaitable[None]]
@@ -229,6 +244,54 @@ class BlockStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """The rows that came from offsets [start, end) of a log's partition and were created at `since_ms` or later."""
+
+    log_id: int
+    partition: int
+    start: int
+    end: int
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What rows come to. `checksum`: the sum of table.row_checksum of each, modulo 2**64."""
+
+    rows: int = 0
+    counts: int = 0
+    checksum: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many rows of a log's partition are stored, and the first and last offset they came from."""
+
+    rows: int
+    first_offset: int
+    last_offset: int
+
+
+class StoreAudit(Protocol):
+    """What `verify` asks of a store. Every call raises StoreUnavailable, or StoreMissing before `migrate`."""
+
+    async def catch_up(self) -> None:
+        """Return once whoever answers these questions has all that was confirmed before."""
+
+    async def extents(self, log_id: int) -> Mapping[int, Extent]:
+        """What is stored of a log, by partition; only those of which something is."""
+
+    async def purged_before_ms(self) -> int:
+        """Rows created before this may have been purged; 0 where none was."""
+
+    async def sums(self, stretch: Stretch) -> Sums:
+        """What the rows of a stretch come to."""
+
+    async def lines(self, stretch: Stretch) -> Sequence[bytes]:
+        """The rows of a stretch, as lines of table.encode_row, in no order."""
+
+
+@dataclass(frozen=True, slots=True)
 class Expired:
     """What a purge would remove, or removed."""
 
@@ -257,4 +320,7 @@ class StoreAdmin(Protocol):
         """What `purge` with the same argument would remove. Raises StoreUnavailable."""
 
     async def purge(self, before_ms: int) -> Expired:
-        """Remove the rows created before this, exactly, and return when they are gone from reads."""
+        """Remove the rows created before this, exactly, and return when they are gone from reads.
+
+        That it did is written down first, for StoreAudit.purged_before_ms.
+        """

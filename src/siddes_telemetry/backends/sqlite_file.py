@@ -15,6 +15,7 @@ from siddes_telemetry.backends.ports import BackendError, LogUnavailable
 
 FORMAT = 1
 PARTITION = 0  # the embedded log is one partition
+ORIGIN = 1  # its first offset: AUTOINCREMENT begins there
 _APPLICATION_ID = 0x53444C47  # "SDLG": tells our files from other SQLite databases
 _BUSY_TIMEOUT_S = 5.0  # longest another process may hold the file; one process at a time is the rule
 _WAL_KEPT_BYTES = 16 * 1024 * 1024  # what a burst may leave of the WAL after its checkpoint

@@ -6,15 +6,16 @@ import asyncio
 import random
 import secrets
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from siddes_telemetry.backends import sqlite_queries
+from siddes_telemetry.backends.ports import PartitionView
 from siddes_telemetry.backends.sqlite_dead_letters import SqliteDeadLetters
-from siddes_telemetry.backends.sqlite_file import PARTITION, connect, open_or_make
+from siddes_telemetry.backends.sqlite_file import ORIGIN, PARTITION, connect, open_or_make
 from siddes_telemetry.backends.sqlite_headers import pack_headers
-from siddes_telemetry.backends.sqlite_partition import Tail
+from siddes_telemetry.backends.sqlite_partition import SqlitePartitionView, Tail
 from siddes_telemetry.backends.sqlite_reader import SqliteReader
 from siddes_telemetry.backends.sqlite_reads import SqliteReads
 from siddes_telemetry.backends.sqlite_writer import SqliteWriter
@@ -25,7 +26,7 @@ DEAD_LETTERS_KEPT_MS = 30 * 24 * 3600 * 1000  # as on Kafka: time to act on them
 
 
 class SqliteLog:
-    """A LogAppender; `reader()` gives a LogReader, `dead_letters` is a DeadLetters.
+    """A LogAppender and a LogView; `reader()` gives a LogReader, `dead_letters` is a DeadLetters.
 
     `clock_ms` is the wall clock of append times, UTC epoch milliseconds; `random_bits` makes the identity of a new
     log. Opens the file now: raises LogFileRefused or LogUnavailable. Used from one event loop.
@@ -69,6 +70,13 @@ class SqliteLog:
     def reader(self) -> SqliteReader:
         """A member of the one consumer group."""
         return SqliteReader(self._reads, self._writer, self._tail, self._membership, self._rng)
+
+    @property
+    def origin(self) -> int:
+        return ORIGIN
+
+    async def partitions(self) -> Sequence[PartitionView]:
+        return [SqlitePartitionView(self._reads)]
 
     async def trim(
         self, now_ms: int, *, records_kept_ms: int = RECORDS_KEPT_MS, dead_letters_kept_ms: int = DEAD_LETTERS_KEPT_MS

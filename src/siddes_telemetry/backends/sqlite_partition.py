@@ -32,41 +32,19 @@ class Tail:
             await self._grown.wait()
 
 
-class SqlitePartition:
-    """An OwnedPartition, owned in one generation."""
+class SqlitePartitionView:
+    """A PartitionView."""
 
-    def __init__(self, generation: int, reads: SqliteReads, writer: SqliteWriter, tail: Tail) -> None:
-        self._generation = generation
+    def __init__(self, reads: SqliteReads) -> None:
         self._reads = reads
-        self._writer = writer
-        self._tail = tail
-        self._position: int | None = None
-        self._lost = False
-        self.has_committed = False  # at all, in this generation
 
     @property
     def number(self) -> int:
         return PARTITION
 
-    def give_up(self) -> None:
-        """From now on every call raises PartitionLost."""
-        self._lost = True
-
     async def committed(self) -> Committed | None:
         self._check()
         return await self._reads.run(sqlite_queries.committed)
-
-    async def commit(self, offset: int, metadata: str) -> None:
-        self._check()
-        wanted = Committed(offset, metadata)
-        try:
-            accepted = await self._writer.run(lambda c: sqlite_queries.commit(c, self._generation, wanted))
-        except LogUnavailable:
-            accepted = False
-        if not accepted:
-            self.give_up()
-            raise PartitionLost
-        self.has_committed = True
 
     async def bounds(self) -> tuple[int, int]:
         self._check()
@@ -85,6 +63,41 @@ class SqlitePartition:
             yield records
             start = records[-1].offset + 1
 
+    async def _piece(self, start: int, end: int) -> Sequence[LogRecord]:
+        return await self._reads.run(lambda c: sqlite_queries.piece(c, start, end))
+
+    def _check(self) -> None:
+        """Whoever only looks may always look."""
+
+
+class SqlitePartition(SqlitePartitionView):
+    """An OwnedPartition, owned in one generation."""
+
+    def __init__(self, generation: int, reads: SqliteReads, writer: SqliteWriter, tail: Tail) -> None:
+        super().__init__(reads)
+        self._generation = generation
+        self._writer = writer
+        self._tail = tail
+        self._position: int | None = None
+        self._lost = False
+        self.has_committed = False  # at all, in this generation
+
+    def give_up(self) -> None:
+        """From now on every call raises PartitionLost."""
+        self._lost = True
+
+    async def commit(self, offset: int, metadata: str) -> None:
+        self._check()
+        wanted = Committed(offset, metadata)
+        try:
+            accepted = await self._writer.run(lambda c: sqlite_queries.commit(c, self._generation, wanted))
+        except LogUnavailable:
+            accepted = False
+        if not accepted:
+            self.give_up()
+            raise PartitionLost
+        self.has_committed = True
+
     async def seek(self, offset: int) -> None:
         self._check()
         self._position = offset
@@ -101,9 +114,6 @@ class SqlitePartition:
     async def high_watermark(self) -> int:
         self._check()
         return self._tail.next_offset
-
-    async def _piece(self, start: int, end: int) -> Sequence[LogRecord]:
-        return await self._reads.run(lambda c: sqlite_queries.piece(c, start, end))
 
     def _check(self) -> None:
         if self._lost:

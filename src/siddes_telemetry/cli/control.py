@@ -1,7 +1,8 @@
 """A live embedded instance takes an operator's commands through a Unix socket in its data folder.
 
 One process at a time can open the store's folder, so `purge` and its like are done by the process that has it. One
-JSON line asks, one JSON line answers. The socket is the owner's alone (0600).
+JSON line asks, one JSON line answers; before it come lines of progress, where there is some. The socket is the owner's
+alone (0600).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any
 import structlog
 
 from siddes_telemetry.backends.ports import BackendError
-from siddes_telemetry.cli.operations import Operations, Result
+from siddes_telemetry.cli.operations import WITH_PROGRESS, Operations, Result
+from siddes_telemetry.consumer.verify.verifier import Progress
 
 MAX_LINE_BYTES = 16 * 1024 * 1024  # an answer may list many dead letters
 QUESTION_S = 5.0  # how long a client may take to ask
@@ -33,10 +35,17 @@ async def serve_control(socket: Path, operations: Operations) -> AsyncIterator[N
     """Answer on this socket while the context lasts. An old socket file is replaced: the folder's lock is ours."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def tell(done: int, total: int) -> None:
+            if not writer.is_closing():  # else the operator has left; what was asked for is done all the same
+                writer.write(b'{"progress":[%d,%d]}\n' % (done, total))
+
         try:
             async with asyncio.timeout(QUESTION_S):
                 question = json.loads(await reader.readline())
-            reply = {"ok": True, "result": await operations[question["operation"]](**question["arguments"])}
+            arguments = dict(question["arguments"])
+            if question["operation"] in WITH_PROGRESS:
+                arguments["progress"] = tell
+            reply = {"ok": True, "result": await operations[question["operation"]](**arguments)}
         except (ValueError, KeyError, TypeError, TimeoutError):
             reply = {"ok": False, "error": "the running instance does not know this operation"}
         except BackendError as error:
@@ -61,14 +70,18 @@ async def serve_control(socket: Path, operations: Operations) -> AsyncIterator[N
         socket.unlink(missing_ok=True)
 
 
-async def ask_control(socket: Path, operation: str, arguments: dict[str, Any]) -> Result:
+async def ask_control(
+    socket: Path, operation: str, arguments: dict[str, Any], progress: Progress = lambda _done, _total: None
+) -> Result:
     """Have the instance at this socket do it. Raises ControlError."""
     try:
         with _short_path(socket) as path:
             reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE_BYTES)
         try:
             writer.write(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
-            reply = json.loads(await reader.readline())
+            while (line := json.loads(await reader.readline())).keys() == {"progress"}:
+                progress(*line["progress"])
+            reply = line
         finally:
             writer.close()
     except (OSError, ValueError):

@@ -10,7 +10,7 @@ import typer
 from prometheus_client import disable_created_metrics
 
 from siddes_telemetry import __version__
-from siddes_telemetry.cli import contract_commands, operator_commands, process
+from siddes_telemetry.cli import contract_commands, operator_commands, process, verify_command
 from siddes_telemetry.cli.front import Listen
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.serve import (
@@ -105,6 +105,7 @@ def summary(host: Host = "127.0.0.1", port: Port = 8081, admin_port: AdminPort =
 
 
 app.add_typer(operator_commands.app)
+app.add_typer(verify_command.app)
 app.add_typer(contract_commands.app)
 
 

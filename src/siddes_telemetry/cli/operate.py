@@ -3,42 +3,73 @@
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
 from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.kafka_view import viewing
+from siddes_telemetry.backends.ports import StoreMissing
 from siddes_telemetry.cli.control import ask_control
 from siddes_telemetry.cli.data_folder import DataFolder, DataInUse
-from siddes_telemetry.cli.operations import Result, list_dead_letters, migrate_cluster, purge
+from siddes_telemetry.cli.operations import Result, list_dead_letters, migrate_cluster, purge, verify_store
 from siddes_telemetry.cli.settings import Settings
-from siddes_telemetry.cli.shapes import clickhouse, embedded, kafka_admin, kafka_servers
+from siddes_telemetry.cli.shapes import Store, clickhouse, embedded, kafka_admin, kafka_servers
+from siddes_telemetry.consumer.verify.verifier import Progress, Subject
 from siddes_telemetry.schemas.registry import Registry
 
 
-async def operate(settings: Settings, registry: Registry, operation: str, arguments: dict[str, Any]) -> Result:
-    """The result. Raises BackendError, ControlError, OSError; only `migrate` makes a data folder."""
+async def operate(
+    settings: Settings, registry: Registry, operation: str, arguments: dict[str, Any], progress: Progress | None = None
+) -> Result:
+    """The result. Raises BackendError, ControlError, OSError; only `migrate` makes a data folder.
+
+    `progress` is told how an operation WITH_PROGRESS is getting on.
+    """
+    told = {"progress": progress} if progress is not None else {}
     if settings.kafka is not None or settings.clickhouse is not None:
-        return await _on_cluster(settings, registry, operation, arguments)
+        return await _on_cluster(settings, registry, operation, {**arguments, **told})
     if operation != "migrate":
         settings.data.stat()  # raises where there is none: in the wrong directory, "none" would be a wrong answer
     try:
         async with embedded(settings, registry) as instance:
-            return await instance.operations[operation](**arguments)
+            return await instance.operations[operation](**arguments, **told)
     except DataInUse:
-        return await ask_control(DataFolder(settings.data).control_socket, operation, arguments)
+        return await ask_control(DataFolder(settings.data).control_socket, operation, arguments, **told)
 
 
 async def _on_cluster(settings: Settings, registry: Registry, operation: str, arguments: dict[str, Any]) -> Result:
     if operation == "dead-letters":
-        metrics = KafkaAppenderMetrics(CollectorRegistry())
-        letters = KafkaDeadLetters(kafka_servers(settings), settings.topic, metrics=metrics, rng=random.Random())
-        try:
+        async with _dead_letters(settings) as letters:
             return await list_dead_letters(letters)
-        finally:
-            await letters.close()
     async with clickhouse(settings, registry) as store:
+        if operation == "verify":
+            return await _verify_cluster(settings, registry, store, arguments)
         if operation == "purge":
             return await purge(store.admin, **arguments)
         return await migrate_cluster(kafka_admin(settings), store.admin, settings.topic, **arguments)
+
+
+async def _verify_cluster(settings: Settings, registry: Registry, store: Store, arguments: dict[str, Any]) -> Result:
+    log_id = await store.counts.log_id(settings.topic)
+    if log_id is None:
+        raise StoreMissing("this log has no identity yet: run migrate")
+    async with (
+        viewing(kafka_servers(settings), settings.topic, settings.group) as log,
+        _dead_letters(settings) as letters,
+    ):
+        subject = Subject(log, log_id, store.audit, letters, registry, settings.retention_days)
+        return await verify_store(subject, store.counts, **arguments)
+
+
+@asynccontextmanager
+async def _dead_letters(settings: Settings) -> AsyncIterator[KafkaDeadLetters]:
+    metrics = KafkaAppenderMetrics(CollectorRegistry())
+    letters = KafkaDeadLetters(kafka_servers(settings), settings.topic, metrics=metrics, rng=random.Random())
+    try:
+        yield letters
+    finally:
+        await letters.close()

@@ -10,12 +10,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from siddes_telemetry.backends.ports import DeadLetters, StoreAdmin
+from siddes_telemetry.backends.ports import BlockStore, DeadLetters, StoreAdmin
+from siddes_telemetry.consumer.verify.repair import Repairer
+from siddes_telemetry.consumer.verify.verifier import Progress, Subject, verify
 
 DAY_MS = 86_400_000
 Result = dict[str, Any]
 Operation = Callable[..., Awaitable[Result]]
 Operations = Mapping[str, Operation]
+WITH_PROGRESS = frozenset({"verify"})  # they take `progress` besides their arguments
 
 
 class LogAdmin(Protocol):
@@ -65,3 +68,22 @@ async def purge(store_admin: StoreAdmin, *, days: int, dry_run: bool = False) ->
 async def list_dead_letters(dead_letters: DeadLetters) -> Result:
     """The place, reason and size of every record that could not be read."""
     return {"dead_letters": [asdict(entry) for entry in await dead_letters.entries()]}
+
+
+async def verify_store(
+    subject: Subject,
+    store: BlockStore,
+    *,
+    hours: float | None = None,
+    repair: bool = False,
+    progress: Progress = lambda _done, _total: None,
+) -> Result:
+    """Hold what is stored against the log; insert what is missing, if `repair`."""
+    report = await verify(
+        subject,
+        now_ms=time.time_ns() // 1_000_000,
+        hours=hours,
+        repair=Repairer(store, subject.audit) if repair else None,
+        progress=progress,
+    )
+    return report.as_json()

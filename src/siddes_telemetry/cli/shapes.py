@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 
 from siddes_telemetry.backends.clickhouse_admin import ClickHouseAdmin
+from siddes_telemetry.backends.clickhouse_audit import ClickHouseAudit
 from siddes_telemetry.backends.clickhouse_engine import Engine
 from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
 from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
 from siddes_telemetry.backends.kafka_admin import KafkaAdmin
 from siddes_telemetry.backends.sqlite_log import SqliteLog
 from siddes_telemetry.cli.data_folder import DataFolder
-from siddes_telemetry.cli.operations import Operations, list_dead_letters, migrate_embedded, purge
+from siddes_telemetry.cli.operations import Operations, list_dead_letters, migrate_embedded, purge, verify_store
 from siddes_telemetry.cli.settings import Settings, SettingsError
+from siddes_telemetry.consumer.verify.verifier import Subject
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.registry import Registry
 
@@ -41,12 +43,13 @@ class Store:
 
     counts: ClickHouseStore
     admin: ClickHouseAdmin
+    audit: ClickHouseAudit
 
 
 def make_store(engine: Engine, schema: StoreSchema) -> Store:
     """The same store on either engine."""
     admin = ClickHouseAdmin(engine, schema, random_log_id=partial(secrets.randbits, 32))
-    return Store(ClickHouseStore(engine, schema), admin)
+    return Store(ClickHouseStore(engine, schema), admin, ClickHouseAudit(engine, schema))
 
 
 @asynccontextmanager
@@ -86,14 +89,19 @@ class Embedded:
 
     log: SqliteLog
     store: Store
+    registry: Registry
+    retention_days: int
 
     @property
     def operations(self) -> Operations:
         """What an operator may have done here."""
+        log, store = self.log, self.store
+        subject = Subject(log, log.log_id, store.audit, log.dead_letters, self.registry, self.retention_days)
         return {
             "migrate": partial(migrate_embedded, self.store.admin, self.log.log_id),
             "purge": partial(purge, self.store.admin),
             "dead-letters": partial(list_dead_letters, self.log.dead_letters),
+            "verify": partial(verify_store, subject, store.counts),
         }
 
 
@@ -114,4 +122,4 @@ async def embedded(settings: Settings, registry: Registry) -> AsyncIterator[Embe
         engine = ChdbEngine(folder.store)
         stack.push_async_callback(engine.close)
         schema = StoreSchema(EMBEDDED_DATABASE, None, settings.retention_days, registry)
-        yield Embedded(log, make_store(engine, schema))
+        yield Embedded(log, make_store(engine, schema), registry, settings.retention_days)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from siddes_telemetry.backends.ports import DeadLetter
@@ -84,6 +84,40 @@ def decode_all(records: Sequence[LogRecord], partition: int, registry: Registry)
     return Decoded(tuple(read), tuple(dead))
 
 
+@dataclass(slots=True)
+class Tally:
+    """How often something was not stored as it came."""
+
+    repeated_batches: int = 0
+    repeated_rows: int = 0
+    reclocked_rows: int = 0
+
+
+def rows_to_store(
+    decoded: Decoded, window: RetryWindow, source: Source, tally: Tally
+) -> Iterator[tuple[int, str, int, bytes]]:
+    """Each row that these records leave in the store: (offset, created_at, count, its line of table.encode_row).
+
+    In log order, given the retry window at the first of them, which is not changed. This is the rule of what is stored:
+    the consumer and `verify` both go by it.
+    """
+    for (record, batches), answers in zip(decoded.records, window.repeats(decoded.occurrences), strict=True):
+        repeated = iter(answers)
+        for batch in batches:
+            if batch.key != NO_BATCH and next(repeated):
+                tally.repeated_batches += 1
+                tally.repeated_rows += len(batch.lines)
+                continue
+            for line in batch.lines:
+                created_at_ms = line.created_at_ms
+                if abs(created_at_ms - record.appended_at_ms) > MAX_CLOCK_SKEW_MS:
+                    created_at_ms = record.appended_at_ms
+                    tally.reclocked_rows += 1
+                created_at = format_time(created_at_ms)
+                row = encode_row(line, created_at, source.log_id, source.partition, record.offset)
+                yield record.offset, created_at, line.count, row
+
+
 def build_block(
     records: Sequence[LogRecord], start: int, end: int, *, source: Source, registry: Registry, window: RetryWindow
 ) -> Block:
@@ -92,22 +126,17 @@ def build_block(
     Raises NewerSchemaError.
     """
     decoded = decode_all(records, source.partition, registry)
-    occurrences = decoded.occurrences
     days: dict[str, DayRows] = {}
-    repeated_batches = repeated_rows = reclocked_rows = 0
-    for (record, batches), answers in zip(decoded.records, window.repeats(occurrences), strict=True):
-        repeated = iter(answers)
-        for batch in batches:
-            if batch.key != NO_BATCH and next(repeated):
-                repeated_batches += 1
-                repeated_rows += len(batch.lines)
-                continue
-            for line in batch.lines:
-                created_at_ms = line.created_at_ms
-                if abs(created_at_ms - record.appended_at_ms) > MAX_CLOCK_SKEW_MS:
-                    created_at_ms = record.appended_at_ms
-                    reclocked_rows += 1
-                created_at = format_time(created_at_ms)
-                row = encode_row(line, created_at, source.log_id, source.partition, record.offset)
-                days.setdefault(created_at[:10], DayRows()).lines.append(row)
-    return Block(start, end, days, decoded.dead_letters, occurrences, repeated_batches, repeated_rows, reclocked_rows)
+    tally = Tally()
+    for _, created_at, _, row in rows_to_store(decoded, window, source, tally):
+        days.setdefault(created_at[:10], DayRows()).lines.append(row)
+    return Block(
+        start,
+        end,
+        days,
+        decoded.dead_letters,
+        decoded.occurrences,
+        tally.repeated_batches,
+        tally.repeated_rows,
+        tally.reclocked_rows,
+    )

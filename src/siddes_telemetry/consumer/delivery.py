@@ -64,7 +64,7 @@ class Delivery:
                 days = await self._lacking(block, source)
                 self._around.metrics.replayed_rows.inc(sum(block.days[day].rows for day in days))
             token = insert_token(source.log_id, source.partition, block.start, block.end, spent=spent)
-            ending = await self._insert(block, days, token, declared_s)
+            ending = await self._insert(block, days, source, token, declared_s)
             if ending is Ending.LAPSED:
                 self._around.metrics.lease_lapses.inc()
             elif (in_doubt or ending is Ending.LATER_TRY) and await self._was_dropped(block, source):
@@ -128,21 +128,23 @@ class Delivery:
             raise Stopped
         return True
 
-    async def _insert(self, block: Block, days: Sequence[str], token: str, declared_s: float) -> Ending:
-        """Insert the rows of these days until that is confirmed, or until the lease is over."""
-        if not days:
-            return Ending.FIRST_TRY
-        data = block.bytes_of(days)
+    async def _insert(self, block: Block, days: Sequence[str], source: Source, token: str, declared_s: float) -> Ending:
+        """Insert the rows of these days until that is confirmed, or until the lease is over.
+
+        After a try without an answer the store is asked first: its log of tokens is not fsynced, so that a power cut
+        may keep the rows and forget the token.
+        """
         metrics = self._around.metrics
         backoff = Backoff(self._around.rng)
         ending = Ending.FIRST_TRY
-        while may_insert(declared_s, self._around.clocks.boot_s()):
+        while days and may_insert(declared_s, self._around.clocks.boot_s()):
             began_s = time.perf_counter()
             try:
-                await self._around.store.insert(data, token, deadline_s=INSERT_DEADLINE_S)
+                await self._around.store.insert(block.bytes_of(days), token, deadline_s=INSERT_DEADLINE_S)
             except StoreUnavailable:
                 metrics.insert_failures.labels("unavailable").inc()
                 await self.wait(STORE_UNAVAILABLE, backoff)
+                days = await self._lacking(block, source)
             except StoreRefused as error:
                 metrics.insert_failures.labels("refused").inc()
                 self._log.error("store_refused", code=error.code, start=block.start, end=block.end)
@@ -151,4 +153,4 @@ class Delivery:
                 metrics.insert_seconds.observe(time.perf_counter() - began_s)
                 return ending
             ending = Ending.LATER_TRY
-        return Ending.LAPSED
+        return Ending.LAPSED if days else ending

@@ -12,7 +12,7 @@ from string import Template
 
 from siddes_telemetry.schemas.record import MAX_LINE_COUNT, format_time
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE, MIGRATIONS_TABLE
+from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE, MIGRATIONS_TABLE, PURGES_TABLE
 from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
 
 DEDUPLICATION_WINDOW = 10_000  # parts: ten times what a lease of 60 s allows, blocks of several days included
@@ -123,6 +123,11 @@ def delete_before(schema: StoreSchema, before_ms: int) -> str:
     )
 
 
+def synchronise_replicas(schema: StoreSchema) -> str:
+    """Waits until every replica has what was confirmed before."""
+    return f"SYSTEM SYNC REPLICA{_on_cluster(schema)} {schema.table(schema.stored_counts)}"
+
+
 def _placeholders(schema: StoreSchema) -> dict[str, str]:
     return {
         "on_cluster": _on_cluster(schema),
@@ -130,6 +135,8 @@ def _placeholders(schema: StoreSchema) -> dict[str, str]:
         "migrations_engine": _bookkeeping_engine(schema, MIGRATIONS_TABLE),
         "logs": schema.table(LOGS_TABLE),
         "logs_engine": _bookkeeping_engine(schema, LOGS_TABLE),
+        "purges": schema.table(PURGES_TABLE),
+        "purges_engine": _bookkeeping_engine(schema, PURGES_TABLE),
         "bookkeeping_settings": _table_settings(schema),
         "counts": schema.table(COUNTS_TABLE),
         "stored_counts": schema.table(schema.stored_counts),

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from siddes_telemetry.schemas.record import Line
 
 COUNTS_TABLE = "telemetry_counts"
 LOGS_TABLE = "telemetry_logs"
 MIGRATIONS_TABLE = "telemetry_migrations"
+PURGES_TABLE = "telemetry_purges"
+
+# The same line as encode_row's, of a stored row, in ClickHouse's SQL.
+ROW_AS_LINE = (
+    """concat('{"viewer_id":"', viewer_id, '","event":"', toString(event), '","count":', toString(count), """
+    """',"created_at":"', toString(created_at), '","log_id":', toString(log_id), """
+    """',"log_partition":', toString(log_partition), ',"log_offset":', toString(log_offset), '}\\n')"""
+)
 
 
 def encode_row(line: Line, created_at: str, log_id: int, partition: int, offset: int) -> bytes:
@@ -16,6 +26,11 @@ def encode_row(line: Line, created_at: str, log_id: int, partition: int, offset:
         f'"created_at":"{created_at}",'
         f'"log_id":{log_id},"log_partition":{partition},"log_offset":{offset}}}\n'
     ).encode("ascii")
+
+
+def row_checksum(line: bytes) -> int:
+    """64 bits of a row: the first eight bytes of its line's MD5, which ClickHouse knows as halfMD5."""
+    return int.from_bytes(hashlib.md5(line, usedforsecurity=False).digest()[:8], "big")
 
 
 def insert_token(log_id: int, partition: int, start: int, end: int, *, spent: int = 0) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
 from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
-from siddes_telemetry.backends.ports import DeadLetters, LogAppender, LogReader
+from siddes_telemetry.backends.kafka_view import viewing
+from siddes_telemetry.backends.ports import DeadLetters, LogAppender, LogReader, LogView
 from siddes_telemetry.backends.sqlite_log import SqliteLog
 from tests.fakes.memory_log import MemoryLog
 from tests.integration.kafka.kit import appending, delete_records, make_reader, make_topic, pingable
@@ -43,6 +45,7 @@ class LogUnderTest:
     appender: LogAppender
     make_reader: Callable[[], LogReader]
     dead_letters: DeadLetters
+    view: Callable[[], AbstractAsyncContextManager[LogView]]  # of the same group
     partitions: int
     shares_partitions: bool  # among several readers at once
     set_clock_ms: Callable[[int], None] | None  # of append times
@@ -62,7 +65,7 @@ async def memory_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTe
     def set_clock_ms(now_ms: int) -> None:
         log.now_ms = now_ms
 
-    yield LogUnderTest(log, log.reader, log.dead_letters, 3, True, set_clock_ms, trim)
+    yield LogUnderTest(log, log.reader, log.dead_letters, lambda: nullcontext(log), 3, True, set_clock_ms, trim)
 
 
 @asynccontextmanager
@@ -75,7 +78,7 @@ async def sqlite_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTe
         await log.trim(clock.now_ms + TWO_DAYS_MS)
 
     try:
-        yield LogUnderTest(log, log.reader, log.dead_letters, 1, False, clock.set, trim)
+        yield LogUnderTest(log, log.reader, log.dead_letters, lambda: nullcontext(log), 1, False, clock.set, trim)
     finally:
         await log.close()
 
@@ -95,7 +98,8 @@ async def kafka_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTes
     try:
         async with appending(bootstrap, topic, partitions=3) as appender:
             await pingable(appender)
-            yield LogUnderTest(appender, lambda: make_reader(bootstrap, topic, topic), letters, 3, True, None, trim)
+            reader, view = partial(make_reader, bootstrap, topic, topic), partial(viewing, bootstrap, topic, topic)
+            yield LogUnderTest(appender, reader, letters, view, 3, True, None, trim)
     finally:
         await letters.close()
 

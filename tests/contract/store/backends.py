@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import pytest
 
 from siddes_telemetry.backends.clickhouse_admin import ClickHouseAdmin
+from siddes_telemetry.backends.clickhouse_audit import ClickHouseAudit
 from siddes_telemetry.backends.clickhouse_engine import Engine
 from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
 from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
-from siddes_telemetry.backends.ports import BlockStore, CountReader, StoreAdmin
+from siddes_telemetry.backends.ports import BlockStore, CountReader, StoreAdmin, StoreAudit
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.registry import Registry
 from tests.contract.store.blocks import REGISTRY
@@ -34,6 +35,7 @@ class StoreUnderTest:
 
     store: Store
     admin: StoreAdmin
+    audit: StoreAudit
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,13 @@ def on(engine: Engine, database: str) -> ClickHouseUnderTest:
     """A store in this database of an engine."""
     schema = StoreSchema(database, None, 30, REGISTRY)
     admin = ClickHouseAdmin(engine, schema, random_log_id=lambda: random.getrandbits(32))
-    return ClickHouseUnderTest(ClickHouseStore(engine, schema), admin, engine, schema)
+    return ClickHouseUnderTest(ClickHouseStore(engine, schema), admin, ClickHouseAudit(engine, schema), engine, schema)
 
 
 @asynccontextmanager
 async def memory(request: pytest.FixtureRequest) -> AsyncIterator[StoreUnderTest]:
     store = MemoryStore(events=REGISTRY.names, migrated=False)
-    yield StoreUnderTest(store, store)
+    yield StoreUnderTest(store, store, store)
 
 
 @asynccontextmanager

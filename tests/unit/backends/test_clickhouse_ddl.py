@@ -23,6 +23,8 @@ def all_statements(schema: ddl.StoreSchema) -> str:
     statements += [statement for migration in shipped_migrations(schema) for statement in migration.statements]
     statements += [ddl.modify_events(schema, schema.stored_counts), ddl.modify_retention(schema)]
     statements += [ddl.delete_before(schema, 1_790_000_000_123)]
+    if schema.cluster is not None:
+        statements += [ddl.synchronise_replicas(schema)]
     return "".join(f"{statement};\n\n" for statement in statements)
 
 

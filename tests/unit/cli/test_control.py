@@ -12,6 +12,7 @@ import pytest
 from siddes_telemetry.backends.ports import StoreUnavailable
 from siddes_telemetry.cli.control import ControlError, ask_control, serve_control
 from siddes_telemetry.cli.operations import Operations, Result
+from siddes_telemetry.consumer.verify.verifier import Progress
 
 
 async def double(*, number: int) -> Result:
@@ -22,13 +23,28 @@ async def unavailable() -> Result:
     raise StoreUnavailable("no answer before the deadline")
 
 
-OPERATIONS: Operations = {"double": double, "unavailable": unavailable}
+async def verify(*, steps: int, progress: Progress) -> Result:
+    for done in range(steps):
+        progress(done, steps)
+    return {"steps": steps}
+
+
+OPERATIONS: Operations = {"double": double, "unavailable": unavailable, "verify": verify}
 
 
 async def test_an_operation_is_done_by_the_process_that_serves(tmp_path: Path) -> None:
     socket = tmp_path / "control.sock"
     async with serve_control(socket, OPERATIONS):
         assert await ask_control(socket, "double", {"number": 21}) == {"number": 42}
+
+
+async def test_progress_comes_before_the_answer(tmp_path: Path) -> None:
+    socket = tmp_path / "control.sock"
+    seen: list[tuple[int, int]] = []
+    async with serve_control(socket, OPERATIONS):
+        answer = await ask_control(socket, "verify", {"steps": 3}, lambda done, total: seen.append((done, total)))
+    assert answer == {"steps": 3}
+    assert seen == [(0, 3), (1, 3), (2, 3)]
 
 
 async def test_the_socket_is_the_owners_alone_and_goes_with_the_instance(tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""What a run of records must have left in the store, by the rules that the consumer goes by. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from siddes_telemetry.backends.ports import Sums
+from siddes_telemetry.consumer.block import Source, Tally, decode_all, rows_to_store
+from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.schemas.record import LogRecord
+from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.table import row_checksum
+
+_MODULUS = 2**64
+
+
+@dataclass(slots=True)
+class Expected:
+    """Of one run of records. `rows` are (created_at, line of table.encode_row); both texts as the store knows them."""
+
+    rows: list[tuple[str, bytes]] = field(default_factory=list)
+    sums: Sums = field(default_factory=Sums)
+    records: int = 0
+    left_out_rows: int = 0  # created before the time from which rows are looked at
+    repeated_batches: int = 0
+    dead_letters: list[int] = field(default_factory=list)  # their offsets
+
+    def add(self, other: Expected) -> None:
+        """Append what comes after."""
+        self.rows += other.rows
+        self.sums = Sums(
+            self.sums.rows + other.sums.rows,
+            self.sums.counts + other.sums.counts,
+            (self.sums.checksum + other.sums.checksum) % _MODULUS,
+        )
+        self.records += other.records
+        self.left_out_rows += other.left_out_rows
+        self.repeated_batches += other.repeated_batches
+        self.dead_letters += other.dead_letters
+
+
+def expect(
+    records: Sequence[LogRecord], window: RetryWindow, *, source: Source, registry: Registry, since: str
+) -> Expected:
+    """What these records must have left, given the retry window at the first, which is then moved past the last.
+
+    `since`: rows created before are left out; format_time's text. Raises NewerSchemaError.
+    """
+    decoded = decode_all(records, source.partition, registry)
+    tally = Tally()
+    rows: list[tuple[str, bytes]] = []
+    left_out = counts = checksum = 0
+    for _, created_at, count, line in rows_to_store(decoded, window, source, tally):
+        if created_at < since:  # both of format_time: their order is that of the times
+            left_out += 1
+            continue
+        rows.append((created_at, line))
+        counts += count
+        checksum += row_checksum(line)
+    if records:
+        window.advance(decoded.occurrences, records[-1].offset + 1)
+    return Expected(
+        rows,
+        Sums(len(rows), counts, checksum % _MODULUS),
+        len(records),
+        left_out,
+        tally.repeated_batches,
+        [letter.offset for letter in decoded.dead_letters],
+    )

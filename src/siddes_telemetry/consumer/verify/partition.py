@@ -1,0 +1,181 @@
+"""One partition, verified: its log is read once, in order, and compared with the store chunk by chunk.
+
+What is below the committed offset was confirmed before the offset was read, so the store must hold it, no more and no
+less, however busy the consumers are meanwhile. Memory holds one chunk and the retry window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+from siddes_telemetry.backends.ports import DeadLetters, LogUnavailable, RecordsGone, StoreAudit, Stretch
+from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND
+from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
+from siddes_telemetry.consumer.verify.expected import Expected, expect
+from siddes_telemetry.consumer.verify.report import PartitionReport
+from siddes_telemetry.consumer.verify.scope import Scope
+from siddes_telemetry.schemas.record import LogRecord, format_time
+from siddes_telemetry.schemas.registry import Registry
+
+CHUNK_ROWS = 100_000  # some 40 MB here, and one question to the store
+CHUNK_RECORDS = 100_000  # where records leave few rows
+NO_END = 2**63  # beyond every offset
+
+_offset = attrgetter("offset")
+_OFFSET_OF_LINE = re.compile(rb'"log_offset":(\d+)\}\n$')
+
+Repair = Callable[[Stretch, Counter[bytes]], Awaitable[int]]
+Moved = Callable[[int], None]  # by how many offsets
+
+
+class DeadPlaces:
+    """Where the dead letters come from, read when it is asked for."""
+
+    def __init__(self, dead_letters: DeadLetters) -> None:
+        self._dead_letters = dead_letters
+        self._places: set[tuple[int, int]] = set()
+
+    async def lacking(self, partition: int, offsets: Sequence[int]) -> int:
+        """How many of these unreadable records are not among the dead letters. Raises LogUnavailable."""
+        wanted = {(partition, offset) for offset in offsets}
+        if wanted - self._places:
+            self._places = {(entry.partition, entry.offset) for entry in await self._dead_letters.entries()}
+        return len(wanted - self._places)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What verifying a partition works with. `since_ms` is asked anew where something is missing: purges move it."""
+
+    audit: StoreAudit
+    dead_letters: DeadPlaces
+    registry: Registry
+    since_ms: Callable[[], Awaitable[int]]
+    repair: Repair | None
+    moved: Moved
+
+
+class PartitionVerifier:
+    """Reads and compares what is in scope, and enters what it finds into the report."""
+
+    def __init__(self, scope: Scope, report: PartitionReport, bench: Bench) -> None:
+        self._scope = scope
+        self._report = report
+        self._bench = bench
+        self._window = RetryWindow()
+        self._since = format_time(scope.since_ms)
+        self._chunk = Expected()
+        self._chunk_start = scope.judge_from
+        self._certain = not scope.trimmed  # whether all that may be repeated was read
+        self._certain_after_ms: int | None = None
+
+    async def run(self) -> None:
+        """Raises LogUnavailable, StoreUnavailable or NewerSchemaError."""
+        scope, report = self._scope, self._report
+        self._window.advance((), scope.read_from)
+        position = scope.read_from
+        try:
+            async for piece in scope.view.read(scope.read_from, scope.begun_to):
+                judged, doubtful = self._divide(piece)
+                await self._expect(piece[: len(piece) - len(judged) - len(doubtful)])
+                await self._judge(judged)
+                report.in_doubt += (await self._expect(doubtful)).sums.rows
+                self._bench.moved(piece[-1].offset + 1 - position)
+                position = piece[-1].offset + 1
+        except RecordsGone:
+            raise LogUnavailable("the log dropped what was being read: begin again") from None
+        if self._certain and self._chunk_start < scope.stored_to:
+            await self._compare(scope.stored_to)
+        report.judged_from = min(report.judged_from, scope.stored_to) if self._certain else scope.stored_to
+        self._bench.moved(max(0, scope.begun_to - position))
+        await self._look_around()
+
+    def _divide(self, piece: Sequence[LogRecord]) -> tuple[Sequence[LogRecord], Sequence[LogRecord]]:
+        """The records that are to be judged, and those in doubt; what comes before them only has occurred."""
+        begin = bisect_left(piece, self._scope.judge_from, key=_offset)
+        if not self._certain:
+            uncertain = self._uncertain(piece)
+            begin = max(begin, uncertain)
+            if uncertain < len(piece):
+                self._certain = True
+                self._chunk_start = self._report.judged_from = max(self._chunk_start, piece[uncertain].offset)
+        split = bisect_left(piece, self._scope.stored_to, key=_offset)
+        return piece[begin:split], piece[max(begin, split) :]
+
+    def _uncertain(self, piece: Sequence[LogRecord]) -> int:
+        """How many of these records may repeat batches that the log has dropped."""
+        if self._certain_after_ms is None:
+            self._certain_after_ms = piece[0].appended_at_ms + WINDOW_MS
+        after_ms = self._certain_after_ms
+        return next((n for n, record in enumerate(piece) if record.appended_at_ms > after_ms), len(piece))
+
+    async def _expect(self, records: Sequence[LogRecord]) -> Expected:
+        if not records:
+            return Expected()
+        return await asyncio.to_thread(  # a piece takes a tenth of a second, and the loop may be a gateway's
+            expect,
+            records,
+            self._window,
+            source=self._scope.source,
+            registry=self._bench.registry,
+            since=self._since,
+        )
+
+    async def _judge(self, records: Sequence[LogRecord]) -> None:
+        if not records:
+            return
+        self._chunk.add(await self._expect(records))
+        if self._chunk.sums.rows >= CHUNK_ROWS or self._chunk.records >= CHUNK_RECORDS:
+            await self._compare(records[-1].offset + 1)
+
+    async def _compare(self, end: int) -> None:
+        """Hold the chunk against what is stored of [its start, end); then begin the next there."""
+        chunk, report = self._chunk, self._report
+        source, since_ms = self._scope.source, self._scope.since_ms
+        stretch = Stretch(source.log_id, source.partition, self._chunk_start, end, since_ms)
+        self._chunk, self._chunk_start = Expected(), end
+        report.records += chunk.records
+        report.expect(chunk.sums)
+        report.repeated_batches += chunk.repeated_batches
+        report.dead_letters += len(chunk.dead_letters)
+        report.left_out_rows += chunk.left_out_rows
+        report.missing_dead_letters += await self._bench.dead_letters.lacking(source.partition, chunk.dead_letters)
+        if await self._bench.audit.sums(stretch) != chunk.sums:
+            await self._enter_difference(chunk, stretch)
+
+    async def _enter_difference(self, chunk: Expected, stretch: Stretch) -> None:
+        since_ms = await self._bench.since_ms()
+        since = format_time(since_ms)
+        stretch = Stretch(stretch.log_id, stretch.partition, stretch.start, stretch.end, since_ms)
+        stored = Counter(await self._bench.audit.lines(stretch))
+        expected = Counter(line for created_at, line in chunk.rows if created_at >= since)
+        missing = expected - stored
+        self._report.differ(_by_offset(missing), _by_offset(stored - expected))
+        if missing and self._bench.repair is not None:
+            self._report.repaired += await self._bench.repair(stretch, missing)
+
+    async def _look_around(self) -> None:
+        """What is stored before the judged range, and beyond what anybody can have inserted."""
+        report, scope = self._report, self._scope
+        log_id, number = scope.source.log_id, scope.source.partition
+        before = Stretch(log_id, number, 0, report.judged_from, scope.since_ms)
+        report.earlier_rows = (await self._bench.audit.sums(before)).rows if report.judged_from else 0
+        if report.trouble in (ROWS_BEYOND.reason, OFFSET_BEYOND.reason):
+            beyond = Stretch(log_id, number, scope.begun_to, NO_END, 0)
+            report.surplus += (await self._bench.audit.sums(beyond)).rows
+
+
+def _by_offset(lines: Counter[bytes]) -> Counter[int]:
+    by_offset: Counter[int] = Counter()
+    for line, times in lines.items():
+        match = _OFFSET_OF_LINE.search(line)
+        if match is None:
+            raise ValueError("not a line of table.encode_row")
+        by_offset[int(match[1])] += times
+    return by_offset

@@ -1,0 +1,72 @@
+"""What of a partition is to be verified: where its reading begins, and how far the group says it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from siddes_telemetry.backends.ports import PartitionView
+from siddes_telemetry.consumer.block import Source
+from siddes_telemetry.consumer.intent import GroupState, UnknownIntentError, decode_state
+from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND, UNKNOWN_INTENT
+from siddes_telemetry.consumer.retry_window import WINDOW_MS
+from siddes_telemetry.consumer.verify.report import PartitionReport
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What of a partition is to be read, and how far the group is with it.
+
+    [read_from, stored_to) must be stored, apart from its beginning, which only says which batches occurred;
+    [stored_to, begun_to) may be, as an intent says.
+    """
+
+    view: PartitionView
+    source: Source
+    read_from: int
+    judge_from: int
+    stored_to: int
+    begun_to: int
+    trimmed: bool  # the log begins later than it did: its first ten minutes may repeat what is gone
+    since_ms: int
+
+    @property
+    def length(self) -> int:
+        """Offsets to be read."""
+        return max(0, self.begun_to - self.read_from)
+
+
+async def scope_of(
+    view: PartitionView, source: Source, *, origin: int, from_ms: int | None, since_ms: int, last_stored: int | None
+) -> tuple[Scope, PartitionReport]:
+    """The group's state now, and what follows from it. `last_stored` was read before that. Raises LogUnavailable.
+
+    `from_ms`: verify what was appended from then on, or all there is.
+    """
+    report = PartitionReport(view.number)
+    committed = await view.committed()
+    first, end = await view.bounds()
+    try:
+        state = GroupState(first) if committed is None else decode_state(committed.offset, committed.metadata)
+    except UnknownIntentError:
+        state = GroupState(first if committed is None else committed.offset)
+        report.trouble = UNKNOWN_INTENT.reason
+    limit = state.intent_end or state.offset
+    if limit > end:
+        report.trouble = OFFSET_BEYOND.reason
+    elif last_stored is not None and last_stored >= limit:
+        report.trouble = ROWS_BEYOND.reason
+    begun_to = min(limit, end)
+    stored_to = min(state.offset, end)
+    judge_from = read_from = first
+    if from_ms is not None:
+        judge_from = max(first, await _offset_at(view, from_ms, end))
+        read_from = max(first, await _offset_at(view, from_ms - WINDOW_MS, end))
+    trimmed = first > origin and read_from == first
+    report.log_begins, report.judged_from = first, min(judge_from, stored_to)
+    report.judged_to, report.lag = stored_to, end - begun_to
+    return Scope(view, source, read_from, judge_from, stored_to, begun_to, trimmed, since_ms), report
+
+
+async def _offset_at(view: PartitionView, appended_at_ms: int, end: int) -> int:
+    found = await view.offset_at(appended_at_ms)
+    return end if found is None else found

@@ -1,0 +1,98 @@
+"""A log against its store: every partition, from what the group says it has stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from siddes_telemetry.backends.ports import BackendError, DeadLetters, LogView, StoreAudit
+from siddes_telemetry.consumer.block import Source
+from siddes_telemetry.consumer.verify.partition import Bench, DeadPlaces, PartitionVerifier, Repair
+from siddes_telemetry.consumer.verify.report import NO_SUCH_PARTITION, PartitionReport, Report
+from siddes_telemetry.consumer.verify.scope import scope_of
+from siddes_telemetry.schemas.record import NewerSchemaError
+from siddes_telemetry.schemas.registry import Registry
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+EXPIRY_MARGIN_MS = HOUR_MS  # rows may expire while this runs
+
+Progress = Callable[[int, int], None]  # (offsets read, offsets to read)
+
+
+class RecordsTooNewError(BackendError):
+    """A gateway newer than this version wrote some of the records."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is verified: a log, what is stored of it, and the rules that hold between them."""
+
+    log: LogView
+    log_id: int
+    audit: StoreAudit
+    dead_letters: DeadLetters
+    registry: Registry
+    retention_days: int
+
+
+async def verify(
+    subject: Subject, *, now_ms: int, hours: float | None, repair: Repair | None, progress: Progress
+) -> Report:
+    """Compare what was appended in the last `hours`, or all that the log still has.
+
+    Raises LogUnavailable, StoreUnavailable or RecordsTooNewError; with `repair` StoreRefused too.
+    """
+    extents = await subject.audit.extents(subject.log_id)  # before the offsets: what is stored now was begun by then
+    since_ms = await _since_ms(subject, now_ms)
+    from_ms = None if hours is None else now_ms - round(hours * HOUR_MS)
+    planned = []
+    for view in await subject.log.partitions():
+        stored = extents.get(view.number)
+        source = Source(subject.log_id, view.number)
+        planned.append(
+            await scope_of(
+                view,
+                source,
+                origin=subject.log.origin,
+                from_ms=from_ms,
+                since_ms=since_ms,
+                last_stored=None if stored is None else stored.last_offset,
+            )
+        )
+    await subject.audit.catch_up()
+    total, done = sum(scope.length for scope, _ in planned), 0
+
+    def moved(offsets: int) -> None:
+        nonlocal done
+        done += offsets
+        progress(done, total)
+
+    bench = Bench(
+        subject.audit,
+        DeadPlaces(subject.dead_letters),
+        subject.registry,
+        lambda: _since_ms(subject, now_ms),
+        repair,
+        moved,
+    )
+    moved(0)
+    for scope, report in planned:
+        try:
+            await PartitionVerifier(scope, report, bench).run()
+        except NewerSchemaError:
+            raise RecordsTooNewError("a newer version wrote some of the records: upgrade this command") from None
+    reports = [report for _, report in planned]
+    there = {report.partition for report in reports}
+    reports += [
+        PartitionReport(number, surplus=extent.rows, trouble=NO_SUCH_PARTITION)
+        for number, extent in sorted(extents.items())
+        if number not in there
+    ]
+    return Report(subject.log_id, since_ms, tuple(reports))
+
+
+async def _since_ms(subject: Subject, now_ms: int) -> int:
+    """Rows created before may be gone, expired or purged."""
+    expired_ms = now_ms - subject.retention_days * DAY_MS + EXPIRY_MARGIN_MS
+    return max(expired_ms, await subject.audit.purged_before_ms(), 0)

@@ -1,0 +1,140 @@
+"""`siddes-telemetry verify` as an operator types it, on live instances of both shapes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import aiohttp
+import clickhouse_connect
+import pytest
+
+from tests.services.client import Client
+from tests.services.process import Settings, run
+from tests.services.shapes import Shape, cluster, embedded
+
+BATCHES = 30
+EVENTS = [{"event": "suggestion_shown", "count": 2}, {"event": "suggestion_accepted", "count": 1}]
+COUNTS = {"suggestion_shown": 2 * BATCHES, "suggestion_accepted": BATCHES}
+
+
+async def filled(shape: Shape) -> None:
+    """Count, every batch twice, and wait until it is stored."""
+    async with aiohttp.ClientSession() as session:
+        client = Client(session, shape)
+        for _ in range(BATCHES):
+            batch_id = uuid4()
+            for _ in range(2):
+                assert await client.post_batch("alice", batch_id, EVENTS) == 200
+        await client.counts_become("alice", COUNTS)
+
+
+def verified(settings: Settings, *arguments: str) -> tuple[CompletedProcess[str], dict[str, Any]]:
+    done = run("verify", "--json", *arguments, settings=settings)
+    assert done.stdout, done.stderr
+    return done, json.loads(done.stdout)
+
+
+def total(report: dict[str, Any], field: str) -> int:
+    return sum(partition[field] for partition in report["partitions"])
+
+
+def assert_agrees(settings: Settings) -> None:
+    done, report = verified(settings)
+    assert (done.returncode, report["ok"]) == (0, True), done.stdout
+    assert (total(report, "rows"), total(report, "counts")) == (2 * BATCHES, 3 * BATCHES)
+    assert (total(report, "missing"), total(report, "surplus"), total(report, "lag")) == (0, 0, 0)
+    assert total(report, "repeated_batches") == BATCHES
+
+
+def test_a_running_and_a_stopped_embedded_instance_agree(tmp_path: Path) -> None:
+    with embedded(tmp_path) as shape:
+        asyncio.run(filled(shape))
+        assert_agrees(shape.settings)
+        table = run("verify", "--hours", "1", settings=shape.settings)
+        assert (table.returncode, table.stderr) == (0, "")
+        lines = table.stdout.splitlines()
+        assert lines[0].split() == [
+            "partition",
+            "records",
+            "rows",
+            "counts",
+            "missing",
+            "surplus",
+            "in",
+            "doubt",
+            "lag",
+        ]
+        assert re.fullmatch(rf"\s+0\s+\d+\s+{2 * BATCHES}\s+{3 * BATCHES}(\s+0){{4}}", lines[1])
+        assert lines[-1] == "store and log agree"
+        assert run("purge", "--days", "0", settings=shape.settings).returncode == 0
+        done, report = verified(shape.settings)
+        assert (done.returncode, total(report, "rows"), total(report, "left_out_rows")) == (0, 0, 2 * BATCHES)
+        assert "alice" not in done.stdout + table.stdout
+        assert shape.processes["up"].stop() == 0
+        assert verified(shape.settings)[1] == {**report, "since_ms": report["since_ms"]}
+
+
+@pytest.fixture(scope="module")
+def shape(kafka_bootstrap: str, clickhouse_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
+    """A running cluster with counts in it, in a database of its own."""
+    url = urlsplit(clickhouse_url)._replace(path=f"/verified_{uuid4().hex[:8]}").geturl()
+    with cluster(kafka_bootstrap, url, tmp_path_factory.mktemp("verified"), PARTITIONS="2") as running:
+        asyncio.run(filled(running))
+        yield running
+        with clickhouse_connect.get_client(dsn=clickhouse_url) as server:
+            server.command(f"DROP DATABASE {urlsplit(url).path[1:]} SYNC")
+
+
+def change(shape: Shape, sql: str) -> None:
+    with clickhouse_connect.get_client(dsn=shape.settings["CLICKHOUSE"]) as server:
+        server.command(sql, settings={"mutations_sync": 2, "insert_deduplication_token": uuid4().hex})
+
+
+def test_a_running_cluster_agrees(shape: Shape) -> None:
+    assert_agrees(shape.settings)
+
+
+def test_missing_rows_are_found_shown_and_inserted_once_there_is_a_yes(shape: Shape) -> None:
+    change(shape, "ALTER TABLE telemetry_counts DELETE WHERE event = 'suggestion_accepted'")
+    done, report = verified(shape.settings)
+    assert (done.returncode, report["ok"], total(report, "missing")) == (1, False, BATCHES)
+    asked = run("verify", "--repair", settings=shape.settings)  # nobody answers
+    assert asked.returncode == 1
+    assert f"insert the {BATCHES} missing rows?" in asked.stderr
+    assert total(verified(shape.settings)[1], "missing") == BATCHES
+    repaired, report = verified(shape.settings, "--repair", "--yes")
+    assert (repaired.returncode, report["ok"]) == (0, True)
+    assert f"{BATCHES} rows inserted" in repaired.stderr
+    assert_agrees(shape.settings)
+    assert "alice" not in done.stdout + asked.stderr + repaired.stderr
+
+
+def test_surplus_rows_are_found_and_left_alone(shape: Shape) -> None:
+    columns = "viewer_id, event, count, created_at, log_id, log_partition, log_offset"
+    twice = f"SELECT {columns} FROM telemetry_counts ORDER BY log_partition, log_offset LIMIT 3"
+    change(shape, f"INSERT INTO telemetry_counts ({columns}) {twice}")
+    try:
+        done, report = verified(shape.settings, "--repair", "--yes")
+        assert (done.returncode, total(report, "surplus"), total(report, "missing")) == (1, 3, 0)
+        assert sum(place["surplus"] for each in report["partitions"] for place in each["places"]) == 3
+    finally:
+        change(shape, "ALTER TABLE telemetry_counts DELETE WHERE 1")
+        assert run("verify", "--repair", "--yes", settings=shape.settings).returncode == 0
+    assert_agrees(shape.settings)
+
+
+def test_what_cannot_be_reached_is_said(shape: Shape) -> None:
+    away = run("verify", settings={**shape.settings, "KAFKA": "127.0.0.1:9"})
+    assert away.returncode == 1
+    assert away.stderr.splitlines()[-1].startswith("error: the log did not answer")
+    other = run("verify", settings={**shape.settings, "TOPIC": "no-such-topic"})
+    assert other.returncode == 1
+    assert "run siddes-telemetry migrate" in other.stderr

@@ -1,0 +1,340 @@
+"""`verify`: what it finds, what it leaves out, and what it repairs."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from siddes_telemetry.backends.ports import Committed, LogUnavailable, Stretch, Sums
+from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.consumer.intent import encode_intent
+from siddes_telemetry.consumer.verify import partition as partition_module
+from siddes_telemetry.consumer.verify.repair import Repairer
+from siddes_telemetry.consumer.verify.report import PartitionReport, Report
+from siddes_telemetry.consumer.verify.verifier import RecordsTooNewError, Subject, verify
+from tests.fakes.consumption import DAY_MS, LOG_NAME, MINUTE_MS, NOON_MS, REGISTRY, World, key, one
+from tests.fakes.memory_store import StoredRow
+from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
+
+RETENTION_DAYS = 30
+HOUR_MS = 60 * MINUTE_MS
+
+
+async def stored_world(*, partitions: int = 1) -> World:
+    """Some records of each partition, stored: two viewers, a client's retry, and an unreadable one of partition 0."""
+    world = await World.make(partitions=partitions)
+    for number in range(partitions):
+        for viewer, batch in (("viewer-a", 1), ("viewer-b", 2), ("viewer-a", 1)):
+            await world.append(
+                one(viewer, NOON_MS, batch=key(batch), count=3), one(viewer, NOON_MS, count=2), partition=number
+            )
+    await world.append_bad(one("viewer-c", NOON_MS))
+    await drain(world)
+    return world
+
+
+async def drain(world: World) -> None:
+    """Store what was appended."""
+    process = world.start()
+    await until(world.drained)
+    await process.stop()
+
+
+async def verified(world: World, *, hours: float | None = None, repair: bool = False) -> Report:
+    store = world.store
+    log_id = await store.adopt_log(LOG_NAME)
+    subject = Subject(world.log, log_id, store, world.log.dead_letters, REGISTRY, RETENTION_DAYS)
+    return await verify(
+        subject,
+        now_ms=world.log.now_ms,
+        hours=hours,
+        repair=Repairer(store, store) if repair else None,
+        progress=lambda _done, _total: None,
+    )
+
+
+async def only(world: World, *, hours: float | None = None, repair: bool = False) -> PartitionReport:
+    (report,) = (await verified(world, hours=hours, repair=repair)).partitions
+    return report
+
+
+@in_virtual_time
+async def test_a_store_that_holds_what_the_log_says_agrees() -> None:
+    world = await stored_world(partitions=2)
+    report = await verified(world)
+    assert report.ok
+    first, second = report.partitions
+    assert (first.records, first.rows, first.counts) == (4, 5, 12)
+    assert (second.records, second.rows, second.counts) == (3, 5, 12)
+    assert (first.repeated_batches, first.dead_letters, first.lag, first.in_doubt) == (1, 1, 0, 0)
+    assert (first.judged_from, first.judged_to) == (0, 4)
+    assert first.checksum == (await world.store.sums(world_stretch(world, 0))).checksum
+
+
+def world_stretch(world: World, number: int) -> Stretch:
+    return Stretch(world.store.rows[0].log_id, number, 0, 100, 0)
+
+
+def lose_a_row(world: World) -> None:
+    del world.store.rows[0]
+
+
+def double_a_row(world: World) -> None:
+    world.store.rows.append(world.store.rows[0])
+
+
+def alter_a_count(world: World) -> None:
+    world.store.rows[0] = replace(world.store.rows[0], count=1)
+
+
+def swap_the_viewers_of_two_rows(world: World) -> None:
+    rows = world.store.rows
+    rows[0], rows[2] = replace(rows[0], viewer_id=rows[2].viewer_id), replace(rows[2], viewer_id=rows[0].viewer_id)
+
+
+def put_a_row_where_a_retry_was_dropped(world: World) -> None:
+    world.store.rows.append(replace(world.store.rows[0], offset=2))
+
+
+@pytest.mark.parametrize(
+    ("harm", "missing", "surplus", "places"),
+    [
+        (lose_a_row, 1, 0, [0]),
+        (double_a_row, 0, 1, [0]),
+        (alter_a_count, 1, 1, [0]),
+        (swap_the_viewers_of_two_rows, 2, 2, [0, 1]),
+        (put_a_row_where_a_retry_was_dropped, 0, 1, [2]),
+    ],
+)
+@in_virtual_time
+async def test_any_difference_is_found_and_its_place_named(
+    harm: Callable[[World], None], missing: int, surplus: int, places: list[int]
+) -> None:
+    world = await stored_world()
+    harm(world)
+    report = await only(world)
+    assert not report.ok
+    assert (report.missing, report.surplus) == (missing, surplus)
+    assert [place.offset for place in report.places] == places
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 2, 3])
+@in_virtual_time
+async def test_the_size_of_a_chunk_changes_nothing(chunk_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partition_module, "CHUNK_ROWS", chunk_rows)
+    world = await stored_world()
+    world.log.piece = 1
+    whole = await only(world)
+    assert (whole.records, whole.rows, whole.counts, whole.ok) == (4, 5, 12, True)
+    lose_a_row(world)
+    put_a_row_where_a_retry_was_dropped(world)
+    report = await only(world)
+    assert (report.missing, report.surplus) == (1, 1)
+
+
+async def peak_bytes(records: int) -> int:
+    """What verifying so many records takes at most, above what was there before."""
+    world = await World.make(policy=FlushPolicy())
+    world.log.piece = 20
+    for number in range(records):
+        await world.append(*(one(f"viewer-{number}-{line}", NOON_MS) for line in range(10)))
+    await drain(world)
+    tracemalloc.start()
+    try:
+        report = await only(world)
+        assert (report.ok, report.rows) == (True, 10 * records)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partition_module, "CHUNK_ROWS", 500)
+    small, large = (run_in_virtual_time(peak_bytes(records)) for records in (150, 1500))
+    print(f"{small} and {large} bytes at most")
+    assert large < 1.3 * small
+
+
+@in_virtual_time
+async def test_a_declared_block_is_in_doubt_and_what_follows_is_lag() -> None:
+    world = await stored_world()
+    await world.append_viewers("viewer-d", "viewer-e", "viewer-f")
+    world.log.set_committed(0, Committed(4, encode_intent(6)))
+    report = await only(world)
+    assert (report.ok, report.in_doubt, report.lag, report.judged_to) == (True, 2, 1, 4)
+    stray = replace(world.store.rows[0], viewer_id="viewer-d", offset=4)  # the first row of that block
+    world.store.rows.append(stray)
+    assert (await only(world)).ok
+    world.store.rows.append(replace(stray, offset=6))  # nobody can have inserted this
+    report = await only(world)
+    assert (report.trouble, report.surplus) == ("rows_beyond_offset", 1)
+
+
+@in_virtual_time
+async def test_offsets_that_the_group_lost_are_a_difference() -> None:
+    world = await stored_world()
+    world.log.forget_offsets()
+    report = await only(world)
+    assert (report.trouble, report.surplus, report.ok) == ("rows_beyond_offset", 5, False)
+
+
+@in_virtual_time
+async def test_a_topic_made_anew_is_a_difference() -> None:
+    world = await stored_world()
+    world.log._partitions[0].records.clear()
+    world.log._partitions[0].next = 0
+    report = await only(world)
+    assert (report.trouble, report.surplus) == ("offset_beyond_log", 5)
+
+
+@in_virtual_time
+async def test_metadata_of_another_version_is_a_difference() -> None:
+    world = await stored_world()
+    world.log.set_committed(0, Committed(4, '{"v":2}'))
+    report = await only(world)
+    assert (report.trouble, report.missing, report.ok) == ("unknown_intent", 0, False)
+
+
+@in_virtual_time
+async def test_rows_of_a_partition_that_the_log_does_not_have_are_surplus() -> None:
+    world = await stored_world()
+    world.store.rows.append(replace(world.store.rows[0], partition=7))
+    report = await verified(world)
+    assert [(p.partition, p.surplus, p.trouble) for p in report.partitions if not p.ok] == [(7, 1, "no_such_partition")]
+
+
+@in_virtual_time
+async def test_an_unreadable_record_that_is_no_dead_letter_is_a_difference() -> None:
+    world = await stored_world()
+    world.log.dead_letters.letters.clear()
+    report = await only(world)
+    assert (report.missing_dead_letters, report.ok) == (1, False)
+
+
+@in_virtual_time
+async def test_only_the_asked_hours_are_judged_yet_retries_of_before_are_known() -> None:
+    world = await World.make()
+    await world.append(one("viewer-a", NOON_MS))
+    world.log.now_ms += 2 * HOUR_MS
+    await world.append(one("viewer-b", world.log.now_ms, batch=key(1)))
+    world.log.now_ms += 5 * MINUTE_MS
+    await world.append(one("viewer-b", world.log.now_ms, batch=key(1)), one("viewer-c", world.log.now_ms))
+    await drain(world)
+    del world.store.rows[0]
+    report = await only(world, hours=2 / 60)
+    assert (report.ok, report.judged_from, report.records, report.rows, report.repeated_batches) == (True, 2, 1, 1, 1)
+    assert report.earlier_rows == 1
+    assert (await only(world)).missing == 1
+
+
+@in_virtual_time
+async def test_the_ten_minutes_after_the_beginning_of_a_trimmed_log_are_left_out() -> None:
+    world = await World.make()
+    await world.append(one("viewer-a", NOON_MS, batch=key(1)))
+    for _ in range(3):
+        world.log.now_ms += 5 * MINUTE_MS
+        await world.append(one("viewer-a", world.log.now_ms, batch=key(1)), one("viewer-b", world.log.now_ms))
+    world.log.now_ms += 1
+    await world.append(one("viewer-c", world.log.now_ms))
+    await drain(world)
+    world.log.trim(0, 1)
+    report = await only(world)
+    assert (report.ok, report.log_begins, report.judged_from, report.records) == (True, 1, 4, 1)
+    world.log.trim(0, 2)
+    report = await only(world)
+    assert (report.ok, report.judged_from, report.judged_to, report.records) == (True, 5, 5, 0)
+
+
+@in_virtual_time
+async def test_a_log_that_drops_what_is_being_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await stored_world()
+
+    async def meanwhile() -> None:
+        world.log.trim(0, 2)
+
+    monkeypatch.setattr(world.store, "catch_up", meanwhile)  # between the first look at the log and the reading
+    with pytest.raises(LogUnavailable, match="begin again"):
+        await verified(world)
+    assert (await only(world)).ok
+
+
+@in_virtual_time
+async def test_what_may_have_expired_or_was_purged_is_left_out_and_said() -> None:
+    world = await World.make()
+    world.log.now_ms = NOON_MS
+    await world.append(one("viewer-a", NOON_MS), one("viewer-b", NOON_MS + 1))
+    await drain(world)
+    await world.store.purge(NOON_MS + 1)
+    report = await only(world)
+    assert (report.ok, report.rows, report.left_out_rows) == (True, 1, 1)
+
+    world.log.now_ms = NOON_MS + RETENTION_DAYS * DAY_MS
+    world.store.rows.clear()
+    report = await only(world)
+    assert (report.ok, report.rows, report.left_out_rows) == (True, 0, 2)
+
+
+@in_virtual_time
+async def test_a_purge_while_it_runs_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await stored_world()
+    sums = world.store.sums
+
+    async def after_a_purge(stretch: Stretch) -> Sums:
+        await world.store.purge(NOON_MS + 1)
+        return await sums(stretch)
+
+    monkeypatch.setattr(world.store, "sums", after_a_purge)
+    assert (await only(world)).ok
+
+
+@in_virtual_time
+async def test_records_of_a_newer_version_are_not_judged() -> None:
+    world = await stored_world()
+    await world.append(one("viewer-d", NOON_MS), revision=REGISTRY.revision + 1)
+    assert (await only(world)).ok
+    world.log.set_committed(0, Committed(5, ""))
+    with pytest.raises(RecordsTooNewError, match="upgrade"):
+        await verified(world)
+
+
+@in_virtual_time
+async def test_what_is_missing_is_inserted_once_however_often_it_is_repaired() -> None:
+    world = await stored_world()
+    before = sorted(world.store.rows, key=str)
+    del world.store.rows[1:3]
+    first = await only(world, repair=True)
+    assert (first.missing, first.repaired) == (2, 2)
+    second = await only(world, repair=True)
+    assert (second.missing, second.repaired, second.ok) == (0, 0, True)
+    assert sorted(world.store.rows, key=str) == before
+    assert all(":repair:" in token for token, _ in world.store.attempts[-1:])
+
+
+@in_virtual_time
+async def test_rows_that_are_lost_again_after_a_repair_are_repaired_again() -> None:
+    world = await stored_world()
+    lost: StoredRow = world.store.rows[1]
+    for _ in range(3):
+        world.store.rows.remove(lost)
+        assert (await only(world, repair=True)).repaired == 1
+        assert (await only(world)).ok
+
+
+@in_virtual_time
+async def test_surplus_rows_are_left_to_the_operator() -> None:
+    world = await stored_world()
+    double_a_row(world)
+    report = await only(world, repair=True)
+    assert (report.surplus, report.repaired) == (1, 0)
+    assert (await only(world)).surplus == 1
+
+
+@in_virtual_time
+async def test_an_outage_of_the_log_is_said() -> None:
+    world = await stored_world()
+    world.log.available = False
+    with pytest.raises(LogUnavailable):
+        await verified(world)
