@@ -67,6 +67,6 @@ class EmbeddedCase:
 async def embedded_rig(rng: random.Random, folder: Path) -> AsyncIterator[EmbeddedRig]:
     """A ready instance on a folder of its own."""
     async with AsyncExitStack() as stack:
-        shape = await asyncio.to_thread(stack.enter_context, embedded(folder))
+        shape = await asyncio.to_thread(stack.enter_context, embedded(folder, LOG_LEVEL="error"))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         yield EmbeddedRig(shape, Load([shape.write_url], PACE, rng), Client(session, shape), rng)

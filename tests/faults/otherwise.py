@@ -1,7 +1,7 @@
 """The product with one thing in it otherwise that no setting changes: a consumer's block size, a gateway's clock.
 
-    python -m tests.faults.otherwise block-rows N consumer ...
-    python -m tests.faults.otherwise clock-ahead SECONDS gateway ...
+python -m tests.faults.otherwise block-rows N consumer ...
+python -m tests.faults.otherwise clock-ahead SECONDS gateway ...
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def clock_ahead(seconds: int) -> Sequence[str]:
 
 def _run(what: str, amount: int, arguments: Sequence[str]) -> None:
     if what == "block-rows":
-        serve.FlushPolicy = partial(FlushPolicy, max_rows=amount)  # type: ignore[misc, assignment]  # in its place
+        setattr(serve, FlushPolicy.__name__, partial(FlushPolicy, max_rows=amount))
     else:
-        parts.wall_clock_ms = lambda: wall_clock_ms() + amount * 1000
+        setattr(parts, wall_clock_ms.__name__, lambda: wall_clock_ms() + amount * 1000)
     sys.argv[1:] = arguments
     main.main()
 

@@ -29,6 +29,10 @@ def setting(name: str) -> str:
     return os.environ[f"SIDDES_TELEMETRY_{name}"]
 
 
+def row(line: bytes, *, partition: int, offset: int) -> str:
+    return json.dumps(json.loads(line) | {"log_id": 1, "log_partition": partition, "log_offset": offset})
+
+
 async def consume(sql: Sql) -> None:
     """Until cancelled."""
     consumer = AIOKafkaConsumer(
@@ -45,7 +49,7 @@ async def consume(sql: Sql) -> None:
         while True:
             fetched = await consumer.getmany(timeout_ms=1000)
             lines = [
-                json.dumps(json.loads(line) | {"log_id": 1, "log_partition": key.partition, "log_offset": record.offset})
+                row(line, partition=key.partition, offset=record.offset)
                 for key, records in fetched.items()
                 for record in records
                 for line in record.value.splitlines()

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.embedded import EmbeddedCase, EmbeddedRig, embedded_rig
-from tests.faults.proof import prove
+from tests.faults.plain import COMMAND as PLAIN
+from tests.faults.proof import drained, prove
 from tests.faults.rig import Case, Rig, Servers, rig_for
 
 AnyCase = Case | EmbeddedCase
@@ -33,24 +34,29 @@ class Outcome:
     error: Exception | None
 
 
-async def play(case: AnyCase, on: Servers, seed: int, folder: Path) -> Outcome:
+async def play(case: AnyCase, on: Servers, seed: int, folder: Path, *, plain: bool = False) -> Outcome:
     """Harm a fresh cluster, or instance, under load, let it recover, and see whether all adds up: else an `error`.
 
-    Leaves both servers running.
+    `plain`: with consumers as they are usually written, which need not add up. Leaves both servers running.
     """
     began_s = time.monotonic()
     try:
-        async with _rig(case, on, random.Random(seed), folder) as rig:
+        async with _rig(case, on, random.Random(seed), folder, plain=plain) as rig:
             error: Exception | None = None
             try:
                 async with rig.load.running():
                     await rig.flows()
                     await case.harm(rig)  # type: ignore[arg-type]  # the rig is the case's own kind
                     await rig.flows()
-                await (prove(rig) if isinstance(rig, Rig) else rig.prove())
+                if isinstance(rig, EmbeddedRig):
+                    await rig.prove()
+                elif plain:
+                    await drained(rig)
+                else:
+                    await prove(rig)
             except Exception as raised:  # noqa: BLE001  # told by the caller, with the seed
                 error = raised
-            lost, doubled = await rig.difference() if error is not None else (0, 0)
+            lost, doubled = await rig.difference() if plain or error is not None else (0, 0)
             load = rig.load
             seconds = time.monotonic() - began_s
             return Outcome(
@@ -61,9 +67,11 @@ async def play(case: AnyCase, on: Servers, seed: int, folder: Path) -> Outcome:
 
 
 @asynccontextmanager
-async def _rig(case: AnyCase, on: Servers, rng: random.Random, folder: Path) -> AsyncIterator[Rig | EmbeddedRig]:
+async def _rig(
+    case: AnyCase, on: Servers, rng: random.Random, folder: Path, *, plain: bool
+) -> AsyncIterator[Rig | EmbeddedRig]:
     if isinstance(case, Case):
-        async with rig_for(case, on, rng, folder) as rig:
+        async with rig_for(case, on, rng, folder, consumer=PLAIN if plain else None) as rig:
             yield rig
     else:
         async with embedded_rig(rng, folder) as alone:

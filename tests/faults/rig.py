@@ -134,8 +134,13 @@ class Case:
 
 
 @asynccontextmanager
-async def rig_for(case: Case, on: Servers, rng: random.Random, folder: Path) -> AsyncIterator[Rig]:
-    """A ready cluster for this case, on a topic, a group and a database of its own."""
+async def rig_for(
+    case: Case, on: Servers, rng: random.Random, folder: Path, *, consumer: Sequence[str] | None = None
+) -> AsyncIterator[Rig]:
+    """A ready cluster for this case, on a topic, a group and a database of its own.
+
+    `consumer` is the command of another consumer than the product's.
+    """
     async with AsyncExitStack() as stack:
         database = stack.enter_context(own_database(on.clickhouse.url))
         shape = stack.enter_context(
@@ -161,8 +166,10 @@ async def rig_for(case: Case, on: Servers, rng: random.Random, folder: Path) -> 
             logs,
         )
         gateways, consumers = numbered("gateway", case.gateways), numbered("consumer", case.consumers)
-        if case.block_rows is not None:
-            rig.commands = {name: small_blocks(case.block_rows) for name in consumers}
+        if consumer is None and case.block_rows is not None:
+            consumer = small_blocks(case.block_rows)
+        if consumer is not None:
+            rig.commands = dict.fromkeys((*consumers, "consumer-3", "consumer-4"), consumer)
         await asyncio.to_thread(migrate, shape)
         for name in (*gateways, *consumers):
             rig.start(name)

@@ -1,10 +1,12 @@
 """Faults at random until the time is up.
 
-    python -m tests.faults.run [--minutes N] [--seed S] [--only NAME]
+    python -m tests.faults.run [--minutes N] [--seed S] [--only NAME] [--plain]
 
 Cases are chosen, and each is played, from seeds that come from S. With `--only` the first is played with S itself: so
 one that is printed here is played again. What a process does in a given millisecond is the machine's, not the
 seed's: play one that failed several times. Exits 1 where anything was lost or doubled, or did not recover.
+
+`--plain`, for contrast: the same with a consumer as they are usually written (tests/faults/plain.py).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.faults.cases import CASES
+from tests.faults.cases import CASES, PLAIN_CASES
 from tests.faults.play import AnyCase, Outcome, play
 from tests.faults.rig import servers
 from tests.servers import downloads
@@ -30,11 +32,11 @@ HEAD = """\
 |---|---|---|---|---|---|---|---|"""
 
 
-def chosen(seed: int, only: str | None) -> Iterator[tuple[AnyCase, int]]:
+def chosen(cases: Sequence[AnyCase], seed: int, only: str | None) -> Iterator[tuple[AnyCase, int]]:
     """Cases with their seeds, for ever: each kind of fault once before any comes again."""
     rng = random.Random(seed)
-    cases = [case for case in CASES if only in {None, case.name}]
     if only is not None:
+        cases = [case for case in cases if case.name == only]
         yield cases[0], seed
     while True:
         by_kind = defaultdict(list)
@@ -46,17 +48,17 @@ def chosen(seed: int, only: str | None) -> Iterator[tuple[AnyCase, int]]:
             yield case, rng.randrange(2**32)
 
 
-async def run(minutes: float, seed: int, only: str | None, folder: Path) -> list[Outcome]:
+async def run(minutes: float, choice: Iterator[tuple[AnyCase, int]], folder: Path, *, plain: bool) -> list[Outcome]:
     """Play until the time is up, at least one; tell each as it ends."""
     cache = downloads.cache_folder(os.environ)
     until_s = time.monotonic() + 60 * minutes
     outcomes: list[Outcome] = []
     with servers(downloads.kafka_jars(cache), downloads.libchdb(cache), folder) as on:
-        for case, case_seed in chosen(seed, only):
-            _progress(f"{case.name}, SEED={case_seed}, {max(0.0, until_s - time.monotonic()) / 60:.0f} min left")
+        for case, seed in choice:
+            _progress(f"{case.name}, SEED={seed}, {max(0.0, until_s - time.monotonic()) / 60:.0f} min left")
             place = folder / f"{len(outcomes):04}-{case.name}"
             place.mkdir()
-            outcome = await play(case, on, case_seed, place)
+            outcome = await play(case, on, seed, place, plain=plain)
             outcomes.append(outcome)
             _progress("")
             print(_line(outcome), flush=True)
@@ -81,8 +83,12 @@ def _row(kind: str, outcomes: Sequence[Outcome]) -> str:
 
 
 def _line(outcome: Outcome) -> str:
-    end = "adds up" if outcome.error is None else f"FAILED: {_words(outcome.error)}"
-    again = "" if outcome.error is None else f"; again: make faults ONLY={outcome.case.name} SEED={outcome.seed}"
+    end = f"{outcome.lost} lost, {outcome.doubled} doubled" if outcome.lost or outcome.doubled else "adds up"
+    if outcome.error is not None:
+        end = f"FAILED: {_words(outcome.error)}"
+    again = (
+        "" if outcome.error is None else f"; again: make faults MINUTES=0 ONLY={outcome.case.name} SEED={outcome.seed}"
+    )
     return f"{outcome.case.name} SEED={outcome.seed} {outcome.seconds:.0f} s, {outcome.answered} events: {end}{again}"
 
 
@@ -103,13 +109,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="default: a random one, which is printed")
     parser.add_argument("--only", choices=[case.name for case in CASES], metavar="NAME", help="of tests/faults/cases")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the logs of all processes there")
+    parser.add_argument("--plain", action="store_true", help="for contrast: a consumer as they are usually written")
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
     print(f"SEED={seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         place = given.keep or Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-        outcomes = asyncio.run(run(given.minutes, seed, given.only, place))
+        choice = chosen(PLAIN_CASES if given.plain else CASES, seed, given.only)
+        outcomes = asyncio.run(run(given.minutes, choice, place, plain=given.plain))
     print(f"\n{table(outcomes)}")
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if failed:

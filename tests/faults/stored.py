@@ -60,8 +60,7 @@ class Sql:
             (SELECT argMax(log_id, generation) FROM telemetry_logs WHERE log_name = {topic:String})
             GROUP BY log_partition, log_offset"""
         return {
-            (partition, offset): (rows, total)
-            for partition, offset, rows, total in await self.rows(asked, topic=topic)
+            (partition, offset): (rows, total) for partition, offset, rows, total in await self.rows(asked, topic=topic)
         }
 
 

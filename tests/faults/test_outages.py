@@ -15,8 +15,7 @@ from tests.servers.local import LocalServer
 from tests.services.admin import Operator, resident_mb
 from tests.services.client import Client, bearer
 from tests.services.load import Load, Pace, seeded
-from tests.services.offsets import intents
-from tests.services.shapes import Shape, cluster, start_member
+from tests.services.shapes import Shape, cluster
 
 pytestmark = pytest.mark.timeout(240)  # each waits for several things that may take a minute
 
@@ -81,35 +80,6 @@ async def test_consumer_and_summary_live_through_a_frozen_and_a_killed_clickhous
             await load.adds_up(Client(session, shape))
         assert load.statuses.keys() == {200}  # gateways need no store
         assert load.broken == 0
-
-
-async def test_nothing_is_lost_or_twice_when_broker_clickhouse_and_a_consumer_are_killed(
-    own_kafka: LocalKafka, own_clickhouse: LocalClickHouse, tmp_path: Path
-) -> None:
-    rng = seeded()
-    with cluster(own_kafka.bootstrap, own_clickhouse.url, tmp_path, consumers=2) as shape:
-        consumers = [shape.processes[name] for name in ("consumer", "consumer-2")]
-        consumer = consumers[0]
-        load = Load([shape.write_url], PACE, rng)
-        async with aiohttp.ClientSession() as session:
-            operator = Operator(session)
-            async with load.running():
-                await load.reached(rng.randrange(2 * FLOWING))
-                await asyncio.to_thread(own_kafka.kill)
-                await asyncio.to_thread(own_kafka.start)
-                for process in consumers:
-                    await operator.becomes_ready(process)
-                    await operator.grows(process, "siddes_consumer_rows_stored_total")
-                await asyncio.to_thread(own_clickhouse.pause)  # blocks are declared, and cannot be stored, …
-                await operator.becomes_unready(consumer, "store")
-                assert await intents(own_kafka.bootstrap, shape.settings["GROUP"]) != {""}
-                await asyncio.to_thread(consumer.kill)  # … nor by who declared them
-                await asyncio.to_thread(own_clickhouse.kill)
-                await asyncio.to_thread(own_clickhouse.start)
-                start_member(shape, "consumer")
-                await load.reached(load.events + FLOWING)
-            await operator.becomes_ready(shape.processes["summary"])
-            await load.adds_up(Client(session, shape))
 
 
 def ways(server: LocalServer) -> list[tuple[str, Callable[[], None], Callable[[], None]]]:

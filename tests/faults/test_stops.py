@@ -15,7 +15,6 @@ from tests.servers.kafka import LocalKafka
 from tests.services.admin import Operator
 from tests.services.client import Client, bearer
 from tests.services.load import Load, Pace, seeded
-from tests.services.offsets import intents
 from tests.services.shapes import cluster, start_member
 
 BEGUN = 16  # requests that have arrived in part
@@ -46,26 +45,6 @@ async def test_a_gateway_answers_what_it_has_begun_to_read(
                 assert b"\r\nConnection: close\r\n" in answer
             assert await asyncio.to_thread(gateway.ended) == 0
             await Client(session, shape).counts_become("alice", {"suggestion_accepted": 3 * BEGUN})
-
-
-async def test_a_gateway_and_a_consumer_stopped_under_load_lose_nothing(
-    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
-) -> None:
-    rng = seeded()
-    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, gateways=2) as shape:
-        gateway, consumer = shape.processes["gateway"], shape.processes["consumer"]
-        load = Load([gateway.url, shape.processes["gateway-2"].url], Pace(connections=32, pause_s=0.01), rng)
-        async with load.running():
-            await load.reached(rng.randrange(5_000))
-            assert await asyncio.to_thread(gateway.stop) == 0
-            load.targets.remove(gateway.url)
-            await load.reached(load.events + rng.randrange(5_000))
-            assert await asyncio.to_thread(consumer.stop) == 0
-            assert await intents(kafka_bootstrap, shape.settings["GROUP"]) == {""}
-            await load.reached(load.events + 1_000)
-        await asyncio.to_thread(start_member(shape, "consumer").wait_ready)
-        async with aiohttp.ClientSession() as session:
-            await load.adds_up(Client(session, shape))
 
 
 async def test_services_leave_in_time_while_what_they_need_is_frozen(

@@ -3,5 +3,19 @@
 from __future__ import annotations
 
 from tests.faults.cases import changes, embedded, processes, state, steps, wires
+from tests.faults.play import AnyCase
 
-CASES = (*steps.CASES, *processes.CASES, *wires.CASES, *changes.CASES, *state.CASES, *embedded.CASES)
+# What can be done to any consumer, also to one that asks the store nothing.
+PLAIN_CASES = tuple(
+    case
+    for case in (*steps.CASES, *processes.CASES, *wires.CASES)
+    if case.harm is not steps.killed_during_recovery and case.harm is not steps.killed_while_draining
+)
+CASES: tuple[AnyCase, ...] = (
+    *steps.CASES,
+    *processes.CASES,
+    *wires.CASES,
+    *changes.CASES,
+    *state.CASES,
+    *embedded.CASES,
+)

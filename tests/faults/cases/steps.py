@@ -64,9 +64,7 @@ async def killed_during_rebalance(rig: Rig) -> None:
 
 async def killed_while_draining(rig: Rig) -> None:
     """SIGTERM, and SIGKILL at the next insert or commit."""
-    wire, kind = rig.rng.choice(
-        [(rig.stores["consumer"], Statement.INSERT), (rig.logs["consumer"], Api.OFFSET_COMMIT)]
-    )
+    wire, kind = rig.rng.choice([(rig.stores["consumer"], Statement.INSERT), (rig.logs["consumer"], Api.OFFSET_COMMIT)])
     consumer = rig.process("consumer")
     consumer.send(signal.SIGTERM)
     with wire.trap(kind, rig.rng.choice([Place.ARRIVED, Place.ANSWERED])) as trap:

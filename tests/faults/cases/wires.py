@@ -1,4 +1,4 @@
-"""Connections break, answers are lost, late or wrong: between consumer and store, gateway and broker, consumer and broker.
+"""Connections break; answers are lost, late or wrong: at the store's door, at the broker's.
 
 Nobody dies: whoever asked must find out by itself what became of its question.
 """
@@ -76,9 +76,7 @@ CASES = (
     _insert("insert_slow", Place.ANSWERED, Fate.PASS, after_s=3.0),
     _insert("insert_slower_than_its_deadline", Place.ANSWERED, Fate.PASS, after_s=INSERT_PATIENCE_S, times=1),
     _insert("insert_late_after_its_deadline", Place.ARRIVED, Fate.PASS, after_s=INSERT_PATIENCE_S, times=1),
-    Case(
-        "append_answer_lost", PRODUCE, partial(produce_meets, place=Place.ANSWERED), short=True, wired=["gateway"]
-    ),
+    Case("append_answer_lost", PRODUCE, partial(produce_meets, place=Place.ANSWERED), short=True, wired=["gateway"]),
     Case("append_lost", PRODUCE, partial(produce_meets, place=Place.ARRIVED), wired=["gateway"]),
     _commit("commit_answer_lost", Place.ANSWERED, Fate.CUT, short=True),
     _commit("commit_lost", Place.ARRIVED, Fate.CUT),
