@@ -93,7 +93,7 @@ CASES = (
     Case("consumer_killed", "consumer killed", partial(killed, names=CONSUMERS)),
     Case("consumers_killed_at_once", "consumer killed", all_consumers_killed),
     Case("consumer_frozen", "consumer frozen, past its session", partial(frozen, names=CONSUMERS)),
-    Case("broker_killed", "broker killed", partial(server_killed, which="broker"), short=True),
+    Case("broker_killed", "broker killed", partial(server_killed, which="broker")),
     Case("broker_frozen", "broker frozen", partial(server_frozen, which="broker")),
     Case("store_killed", "ClickHouse killed", partial(server_killed, which="store")),
     Case("store_frozen", "ClickHouse frozen", partial(server_frozen, which="store")),

@@ -39,28 +39,20 @@ async def offsets_deleted(rig: Rig) -> None:
         await rig.start_ready(name)
 
 
-async def topic_made_anew(rig: Rig, *, offsets_too: bool) -> None:
-    """A topic of the same name and other records: `migrate --new-log` adopts it."""
+async def topic_made_anew(rig: Rig) -> None:
+    """A topic of the same name and other records, whose offsets the broker has forgotten: `--new-log` adopts it."""
     async with rig.load.held():
         await drained(rig)
         await _stop_consumers(rig)
         await delete_topic(rig.kafka.bootstrap, rig.topic)
-        if offsets_too:
-            await delete_group(rig.kafka.bootstrap, rig.group)
         await asyncio.to_thread(migrate, rig.shape)
         rig.injected += 1
     await rig.flows(20)
-    await _start_consumers_to_halt(rig, "rows_beyond_offset" if offsets_too else "offset_beyond_log")
-    if not offsets_too:
-        await _stop_consumers(rig)
-        await delete_group(rig.kafka.bootstrap, rig.group)
+    await _start_consumers_to_halt(rig, "rows_beyond_offset")
     adopted = await asyncio.to_thread(partial(run, "migrate", "--new-log", settings=rig.shape.settings))
     assert adopted.returncode == 0, adopted.stderr
     for name in CONSUMERS:
-        if offsets_too:
-            await rig.operator.becomes_ready(rig.process(name))
-        else:
-            await rig.start_ready(name)
+        await rig.operator.becomes_ready(rig.process(name))
 
 
 async def records_gone(rig: Rig, *, intent_too: bool) -> None:
@@ -125,8 +117,7 @@ GONE = "log's start moved past a declared block (what was lost is counted)"
 _alone = partial(Case, consumers=1, partitions=1, wired=["consumer"])
 CASES = (
     Case("offsets_deleted", LOST, offsets_deleted, short=True),
-    Case("topic_made_anew", ANEW, partial(topic_made_anew, offsets_too=True), short=True),
-    Case("topic_made_anew_with_old_offsets", ANEW, partial(topic_made_anew, offsets_too=False)),
+    Case("topic_made_anew", ANEW, topic_made_anew),
     _alone("records_gone_past_the_intent", GONE, partial(records_gone, intent_too=True)),
     _alone("records_gone_within_the_intent", GONE, partial(records_gone, intent_too=False)),
     _alone("token_without_rows", "ClickHouse kept a token and lost its rows", token_without_rows),

@@ -35,6 +35,26 @@ async def frozen(rig: Rig, *, place: Place) -> None:
         trap.decide(rig.rng.choice([Fate.PASS, Fate.CUT]))
 
 
+async def expelled_unknowingly(rig: Rig) -> None:
+    """A member that hears nothing wrong is given up by its group, because an insert keeps it from committing. The other
+    inserts the same block, and goes on; then the first try ends, and its declare of the next block must be refused.
+    """
+    wire = rig.logs["consumer"]
+    with (
+        rig.stores["consumer"].trap(Statement.INSERT, Place.ARRIVED) as insert,
+        wire.trap(Api.JOIN_GROUP, Place.ARRIVED) as joining,
+    ):
+        await insert.caught()
+        rig.injected += 1
+        wire.lulling = True
+        await rig.operator.grows(rig.process("consumer-2"), "siddes_kafka_rebalances_total")
+        await rig.operator.grows(rig.process("consumer-2"), "siddes_consumer_records_stored_total")
+        await rig.flows(1000)
+        insert.decide(Fate.PASS)
+        await joining.caught()
+        wire.lulling = False
+
+
 async def killed_during_recovery(rig: Rig) -> None:
     """Who takes over a declared block dies before it has asked what the store holds; both come back."""
     with (
@@ -84,7 +104,13 @@ KILL = "consumer killed at a step"
 FREEZE = "consumer frozen at a step, past its session"
 CASES = (
     *(
-        Case(f"consumer_killed_{name}", KILL, partial(killed, place=place), short=True, wired=["consumer"])
+        Case(
+            f"consumer_killed_{name}",
+            KILL,
+            partial(killed, place=place),
+            short=place is Place.FORWARDED,
+            wired=["consumer"],
+        )
         for name, place in STEPS.items()
     ),
     *(
@@ -92,12 +118,12 @@ CASES = (
             f"consumer_frozen_{name}",
             FREEZE,
             partial(frozen, place=place),
-            short=place is Place.ARRIVED,
             wired=["consumer"],
         )
         for name, place in STEPS.items()
     ),
-    Case("consumer_killed_during_recovery", KILL, killed_during_recovery, short=True, wired=["consumer", "consumer-2"]),
-    Case("consumer_killed_during_rebalance", KILL, killed_during_rebalance, short=True, wired=["consumer"]),
+    Case("consumer_expelled_unknowingly", FREEZE, expelled_unknowingly, short=True, wired=["consumer"], partitions=2),
+    Case("consumer_killed_during_recovery", KILL, killed_during_recovery, wired=["consumer", "consumer-2"]),
+    Case("consumer_killed_during_rebalance", KILL, killed_during_rebalance, wired=["consumer"]),
     Case("consumer_killed_while_draining", KILL, killed_while_draining, short=True, wired=["consumer"]),
 )

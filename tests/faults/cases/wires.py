@@ -62,13 +62,13 @@ def _insert(name: str, place: Place, fate: Fate, *, short: bool = False, **more:
     return Case(name, STORE, harm, short=short, wired=["consumer"], consumers=1)
 
 
-def _commit(name: str, place: Place, fate: Fate, *, short: bool = False, after_s: float = 0.0) -> Case:
+def _commit(name: str, place: Place, fate: Fate, *, after_s: float = 0.0) -> Case:
     harm = partial(commit_meets, place=place, fate=fate, after_s=after_s)
-    return Case(name, COMMIT, harm, short=short, wired=["consumer"])
+    return Case(name, COMMIT, harm, wired=["consumer"])
 
 
 CASES = (
-    _insert("insert_answer_lost", Place.ANSWERED, Fate.CUT, short=True),
+    _insert("insert_answer_lost", Place.ANSWERED, Fate.CUT),
     _insert("insert_lost", Place.ARRIVED, Fate.CUT),
     _insert("insert_cut_within", Place.ARRIVED, Fate.CUT_WITHIN, short=True),
     _insert("insert_refused_by_500", Place.ARRIVED, Fate.ERROR),
@@ -78,7 +78,7 @@ CASES = (
     _insert("insert_late_after_its_deadline", Place.ARRIVED, Fate.PASS, after_s=INSERT_PATIENCE_S, times=1),
     Case("append_answer_lost", PRODUCE, partial(produce_meets, place=Place.ANSWERED), short=True, wired=["gateway"]),
     Case("append_lost", PRODUCE, partial(produce_meets, place=Place.ARRIVED), wired=["gateway"]),
-    _commit("commit_answer_lost", Place.ANSWERED, Fate.CUT, short=True),
+    _commit("commit_answer_lost", Place.ANSWERED, Fate.CUT),
     _commit("commit_lost", Place.ARRIVED, Fate.CUT),
     _commit("commit_answer_late", Place.ANSWERED, Fate.PASS, after_s=COMMIT_PATIENCE_S),
     _commit("commit_late", Place.ARRIVED, Fate.PASS, after_s=COMMIT_PATIENCE_S),

@@ -29,8 +29,18 @@ class Api(IntEnum):
     SYNC_GROUP = 14
 
 
+WELL = {0: bytes(2), 1: bytes(6)}  # answers to a heartbeat, by version: an error code of 0, after the throttle time
+
+
 class KafkaWire(Traps):
-    """Passes frames on, one by one, unless one steps into a trap; then those behind it on its connection wait too."""
+    """Passes frames on, one by one, unless one steps into a trap; then those behind it on its connection wait too.
+
+    `lulling`: heartbeats are answered here, and well; so a member does not hear that its group has given it up.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lulling = False
 
     @asynccontextmanager
     async def to(self, door: Door) -> AsyncIterator[str]:
@@ -56,7 +66,7 @@ class KafkaWire(Traps):
         try:
             up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
             directions = {
-                asyncio.ensure_future(self._requests(reader, up_writer, kinds)),
+                asyncio.ensure_future(self._requests(reader, up_writer, writer, kinds)),
                 asyncio.ensure_future(self._answers(up_reader, writer, kinds)),
             }
             try:
@@ -73,10 +83,17 @@ class KafkaWire(Traps):
                 up_writer.close()
 
     async def _requests(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kinds: dict[int, int]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        back: asyncio.StreamWriter,
+        kinds: dict[int, int],
     ) -> None:
         async for frame in _frames(reader):
-            kind, _version, correlation = struct.unpack_from(">hhi", frame)
+            kind, version, correlation = struct.unpack_from(">hhi", frame)
+            if self.lulling and kind == Api.HEARTBEAT and version in WELL and not kinds:
+                await _send(back, struct.pack(">i", correlation) + WELL[version])
+                continue
             if await self.fate(kind, Place.ARRIVED) is not Fate.PASS:
                 return
             kinds[correlation] = kind
