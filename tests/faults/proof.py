@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from functools import cache
 
 from tests.faults.rig import Rig
 from tests.faults.stored import Amount, Place, bounds, read_topic
@@ -66,15 +65,8 @@ async def drained(rig: Rig) -> None:
 
 def verified(shape: Shape) -> None:
     """The product's own word."""
-    if not _can_verify():
-        return
     answer = run("verify", "--json", settings=shape.settings)
     report = json.loads(answer.stdout)
     assert (answer.returncode, report["ok"]) == (0, True), answer.stdout
     for partition in report["partitions"]:
         assert (partition["missing"], partition["surplus"]) == (0, 0), answer.stdout
-
-
-@cache
-def _can_verify() -> bool:
-    return run("verify", "--help", settings={}).returncode == 0
