@@ -14,6 +14,18 @@ class KafkaAppenderMetrics:
         )
 
 
+class KafkaDeadLetterMetrics(KafkaAppenderMetrics):
+    """What the producer of dead letters counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.emptied = Counter(
+            "siddes_kafka_dead_letters_emptied",
+            "Dead letters too large to be kept: only their size is",
+            registry=registry,
+        )
+
+
 class KafkaReaderMetrics:
     """What a group member counts."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
-from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.kafka_metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.cli.control import ask_control
 from siddes_telemetry.cli.data_folder import DataFolder, DataInUse
 from siddes_telemetry.cli.operations import Result, list_dead_letters, migrate_cluster, purge
@@ -32,7 +32,7 @@ async def operate(settings: Settings, registry: Registry, operation: str, argume
 
 async def _on_cluster(settings: Settings, registry: Registry, operation: str, arguments: dict[str, Any]) -> Result:
     if operation == "dead-letters":
-        metrics = KafkaAppenderMetrics(CollectorRegistry())
+        metrics = KafkaDeadLetterMetrics(CollectorRegistry())
         letters = KafkaDeadLetters(kafka_servers(settings), settings.topic, metrics=metrics, rng=random.Random())
         try:
             return await list_dead_letters(letters)

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka_appender import KafkaAppender
 from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
-from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics, KafkaReaderMetrics
+from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics, KafkaDeadLetterMetrics, KafkaReaderMetrics
 from siddes_telemetry.backends.kafka_reader import KafkaReader
 from siddes_telemetry.backends.ports import LogUnavailable
 from siddes_telemetry.backends.sqlite_log import SqliteLog
@@ -216,7 +216,7 @@ def consumer_service(settings: Settings, registry: Registry, host: str, admin: i
             store = await stack.enter_async_context(clickhouse(settings, registry))
             rng = random.Random()
             dead_letters = KafkaDeadLetters(
-                kafka_servers(settings), settings.topic, metrics=KafkaAppenderMetrics(metrics), rng=rng
+                kafka_servers(settings), settings.topic, metrics=KafkaDeadLetterMetrics(metrics), rng=rng
             )
             stack.push_async_callback(dead_letters.close)
             reader = KafkaReader(

@@ -44,7 +44,9 @@ class Block:
     occurrences: tuple[Occurrence, ...]  # to enter into the retry window once the block is stored
     repeated_batches: int
     repeated_rows: int
+    repeated_counts: int
     reclocked_rows: int
+    counts: int  # the sum of the rows' counts
 
     @property
     def rows(self) -> int:
@@ -94,13 +96,14 @@ def build_block(
     decoded = decode_all(records, source.partition, registry)
     occurrences = decoded.occurrences
     days: dict[str, DayRows] = {}
-    repeated_batches = repeated_rows = reclocked_rows = 0
+    repeated_batches = repeated_rows = repeated_counts = reclocked_rows = counts = 0
     for (record, batches), answers in zip(decoded.records, window.repeats(occurrences), strict=True):
         repeated = iter(answers)
         for batch in batches:
             if batch.key != NO_BATCH and next(repeated):
                 repeated_batches += 1
                 repeated_rows += len(batch.lines)
+                repeated_counts += sum(line.count for line in batch.lines)
                 continue
             for line in batch.lines:
                 created_at_ms = line.created_at_ms
@@ -108,6 +111,18 @@ def build_block(
                     created_at_ms = record.appended_at_ms
                     reclocked_rows += 1
                 created_at = format_time(created_at_ms)
+                counts += line.count
                 row = encode_row(line, created_at, source.log_id, source.partition, record.offset)
                 days.setdefault(created_at[:10], DayRows()).lines.append(row)
-    return Block(start, end, days, decoded.dead_letters, occurrences, repeated_batches, repeated_rows, reclocked_rows)
+    return Block(
+        start,
+        end,
+        days,
+        decoded.dead_letters,
+        occurrences,
+        repeated_batches,
+        repeated_rows,
+        repeated_counts,
+        reclocked_rows,
+        counts,
+    )

@@ -18,9 +18,12 @@ class ConsumerMetrics:
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"siddes_consumer_{name}", text, ("partition",), registry=registry)
 
-        self.rows_stored = counter("rows_stored", "Rows confirmed by the store.")
+        # A block that is replayed by the process that counted it is not counted again. One that a process counted and
+        # died over before its end was committed is counted by the next owner too: a confirmation each.
+        self.rows_stored = counter("rows_stored", "Rows the store confirmed to this process; a replayed block once.")
+        self.counts_stored = counter("counts_stored", "Sum of the counts of rows_stored.")
         self.records_stored = counter(
-            "records_stored", "Log records whose counts are stored, dropped or dead-lettered."
+            "records_stored", "Log records of confirmed blocks: their counts are stored, dropped or dead-lettered."
         )
         self.block_rows = Histogram(
             "siddes_consumer_block_rows", "Rows of a block.", buckets=BLOCK_ROWS_BUCKETS, registry=registry
@@ -41,6 +44,7 @@ class ConsumerMetrics:
         )
         self.repeated_batches = counter("repeated_batches", "Client retries dropped.")
         self.repeated_rows = counter("repeated_rows", "Rows of dropped client retries.")
+        self.repeated_counts = counter("repeated_counts", "Sum of the counts of repeated_rows.")
         self.reclocked_rows = counter(
             "reclocked_rows", "Rows stored at the log's time, their gateway's clock being off."
         )

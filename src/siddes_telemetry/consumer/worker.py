@@ -248,14 +248,24 @@ class PartitionWorker:
         if records:
             self._window.advance(block.occurrences, block.end)
         self._position = block.end
+        metrics.retry_keys_evicted.inc(self._window.evicted - evicted)
+        metrics.retry_keys.labels(self._label).set(len(self._window))
+        self._count(block, records)
+
+    def _count(self, block: Block, records: int) -> None:
+        """Show what became of the block, unless this process has shown it before: only the last can be replayed."""
+        metrics, counted = self._around.metrics, (self._source.log_id, block.start, block.end)
+        if self._around.counted.get(self._partition.number) == counted:
+            return
+        self._around.counted[self._partition.number] = counted
         metrics.records_stored.inc(records)
         metrics.rows_stored.inc(block.rows)
+        metrics.counts_stored.inc(block.counts)
         metrics.block_rows.observe(block.rows)
         metrics.repeated_batches.inc(block.repeated_batches)
         metrics.repeated_rows.inc(block.repeated_rows)
+        metrics.repeated_counts.inc(block.repeated_counts)
         metrics.reclocked_rows.inc(block.reclocked_rows)
-        metrics.retry_keys_evicted.inc(self._window.evicted - evicted)
-        metrics.retry_keys.labels(self._label).set(len(self._window))
         for letter in block.dead_letters:
             metrics.dead_letters.labels(letter.reason).inc()
             self._log.error("dead_letter", offset=letter.offset, reason=letter.reason)
