@@ -15,6 +15,7 @@ from siddes_telemetry.backends.kafka_errors import DRIVER_ERRORS, driver_errors_
 from siddes_telemetry.backends.kafka_group import CommitRefusedError, GroupSeat, Membership
 from siddes_telemetry.backends.kafka_history import PIECE_RECORDS, out_of_range, read_range, to_log_records
 from siddes_telemetry.backends.kafka_metrics import KafkaReaderMetrics
+from siddes_telemetry.backends.kafka_stalls import StalledPartitions
 from siddes_telemetry.backends.ports import Committed, LogUnavailable, PartitionLost
 from siddes_telemetry.schemas.record import LogRecord
 
@@ -33,6 +34,7 @@ class MemberTools:
     consumer: AIOKafkaConsumer
     seat: GroupSeat
     metrics: KafkaReaderMetrics
+    stalls: StalledPartitions
     monotonic: Callable[[], float]
 
 
@@ -121,6 +123,7 @@ class KafkaPartition:
                 records = await self._take()
                 self._check_owned()
                 if records:
+                    self._tools.stalls.discard(self._partition)
                     return records
         finally:
             self.waiting_since = None

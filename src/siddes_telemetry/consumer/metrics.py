@@ -18,9 +18,11 @@ class ConsumerMetrics:
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"siddes_consumer_{name}", text, ("partition",), registry=registry)
 
-        # A block that is replayed by the process that counted it is not counted again. One that a process counted and
-        # died over before its end was committed is counted by the next owner too: a confirmation each.
-        self.rows_stored = counter("rows_stored", "Rows the store confirmed to this process; a replayed block once.")
+        self.rows_stored = counter(
+            "rows_stored",
+            "Rows that the store confirmed to this process, each block once. A block whose owner died before its end "
+            "was committed is confirmed to, and counted by, the next owner too.",
+        )
         self.counts_stored = counter("counts_stored", "Sum of the counts of rows_stored.")
         self.records_stored = counter(
             "records_stored", "Log records of confirmed blocks: their counts are stored, dropped or dead-lettered."
@@ -50,6 +52,7 @@ class ConsumerMetrics:
         )
         self.dead_letters = counter("dead_letters", "Records that could not be read.", "reason")
         self.lost_records = counter("lost_records", "Records that the log dropped before they were stored.")
+        self.stalls = counter("stalls", "Partitions given up because their worker did not move, for no known reason.")
         self.retry_keys_evicted = counter("retry_keys_evicted", "Keys that the cap pushed out of the retry window.")
         self.retry_keys = gauge("retry_keys", "Client batches remembered.")
         self.lag_records = gauge("lag_records", "Records in the log that are not stored yet.")

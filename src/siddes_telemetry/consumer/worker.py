@@ -22,6 +22,7 @@ from siddes_telemetry.consumer.intent import NO_INTENT, GroupState, UnknownInten
 from siddes_telemetry.consumer.recovery import NEWER_SCHEMA, UNKNOWN_INTENT, Halt, Plan, Replay, plan_recovery
 from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
 from siddes_telemetry.consumer.surroundings import Surroundings
+from siddes_telemetry.consumer.watch import Sign
 from siddes_telemetry.schemas.record import LogRecord, is_newer
 
 HALT_RECHECK_S = 5.0  # how soon a mended cause is noticed
@@ -69,6 +70,16 @@ class PartitionWorker:
             if self._fetching is not None:
                 self._fetching.cancel()
                 await asyncio.gather(self._fetching, return_exceptions=True)
+
+    @property
+    def sign(self) -> Sign:
+        """What shows whether it moves."""
+        return Sign(
+            self._position,
+            self._window.offset,
+            waits=self._fetching is not None and not self._pending and not self._intent_open,
+            troubled=self._partition.number in self._around.troubles,
+        )
 
     # --- on assignment ---
 
