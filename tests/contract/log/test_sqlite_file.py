@@ -221,6 +221,18 @@ async def test_an_append_that_nobody_waits_for_any_more_is_kept_and_fetched(path
         assert appending.cancelled()
 
 
+async def test_what_another_process_wrote_is_fetched_at_the_latest_with_the_next_append(path: Path) -> None:
+    async with opened(path) as log, opened(path) as other, owning(log.reader()) as partition:
+        first, _ = await partition.bounds()
+        await partition.seek(first)
+        waiting = asyncio.create_task(partition.fetch())
+        await other.append(0, b"unheard", ())  # nobody tells: a data folder is one process's
+        done, _ = await asyncio.wait([waiting], timeout=0.05)
+        assert not done
+        await log.append(0, b"heard", ())
+        assert [record.value for record in await waiting] == [b"unheard", b"heard"]
+
+
 async def test_two_writers_of_one_file_corrupt_nothing(path: Path) -> None:
     async with opened(path) as one, opened(path) as other:
         await asyncio.gather(*(log.append(0, b"%d" % n, ()) for n in range(100) for log in (one, other)))
