@@ -124,7 +124,7 @@ async def test_neither_offsets_nor_append_times_step_back_after_trimming_all_and
         async with owning(log.reader()) as partition:
             _, following = await partition.bounds()
             await partition.commit(following, "")
-        assert await log.trim(START_MS + TWO_DAYS_MS) == 3
+        assert (await log.trim(START_MS + TWO_DAYS_MS)).records == 3
     clock.set(START_MS - 1000)
     async with opened(path, clock) as log:
         await log.append(0, b"new", ())
