@@ -93,6 +93,8 @@ async def balanced(
 
     # Requests: each was answered 200, or counted under the code it was refused with.
     assert books.by("code", "siddes_http_errors_total") == mixed.refused
+    statuses = books.by("status", "siddes_http_requests_total")
+    assert sum(statuses.values()) == statuses["200"] + mixed.refused.total()
     assert books.by("error", "siddes_events_rejected_total") == mixed.rejected
     assert books.sum("siddes_commit_refusals_total") == books.sum("siddes_http_requests_cut_off_total") == 0
     accepted = books.sum("siddes_events_accepted_total")
