@@ -93,6 +93,9 @@ class PartitionWorker:
             await self._replay(plan)
         else:
             self._position = plan.at
+            if plan.lost:  # said once: the next owner need not find them lost again
+                await self._partition.commit(plan.at, NO_INTENT)
+                self._intent_open = False
         await self._partition.seek(self._position)
         self._log.info("partition_taken", position=self._position)
 
