@@ -18,7 +18,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from siddes_telemetry.backends.kafka_appender import KafkaAppender
 from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES, reading
 from siddes_telemetry.backends.kafka_history import read_range
-from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.kafka_metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.backends.kafka_topics import DEAD_PARTITIONS, dead_topic
 from siddes_telemetry.backends.ports import DeadLetter, DeadLetterEntry, LogMissing, LogUnavailable, RecordsGone
 from siddes_telemetry.schemas.record import BAD_REASONS, Headers
@@ -36,10 +36,11 @@ log = structlog.get_logger(__name__)
 class KafkaDeadLetters:
     """DeadLetters. Connects when the first letter is added."""
 
-    def __init__(self, bootstrap: str, topic: str, *, metrics: KafkaAppenderMetrics, rng: random.Random) -> None:
+    def __init__(self, bootstrap: str, topic: str, *, metrics: KafkaDeadLetterMetrics, rng: random.Random) -> None:
         self._bootstrap = bootstrap
         self._partition = TopicPartition(dead_topic(topic), 0)
         self._appender = KafkaAppender(bootstrap, self._partition.topic, DEAD_PARTITIONS, metrics=metrics, rng=rng)
+        self._metrics = metrics
         self._started = False
 
     async def add(self, letter: DeadLetter) -> None:
@@ -53,6 +54,9 @@ class KafkaDeadLetters:
                 await self._appender.append(self._partition.partition, value, headers, key=key)
         except TimeoutError:
             raise LogUnavailable("the dead letter was not acknowledged") from None
+        if letter.value and not value:
+            self._metrics.emptied.inc()
+            log.error("dead_letter_emptied", partition=letter.partition, offset=letter.offset, size=len(letter.value))
 
     async def entries(self) -> Sequence[DeadLetterEntry]:
         async with reading(self._bootstrap) as consumer:

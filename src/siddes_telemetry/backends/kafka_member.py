@@ -89,6 +89,7 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         if membership is None or self._leaving or self._ended.done():
             return
         self._tools.metrics.rebalances.inc()
+        self._tools.stalls.keep_only(assigned)
         log.info("partitions_assigned", partitions=len(assigned), generation=membership.generation)
         self._seated = True
         for key in sorted(assigned):
@@ -163,14 +164,18 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         for partition, waiting_since in silent.items():
             if await self._is_behind(partition, waiting_since, ends):
                 behind.append(partition)
+                self._tools.stalls.add(partition.key)
             elif partition.waiting_since == waiting_since:
                 partition.waiting_since = self._monotonic()  # rightly silent: looked at again after another stall_s
+                self._tools.stalls.discard(partition.key)
         if not behind:
             return
         await asyncio.wait({self._ended}, timeout=CONFIRM_S)
         for partition in behind:
             if await self._is_behind(partition, silent[partition], ends):
                 self._end("stalled")
+            else:
+                self._tools.stalls.discard(partition.key)
 
     async def _is_behind(
         self, partition: KafkaPartition, waiting_since: float, ends: Mapping[TopicPartition, int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class KafkaAppenderMetrics:
@@ -14,6 +14,18 @@ class KafkaAppenderMetrics:
         )
 
 
+class KafkaDeadLetterMetrics(KafkaAppenderMetrics):
+    """What the producer of dead letters counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.emptied = Counter(
+            "siddes_kafka_dead_letters_emptied",
+            "Dead letters too large to be kept: only their size is",
+            registry=registry,
+        )
+
+
 class KafkaReaderMetrics:
     """What a group member counts."""
 
@@ -21,6 +33,11 @@ class KafkaReaderMetrics:
         self.rebalances = Counter("siddes_kafka_rebalances", "Assignments received from the group", registry=registry)
         self.rejoins = Counter(
             "siddes_kafka_rejoins", "Times this member left its group to come back anew", ["reason"], registry=registry
+        )
+        self.stalled_partitions = Gauge(
+            "siddes_kafka_stalled_partitions",
+            "Partitions whose records do not come although the log has them",
+            registry=registry,
         )
         self.commits = Counter(
             "siddes_kafka_commits", "Offset commits by their outcome", ["outcome"], registry=registry

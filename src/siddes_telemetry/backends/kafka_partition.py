@@ -22,6 +22,7 @@ from siddes_telemetry.backends.kafka_history import (
     to_log_records,
 )
 from siddes_telemetry.backends.kafka_metrics import KafkaReaderMetrics
+from siddes_telemetry.backends.kafka_stalls import StalledPartitions
 from siddes_telemetry.backends.ports import Committed, LogUnavailable, PartitionLost
 from siddes_telemetry.schemas.record import LogRecord
 
@@ -39,6 +40,7 @@ class MemberTools:
     consumer: AIOKafkaConsumer
     seat: GroupSeat
     metrics: KafkaReaderMetrics
+    stalls: StalledPartitions
     monotonic: Callable[[], float]
 
 
@@ -124,6 +126,7 @@ class KafkaPartition:
                 records = await self._take()
                 self._check_owned()
                 if records:
+                    self._tools.stalls.discard(self._partition)
                     return records
         finally:
             self.waiting_since = None

@@ -17,7 +17,8 @@ from siddes_telemetry.backends.kafka_group import GroupSeat
 from siddes_telemetry.backends.kafka_member import GroupTimes, KafkaMember
 from siddes_telemetry.backends.kafka_metrics import KafkaReaderMetrics
 from siddes_telemetry.backends.kafka_partition import MemberTools
-from siddes_telemetry.backends.ports import LogMissing, LogUnavailable, PartitionWork
+from siddes_telemetry.backends.kafka_stalls import StalledPartitions
+from siddes_telemetry.backends.ports import LogMissing, LogStalled, LogUnavailable, PartitionWork
 
 PING_S = 2.0  # a readiness probe does not wait longer
 SETTLED_S = 60.0  # a member that lived so long left for a reason of its own: its successor is not slowed down
@@ -46,6 +47,7 @@ class KafkaReader:
         self._rng = rng
         self._times = times or GroupTimes()
         self._monotonic = monotonic
+        self._stalls = StalledPartitions(metrics)
         self._consumer: AIOKafkaConsumer | None = None  # started, and not yet given up
 
     async def run(self, work: PartitionWork) -> None:
@@ -60,6 +62,8 @@ class KafkaReader:
             await asyncio.sleep(backoff.next_s())
 
     async def ping(self) -> None:
+        if self._stalls:
+            raise LogStalled("the log has records that do not come")
         if (consumer := self._consumer) is None:
             raise LogUnavailable("not connected")
         with driver_errors_translated():
@@ -85,7 +89,7 @@ class KafkaReader:
                 log.warning("log_unreachable", error=type(error).__name__)
                 return "unreachable"
             seat = GroupSeat(consumer, self._group)
-            tools = MemberTools(self._bootstrap, consumer, seat, self._metrics, self._monotonic)
+            tools = MemberTools(self._bootstrap, consumer, seat, self._metrics, self._stalls, self._monotonic)
             return await KafkaMember(self._topic, work, self._times, tools).live()
         finally:
             self._consumer = None

@@ -26,6 +26,10 @@ class LogMissing(LogUnavailable):
     """The topic is not there yet: `migrate` makes it."""
 
 
+class LogStalled(LogUnavailable):
+    """The log answers and has records for this reader, and they do not come: it is about to join its group anew."""
+
+
 class StoreUnavailable(BackendError):
     """The store did not answer, or asked for patience ("too many parts"). An insert may or may not have been kept."""
 
@@ -122,6 +126,7 @@ class OwnedPartition(PartitionView, Protocol):
         """Wait for the next records, in order, one or more, as many as are at hand up to a bound.
 
         Raises RecordsGone where the log has moved past the place. Offsets may skip (Kafka's control records).
+        That it does not wait while the log has records is the backend's to see to: nobody else can tell.
         """
 
     async def high_watermark(self) -> int:
@@ -155,7 +160,10 @@ class LogReader(Protocol):
         """
 
     async def ping(self) -> None:
-        """Return if the log answers and this member is in its group. Raises LogUnavailable or LogMissing."""
+        """Return if the log answers and this member is in its group and gets its records.
+
+        Raises LogUnavailable, LogMissing or LogStalled.
+        """
 
 
 @dataclass(frozen=True, slots=True)

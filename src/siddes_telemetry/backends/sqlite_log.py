@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from siddes_telemetry.backends import sqlite_queries
 from siddes_telemetry.backends.ports import PartitionView
@@ -23,6 +24,13 @@ from siddes_telemetry.schemas.record import Headers
 
 RECORDS_KEPT_MS = 24 * 3600 * 1000  # stored records stay a day, for an operator to look at, and for client retries
 DEAD_LETTERS_KEPT_MS = 30 * 24 * 3600 * 1000  # as on Kafka: time to act on them, not for ever
+
+
+class Trimmed(NamedTuple):
+    """How many of each were let go."""
+
+    records: int
+    dead_letters: int
 
 
 class SqliteLog:
@@ -80,8 +88,8 @@ class SqliteLog:
 
     async def trim(
         self, now_ms: int, *, records_kept_ms: int = RECORDS_KEPT_MS, dead_letters_kept_ms: int = DEAD_LETTERS_KEPT_MS
-    ) -> int:
-        """Remove records below the committed offset that are older than this, and old dead letters; how many records.
+    ) -> Trimmed:
+        """Remove records below the committed offset that are older than this, and old dead letters.
 
         In pieces, each sharing a transaction with appends. What is removed is overwritten, and its room is given
         back to the file system. Raises LogUnavailable.
@@ -90,7 +98,7 @@ class SqliteLog:
         records = await self._remove(sqlite_queries.trim_piece, now_ms - records_kept_ms)
         if letters or records:
             await self._reads.checkpoint()
-        return records
+        return Trimmed(records, letters)
 
     async def _remove(self, piece: Callable[[sqlite3.Connection, int], int], before_ms: int) -> int:
         def remove(connection: sqlite3.Connection) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
-from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.kafka_metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.backends.kafka_view import viewing
 from siddes_telemetry.backends.ports import StoreMissing
 from siddes_telemetry.cli.control import ask_control
@@ -67,7 +67,7 @@ async def _verify_cluster(settings: Settings, registry: Registry, store: Store, 
 
 @asynccontextmanager
 async def _dead_letters(settings: Settings) -> AsyncIterator[KafkaDeadLetters]:
-    metrics = KafkaAppenderMetrics(CollectorRegistry())
+    metrics = KafkaDeadLetterMetrics(CollectorRegistry())
     letters = KafkaDeadLetters(kafka_servers(settings), settings.topic, metrics=metrics, rng=random.Random())
     try:
         yield letters

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from siddes_telemetry.backends.ports import LogMissing, LogUnavailable, StoreMissing, StoreUnavailable
+from siddes_telemetry.backends.ports import LogMissing, LogStalled, LogUnavailable, StoreMissing, StoreUnavailable
 from siddes_telemetry.consumer.service import Consumer
 from siddes_telemetry.web.readiness import OK, Check, Readiness
 
@@ -23,6 +23,8 @@ def pinged(ping: Callable[[], Awaitable[None]]) -> Check:
             await ping()
         except (LogMissing, StoreMissing):
             return "missing: run migrate"
+        except LogStalled:
+            return "stalled"
         except (LogUnavailable, StoreUnavailable):
             return "unavailable"
         return OK

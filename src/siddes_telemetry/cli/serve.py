@@ -16,10 +16,11 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka_appender import KafkaAppender
 from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
-from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics, KafkaReaderMetrics
+from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics, KafkaDeadLetterMetrics, KafkaReaderMetrics
 from siddes_telemetry.backends.kafka_reader import KafkaReader
 from siddes_telemetry.backends.ports import LogUnavailable
 from siddes_telemetry.backends.sqlite_log import SqliteLog
+from siddes_telemetry.backends.sqlite_metrics import SqliteTrimMetrics
 from siddes_telemetry.cli import parts, process
 from siddes_telemetry.cli.control import serve_control
 from siddes_telemetry.cli.data_folder import DataFolder
@@ -89,7 +90,7 @@ def embedded_service(settings: Settings, registry: Registry, listen: Listen, say
                 ready += "\n" + _try_it(public_url(listen.host, port))
             await stack.enter_async_context(announced(readiness, say, ready))
             consuming = asyncio.ensure_future(consumer.run())
-            trimming = asyncio.ensure_future(_trim_for_ever(instance.log))
+            trimming = asyncio.ensure_future(_trim_for_ever(instance.log, SqliteTrimMetrics(metrics)))
             try:
                 await first_of(stop, consuming, trimming)
                 readiness.drain()
@@ -216,7 +217,7 @@ def consumer_service(settings: Settings, registry: Registry, host: str, admin: i
             store = await stack.enter_async_context(clickhouse(settings, registry))
             rng = random.Random()
             dead_letters = KafkaDeadLetters(
-                kafka_servers(settings), settings.topic, metrics=KafkaAppenderMetrics(metrics), rng=rng
+                kafka_servers(settings), settings.topic, metrics=KafkaDeadLetterMetrics(metrics), rng=rng
             )
             stack.push_async_callback(dead_letters.close)
             reader = KafkaReader(
@@ -287,11 +288,17 @@ or in a browser:
   {url}{DASHBOARD_PATH}  (shows them)"""
 
 
-async def _trim_for_ever(embedded_log: SqliteLog) -> None:
+async def _trim_for_ever(embedded_log: SqliteLog, metrics: SqliteTrimMetrics) -> None:
     """Let go of records that have been stored for a day."""
     while True:
         try:
-            await embedded_log.trim(wall_clock_ms())
+            trimmed = await embedded_log.trim(wall_clock_ms())
         except LogUnavailable:
+            metrics.failures.inc()
             log.warning("trim_failed")
+        else:
+            metrics.records.inc(trimmed.records)
+            metrics.dead_letters.inc(trimmed.dead_letters)
+            if trimmed.dead_letters:
+                log.warning("dead_letters_trimmed", letters=trimmed.dead_letters)
         await asyncio.sleep(TRIM_EVERY_S)

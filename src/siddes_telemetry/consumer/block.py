@@ -33,6 +33,17 @@ class DayRows:
         return len(self.lines)
 
 
+@dataclass(slots=True)
+class Tally:
+    """What rows come to, and how often something was not stored as it came."""
+
+    counts: int = 0  # of the rows to store
+    repeated_batches: int = 0
+    repeated_rows: int = 0
+    repeated_counts: int = 0
+    reclocked_rows: int = 0
+
+
 @dataclass(frozen=True)
 class Block:
     """The records of [start, end) as they are to be stored. `days` is keyed by YYYY-MM-DD, UTC."""
@@ -42,9 +53,7 @@ class Block:
     days: dict[str, DayRows]
     dead_letters: tuple[DeadLetter, ...]
     occurrences: tuple[Occurrence, ...]  # to enter into the retry window once the block is stored
-    repeated_batches: int
-    repeated_rows: int
-    reclocked_rows: int
+    tally: Tally
 
     @property
     def rows(self) -> int:
@@ -84,15 +93,6 @@ def decode_all(records: Sequence[LogRecord], partition: int, registry: Registry)
     return Decoded(tuple(read), tuple(dead))
 
 
-@dataclass(slots=True)
-class Tally:
-    """How often something was not stored as it came."""
-
-    repeated_batches: int = 0
-    repeated_rows: int = 0
-    reclocked_rows: int = 0
-
-
 def rows_to_store(
     decoded: Decoded, window: RetryWindow, source: Source, tally: Tally
 ) -> Iterator[tuple[int, str, int, bytes]]:
@@ -107,6 +107,7 @@ def rows_to_store(
             if batch.key != NO_BATCH and next(repeated):
                 tally.repeated_batches += 1
                 tally.repeated_rows += len(batch.lines)
+                tally.repeated_counts += sum(line.count for line in batch.lines)
                 continue
             for line in batch.lines:
                 created_at_ms = line.created_at_ms
@@ -128,15 +129,7 @@ def build_block(
     decoded = decode_all(records, source.partition, registry)
     days: dict[str, DayRows] = {}
     tally = Tally()
-    for _, created_at, _, row in rows_to_store(decoded, window, source, tally):
+    for _, created_at, count, row in rows_to_store(decoded, window, source, tally):
         days.setdefault(created_at[:10], DayRows()).lines.append(row)
-    return Block(
-        start,
-        end,
-        days,
-        decoded.dead_letters,
-        decoded.occurrences,
-        tally.repeated_batches,
-        tally.repeated_rows,
-        tally.reclocked_rows,
-    )
+        tally.counts += count
+    return Block(start, end, days, decoded.dead_letters, decoded.occurrences, tally)

@@ -18,9 +18,14 @@ class ConsumerMetrics:
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"siddes_consumer_{name}", text, ("partition",), registry=registry)
 
-        self.rows_stored = counter("rows_stored", "Rows confirmed by the store.")
+        self.rows_stored = counter(
+            "rows_stored",
+            "Rows that the store confirmed to this process, each block once. A block whose owner died before its end "
+            "was committed is confirmed to, and counted by, the next owner too.",
+        )
+        self.counts_stored = counter("counts_stored", "Sum of the counts of rows_stored.")
         self.records_stored = counter(
-            "records_stored", "Log records whose counts are stored, dropped or dead-lettered."
+            "records_stored", "Log records of confirmed blocks: their counts are stored, dropped or dead-lettered."
         )
         self.block_rows = Histogram(
             "siddes_consumer_block_rows", "Rows of a block.", buckets=BLOCK_ROWS_BUCKETS, registry=registry
@@ -44,11 +49,13 @@ class ConsumerMetrics:
         )
         self.repeated_batches = counter("repeated_batches", "Client retries dropped.")
         self.repeated_rows = counter("repeated_rows", "Rows of dropped client retries.")
+        self.repeated_counts = counter("repeated_counts", "Sum of the counts of repeated_rows.")
         self.reclocked_rows = counter(
             "reclocked_rows", "Rows stored at the log's time, their gateway's clock being off."
         )
         self.dead_letters = counter("dead_letters", "Records that could not be read.", "reason")
         self.lost_records = counter("lost_records", "Records that the log dropped before they were stored.")
+        self.stalls = counter("stalls", "Partitions given up because their worker did not move, for no known reason.")
         self.retry_keys_evicted = counter("retry_keys_evicted", "Keys that the cap pushed out of the retry window.")
         self.retry_keys = gauge("retry_keys", "Client batches remembered.")
         self.lag_records = gauge("lag_records", "Records in the log that are not stored yet.")

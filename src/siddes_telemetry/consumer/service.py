@@ -6,11 +6,15 @@ import asyncio
 
 import structlog
 
-from siddes_telemetry.backends.ports import LogReader, OwnedPartition
+from siddes_telemetry.backends.ports import LogReader, OwnedPartition, PartitionLost
 from siddes_telemetry.consumer.surroundings import Surroundings
+from siddes_telemetry.consumer.watch import LOOK_EVERY_S, Watch
 from siddes_telemetry.consumer.worker import PartitionWorker
 
 DRAIN_S = 12.0  # of 25 s: leaving a silent log takes 8 more; an insert still under way is left to its intent
+GIVEN_AWAY_S = 60.0  # a stalled partition that has not come back by then is another member's
+
+log = structlog.get_logger(__name__)
 
 
 class Consumer:
@@ -19,7 +23,8 @@ class Consumer:
     def __init__(self, reader: LogReader, around: Surroundings) -> None:
         self._reader = reader
         self._around = around
-        self._workers = 0
+        self._workers: list[int] = []  # whose partitions are these
+        self._stalls: dict[int, tuple[int, float]] = {}  # by partition: position, and when it was given up
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -44,21 +49,53 @@ class Consumer:
 
     def trouble(self) -> str | None:
         """Why a partition makes no progress, in a word, or None."""
-        return next(iter(self._around.troubles.values()), None)
+        since_s = self._around.clocks.monotonic_s() - GIVEN_AWAY_S
+        stalled = any(number in self._workers or at_s > since_s for number, (_, at_s) in self._stalls.items())
+        return next(iter(self._around.troubles.values()), "stalled" if stalled else None)
 
     async def _work(self, partition: OwnedPartition) -> None:
-        self._workers += 1
+        self._workers.append(partition.number)
         self._idle.clear()
         try:
-            await PartitionWorker(partition, self._around).run()
+            await self._watched(PartitionWorker(partition, self._around), partition.number)
         finally:
-            self._workers -= 1
-            if self._workers == 0:
+            self._workers.remove(partition.number)
+            if not self._workers:
                 self._idle.set()
+
+    async def _watched(self, worker: PartitionWorker, number: int) -> None:
+        """Run the worker while it moves. Raises PartitionLost once it does not."""
+        try:
+            async with asyncio.timeout(None) as patience:
+                watching = asyncio.ensure_future(self._watch(worker, number, patience))
+                try:
+                    await worker.run()
+                finally:
+                    watching.cancel()
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            raise PartitionLost("its worker did not move: take it over anew") from None
+
+    async def _watch(self, worker: PartitionWorker, number: int, patience: asyncio.Timeout) -> None:
+        """End the patience with a worker that has stalled, and say so until its partition moves on."""
+        watch = Watch()
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            sign = worker.sign
+            if number in self._stalls and (sign.waits or sign.position > self._stalls[number][0]):
+                del self._stalls[number]
+                log.info("partition_moves_again", partition=number, position=sign.position)
+            if watch.has_stalled(sign):
+                self._stalls[number] = (sign.position, self._around.clocks.monotonic_s())
+                self._around.metrics.stalls.inc()
+                log.error("partition_stalled", partition=number, position=sign.position)
+                patience.reschedule(asyncio.get_running_loop().time())
+                return
 
     async def _drain(self) -> None:
         try:
             async with asyncio.timeout(DRAIN_S):
                 await self._idle.wait()
         except TimeoutError:
-            structlog.get_logger(__name__).warning("drain_cut_short", workers=self._workers)
+            log.warning("drain_cut_short", workers=len(self._workers))

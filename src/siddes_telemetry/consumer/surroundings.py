@@ -37,6 +37,7 @@ class Surroundings:
     rng: random.Random
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set: store what is fetched, commit, return
     windows: dict[int, tuple[int, RetryWindow]] = field(default_factory=dict)  # by partition, with the log's id
+    counted: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # by partition: log id, latest range counted
     troubles: dict[int, str] = field(default_factory=dict)  # by partition: why it makes no progress, in a word
 
     async def pause(self, seconds: float) -> None:

@@ -22,6 +22,7 @@ from siddes_telemetry.consumer.intent import NO_INTENT, GroupState, UnknownInten
 from siddes_telemetry.consumer.recovery import NEWER_SCHEMA, UNKNOWN_INTENT, Halt, Plan, Replay, plan_recovery
 from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
 from siddes_telemetry.consumer.surroundings import Surroundings
+from siddes_telemetry.consumer.watch import Sign
 from siddes_telemetry.schemas.record import LogRecord, is_newer
 
 HALT_RECHECK_S = 5.0  # how soon a mended cause is noticed
@@ -70,6 +71,16 @@ class PartitionWorker:
                 self._fetching.cancel()
                 await asyncio.gather(self._fetching, return_exceptions=True)
 
+    @property
+    def sign(self) -> Sign:
+        """What shows whether it moves."""
+        return Sign(
+            self._position,
+            self._window.offset,
+            waits=self._fetching is not None and not self._pending and not self._intent_open,
+            troubled=self._partition.number in self._around.troubles,
+        )
+
     # --- on assignment ---
 
     async def _take_over(self) -> None:
@@ -82,6 +93,9 @@ class PartitionWorker:
             await self._replay(plan)
         else:
             self._position = plan.at
+            if plan.lost:  # said once: the next owner need not find them lost again
+                await self._partition.commit(plan.at, NO_INTENT)
+                self._intent_open = False
         await self._partition.seek(self._position)
         self._log.info("partition_taken", position=self._position)
 
@@ -248,14 +262,24 @@ class PartitionWorker:
         if records:
             self._window.advance(block.occurrences, block.end)
         self._position = block.end
-        metrics.records_stored.inc(records)
-        metrics.rows_stored.inc(block.rows)
-        metrics.block_rows.observe(block.rows)
-        metrics.repeated_batches.inc(block.repeated_batches)
-        metrics.repeated_rows.inc(block.repeated_rows)
-        metrics.reclocked_rows.inc(block.reclocked_rows)
         metrics.retry_keys_evicted.inc(self._window.evicted - evicted)
         metrics.retry_keys.labels(self._label).set(len(self._window))
+        self._count(block, records)
+
+    def _count(self, block: Block, records: int) -> None:
+        """Show what became of the block, unless this process has shown it before: only the last can be replayed."""
+        metrics, counted = self._around.metrics, (self._source.log_id, block.start, block.end)
+        if self._around.counted.get(self._partition.number) == counted:
+            return
+        self._around.counted[self._partition.number] = counted
+        metrics.records_stored.inc(records)
+        metrics.rows_stored.inc(block.rows)
+        metrics.counts_stored.inc(block.tally.counts)
+        metrics.block_rows.observe(block.rows)
+        metrics.repeated_batches.inc(block.tally.repeated_batches)
+        metrics.repeated_rows.inc(block.tally.repeated_rows)
+        metrics.repeated_counts.inc(block.tally.repeated_counts)
+        metrics.reclocked_rows.inc(block.tally.reclocked_rows)
         for letter in block.dead_letters:
             metrics.dead_letters.labels(letter.reason).inc()
             self._log.error("dead_letter", offset=letter.offset, reason=letter.reason)

@@ -201,6 +201,8 @@ class GroupCommit:
         else:
             outcome, refusal = (Outcome.ERROR if defect else Outcome.OK), None
         self._metrics.appends[outcome].inc()
+        if outcome is Outcome.OK:
+            self._metrics.rows_appended.inc(record.rows)
         self._metrics.append_seconds.observe(took_s)
         for waiter in record.waiters:
             waiter.settle(refusal, defect)

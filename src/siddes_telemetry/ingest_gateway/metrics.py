@@ -47,6 +47,11 @@ class GatewayMetrics:
         }
         self.refusals = {reason: refusals.labels(reason) for reason in Refusal}
         self.appends = {outcome: appends.labels(outcome) for outcome in Outcome}
+        self.rows_appended = Counter(
+            "siddes_rows_appended",
+            "Lines of the records that the log has, answered to anybody or not.",
+            registry=registry,
+        )
         self.append_seconds = Histogram(
             "siddes_append_seconds",
             "From sending a record to the log's answer.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
@@ -79,6 +80,9 @@ class Door:
             response = await self._respond(incoming, path, query, methods)
         except ApiError as error:
             response = self._refusal(error, methods)
+        except asyncio.CancelledError:
+            self._metrics.cut_off()
+            raise
         except Exception as defect:  # noqa: BLE001 - a defect must not cost the client its answer
             place = where(defect)
             log.error("handler_failed", request_id=request_id, error=type(defect).__name__, at=place)

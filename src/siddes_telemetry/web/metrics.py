@@ -36,6 +36,11 @@ class HttpMetrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self._cut_off = Counter(
+            "siddes_http_requests_cut_off",
+            "Requests left without an answer by a process that had to go.",
+            registry=registry,
+        )
         self._bound_requests: dict[tuple[str, str, int], Counter] = {}
         self._bound_seconds: dict[str, Histogram] = {}
         self._bound_errors = {code: errors.labels(code.name) for code in ErrorCode}
@@ -46,6 +51,10 @@ class HttpMetrics:
     def ended(self) -> None:
         """Also for a request that was cut off without an answer."""
         self._in_flight.dec()
+
+    def cut_off(self) -> None:
+        """What it asked for may have been done."""
+        self._cut_off.inc()
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """`method` is a method_label."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+import structlog
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
 from siddes_telemetry.web.connection import App, Connection, Patience
+
+log = structlog.get_logger(__name__)
 
 BACKLOG = 2048  # connections the kernel holds while the loop is busy; it cuts this to its own somaxconn
 
@@ -74,6 +77,7 @@ class _Connections(Server):
         for connection in self._all():
             connection.close_if_idle()
         if not await self._gone_within(deadline_s):
+            log.warning("connections_cut_off", connections=len(self._connections))
             for connection in self._all():
                 connection.abort()
             await self._gone_within(self._patience.closing_s)

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
-from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.kafka_metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.backends.kafka_view import viewing
 from siddes_telemetry.backends.ports import DeadLetters, LogAppender, LogReader, LogView
 from siddes_telemetry.backends.sqlite_log import SqliteLog
@@ -89,7 +89,7 @@ async def kafka_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTes
     topic = fresh("log")
     await make_topic(bootstrap, topic, partitions=3)
     letters = KafkaDeadLetters(
-        bootstrap, topic, metrics=KafkaAppenderMetrics(CollectorRegistry()), rng=random.Random(1)
+        bootstrap, topic, metrics=KafkaDeadLetterMetrics(CollectorRegistry()), rng=random.Random(1)
     )
 
     async def trim(partition: int, first: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from itertools import pairwise
 
 import pytest
@@ -168,6 +169,19 @@ async def test_fetch_waits_for_the_next_record(log: LogUnderTest) -> None:
             assert not done
             await append(log, number)
             assert [record.value for record in await waiting] == [b"record %d" % number]
+
+
+async def test_no_append_is_slept_through(log: LogUnderTest) -> None:
+    rng = random.Random(1)
+    async with owning(log.make_reader()) as partition:
+        first, _ = await partition.bounds()
+        await partition.seek(first)
+        reading = asyncio.create_task(fetched(partition, 100))
+        for number in range(100):  # some while the fetch waits, some while it is about to, some while it reads
+            await append(log, number)
+            for _ in range(rng.randrange(8)):
+                await asyncio.sleep(0)
+        assert [record.value for record in await reading] == [b"record %d" % number for number in range(100)]
 
 
 async def test_a_cancelled_fetch_loses_nothing(log: LogUnderTest) -> None:

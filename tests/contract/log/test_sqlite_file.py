@@ -124,7 +124,7 @@ async def test_neither_offsets_nor_append_times_step_back_after_trimming_all_and
         async with owning(log.reader()) as partition:
             _, following = await partition.bounds()
             await partition.commit(following, "")
-        assert await log.trim(START_MS + TWO_DAYS_MS) == 3
+        assert (await log.trim(START_MS + TWO_DAYS_MS)).records == 3
     clock.set(START_MS - 1000)
     async with opened(path, clock) as log:
         await log.append(0, b"new", ())
@@ -219,6 +219,18 @@ async def test_an_append_that_nobody_waits_for_any_more_is_kept_and_fetched(path
         appending.cancel()
         assert [record.value for record in await waiting] == [b"x"]
         assert appending.cancelled()
+
+
+async def test_what_another_process_wrote_is_fetched_at_the_latest_with_the_next_append(path: Path) -> None:
+    async with opened(path) as log, opened(path) as other, owning(log.reader()) as partition:
+        first, _ = await partition.bounds()
+        await partition.seek(first)
+        waiting = asyncio.create_task(partition.fetch())
+        await other.append(0, b"unheard", ())  # nobody tells: a data folder is one process's
+        done, _ = await asyncio.wait([waiting], timeout=0.05)
+        assert not done
+        await log.append(0, b"heard", ())
+        assert [record.value for record in await waiting] == [b"unheard", b"heard"]
 
 
 async def test_two_writers_of_one_file_corrupt_nothing(path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from siddes_telemetry.backends.ports import DeadLetter
-from siddes_telemetry.backends.sqlite_log import DEAD_LETTERS_KEPT_MS, RECORDS_KEPT_MS, SqliteLog
+from siddes_telemetry.backends.sqlite_log import DEAD_LETTERS_KEPT_MS, RECORDS_KEPT_MS, SqliteLog, Trimmed
 from siddes_telemetry.backends.sqlite_queries import PIECE_RECORDS
 from tests.contract.log.backends import START_MS, ManualClock
 from tests.contract.log.membership import everything_in, owning
@@ -50,19 +50,19 @@ async def test_only_what_is_both_committed_and_old_goes(log: SqliteLog, clock: M
     for number in range(6):
         clock.set(START_MS + number)
         await log.append(0, b"%d" % number, ())
-    assert await log.trim(START_MS + 2 * RECORDS_KEPT_MS) == 0
+    assert (await log.trim(START_MS + 2 * RECORDS_KEPT_MS)).records == 0
     await commit(log, 4)
-    assert await log.trim(START_MS + RECORDS_KEPT_MS + 2) == 2
+    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 2)).records == 2
     assert await values_in(log) == [b"2", b"3", b"4", b"5"]
-    assert await log.trim(START_MS + RECORDS_KEPT_MS + 100) == 2
+    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 100)).records == 2
     assert await values_in(log) == [b"4", b"5"]
 
 
 async def test_how_long_records_are_kept_is_an_argument(log: SqliteLog) -> None:
     await log.append(0, b"x", ())
     await commit(log, 1)
-    assert await log.trim(START_MS + 10, records_kept_ms=10) == 0
-    assert await log.trim(START_MS + 11, records_kept_ms=10) == 1
+    assert (await log.trim(START_MS + 10, records_kept_ms=10)).records == 0
+    assert (await log.trim(START_MS + 11, records_kept_ms=10)).records == 1
 
 
 async def test_what_was_trimmed_is_in_no_file_any_more(log: SqliteLog, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ async def test_the_room_is_given_back(log: SqliteLog, tmp_path: Path) -> None:
     await log.append(0, b"stays", ())
     await log._reads.checkpoint()
     assert file.stat().st_size > 15_000_000
-    assert await log.trim(START_MS + 2 * RECORDS_KEPT_MS) == 40
+    assert (await log.trim(START_MS + 2 * RECORDS_KEPT_MS)).records == 40
     assert sum(each.stat().st_size for each in tmp_path.iterdir()) < 500_000
 
 
@@ -98,7 +98,7 @@ async def test_trimming_comes_in_pieces_and_appends_go_on_between(log: SqliteLog
     while not trimming.done():
         await log.append(0, b"new", ())
         appended += 1
-    assert await trimming == records
+    assert await trimming == Trimmed(records, 0)
     assert await values_in(log) == [b"new"] * appended
     assert appended > 1
 
@@ -108,5 +108,5 @@ async def test_old_dead_letters_go(log: SqliteLog, clock: ManualClock) -> None:
         await log.dead_letters.add(DeadLetter(0, number, "line", b"x", ()))
     clock.set(START_MS + 1)
     await log.dead_letters.add(DeadLetter(0, 40, "line", b"x", ()))
-    await log.trim(START_MS + DEAD_LETTERS_KEPT_MS + 1)
+    assert await log.trim(START_MS + DEAD_LETTERS_KEPT_MS + 1) == Trimmed(0, 40)
     assert [entry.offset for entry in await log.dead_letters.entries()] == [40]

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES
 from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters, letter_record
 from siddes_telemetry.backends.kafka_history import read_range
-from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.kafka_metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.backends.kafka_topics import dead_topic
 from siddes_telemetry.backends.ports import DeadLetter, DeadLetterEntry, LogMissing
 from tests.integration.kafka.kit import HEADERS, appending, soon
@@ -20,14 +20,19 @@ from tests.servers.names import fresh
 pytestmark = pytest.mark.servers
 
 
-def make_letters(bootstrap: str, topic: str) -> KafkaDeadLetters:
-    metrics = KafkaAppenderMetrics(CollectorRegistry())
+def make_letters(bootstrap: str, topic: str, registry: CollectorRegistry | None = None) -> KafkaDeadLetters:
+    metrics = KafkaDeadLetterMetrics(registry or CollectorRegistry())
     return KafkaDeadLetters(bootstrap, topic, metrics=metrics, rng=random.Random(1))
 
 
 @pytest.fixture
-async def letters(kafka_bootstrap: str, topic: str) -> AsyncIterator[KafkaDeadLetters]:
-    letters = make_letters(kafka_bootstrap, topic)
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def letters(kafka_bootstrap: str, topic: str, registry: CollectorRegistry) -> AsyncIterator[KafkaDeadLetters]:
+    letters = make_letters(kafka_bootstrap, topic, registry)
     yield letters
     await letters.close()
 
@@ -66,11 +71,12 @@ def test_a_letter_never_outgrows_a_request(spare: int) -> None:
     assert dict(headers)["size"] == b"%d" % len(letter.value)
 
 
-async def test_the_largest_letters_are_kept_and_listed(letters: KafkaDeadLetters) -> None:
+async def test_the_largest_letters_are_kept_and_listed(letters: KafkaDeadLetters, registry: CollectorRegistry) -> None:
     sizes = [MAX_REQUEST_BYTES - 500, MAX_REQUEST_BYTES + 1]
     for offset, size in enumerate(sizes):
         await soon(letters.add(DeadLetter(0, offset, "line", bytes(size), HEADERS)))
     assert [entry.size for entry in await letters.entries()] == sizes
+    assert registry.get_sample_value("siddes_kafka_dead_letters_emptied_total") == 1, "what is not kept is counted"
 
 
 async def test_what_others_wrote_there_is_left_out(letters: KafkaDeadLetters, kafka_bootstrap: str, topic: str) -> None:

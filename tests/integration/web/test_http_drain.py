@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from siddes_telemetry.web.connection import Patience
 from tests.fakes.web_service import Service, connected, get, post, running
@@ -42,13 +43,16 @@ async def test_what_is_in_flight_is_answered_and_the_rest_closed() -> None:
 
 
 async def test_after_the_deadline_the_rest_is_cut() -> None:
-    async with running(Service()) as service, connected(service) as client:
-        await client.send(post("/api/telemetry/slow"))
-        await service.entered.wait()
-        await service.server.stop(deadline_s=0.05)
-        assert await client.rest() == b""
-        assert service.cancelled == 1
-        await service.in_flight(0)
+    with capture_logs() as logs:
+        async with running(Service()) as service, connected(service) as client:
+            await client.send(post("/api/telemetry/slow"))
+            await service.entered.wait()
+            await service.server.stop(deadline_s=0.05)
+            assert await client.rest() == b""
+            assert service.cancelled == 1
+            await service.in_flight(0)
+            assert service.registry.get_sample_value("siddes_http_requests_cut_off_total") == 1
+    assert [(line["event"], line["connections"]) for line in logs] == [("connections_cut_off", 1)]
 
 
 async def test_a_handler_whose_client_has_gone_is_waited_for() -> None:

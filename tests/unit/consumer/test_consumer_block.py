@@ -76,7 +76,7 @@ def test_a_time_more_than_ten_minutes_from_the_logs_is_replaced_by_the_logs(sign
     block = build([record(0, NOON_MS, one("in", inside), one("out", outside), one("far", 0))])
 
     assert rows(block) == [("in", format_time(inside)), ("out", format_time(NOON_MS)), ("far", format_time(NOON_MS))]
-    assert block.reclocked_rows == 2
+    assert block.tally.reclocked_rows == 2
 
 
 def test_a_retried_batch_counts_once_whatever_its_second_body_says() -> None:
@@ -88,7 +88,7 @@ def test_a_retried_batch_counts_once_whatever_its_second_body_says() -> None:
     )
 
     assert [viewer for viewer, _ in rows(block)] == ["a", "b", "c"]
-    assert (block.repeated_batches, block.repeated_rows) == (1, 2)
+    assert (block.tally.repeated_batches, block.tally.repeated_rows) == (1, 2)
 
 
 def test_a_batch_known_to_the_window_is_dropped_and_the_window_left_as_it_was() -> None:
@@ -123,7 +123,7 @@ def test_keys_of_dead_letters_did_not_occur() -> None:
         ]
     )
 
-    assert (block.rows, block.repeated_batches) == (1, 0)
+    assert (block.rows, block.tally.repeated_batches) == (1, 0)
 
 
 def test_a_dead_letters_append_time_is_one_of_the_logs() -> None:
@@ -131,8 +131,8 @@ def test_a_dead_letters_append_time_is_one_of_the_logs() -> None:
     first = record(0, NOON_MS, one("a", NOON_MS, batch=key(1)))
     again = record(2, NOON_MS, one("a", NOON_MS, batch=key(1)))
 
-    assert build([first, bad_record(1, NOON_MS + 11 * MINUTE_MS), again]).repeated_batches == 0
-    assert build([first, bad_record(1, NOON_MS + 9 * MINUTE_MS), again]).repeated_batches == 1
+    assert build([first, bad_record(1, NOON_MS + 11 * MINUTE_MS), again]).tally.repeated_batches == 0
+    assert build([first, bad_record(1, NOON_MS + 9 * MINUTE_MS), again]).tally.repeated_batches == 1
 
 
 def test_a_record_of_a_newer_registry_is_not_judged() -> None:

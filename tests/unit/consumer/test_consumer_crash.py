@@ -162,6 +162,8 @@ async def test_a_commit_without_an_answer_is_recovered_from(commit: int, *, appl
 
     assert world.viewers() == ["a", "b", "c", "d", "e"]
     assert len(set(world.ranges())) == 3, "what was declared is inserted as it was declared"
+    assert process.metric("rows_stored_total") == process.metric("counts_stored_total") == 5
+    assert process.metric("records_stored_total") == 5, "a replay of what this process has counted is not counted again"
 
 
 @pytest.mark.parametrize(("applied", "again"), [(False, 6), (["2024-10-04"], 4)])

@@ -387,3 +387,19 @@ async def test_whatever_happens_every_200_is_in_the_log_once_and_nothing_is_left
     task = await rig.commit("afterwards")
     await rig.log.ack(rig.log.open[0])
     assert is_durable(task)
+
+
+async def test_rows_that_the_log_has_are_counted_whoever_was_answered() -> None:
+    rig = Rig()
+    waiting, gone = await rig.commit("a", lines=2), await rig.commit("b")
+    gone.cancel()  # its client is cut off; its line is in no record yet, and goes in none
+    refused = await rig.commit("c")
+    await rig.timers.move(DEADLINE_S + YOUNG_S)
+    assert is_refused(waiting)
+    assert is_refused(refused)
+    assert rig.sample("siddes_rows_appended_total") == 0
+    await rig.log.ack(rig.log.appends[0])
+    assert rig.sample("siddes_rows_appended_total") == 2, "in the log, though its client was told 503"
+    await rig.commit("d")
+    await rig.log.fail(rig.log.appends[1], LogUnavailable())
+    assert rig.sample("siddes_rows_appended_total") == 2

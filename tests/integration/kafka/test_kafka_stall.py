@@ -1,0 +1,79 @@
+"""A consumer whose fetches come to nothing, without an error, as after some restarts of a broker."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import aiohttp
+from pydantic import SecretStr
+
+from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
+from siddes_telemetry.backends.kafka_member import GroupTimes
+from siddes_telemetry.backends.kafka_metrics import KafkaDeadLetterMetrics, KafkaReaderMetrics
+from siddes_telemetry.backends.kafka_reader import KafkaReader
+from siddes_telemetry.cli import parts
+from siddes_telemetry.cli.front import admin_port
+from siddes_telemetry.cli.ready import pinged, progressing
+from siddes_telemetry.cli.registry_file import load_registry
+from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.cli.shapes import clickhouse, wall_clock_ms
+from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines, format_time
+from tests.integration.kafka.kit import appending, until
+from tests.services.admin import Operator
+from tests.services.process import ServiceProcess
+from tests.services.shapes import migrate, unmigrated_cluster
+
+TIMES = GroupTimes(session_s=6.0, rebalance_s=10.0, release_s=5.0, stall_s=0.5)
+REGISTRY = load_registry(None)
+
+
+async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
+    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
+) -> None:
+    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="1") as shape:
+        await asyncio.to_thread(migrate, shape)
+        topic = shape.settings["TOPIC"]
+    metrics, rng = parts.process_metrics(), random.Random(1)
+    letters = KafkaDeadLetters(kafka_bootstrap, topic, metrics=KafkaDeadLetterMetrics(metrics), rng=rng)
+    reader = KafkaReader(kafka_bootstrap, topic, topic, metrics=KafkaReaderMetrics(metrics), rng=rng, times=TIMES)
+    async with clickhouse(Settings(clickhouse=SecretStr(clickhouse_database_url)), REGISTRY) as store:
+        consumer = parts.make_consumer(
+            reader, store.counts, letters, REGISTRY, log_name=topic, policy=FlushPolicy(max_age_s=0.0), metrics=metrics
+        )
+        checks = {"log": pinged(reader.ping), "store": pinged(store.counts.ping), "consumer": progressing(consumer)}
+        async with admin_port("127.0.0.1", 0, checks, metrics) as (port, _), aiohttp.ClientSession() as session:
+            process = cast("ServiceProcess", SimpleNamespace(admin=f"http://127.0.0.1:{port}"))
+            operator = Operator(session)
+            consuming = asyncio.ensure_future(consumer.run())
+            try:
+                await operator.becomes_ready(process)
+                await append_count(kafka_bootstrap, topic)
+                await operator.becomes(process, "siddes_consumer_counts_stored_total", 3)
+                assert reader._consumer is not None
+                reader._consumer._fetcher._get_actions_per_node = lambda _assignment: ([], {}, 60, False, [])
+                await asyncio.sleep(0.5)  # the request under way is answered; no other follows
+                await append_count(kafka_bootstrap, topic)
+
+                await operator.becomes(process, "siddes_kafka_stalled_partitions", 1)
+                await operator.becomes_unready(process, "log")
+                assert await operator.troubles(process) == {"log": "stalled"}
+                await operator.becomes_ready(process)
+                assert await operator.metric(process, "siddes_kafka_stalled_partitions") == 0
+                assert await operator.metric(process, 'siddes_kafka_rejoins_total{reason="stalled"}') == 1
+                await until(lambda: metrics.get_sample_value("siddes_consumer_counts_stored_total") == 6)
+            finally:
+                consumer.stop()
+                await consuming
+                await letters.close()
+        assert await store.counts.counts("alice", since_ms=0, deadline_s=5) == {"suggestion_shown": 6}
+
+
+async def append_count(bootstrap: str, topic: str) -> None:
+    lines, rows = encode_lines("alice", [("suggestion_shown", 3)], format_time(wall_clock_ms()))
+    async with appending(bootstrap, topic, partitions=1) as appender:
+        await appender.append(0, lines, encode_headers(REGISTRY.revision, [(NO_BATCH, rows)]))
