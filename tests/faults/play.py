@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.faults.embedded import EmbeddedCase, EmbeddedRig, embedded_rig
 from tests.faults.plain import COMMAND as PLAIN
-from tests.faults.proof import drained, prove
+from tests.faults.proof import plainly_delivered, prove
 from tests.faults.rig import Case, Rig, Servers, rig_for
 
 AnyCase = Case | EmbeddedCase
@@ -20,7 +20,7 @@ AnyCase = Case | EmbeddedCase
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it. Events are counted each time they were sent; lost and doubled are counts."""
+    """What came of it. Events are counted each time they were sent; lost and doubled are counts, of plain ones rows."""
 
     case: AnyCase
     seed: int
@@ -43,6 +43,7 @@ async def play(case: AnyCase, on: Servers, seed: int, folder: Path, *, plain: bo
     try:
         async with _rig(case, on, random.Random(seed), folder, plain=plain) as rig:
             error: Exception | None = None
+            lost = doubled = 0
             try:
                 async with rig.load.running():
                     await rig.flows()
@@ -51,12 +52,13 @@ async def play(case: AnyCase, on: Servers, seed: int, folder: Path, *, plain: bo
                 if isinstance(rig, EmbeddedRig):
                     await rig.prove()
                 elif plain:
-                    await drained(rig)
+                    lost, doubled = await plainly_delivered(rig)
                 else:
                     await prove(rig)
             except Exception as raised:  # noqa: BLE001  # told by the caller, with the seed
                 error = raised
-            lost, doubled = await rig.difference() if plain or error is not None else (0, 0)
+            if error is not None:
+                lost, doubled = await rig.difference()
             load = rig.load
             seconds = time.monotonic() - began_s
             return Outcome(

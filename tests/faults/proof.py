@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+from tests.faults import plain
 from tests.faults.rig import Rig
 from tests.faults.stored import Amount, Place, bounds, read_topic
 from tests.services.offsets import committed
@@ -19,7 +20,7 @@ async def prove(rig: Rig) -> None:
     """AssertionError, with the figures, where anything is missing or too much. The load has ended."""
     await drained(rig)
     topic = await read_topic(rig.kafka.bootstrap, rig.topic)
-    stored = await rig.sql.by_place(rig.topic)
+    stored = await rig.sql.by_place(await rig.sql.log_id(rig.topic))
     missing, surplus = differences(
         {place: amount for place, amount in topic.amounts.items() if amount[0]},
         {place: amount for place, amount in stored.items() if place[1] >= topic.first.get(place[0], 0)},
@@ -29,6 +30,16 @@ async def prove(rig: Rig) -> None:
     lost, doubled = await rig.difference()
     assert (lost, doubled) == (0, 0), f"{lost} counts were lost, {doubled} counted twice"
     await asyncio.to_thread(verified, rig.shape)
+
+
+async def plainly_delivered(rig: Rig) -> tuple[int, int]:
+    """(rows of the log that a plain consumer lost, rows that it stored again): clients' retries are no fault of its."""
+    await drained(rig)
+    topic = await read_topic(rig.kafka.bootstrap, rig.topic, repeats=True)
+    lost, doubled = differences(topic.amounts, await rig.sql.by_place(plain.LOG_ID))
+    missing, _ = await rig.difference()
+    assert lost or not missing, f"{missing} counts that were answered did not reach the log"
+    return lost, doubled
 
 
 def differences(expected: dict[Place, Amount], found: dict[Place, Amount]) -> tuple[int, int]:

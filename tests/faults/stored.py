@@ -53,14 +53,20 @@ class Sql:
         asked = "SELECT event, sum(count) FROM telemetry_counts WHERE viewer_id = {viewer:String} GROUP BY event"
         return {event: int(total) for event, total in await self.rows(asked, viewer=viewer)}
 
-    async def by_place(self, topic: str) -> dict[Place, Amount]:
-        """What the store holds of the present log of this name, by record."""
+    async def log_id(self, topic: str) -> int:
+        """The identity of the present log of this name."""
+        asked = "SELECT argMax(log_id, generation) FROM telemetry_logs WHERE log_name = {topic:String}"
+        ((log_id,),) = await self.rows(asked, topic=topic)
+        return int(log_id)
+
+    async def by_place(self, log_id: int) -> dict[Place, Amount]:
+        """What the store holds of this log, by record."""
         asked = """
-            SELECT log_partition, log_offset, count(), sum(count) FROM telemetry_counts WHERE log_id =
-            (SELECT argMax(log_id, generation) FROM telemetry_logs WHERE log_name = {topic:String})
-            GROUP BY log_partition, log_offset"""
+            SELECT log_partition, log_offset, count(), sum(count) FROM telemetry_counts
+            WHERE log_id = {log_id:UInt32} GROUP BY log_partition, log_offset"""
         return {
-            (partition, offset): (rows, total) for partition, offset, rows, total in await self.rows(asked, topic=topic)
+            (partition, offset): (rows, total)
+            for partition, offset, rows, total in await self.rows(asked, log_id=log_id)
         }
 
 
@@ -85,8 +91,8 @@ async def bounds(bootstrap: str, topic: str) -> tuple[dict[int, int], dict[int, 
         return {key.partition: at for key, at in first.items()}, {key.partition: at for key, at in end.items()}
 
 
-async def read_topic(bootstrap: str, topic: str) -> Topic:
-    """Read all of it: a batch counts where its id occurs in its partition for the first time."""
+async def read_topic(bootstrap: str, topic: str, *, repeats: bool = False) -> Topic:
+    """Read all of it. A batch counts where its id occurs in its partition for the first time; `repeats`: always."""
     first, end = await bounds(bootstrap, topic)
     seen: dict[int, set[bytes]] = defaultdict(set)
     amounts: dict[Place, Amount] = {}
@@ -98,19 +104,20 @@ async def read_topic(bootstrap: str, topic: str) -> Topic:
             at = first[number]
             while at < end[number]:
                 for record in (await consumer.getmany(place, timeout_ms=1000)).get(place, ()):
-                    amounts[number, record.offset] = _amount(record.value, dict(record.headers), seen[number])
+                    known = None if repeats else seen[number]
+                    amounts[number, record.offset] = _amount(record.value, dict(record.headers), known)
                     at = record.offset + 1
     return Topic(first, end, amounts)
 
 
-def _amount(value: bytes, headers: dict[str, bytes], seen: set[bytes]) -> Amount:
+def _amount(value: bytes, headers: dict[str, bytes], seen: set[bytes] | None) -> Amount:
     lines = value.splitlines()
     rows = total = start = 0
     for key, number in BATCH.iter_unpack(headers["batches"]):
-        if key == NO_ID or key not in seen:
+        if seen is None or key == NO_ID or key not in seen:
             rows += number
             total += sum(json.loads(line)["count"] for line in lines[start : start + number])
-        if key != NO_ID:
+        if seen is not None:
             seen.add(key)
         start += number
     return rows, total

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -34,6 +35,7 @@ class ServerProcess:
         with self._guard.stdout as pid:
             self.pid = int(pid.readline())
         self._pidfd = os.pidfd_open(self.pid)
+        self._ending = threading.Lock()  # whoever is interrupted while a thread of its ends this ends it again
         assert self._guard.stdin
         self._guard.stdin.write(b"\n")
         self._guard.stdin.flush()
@@ -65,6 +67,10 @@ class ServerProcess:
 
     def end(self, number: signal.Signals) -> int:
         """Send this signal and wait for the end, by SIGKILL if need be; the exit status. Ending twice is fine."""
+        with self._ending:
+            return self._ended(number)
+
+    def _ended(self, number: signal.Signals) -> int:
         if self._pidfd < 0:
             return self._guard.wait()
         with suppress(ProcessLookupError):  # it ended by itself
