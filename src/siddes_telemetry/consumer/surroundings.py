@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from siddes_telemetry.backends.ports import BlockStore, DeadLetters
+from siddes_telemetry.backends.ports import BlockStore, DeadLetters, KeyJournal
 from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.retry_window import RetryWindow
@@ -29,6 +29,7 @@ class Surroundings:
 
     store: BlockStore
     dead_letters: DeadLetters
+    journal: KeyJournal
     registry: Registry
     log_name: str
     policy: FlushPolicy

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import structlog
@@ -19,6 +19,8 @@ from siddes_telemetry.consumer.block import Block, Source, build_block, decode_a
 from siddes_telemetry.consumer.cut import Pending, cut, enqueue
 from siddes_telemetry.consumer.delivery import Delivery, Stopped
 from siddes_telemetry.consumer.intent import NO_INTENT, GroupState, UnknownIntentError, decode_state
+from siddes_telemetry.consumer.key_notes import KeyNote, encode_notes
+from siddes_telemetry.consumer.read_back import notes_of, spans
 from siddes_telemetry.consumer.recovery import NEWER_SCHEMA, UNKNOWN_INTENT, Halt, Plan, Replay, plan_recovery
 from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
 from siddes_telemetry.consumer.surroundings import Surroundings
@@ -109,7 +111,7 @@ class PartitionWorker:
         block = await self._build(records, plan.start, plan.end)
         self._log.info("replay", start=plan.start, end=plan.end, rows=block.rows)
         self._position = plan.start
-        await self._store(block, len(records), in_doubt=True)
+        await self._store(block, records, in_doubt=True)
 
     async def _halt(self, halt: Halt) -> None:
         """Insert nothing; say so; come back in a while to look again."""
@@ -192,7 +194,7 @@ class PartitionWorker:
     async def _store_first(self, count: int) -> None:
         records = [item.record for item in self._pending[:count]]
         block = await self._build(records, self._position, records[-1].offset + 1)
-        await self._store(block, count, in_doubt=False)
+        await self._store(block, records, in_doubt=False)
         self._last = self._pending[count - 1]
         del self._pending[:count]
         await self._show_lag()
@@ -229,17 +231,35 @@ class PartitionWorker:
         if self._window.offset > start:
             self._window = RetryWindow()
             self._around.windows[self._source.partition] = (self._source.log_id, self._window)
-        back_to = await self._partition.offset_at(next_appended_at_ms - WINDOW_MS)
+        since_ms = next_appended_at_ms - WINDOW_MS
+        back_to = await self._partition.offset_at(since_ms)
         first, _ = await self._partition.bounds()
         begin = max(first, self._window.offset, start if back_to is None else back_to)
         if begin < start:
-            async for piece in self._partition.read(begin, start):
-                await self._halt_at_newer(piece)
-                decoded = decode_all(piece, self._source.partition, self._around.registry)
-                self._window.advance(decoded.occurrences, piece[-1].offset + 1)
+            await self._read_back(begin, start, since_ms)
         self._window.advance((), start)
 
-    async def _store(self, block: Block, records: int, *, in_doubt: bool) -> None:
+    async def _read_back(self, begin: int, end: int, since_ms: int) -> None:
+        around, sources = self._around, set()
+        notes = notes_of(around.journal, self._source, since_ms, around.metrics)
+        async with aclosing(notes), aclosing(spans(notes, kept=self._window.offset, begin=begin, end=end)) as found:
+            async for span in found:
+                if isinstance(span, KeyNote):
+                    sources.add("journal")
+                    self._window.advance(span.occurrences, span.end)
+                else:
+                    sources.add("log")
+                    await self._read_back_log(span.start, span.end)
+        around.metrics.read_backs.labels("both" if len(sources) > 1 else sources.pop()).inc()
+
+    async def _read_back_log(self, begin: int, end: int) -> None:
+        async for piece in self._partition.read(begin, end):
+            await self._halt_at_newer(piece)
+            decoded = decode_all(piece, self._source.partition, self._around.registry)
+            self._window.advance(decoded.occurrences, piece[-1].offset + 1)
+            self._around.metrics.read_back_bytes.labels("log").inc(sum(len(record.value) for record in piece))
+
+    async def _store(self, block: Block, records: Sequence[LogRecord], *, in_doubt: bool) -> None:
         metrics = self._around.metrics
         self._intent_open = True
         async with self._lag_shown():
@@ -247,8 +267,9 @@ class PartitionWorker:
         evicted = self._window.evicted
         if records:
             self._window.advance(block.occurrences, block.end)
+            self._leave_notes(block, records)
         self._position = block.end
-        metrics.records_stored.inc(records)
+        metrics.records_stored.inc(len(records))
         metrics.rows_stored.inc(block.rows)
         metrics.block_rows.observe(block.rows)
         metrics.repeated_batches.inc(block.repeated_batches)
@@ -259,6 +280,13 @@ class PartitionWorker:
         for letter in block.dead_letters:
             metrics.dead_letters.labels(letter.reason).inc()
             self._log.error("dead_letter", offset=letter.offset, reason=letter.reason)
+
+    def _leave_notes(self, block: Block, records: Sequence[LogRecord]) -> None:
+        """Spare the next owner the reading back of these records."""
+        offsets = (record.offset for record in records)
+        keyed = zip(offsets, block.occurrences, strict=True)
+        for note in encode_notes(self._source.log_id, block.start, block.end, keyed):
+            self._around.journal.note(self._partition.number, note)
 
     def _note_lost(self, records: int) -> None:
         if records > 0:
