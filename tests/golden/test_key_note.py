@@ -6,12 +6,10 @@ from siddes_telemetry.consumer.key_notes import KeyNote, decode_note, encode_not
 from siddes_telemetry.consumer.retry_window import Occurrence
 from tests.fakes.consumption import key
 
+HEAD = "01 0000002a 0000000000000007 000000000000000b 00000002"  # version 1, log 42, [7, 11), 2 times
 NOTE = bytes.fromhex(
-    "01" "0000002a" "0000000000000007" "000000000000000b" "00000002"  # version 1, log 42, [7, 11), 2 times
-    "000001a0c1f42c00" "00000003"
-    + key(1).hex() + key(2).hex() + key(1).hex() +
-    "000001a0c1f42c05" "00000000"
-)  # fmt: skip
+    f"{HEAD} 000001a0c1f42c00 00000003 {key(1).hex()} {key(2).hex()} {key(1).hex()} 000001a0c1f42c05 00000000"
+)
 
 
 def test_a_note_of_version_1_is_these_bytes() -> None:

@@ -1,7 +1,8 @@
 """Random schedules of two or three consumers over one log and one store, with everything going wrong that may.
 
 Clients retry, records are broken, clocks leap, consumers are killed, suspended and revoked, commits and inserts lose
-their answers, the journal of keys its notes; in the end the store must hold what the log says, which is computed from it the slow way.
+their answers, the journal of keys its notes; in the end the store must hold what the log says, which is computed from
+it the slow way.
 A failure prints its seed; CONSUMER_SEED=<seed> runs that one schedule again, to the last step.
 """
 

@@ -101,7 +101,7 @@ async def spans_of(ranges: list[tuple[int, int]], begin: int, end: int) -> list[
         for start, stop in ranges:
             yield KeyNote(LOG_ID, start, stop, ())
 
-    found = []
-    async for span in spans(notes(), kept=0, begin=begin, end=end):
-        found.append(("" if isinstance(span, KeyNote) else "gap ") + f"{span.start}-{span.end}")
-    return found
+    return [
+        ("" if isinstance(span, KeyNote) else "gap ") + f"{span.start}-{span.end}"
+        async for span in spans(notes(), kept=0, begin=begin, end=end)
+    ]

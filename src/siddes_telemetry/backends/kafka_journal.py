@@ -47,8 +47,7 @@ class KafkaJournal:
     async def notes(self, partition: int, since_ms: int) -> AsyncGenerator[bytes]:
         key = TopicPartition(self._topic, partition)
         async with reading(self._bootstrap) as consumer:
-            await consumer.topics()
-            if partition not in (consumer.partitions_for_topic(self._topic) or ()):
+            if self._topic not in await consumer.topics():
                 log.warning("journal_missing", partition=partition, remedy="run migrate")
                 return
             found = (await consumer.offsets_for_times({key: max(0, since_ms - BROKERS_SKEW_MS)}))[key]

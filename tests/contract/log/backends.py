@@ -12,9 +12,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
+from siddes_telemetry.backends.kafka_journal import KafkaJournal
 from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
-from siddes_telemetry.backends.ports import DeadLetters, LogAppender, LogReader
+from siddes_telemetry.backends.note_queue import JournalMetrics
+from siddes_telemetry.backends.ports import DeadLetters, KeyJournal, LogAppender, LogReader
 from siddes_telemetry.backends.sqlite_log import SqliteLog
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog
 from tests.integration.kafka.kit import appending, delete_records, make_reader, make_topic, pingable
 from tests.servers.names import fresh
@@ -43,6 +46,7 @@ class LogUnderTest:
     appender: LogAppender
     make_reader: Callable[[], LogReader]
     dead_letters: DeadLetters
+    journal: KeyJournal
     partitions: int
     shares_partitions: bool  # among several readers at once
     set_clock_ms: Callable[[int], None] | None  # of append times
@@ -62,7 +66,8 @@ async def memory_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTe
     def set_clock_ms(now_ms: int) -> None:
         log.now_ms = now_ms
 
-    yield LogUnderTest(log, log.reader, log.dead_letters, 3, True, set_clock_ms, trim)
+    journal = MemoryJournal(lambda: log.now_ms)
+    yield LogUnderTest(log, log.reader, log.dead_letters, journal, 3, True, set_clock_ms, trim)
 
 
 @asynccontextmanager
@@ -71,12 +76,15 @@ async def sqlite_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTe
     clock = ManualClock()
     log = SqliteLog(folder / "log.sqlite", clock_ms=clock, rng=random.Random(1))
 
+    journal = log.journal(JournalMetrics(CollectorRegistry()))
+
     async def trim(partition: int, first: int) -> None:
         await log.trim(clock.now_ms + TWO_DAYS_MS)
 
     try:
-        yield LogUnderTest(log, log.reader, log.dead_letters, 1, False, clock.set, trim)
+        yield LogUnderTest(log, log.reader, log.dead_letters, journal, 1, False, clock.set, trim)
     finally:
+        await journal.close()
         await log.close()
 
 
@@ -85,8 +93,10 @@ async def kafka_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTes
     bootstrap: str = request.getfixturevalue("kafka_bootstrap")
     topic = fresh("log")
     await make_topic(bootstrap, topic, partitions=3)
-    letters = KafkaDeadLetters(
-        bootstrap, topic, metrics=KafkaAppenderMetrics(CollectorRegistry()), rng=random.Random(1)
+    metrics, rng = KafkaAppenderMetrics(CollectorRegistry()), random.Random(1)
+    letters = KafkaDeadLetters(bootstrap, topic, metrics=metrics, rng=rng)
+    journal = KafkaJournal(
+        bootstrap, topic, metrics=JournalMetrics(CollectorRegistry()), appender_metrics=metrics, rng=rng
     )
 
     async def trim(partition: int, first: int) -> None:
@@ -95,9 +105,12 @@ async def kafka_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTes
     try:
         async with appending(bootstrap, topic, partitions=3) as appender:
             await pingable(appender)
-            yield LogUnderTest(appender, lambda: make_reader(bootstrap, topic, topic), letters, 3, True, None, trim)
+            yield LogUnderTest(
+                appender, lambda: make_reader(bootstrap, topic, topic), letters, journal, 3, True, None, trim
+            )
     finally:
         await letters.close()
+        await journal.close()
 
 
 BACKENDS = [
