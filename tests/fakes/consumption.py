@@ -154,7 +154,9 @@ class World:
         journal: MemoryJournal | None = None,
     ) -> None:
         self.log = CommitBook(partitions)
-        self.journal = journal
+        self.journal = journal  # None: each process has one of its own, and has to read the log for what others did
+        if journal is not None:
+            journal.clock_ms = lambda: self.log.now_ms
         self.store = store
         self.policy = policy
         self._partitions = range(partitions)

@@ -15,11 +15,11 @@ class MemoryJournal:
         self.left: list[tuple[int, int, bytes]] = []
         self.available = True  # False: notes are lost, and asking raises LogUnavailable
         self.fate: Callable[[bytes], list[bytes]] = lambda note: [note]  # what is kept where this is left
-        self._clock_ms = clock_ms
+        self.clock_ms = clock_ms
 
     def note(self, partition: int, note: bytes) -> None:
         if self.available:
-            self.left += [(partition, self._clock_ms(), kept) for kept in self.fate(note)]
+            self.left += [(partition, self.clock_ms(), kept) for kept in self.fate(note)]
 
     async def notes(self, partition: int, since_ms: int) -> AsyncGenerator[bytes]:
         for number, at_ms, note in list(self.left):
