@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from siddes_telemetry.backends.ports import BlockStore, DeadLetters, KeyJournal
 from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.consumer.kept_windows import KeptWindows
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
-from siddes_telemetry.consumer.retry_window import RetryWindow
 from siddes_telemetry.schemas.registry import Registry
 
 
@@ -37,7 +37,7 @@ class Surroundings:
     metrics: ConsumerMetrics
     rng: random.Random
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set: store what is fetched, commit, return
-    windows: dict[int, tuple[int, RetryWindow]] = field(default_factory=dict)  # by partition, with the log's id
+    windows: KeptWindows = field(default_factory=KeptWindows)
     troubles: dict[int, str] = field(default_factory=dict)  # by partition: why it makes no progress, in a word
 
     async def pause(self, seconds: float) -> None:

@@ -65,6 +65,7 @@ class PartitionWorker:
             for gauge in (
                 self._around.metrics.lag_records,
                 self._around.metrics.lag_seconds,
+                self._around.metrics.retry_keys,
                 self._around.metrics.halted,
             ):
                 gauge.remove(self._label)
@@ -91,7 +92,7 @@ class PartitionWorker:
         store = self._around.store
         log_id = await self._delivery.log_id()
         self._source = Source(log_id, self._partition.number)
-        self._window = self._kept_window()
+        self._window = self._around.windows.of(log_id, self._partition.number)
         committed = await self._partition.committed()
         first, end = await self._partition.bounds()
         try:
@@ -128,13 +129,10 @@ class PartitionWorker:
         while any(is_newer(record, self._around.registry) for record in records):
             await self._halt(NEWER_SCHEMA)
 
-    def _kept_window(self) -> RetryWindow:
-        """The retry window of an earlier ownership of this partition of the same log, or an empty one."""
-        log_id, window = self._around.windows.get(self._source.partition, (None, None))
-        if window is None or log_id != self._source.log_id:
-            window = RetryWindow()
-            self._around.windows[self._source.partition] = (self._source.log_id, window)
-        return window
+    def _keep_window(self) -> None:
+        """For the next ownership of this partition."""
+        now_s = self._around.clocks.monotonic_s()
+        self._around.windows.keep(self._source.log_id, self._source.partition, self._window, now_s)
 
     # --- the cycle ---
 
@@ -230,7 +228,7 @@ class PartitionWorker:
             return
         if self._window.offset > start:
             self._window = RetryWindow()
-            self._around.windows[self._source.partition] = (self._source.log_id, self._window)
+        self._keep_window()
         since_ms = next_appended_at_ms - WINDOW_MS
         back_to = await self._partition.offset_at(since_ms)
         first, _ = await self._partition.bounds()
@@ -267,6 +265,7 @@ class PartitionWorker:
         evicted = self._window.evicted
         if records:
             self._window.advance(block.occurrences, block.end)
+            self._keep_window()
             self._leave_notes(block, records)
         self._position = block.end
         metrics.records_stored.inc(len(records))
