@@ -280,11 +280,12 @@ class PartitionWorker:
         if records:
             self._window.advance(block.occurrences, block.end)
             self._keep_window()
-            self._leave_notes(block, records)
         self._position = block.end
         metrics.retry_keys_evicted.inc(self._window.evicted - evicted)
         metrics.retry_keys.labels(self._label).set(len(self._window))
         self._count(block, len(records))
+        if records:
+            await self._leave_notes(block, records)
 
     def _count(self, block: Block, records: int) -> None:
         """Show what became of the block, unless this process has shown it before: only the last can be replayed."""
@@ -304,11 +305,14 @@ class PartitionWorker:
             metrics.dead_letters.labels(letter.reason).inc()
             self._log.error("dead_letter", offset=letter.offset, reason=letter.reason)
 
-    def _leave_notes(self, block: Block, records: Sequence[LogRecord]) -> None:
+    async def _leave_notes(self, block: Block, records: Sequence[LogRecord]) -> None:
         """Spare the next owner the reading back of these records."""
         offsets = (record.offset for record in records)
         keyed = zip(offsets, block.occurrences, strict=True)
-        for note in encode_notes(self._source.log_id, block.start, block.end, keyed):
+        notes = await asyncio.to_thread(  # half a second for the largest block of single keys
+            encode_notes, self._source.log_id, block.start, block.end, keyed
+        )
+        for note in notes:
             self._around.journal.note(self._partition.number, note)
 
     def _note_lost(self, records: int) -> None:

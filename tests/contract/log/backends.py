@@ -56,6 +56,11 @@ class LogUnderTest:
     trim: Callable[[int, int], Awaitable[None]] | None  # (partition, first): `first` is committed
 
 
+def log_itself(log: LogView) -> Callable[[], AbstractAsyncContextManager[LogView]]:
+    """The view of a log that is one."""
+    return lambda: nullcontext(log)
+
+
 OpenLog = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[LogUnderTest]]
 
 
@@ -70,9 +75,7 @@ async def memory_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTe
         log.now_ms = now_ms
 
     journal = MemoryJournal(lambda: log.now_ms)
-    yield LogUnderTest(
-        log, log.reader, log.dead_letters, journal, lambda: nullcontext(log), 3, True, set_clock_ms, trim
-    )
+    yield LogUnderTest(log, log.reader, log.dead_letters, journal, log_itself(log), 3, True, set_clock_ms, trim)
 
 
 @asynccontextmanager
@@ -87,9 +90,7 @@ async def sqlite_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTe
         await log.trim(clock.now_ms + TWO_DAYS_MS)
 
     try:
-        yield LogUnderTest(
-            log, log.reader, log.dead_letters, journal, lambda: nullcontext(log), 1, False, clock.set, trim
-        )
+        yield LogUnderTest(log, log.reader, log.dead_letters, journal, log_itself(log), 1, False, clock.set, trim)
     finally:
         await journal.close()
         await log.close()
