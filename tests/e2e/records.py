@@ -20,7 +20,7 @@ def look_at_sqlite(file: Path, scan: Scan) -> int:
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as log:
         for offset, value in log.execute("SELECT offset, value FROM records"):
             _look_at_lines(scan, f"record {offset}", value)
-        for table in ("meta", "consumer_group", "dead_letters"):
+        for table in ("meta", "consumer_group", "dead_letters", "key_notes"):
             scan.look(table, repr(log.execute(f"SELECT * FROM {table}").fetchall()).encode())
         headers = log.execute("SELECT headers FROM records").fetchall()
     for (packed,) in headers:
@@ -29,21 +29,26 @@ def look_at_sqlite(file: Path, scan: Scan) -> int:
 
 
 async def look_at_kafka(bootstrap: str, topic: str, scan: Scan) -> int:
-    """Search a topic and its dead letters, record by record; how many records it has."""
+    """Search a topic, its dead letters and its journal, record by record; how many records it has."""
+    topics = {topic, f"{topic}.dead", f"{topic}.keys"}
     consumer = AIOKafkaConsumer(
-        topic, f"{topic}.dead", bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        *topics, bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     await consumer.start()
     try:
         partitions = consumer.assignment()
-        assert {partition.topic for partition in partitions} == {topic, f"{topic}.dead"}
+        assert {partition.topic for partition in partitions} == topics
         ends = await consumer.end_offsets(partitions)
         seen = 0
         for partition in partitions:
             while await consumer.position(partition) < ends[partition]:
                 record = await consumer.getone(partition)
-                assert partition.topic == topic, "nothing that was sent makes a dead letter"
+                assert partition.topic != f"{topic}.dead", "nothing that was sent makes a dead letter"
                 assert record.key is None
+                if partition.topic == f"{topic}.keys":
+                    assert record.headers == ()
+                    scan.look("a note", record.value)
+                    continue
                 assert [name for name, _ in record.headers] == HEADERS
                 scan.look("headers of a record", repr(record.headers).encode())
                 for _, value in record.headers:

@@ -19,6 +19,7 @@ from siddes_telemetry.consumer.worker import PartitionWorker
 from siddes_telemetry.schemas.record import NO_BATCH, Headers, LogRecord, encode_headers, encode_lines, format_time
 from siddes_telemetry.schemas.registry import Event, Part, Registry
 from tests.fakes.latency import Delay, SlowReader
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog, MemoryPartition
 from tests.fakes.memory_store import MemoryStore
 
@@ -84,6 +85,7 @@ class Process:
         *,
         delay: Delay = lambda: 0.0,
         dead_letters: DeadLetters | None = None,
+        journal: MemoryJournal | None = None,
         seed: int = 0,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -94,6 +96,7 @@ class Process:
         self.around = Surroundings(
             store=store,
             dead_letters=dead_letters or log.dead_letters,
+            journal=journal or MemoryJournal(),  # nobody else's: another process has to read the log
             registry=REGISTRY,
             log_name=LOG_NAME,
             policy=policy,
@@ -142,18 +145,33 @@ class CommitBook(MemoryLog):
 class World:
     """One log, one store, and the processes between them."""
 
-    def __init__(self, store: MemoryStore, *, partitions: int = 1, policy: FlushPolicy = AT_ONCE) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        *,
+        partitions: int = 1,
+        policy: FlushPolicy = AT_ONCE,
+        journal: MemoryJournal | None = None,
+    ) -> None:
         self.log = CommitBook(partitions)
+        self.journal = journal  # None: each process has one of its own, and has to read the log for what others did
+        if journal is not None:
+            journal.clock_ms = lambda: self.log.now_ms
         self.store = store
         self.policy = policy
         self._partitions = range(partitions)
 
     @classmethod
     async def make(
-        cls, store: MemoryStore | None = None, *, partitions: int = 1, policy: FlushPolicy = AT_ONCE
+        cls,
+        store: MemoryStore | None = None,
+        *,
+        partitions: int = 1,
+        policy: FlushPolicy = AT_ONCE,
+        journal: MemoryJournal | None = None,
     ) -> World:
         """A world whose log has an identity."""
-        world = cls(store or MemoryStore(), partitions=partitions, policy=policy)
+        world = cls(store or MemoryStore(), partitions=partitions, policy=policy, journal=journal)
         await world.store.adopt_log(LOG_NAME)
         return world
 
@@ -161,7 +179,14 @@ class World:
         self, *, delay: Delay = lambda: 0.0, policy: FlushPolicy | None = None, dead_letters: DeadLetters | None = None
     ) -> Process:
         """A process that has not joined the group."""
-        return Process(self.log, self.store, policy or self.policy, delay=delay, dead_letters=dead_letters)
+        return Process(
+            self.log,
+            self.store,
+            policy or self.policy,
+            delay=delay,
+            dead_letters=dead_letters,
+            journal=self.journal,
+        )
 
     def start(
         self, *, delay: Delay = lambda: 0.0, policy: FlushPolicy | None = None, dead_letters: DeadLetters | None = None

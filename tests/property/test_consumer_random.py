@@ -1,7 +1,8 @@
 """Random schedules of two or three consumers over one log and one store, with everything going wrong that may.
 
 Clients retry, records are broken, clocks leap, consumers are killed, suspended and revoked, commits and inserts lose
-their answers; in the end the store must hold what the log says, which is computed from it the slow way.
+their answers, the journal of keys its notes; in the end the store must hold what the log says, which is computed from
+it the slow way.
 A failure prints its seed; CONSUMER_SEED=<seed> runs that one schedule again, to the last step.
 """
 
@@ -34,6 +35,7 @@ from tests.fakes.consumption import (
     key,
 )
 from tests.fakes.latency import Fate, SlowStore
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryReader
 from tests.fakes.virtual_time import run_in_virtual_time, until
 
@@ -81,6 +83,8 @@ class Schedule:
         self._log.piece = self._rng.choice((1, 3, 1000))
         self._calm = False
         self._store = SlowStore(self._fate, delay=self._delay)
+        self._journal = MemoryJournal(lambda: self._log.now_ms)
+        self._journal.fate = self._fate_of_note
         self._processes: list[Process] = []
         self._unaware: list[tuple[Process, list[asyncio.Task[None]]]] = []  # put out of the group, and their workers
         self._sent: dict[tuple[int, int], list[Sent]] = {}  # what is readable, by place
@@ -102,6 +106,7 @@ class Schedule:
             self._suspend: 4,
             self._lose_commit: 5,
             self._blackout: 2,
+            self._break_journal: 1,
         }
         for _ in range(STEPS):
             (act,) = self._rng.choices(list(actions), list(actions.values()))
@@ -174,10 +179,15 @@ class Schedule:
         await self._wait()
         self._store.down = None
 
+    async def _break_journal(self) -> None:
+        self._journal.available = not self._journal.available
+
     def _start(self) -> None:
         policy = FlushPolicy(max_rows=self._rng.randint(1, 12), max_age_s=self._rng.choice((0.0, 0.3, 2.0)))
         seed = self._rng.randrange(1000)
-        self._processes.append(Process(self._log, self._store, policy, delay=self._delay, seed=seed).begin())
+        self._processes.append(
+            Process(self._log, self._store, policy, delay=self._delay, journal=self._journal, seed=seed).begin()
+        )
 
     def _one_process(self) -> Process:
         return self._processes.pop(self._rng.randrange(len(self._processes)))
@@ -191,6 +201,9 @@ class Schedule:
         return self._rng.choice(
             (Fate(1.0), Fate(12.0), Fate(29.0), Fate(days=0), Fate(0.1, days=1), Fate(0.1, answers=False))
         )
+
+    def _fate_of_note(self, note: bytes) -> list[bytes]:
+        return self._rng.choice(([note], [note], [note], [note, note], [note[:-1]], []))
 
     # --- how it ends ---
 

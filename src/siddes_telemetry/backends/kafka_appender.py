@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from siddes_telemetry.backends.backoff import Backoff
-from siddes_telemetry.backends.kafka_clients import discard_producer, make_producer
+from siddes_telemetry.backends.kafka_clients import STOP_S, discard_producer, make_producer
 from siddes_telemetry.backends.kafka_errors import DRIVER_ERRORS, driver_errors_translated
 from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
 from siddes_telemetry.backends.ports import LogMissing, LogUnavailable
@@ -39,13 +39,21 @@ class KafkaAppender:
     """
 
     def __init__(
-        self, bootstrap: str, topic: str, partitions: int, *, metrics: KafkaAppenderMetrics, rng: random.Random
+        self,
+        bootstrap: str,
+        topic: str,
+        partitions: int,
+        *,
+        metrics: KafkaAppenderMetrics,
+        rng: random.Random,
+        stop_s: float = STOP_S,
     ) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
         self._partitions = frozenset(range(partitions))
         self._metrics = metrics
         self._rng = rng
+        self._stop_s = stop_s
         self._keeping: asyncio.Task[None] | None = None
         self._session: asyncio.Future[_Session] = asyncio.get_running_loop().create_future()
 
@@ -116,5 +124,5 @@ class KafkaAppender:
             except DRIVER_ERRORS as error:
                 log.warning("log_unreachable", error=type(error).__name__)
             finally:
-                await discard_producer(producer)
+                await discard_producer(producer, self._stop_s)
             await asyncio.sleep(backoff.next_s())

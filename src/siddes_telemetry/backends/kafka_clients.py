@@ -130,21 +130,21 @@ async def discard_consumer(consumer: AIOKafkaConsumer) -> None:
     await _stopped(consumer._client.close())
 
 
-async def discard_producer(producer: AIOKafkaProducer) -> None:
+async def discard_producer(producer: AIOKafkaProducer, stop_s: float = STOP_S) -> None:
     """Flush and let go of everything, within a bounded time; what is unanswered then fails."""
-    if await _stopped(producer.stop()):
+    if await _stopped(producer.stop(), stop_s):
         return
     producer._message_accumulator.fail_all(KafkaError("given up"))
     if producer._sender.sender_task is not None:
         await _cancelled([producer._sender.sender_task])
-    await _stopped(producer.client.close())
+    await _stopped(producer.client.close(), stop_s)
 
 
-async def _stopped(stopping: Coroutine[Any, Any, None]) -> bool:
+async def _stopped(stopping: Coroutine[Any, Any, None], stop_s: float = STOP_S) -> bool:
     """Whether it ended well in time. A task of its own: aiokafka lets its tasks' cancellations out and takes ours."""
     task = asyncio.ensure_future(stopping)
     try:
-        await asyncio.wait({task}, timeout=STOP_S)
+        await asyncio.wait({task}, timeout=stop_s)
     finally:
         task.cancel()
     await _cancelled([task])

@@ -41,7 +41,7 @@ async def offset_at(consumer: AIOKafkaConsumer, partition: TopicPartition, appen
 
 
 async def read_range(
-    bootstrap: str, partition: TopicPartition, start: int, end: int
+    bootstrap: str, partition: TopicPartition, start: int, end: int, *, patience_rounds: int = PATIENCE_ROUNDS
 ) -> AsyncIterator[Sequence[ConsumerRecord[Any, Any]]]:
     """The records of [start, end), in pieces; offsets may be missing, the last ones too.
 
@@ -63,7 +63,7 @@ async def read_range(
                 yield records
             before, position = position, await consumer.position(partition)
             rounds = rounds + 1 if position == before else 0
-            if rounds >= PATIENCE_ROUNDS:
+            if rounds >= patience_rounds:
                 raise LogUnavailable("the log gave no more records")
 
 

@@ -13,6 +13,11 @@ DEAD_RETENTION_DAYS = 30  # how long an operator may take to look
 SEGMENT_MS = DAY_MS  # only whole segments are dropped: nothing stays longer than a day over its time
 SAFE_REPLICAS = 3  # from this on two replicas must have a record before it is acknowledged
 DEAD_PARTITIONS = 1  # few records, read as a whole
+HOUR_MS = 3600 * 1000
+KEYS_RETENTION_MS = HOUR_MS  # ten minutes matter; more, so that a consumer that is behind finds what it left
+KEYS_RETENTION_BYTES = 64 * 1024 * 1024  # of a partition: ten times what its retry window may hold in keys
+KEYS_SEGMENT_MS = HOUR_MS // 6  # only whole segments are dropped
+KEYS_SEGMENT_BYTES = 16 * 1024 * 1024
 
 
 class TopicRefused(BackendError):
@@ -82,22 +87,31 @@ def dead_topic(topic: str) -> str:
     return f"{topic}.dead"
 
 
-def wanted_topics(topic: str, *, partitions: int, replication: int, retention_days: int) -> tuple[TopicSpec, TopicSpec]:
-    """The log and its dead letters. Neither keeps anything longer than the store does."""
+def keys_topic(topic: str) -> str:
+    """The name of the topic that takes the notes of the client batches of this one."""
+    return f"{topic}.keys"
 
-    def settings(days: int) -> dict[str, str]:
+
+def wanted_topics(
+    topic: str, *, partitions: int, replication: int, retention_days: int
+) -> tuple[TopicSpec, TopicSpec, TopicSpec]:
+    """The log, its dead letters and its journal of keys. None keeps anything longer than the store does."""
+
+    def settings(retention_ms: int, segment_ms: int = SEGMENT_MS) -> dict[str, str]:
         return {
             "message.timestamp.type": "LogAppendTime",
             "cleanup.policy": "delete",
-            "retention.ms": str(min(days, retention_days) * DAY_MS),
-            "segment.ms": str(SEGMENT_MS),
+            "retention.ms": str(min(retention_ms, retention_days * DAY_MS)),
+            "segment.ms": str(segment_ms),
             "min.insync.replicas": "2" if replication >= SAFE_REPLICAS else "1",
             "compression.type": "producer",  # a broker's own choice may be one that the consumers lack the library for
         }
 
+    bounds = {"retention.bytes": str(KEYS_RETENTION_BYTES), "segment.bytes": str(KEYS_SEGMENT_BYTES)}
     return (
-        TopicSpec(topic, partitions, replication, settings(LOG_RETENTION_DAYS)),
-        TopicSpec(dead_topic(topic), DEAD_PARTITIONS, replication, settings(DEAD_RETENTION_DAYS)),
+        TopicSpec(topic, partitions, replication, settings(LOG_RETENTION_DAYS * DAY_MS)),
+        TopicSpec(dead_topic(topic), DEAD_PARTITIONS, replication, settings(DEAD_RETENTION_DAYS * DAY_MS)),
+        TopicSpec(keys_topic(topic), partitions, replication, settings(KEYS_RETENTION_MS, KEYS_SEGMENT_MS) | bounds),
     )
 
 

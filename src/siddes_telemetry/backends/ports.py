@@ -6,7 +6,7 @@ Errors are these classes and no driver's; none of their texts holds a value that
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -195,6 +195,19 @@ class DeadLetters(Protocol):
 
     async def entries(self) -> Sequence[DeadLetterEntry]:
         """All of them, each place once, in order of place. Raises LogUnavailable."""
+
+
+class KeyJournal(Protocol):
+    """Short notes beside a log, by partition. Best effort: it may lose some, and gives none that were not left."""
+
+    def note(self, partition: int, note: bytes) -> None:
+        """Leave a note, some time soon. Never blocks, and never raises for an outage: the note is dropped."""
+
+    def notes(self, partition: int, since_ms: int) -> AsyncGenerator[bytes]:
+        """All notes left since then that are kept still, in order, and maybe some from before; in bounded pieces.
+
+        They are short-lived: an hour or so. Raises LogUnavailable.
+        """
 
 
 class CountReader(Protocol):

@@ -39,6 +39,11 @@ INSERT INTO consumer_group (partition, generation) VALUES ({PARTITION}, 0);
 INSERT INTO meta (name, value) VALUES ('format', {FORMAT}), ('newest_trimmed_ms', 0), ('times_proved_writable', 0);
 """  # noqa: S608 (our own integers)
 
+# Younger than the format: files of earlier versions lack it, and earlier versions do not look at it.
+_NOTES = """CREATE TABLE IF NOT EXISTS key_notes (
+    id INTEGER PRIMARY KEY, added_at_ms INTEGER NOT NULL, note BLOB NOT NULL
+)"""
+
 
 class LogFileRefused(BackendError):
     """This file is no log of ours, or one of a newer version: it is left untouched."""
@@ -113,6 +118,7 @@ def _recognise(connection: sqlite3.Connection, random_bits: Callable[[int], int]
     meta = dict(connection.execute("SELECT name, value FROM meta"))
     if meta["format"] > FORMAT:
         raise LogFileRefused(f"this log has format {meta['format']}; this version reads up to {FORMAT}: upgrade")
+    connection.execute(_NOTES)
     return int(meta["log_id"])
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from siddes_telemetry.backends import sqlite_queries
+from siddes_telemetry.backends.note_queue import JournalMetrics
 from siddes_telemetry.backends.ports import PartitionView
 from siddes_telemetry.backends.sqlite_dead_letters import SqliteDeadLetters
 from siddes_telemetry.backends.sqlite_file import ORIGIN, PARTITION, connect, open_or_make
 from siddes_telemetry.backends.sqlite_headers import pack_headers
+from siddes_telemetry.backends.sqlite_journal import SqliteJournal
 from siddes_telemetry.backends.sqlite_partition import SqlitePartitionView, Tail
 from siddes_telemetry.backends.sqlite_reader import SqliteReader
 from siddes_telemetry.backends.sqlite_reads import SqliteReads
@@ -23,6 +25,7 @@ from siddes_telemetry.backends.sqlite_writer import SqliteWriter
 from siddes_telemetry.schemas.record import Headers
 
 RECORDS_KEPT_MS = 24 * 3600 * 1000  # stored records stay a day, for an operator to look at, and for client retries
+NOTES_KEPT_MS = 3600 * 1000  # as on Kafka: ten minutes matter
 DEAD_LETTERS_KEPT_MS = 30 * 24 * 3600 * 1000  # as on Kafka: time to act on them, not for ever
 
 
@@ -86,17 +89,22 @@ class SqliteLog:
     async def partitions(self) -> Sequence[PartitionView]:
         return [SqlitePartitionView(self._reads)]
 
+    def journal(self, metrics: JournalMetrics) -> SqliteJournal:
+        """Its journal of keys: to be closed before the log."""
+        return SqliteJournal(self._reads, self._writer, self._clock_ms, metrics)
+
     async def trim(
         self, now_ms: int, *, records_kept_ms: int = RECORDS_KEPT_MS, dead_letters_kept_ms: int = DEAD_LETTERS_KEPT_MS
     ) -> Trimmed:
-        """Remove records below the committed offset that are older than this, and old dead letters.
+        """Remove records below the committed offset that are older than this, and old dead letters and notes.
 
         In pieces, each sharing a transaction with appends. What is removed is overwritten, and its room is given
         back to the file system. Raises LogUnavailable.
         """
+        notes = await self._remove(sqlite_queries.trim_notes_piece, now_ms - NOTES_KEPT_MS)
         letters = await self._remove(sqlite_queries.trim_dead_letters_piece, now_ms - dead_letters_kept_ms)
         records = await self._remove(sqlite_queries.trim_piece, now_ms - records_kept_ms)
-        if letters or records:
+        if notes or letters or records:
             await self._reads.checkpoint()
         return Trimmed(records, letters)
 

@@ -13,6 +13,7 @@ from siddes_telemetry.schemas.record import LogRecord
 
 PIECE_RECORDS = 4096  # records in one answer; with
 PIECE_BYTES = 4 * 1024 * 1024  # values in one answer (one record at least): a read or a trim holds the file shortly
+PIECE_NOTES = 16  # each at most half a mebibyte
 PIECE_DEAD_LETTERS = 16  # each at most a record
 VACUUMED_PAGES = 4096  # given back with each trimmed piece: more than a piece frees, so that free pages do not pile up
 
@@ -145,4 +146,29 @@ def trim_dead_letters_piece(connection: sqlite3.Connection, before_ms: int) -> i
         "DELETE FROM dead_letters WHERE rowid IN"
         " (SELECT rowid FROM dead_letters WHERE added_at_ms < ? ORDER BY rowid LIMIT ?)",
         (before_ms, PIECE_DEAD_LETTERS),
+    ).rowcount
+
+
+def add_note(connection: sqlite3.Connection, now_ms: int, note: bytes) -> None:
+    """Keep a note. Its time is not before that of any record it may tell of."""
+    connection.execute(
+        "INSERT INTO key_notes (added_at_ms, note) SELECT max(?,"
+        " coalesce((SELECT appended_at_ms FROM records ORDER BY offset DESC LIMIT 1), 0)), ?",
+        (now_ms, note),
+    )
+
+
+def notes_piece(connection: sqlite3.Connection, *, since_ms: int, after: int) -> Sequence[tuple[int, bytes]]:
+    """(id, note) of the first notes beyond this id that were added since then, bounded."""
+    return connection.execute(
+        "SELECT id, note FROM key_notes WHERE id > ? AND added_at_ms >= ? ORDER BY id LIMIT ?",
+        (after, since_ms, PIECE_NOTES),
+    ).fetchall()
+
+
+def trim_notes_piece(connection: sqlite3.Connection, before_ms: int) -> int:
+    """How many of the oldest notes were removed now: added before this, and bounded."""
+    return connection.execute(
+        "DELETE FROM key_notes WHERE id IN (SELECT id FROM key_notes WHERE added_at_ms < ? ORDER BY id LIMIT ?)",
+        (before_ms, PIECE_RECORDS),
     ).rowcount

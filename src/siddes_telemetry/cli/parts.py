@@ -10,7 +10,14 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from siddes_telemetry import __version__
-from siddes_telemetry.backends.ports import BlockStore, CountReader, DeadLetters, LogAppender, LogReader
+from siddes_telemetry.backends.ports import (
+    BlockStore,
+    CountReader,
+    DeadLetters,
+    KeyJournal,
+    LogAppender,
+    LogReader,
+)
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.shapes import wall_clock_ms
 from siddes_telemetry.consumer.cut import FlushPolicy
@@ -71,6 +78,7 @@ def make_consumer(
     reader: LogReader,
     store: BlockStore,
     dead_letters: DeadLetters,
+    journal: KeyJournal,
     registry: Registry,
     *,
     log_name: str,
@@ -83,6 +91,7 @@ def make_consumer(
         Surroundings(
             store=store,
             dead_letters=dead_letters,
+            journal=journal,
             registry=registry,
             log_name=log_name,
             policy=policy,

@@ -16,8 +16,10 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka_appender import KafkaAppender
 from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
+from siddes_telemetry.backends.kafka_journal import KafkaJournal
 from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics, KafkaDeadLetterMetrics, KafkaReaderMetrics
 from siddes_telemetry.backends.kafka_reader import KafkaReader
+from siddes_telemetry.backends.note_queue import JournalMetrics
 from siddes_telemetry.backends.ports import LogUnavailable
 from siddes_telemetry.backends.sqlite_log import SqliteLog
 from siddes_telemetry.backends.sqlite_metrics import SqliteTrimMetrics
@@ -64,10 +66,13 @@ def embedded_service(settings: Settings, registry: Registry, listen: Listen, say
                 *parts.shared(Part, registry, settings),
             ]
             server = await stack.enter_async_context(public_server(settings, routes, metrics))
+            journal = instance.log.journal(JournalMetrics(metrics))
+            stack.push_async_callback(journal.close)
             consumer = parts.make_consumer(
                 instance.log.reader(),
                 instance.store.counts,
                 instance.log.dead_letters,
+                journal,
                 registry,
                 log_name=embedded_log_name(instance.log.log_id),
                 policy=FlushPolicy(max_age_s=EMBEDDED_FLUSH_S),
@@ -216,10 +221,17 @@ def consumer_service(settings: Settings, registry: Registry, host: str, admin: i
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(clickhouse(settings, registry))
             rng = random.Random()
-            dead_letters = KafkaDeadLetters(
-                kafka_servers(settings), settings.topic, metrics=KafkaDeadLetterMetrics(metrics), rng=rng
-            )
+            producers = KafkaDeadLetterMetrics(metrics)
+            dead_letters = KafkaDeadLetters(kafka_servers(settings), settings.topic, metrics=producers, rng=rng)
             stack.push_async_callback(dead_letters.close)
+            journal = KafkaJournal(
+                kafka_servers(settings),
+                settings.topic,
+                metrics=JournalMetrics(metrics),
+                appender_metrics=producers,
+                rng=rng,
+            )
+            stack.push_async_callback(journal.close)
             reader = KafkaReader(
                 kafka_servers(settings), settings.topic, settings.group, metrics=KafkaReaderMetrics(metrics), rng=rng
             )
@@ -227,6 +239,7 @@ def consumer_service(settings: Settings, registry: Registry, host: str, admin: i
                 reader,
                 store.counts,
                 dead_letters,
+                journal,
                 registry,
                 log_name=settings.topic,
                 policy=FlushPolicy(),

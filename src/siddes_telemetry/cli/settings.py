@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PREFIX = "SIDDES_TELEMETRY_"
 SECRETS = ("jwt_secret", "viewer_key", "clickhouse")  # may also be given as …_FILE
 MIN_VIEWER_KEY_BYTES = 16  # a shorter key lets pseudonyms be guessed back
-TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")  # Kafka's own rule, less room for ".dead"
+TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")  # Kafka's own rule, less room for ".dead" and ".keys"
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
 
 

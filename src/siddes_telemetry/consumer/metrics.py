@@ -57,6 +57,13 @@ class ConsumerMetrics:
         self.lost_records = counter("lost_records", "Records that the log dropped before they were stored.")
         self.stalls = counter("stalls", "Partitions given up because their worker did not move, for no known reason.")
         self.retry_keys_evicted = counter("retry_keys_evicted", "Keys that the cap pushed out of the retry window.")
+        self.read_backs = counter(
+            "read_backs", "Times the retry window was rebuilt: from the journal, the log, or both.", "source"
+        )
+        self.read_back_bytes = counter(
+            "read_back_bytes", "Bytes of notes, or of the log's values, read to rebuild it.", "source"
+        )
+        self.bad_notes = counter("bad_notes", "Notes of the journal that this version cannot read.")
         self.retry_keys = gauge("retry_keys", "Client batches remembered.")
         self.lag_records = gauge("lag_records", "Records in the log that are not stored yet.")
         self.lag_seconds = gauge("lag_seconds", "Age of the oldest record that is fetched and not stored; 0 if none.")

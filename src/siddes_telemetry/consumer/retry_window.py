@@ -8,12 +8,12 @@ Time is the running maximum of the records' append times, so that a clock set ba
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 WINDOW_MS = 600_000  # a client may retry a batch for ten minutes
-MAX_KEYS = 200_000  # a partition; 333 batches a second for ten minutes, about 35 MB
+MAX_KEYS = 200_000  # a partition: 333 batches a second for ten minutes; 54 MB, at 270 bytes a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,34 +25,48 @@ class Occurrence:
 
 
 class RetryWindow:
-    """The keys of one partition up to `offset`, exclusive."""
+    """The keys of one partition up to `offset`, exclusive.
+
+    What occurred is numbered from 1 on. Both numbers and times only rise, so the keys that are remembered are those
+    from some number on.
+    """
 
     def __init__(self, *, max_keys: int = MAX_KEYS) -> None:
         self.offset = 0
         self.evicted = 0  # keys the cap pushed out within the ten minutes: a later retry of one counts again
         self._max_keys = max_keys
         self._clock_ms = 0
-        self._ordinal = 0  # how many keys have occurred; only differences matter
-        self._seen: OrderedDict[bytes, tuple[int, int]] = (
-            OrderedDict()
-        )  # key → (clock, ordinal), latest occurrence last
+        self._number = 0  # of the key that occurred last
+        self._latest: dict[bytes, int] = {}  # key → the number under which it occurred last
+        self._keys: deque[bytes] = deque()  # what occurred, in order: the last has `_number`
+        self._times_ms: deque[int] = deque()  # the clock at each of `_keys`: one object for all keys of a record
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return len(self._latest)
 
     def repeats(self, occurrences: Iterable[Occurrence]) -> list[list[bool]]:
         """For each record and each of its keys: did it occur before, here or in this sequence? Changes nothing."""
-        clock_ms, ordinal = self._clock_ms, self._ordinal
-        fresh: dict[bytes, tuple[int, int]] = {}
+        clock_ms, number = self._clock_ms, self._number
+        fresh: dict[bytes, tuple[int, int]] = {}  # key → (clock, number)
+        times_ms = iter(self._times_ms)
+        oldest_ms = next(times_ms, clock_ms)  # the clock at `first`, which is the first number that time leaves
+        first = number - len(self._times_ms) + 1
         answers: list[list[bool]] = []
         for occurrence in occurrences:
             clock_ms = max(clock_ms, occurrence.appended_at_ms)
+            while first <= self._number and clock_ms - oldest_ms > WINDOW_MS:
+                first += 1
+                oldest_ms = next(times_ms, clock_ms)
             answer: list[bool] = []
             for key in occurrence.keys:
-                ordinal += 1
-                before = fresh.get(key) or self._seen.get(key)
-                answer.append(before is not None and self._remembers(before, clock_ms, ordinal))
-                fresh[key] = (clock_ms, ordinal)
+                number += 1
+                if (again := fresh.get(key)) is not None:
+                    at_ms, before = again
+                    answer.append(clock_ms - at_ms <= WINDOW_MS and number - before <= self._max_keys)
+                else:
+                    before = self._latest.get(key, 0)
+                    answer.append(before >= first and number - before <= self._max_keys)
+                fresh[key] = (clock_ms, number)
             answers.append(answer)
         return answers
 
@@ -61,21 +75,18 @@ class RetryWindow:
         for occurrence in occurrences:
             self._clock_ms = max(self._clock_ms, occurrence.appended_at_ms)
             for key in occurrence.keys:
-                self._ordinal += 1
-                self._seen[key] = (self._clock_ms, self._ordinal)
-                self._seen.move_to_end(key)
+                self._number += 1
+                self._latest[key] = self._number
+                self._keys.append(key)
+                self._times_ms.append(self._clock_ms)
             self._forget()
-        self._forget()
         self.offset = offset
 
     def _forget(self) -> None:
-        while self._seen:
-            key, (at_ms, ordinal) = next(iter(self._seen.items()))
-            if self._remembers((at_ms, ordinal), self._clock_ms, self._ordinal + 1):
-                return
-            self.evicted += self._clock_ms - at_ms <= WINDOW_MS
-            del self._seen[key]
-
-    def _remembers(self, before: tuple[int, int], clock_ms: int, ordinal: int) -> bool:
-        at_ms, at_ordinal = before
-        return clock_ms - at_ms <= WINDOW_MS and ordinal - at_ordinal <= self._max_keys
+        first = self._number - len(self._keys) + 1
+        while self._keys and (first <= self._number - self._max_keys or self._clock_ms - self._times_ms[0] > WINDOW_MS):
+            key, at_ms = self._keys.popleft(), self._times_ms.popleft()
+            if self._latest[key] == first:
+                del self._latest[key]
+                self.evicted += self._clock_ms - at_ms <= WINDOW_MS
+            first += 1

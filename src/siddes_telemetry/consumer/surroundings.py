@@ -7,10 +7,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from siddes_telemetry.backends.ports import BlockStore, DeadLetters
+from siddes_telemetry.backends.ports import BlockStore, DeadLetters, KeyJournal
 from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.consumer.kept_windows import KeptWindows
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
-from siddes_telemetry.consumer.retry_window import RetryWindow
 from siddes_telemetry.schemas.registry import Registry
 
 
@@ -29,6 +29,7 @@ class Surroundings:
 
     store: BlockStore
     dead_letters: DeadLetters
+    journal: KeyJournal
     registry: Registry
     log_name: str
     policy: FlushPolicy
@@ -36,7 +37,7 @@ class Surroundings:
     metrics: ConsumerMetrics
     rng: random.Random
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set: store what is fetched, commit, return
-    windows: dict[int, tuple[int, RetryWindow]] = field(default_factory=dict)  # by partition, with the log's id
+    windows: KeptWindows = field(default_factory=KeptWindows)
     counted: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # by partition: log id, latest range counted
     troubles: dict[int, str] = field(default_factory=dict)  # by partition: why it makes no progress, in a word
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import structlog
@@ -19,6 +19,8 @@ from siddes_telemetry.consumer.block import Block, Source, build_block, decode_a
 from siddes_telemetry.consumer.cut import Pending, cut, enqueue
 from siddes_telemetry.consumer.delivery import Delivery, Stopped
 from siddes_telemetry.consumer.intent import NO_INTENT, GroupState, UnknownIntentError, decode_state
+from siddes_telemetry.consumer.key_notes import KeyNote, encode_notes
+from siddes_telemetry.consumer.read_back import notes_of, spans
 from siddes_telemetry.consumer.recovery import NEWER_SCHEMA, UNKNOWN_INTENT, Halt, Plan, Replay, plan_recovery
 from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
 from siddes_telemetry.consumer.surroundings import Surroundings
@@ -64,6 +66,7 @@ class PartitionWorker:
             for gauge in (
                 self._around.metrics.lag_records,
                 self._around.metrics.lag_seconds,
+                self._around.metrics.retry_keys,
                 self._around.metrics.halted,
             ):
                 gauge.remove(self._label)
@@ -103,7 +106,7 @@ class PartitionWorker:
         store = self._around.store
         log_id = await self._delivery.log_id()
         self._source = Source(log_id, self._partition.number)
-        self._window = self._kept_window()
+        self._window = self._around.windows.of(log_id, self._partition.number)
         committed = await self._partition.committed()
         first, end = await self._partition.bounds()
         try:
@@ -123,7 +126,7 @@ class PartitionWorker:
         block = await self._build(records, plan.start, plan.end)
         self._log.info("replay", start=plan.start, end=plan.end, rows=block.rows)
         self._position = plan.start
-        await self._store(block, len(records), in_doubt=True)
+        await self._store(block, records, in_doubt=True)
 
     async def _halt(self, halt: Halt) -> None:
         """Insert nothing; say so; come back in a while to look again."""
@@ -140,13 +143,10 @@ class PartitionWorker:
         while any(is_newer(record, self._around.registry) for record in records):
             await self._halt(NEWER_SCHEMA)
 
-    def _kept_window(self) -> RetryWindow:
-        """The retry window of an earlier ownership of this partition of the same log, or an empty one."""
-        log_id, window = self._around.windows.get(self._source.partition, (None, None))
-        if window is None or log_id != self._source.log_id:
-            window = RetryWindow()
-            self._around.windows[self._source.partition] = (self._source.log_id, window)
-        return window
+    def _keep_window(self) -> None:
+        """For the next ownership of this partition."""
+        now_s = self._around.clocks.monotonic_s()
+        self._around.windows.keep(self._source.log_id, self._source.partition, self._window, now_s)
 
     # --- the cycle ---
 
@@ -206,7 +206,7 @@ class PartitionWorker:
     async def _store_first(self, count: int) -> None:
         records = [item.record for item in self._pending[:count]]
         block = await self._build(records, self._position, records[-1].offset + 1)
-        await self._store(block, count, in_doubt=False)
+        await self._store(block, records, in_doubt=False)
         self._last = self._pending[count - 1]
         del self._pending[:count]
         await self._show_lag()
@@ -242,18 +242,36 @@ class PartitionWorker:
             return
         if self._window.offset > start:
             self._window = RetryWindow()
-            self._around.windows[self._source.partition] = (self._source.log_id, self._window)
-        back_to = await self._partition.offset_at(next_appended_at_ms - WINDOW_MS)
+        self._keep_window()
+        since_ms = next_appended_at_ms - WINDOW_MS
+        back_to = await self._partition.offset_at(since_ms)
         first, _ = await self._partition.bounds()
         begin = max(first, self._window.offset, start if back_to is None else back_to)
         if begin < start:
-            async for piece in self._partition.read(begin, start):
-                await self._halt_at_newer(piece)
-                decoded = decode_all(piece, self._source.partition, self._around.registry)
-                self._window.advance(decoded.occurrences, piece[-1].offset + 1)
+            await self._read_back(begin, start, since_ms)
         self._window.advance((), start)
 
-    async def _store(self, block: Block, records: int, *, in_doubt: bool) -> None:
+    async def _read_back(self, begin: int, end: int, since_ms: int) -> None:
+        around, sources = self._around, set()
+        notes = notes_of(around.journal, self._source, since_ms, around.metrics)
+        async with aclosing(notes), aclosing(spans(notes, kept=self._window.offset, begin=begin, end=end)) as found:
+            async for span in found:
+                if isinstance(span, KeyNote):
+                    sources.add("journal")
+                    self._window.advance(span.occurrences, span.end)
+                else:
+                    sources.add("log")
+                    await self._read_back_log(span.start, span.end)
+        around.metrics.read_backs.labels("both" if len(sources) > 1 else sources.pop()).inc()
+
+    async def _read_back_log(self, begin: int, end: int) -> None:
+        async for piece in self._partition.read(begin, end):
+            await self._halt_at_newer(piece)
+            decoded = decode_all(piece, self._source.partition, self._around.registry)
+            self._window.advance(decoded.occurrences, piece[-1].offset + 1)
+            self._around.metrics.read_back_bytes.labels("log").inc(sum(len(record.value) for record in piece))
+
+    async def _store(self, block: Block, records: Sequence[LogRecord], *, in_doubt: bool) -> None:
         metrics = self._around.metrics
         self._intent_open = True
         async with self._lag_shown():
@@ -261,10 +279,13 @@ class PartitionWorker:
         evicted = self._window.evicted
         if records:
             self._window.advance(block.occurrences, block.end)
+            self._keep_window()
         self._position = block.end
         metrics.retry_keys_evicted.inc(self._window.evicted - evicted)
         metrics.retry_keys.labels(self._label).set(len(self._window))
-        self._count(block, records)
+        self._count(block, len(records))
+        if records:
+            await self._leave_notes(block, records)
 
     def _count(self, block: Block, records: int) -> None:
         """Show what became of the block, unless this process has shown it before: only the last can be replayed."""
@@ -283,6 +304,16 @@ class PartitionWorker:
         for letter in block.dead_letters:
             metrics.dead_letters.labels(letter.reason).inc()
             self._log.error("dead_letter", offset=letter.offset, reason=letter.reason)
+
+    async def _leave_notes(self, block: Block, records: Sequence[LogRecord]) -> None:
+        """Spare the next owner the reading back of these records."""
+        offsets = (record.offset for record in records)
+        keyed = zip(offsets, block.occurrences, strict=True)
+        notes = await asyncio.to_thread(  # half a second for the largest block of single keys
+            encode_notes, self._source.log_id, block.start, block.end, keyed
+        )
+        for note in notes:
+            self._around.journal.note(self._partition.number, note)
 
     def _note_lost(self, records: int) -> None:
         if records > 0:

@@ -13,10 +13,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
+from siddes_telemetry.backends.kafka_journal import KafkaJournal
 from siddes_telemetry.backends.kafka_metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.backends.kafka_view import viewing
-from siddes_telemetry.backends.ports import DeadLetters, LogAppender, LogReader, LogView
+from siddes_telemetry.backends.note_queue import JournalMetrics
+from siddes_telemetry.backends.ports import DeadLetters, KeyJournal, LogAppender, LogReader, LogView
 from siddes_telemetry.backends.sqlite_log import SqliteLog
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog
 from tests.integration.kafka.kit import appending, delete_records, make_reader, make_topic, pingable
 from tests.servers.names import fresh
@@ -45,11 +48,17 @@ class LogUnderTest:
     appender: LogAppender
     make_reader: Callable[[], LogReader]
     dead_letters: DeadLetters
+    journal: KeyJournal
     view: Callable[[], AbstractAsyncContextManager[LogView]]  # of the same group
     partitions: int
     shares_partitions: bool  # among several readers at once
     set_clock_ms: Callable[[int], None] | None  # of append times
     trim: Callable[[int, int], Awaitable[None]] | None  # (partition, first): `first` is committed
+
+
+def log_itself(log: LogView) -> Callable[[], AbstractAsyncContextManager[LogView]]:
+    """The view of a log that is one."""
+    return lambda: nullcontext(log)
 
 
 OpenLog = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[LogUnderTest]]
@@ -65,7 +74,8 @@ async def memory_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTe
     def set_clock_ms(now_ms: int) -> None:
         log.now_ms = now_ms
 
-    yield LogUnderTest(log, log.reader, log.dead_letters, lambda: nullcontext(log), 3, True, set_clock_ms, trim)
+    journal = MemoryJournal(lambda: log.now_ms)
+    yield LogUnderTest(log, log.reader, log.dead_letters, journal, log_itself(log), 3, True, set_clock_ms, trim)
 
 
 @asynccontextmanager
@@ -74,12 +84,15 @@ async def sqlite_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTe
     clock = ManualClock()
     log = SqliteLog(folder / "log.sqlite", clock_ms=clock, rng=random.Random(1))
 
+    journal = log.journal(JournalMetrics(CollectorRegistry()))
+
     async def trim(partition: int, first: int) -> None:
         await log.trim(clock.now_ms + TWO_DAYS_MS)
 
     try:
-        yield LogUnderTest(log, log.reader, log.dead_letters, lambda: nullcontext(log), 1, False, clock.set, trim)
+        yield LogUnderTest(log, log.reader, log.dead_letters, journal, log_itself(log), 1, False, clock.set, trim)
     finally:
+        await journal.close()
         await log.close()
 
 
@@ -88,8 +101,10 @@ async def kafka_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTes
     bootstrap: str = request.getfixturevalue("kafka_bootstrap")
     topic = fresh("log")
     await make_topic(bootstrap, topic, partitions=3)
-    letters = KafkaDeadLetters(
-        bootstrap, topic, metrics=KafkaDeadLetterMetrics(CollectorRegistry()), rng=random.Random(1)
+    metrics, rng = KafkaDeadLetterMetrics(CollectorRegistry()), random.Random(1)
+    letters = KafkaDeadLetters(bootstrap, topic, metrics=metrics, rng=rng)
+    journal = KafkaJournal(
+        bootstrap, topic, metrics=JournalMetrics(CollectorRegistry()), appender_metrics=metrics, rng=rng
     )
 
     async def trim(partition: int, first: int) -> None:
@@ -99,9 +114,10 @@ async def kafka_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTes
         async with appending(bootstrap, topic, partitions=3) as appender:
             await pingable(appender)
             reader, view = partial(make_reader, bootstrap, topic, topic), partial(viewing, bootstrap, topic, topic)
-            yield LogUnderTest(appender, reader, letters, view, 3, True, None, trim)
+            yield LogUnderTest(appender, reader, letters, journal, view, 3, True, None, trim)
     finally:
         await letters.close()
+        await journal.close()
 
 
 BACKENDS = [

@@ -11,7 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from siddes_telemetry.backends.note_queue import JournalMetrics
 from siddes_telemetry.backends.ports import LogUnavailable, OwnedPartition, PartitionLost
 from siddes_telemetry.backends.sqlite_file import FORMAT, LogFileRefused, connect
 from siddes_telemetry.backends.sqlite_log import SqliteLog
@@ -101,6 +103,21 @@ async def test_a_newer_format_is_refused_by_its_number(path: Path) -> None:
     newer.close()
     with pytest.raises(LogFileRefused, match=f"format {FORMAT + 1}.*up to {FORMAT}"):
         SqliteLog(path, clock_ms=NOW, rng=random.Random(1))
+
+
+async def test_a_file_of_a_version_without_notes_is_opened_and_gets_them(path: Path) -> None:
+    async with opened(path) as log:
+        await log.append(0, b"kept", ())
+    older = sqlite3.connect(path)
+    older.execute("DROP TABLE key_notes")
+    older.commit()
+    older.close()
+    async with opened(path) as log:
+        journal = log.journal(JournalMetrics(CollectorRegistry()))
+        journal.note(0, b"note")
+        await journal.close()
+        assert [note async for note in journal.notes(0, 0)] == [b"note"]
+        assert await values_in(log) == [b"kept"]
 
 
 async def test_a_folder_where_the_file_should_be_is_an_outage(tmp_path: Path) -> None:

@@ -8,9 +8,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from siddes_telemetry.backends.note_queue import JournalMetrics
 from siddes_telemetry.backends.ports import DeadLetter
-from siddes_telemetry.backends.sqlite_log import DEAD_LETTERS_KEPT_MS, RECORDS_KEPT_MS, SqliteLog, Trimmed
+from siddes_telemetry.backends.sqlite_log import (
+    DEAD_LETTERS_KEPT_MS,
+    NOTES_KEPT_MS,
+    RECORDS_KEPT_MS,
+    SqliteLog,
+    Trimmed,
+)
 from siddes_telemetry.backends.sqlite_queries import PIECE_RECORDS
 from tests.contract.log.backends import START_MS, ManualClock
 from tests.contract.log.membership import everything_in, owning
@@ -110,3 +118,18 @@ async def test_old_dead_letters_go(log: SqliteLog, clock: ManualClock) -> None:
     await log.dead_letters.add(DeadLetter(0, 40, "line", b"x", ()))
     assert await log.trim(START_MS + DEAD_LETTERS_KEPT_MS + 1) == Trimmed(0, 40)
     assert [entry.offset for entry in await log.dead_letters.entries()] == [40]
+
+
+async def test_old_notes_go_and_are_in_no_file_any_more(log: SqliteLog, clock: ManualClock, tmp_path: Path) -> None:
+    journal = log.journal(JournalMetrics(CollectorRegistry()))
+    journal.note(0, CANARY * 1000)
+    await journal.close()
+    clock.set(START_MS + NOTES_KEPT_MS)
+    journal = log.journal(JournalMetrics(CollectorRegistry()))
+    journal.note(0, b"young")
+    await journal.close()
+    await log.trim(START_MS + NOTES_KEPT_MS)
+    assert len([note async for note in journal.notes(0, 0)]) == 2
+    await log.trim(START_MS + NOTES_KEPT_MS + 1)
+    assert [note async for note in journal.notes(0, 0)] == [b"young"]
+    assert files_holding(tmp_path, CANARY) == []

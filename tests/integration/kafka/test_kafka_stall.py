@@ -12,9 +12,11 @@ import aiohttp
 from pydantic import SecretStr
 
 from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
+from siddes_telemetry.backends.kafka_journal import KafkaJournal
 from siddes_telemetry.backends.kafka_member import GroupTimes
 from siddes_telemetry.backends.kafka_metrics import KafkaDeadLetterMetrics, KafkaReaderMetrics
 from siddes_telemetry.backends.kafka_reader import KafkaReader
+from siddes_telemetry.backends.note_queue import JournalMetrics
 from siddes_telemetry.cli import parts
 from siddes_telemetry.cli.front import admin_port
 from siddes_telemetry.cli.ready import pinged, progressing
@@ -39,11 +41,20 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
         await asyncio.to_thread(migrate, shape)
         topic = shape.settings["TOPIC"]
     metrics, rng = parts.process_metrics(), random.Random(1)
-    letters = KafkaDeadLetters(kafka_bootstrap, topic, metrics=KafkaDeadLetterMetrics(metrics), rng=rng)
+    producers = KafkaDeadLetterMetrics(metrics)
+    letters = KafkaDeadLetters(kafka_bootstrap, topic, metrics=producers, rng=rng)
+    journal = KafkaJournal(kafka_bootstrap, topic, metrics=JournalMetrics(metrics), appender_metrics=producers, rng=rng)
     reader = KafkaReader(kafka_bootstrap, topic, topic, metrics=KafkaReaderMetrics(metrics), rng=rng, times=TIMES)
     async with clickhouse(Settings(clickhouse=SecretStr(clickhouse_database_url)), REGISTRY) as store:
         consumer = parts.make_consumer(
-            reader, store.counts, letters, REGISTRY, log_name=topic, policy=FlushPolicy(max_age_s=0.0), metrics=metrics
+            reader,
+            store.counts,
+            letters,
+            journal,
+            REGISTRY,
+            log_name=topic,
+            policy=FlushPolicy(max_age_s=0.0),
+            metrics=metrics,
         )
         checks = {"log": pinged(reader.ping), "store": pinged(store.counts.ping), "consumer": progressing(consumer)}
         async with admin_port("127.0.0.1", 0, checks, metrics) as (port, _), aiohttp.ClientSession() as session:
@@ -70,6 +81,7 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
                 consumer.stop()
                 await consuming
                 await letters.close()
+                await journal.close()
         assert await store.counts.counts("alice", since_ms=0, deadline_s=5) == {"suggestion_shown": 6}
 
 

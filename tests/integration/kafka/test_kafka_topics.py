@@ -16,6 +16,7 @@ from siddes_telemetry.backends.kafka_topics import (
     TopicState,
     changes,
     dead_topic,
+    keys_topic,
     wanted_topics,
 )
 from siddes_telemetry.backends.ports import LogUnavailable
@@ -23,10 +24,11 @@ from tests.servers.names import fresh
 
 
 def test_nothing_is_kept_longer_than_the_store_keeps_it() -> None:
-    log, dead = wanted_topics("t", partitions=8, replication=1, retention_days=3)
+    log, dead, _ = wanted_topics("t", partitions=8, replication=1, retention_days=3)
     assert log.settings["retention.ms"] == dead.settings["retention.ms"] == str(3 * DAY_MS)
-    log, dead = wanted_topics("t", partitions=8, replication=1, retention_days=365)
+    log, dead, keys = wanted_topics("t", partitions=8, replication=1, retention_days=365)
     assert (log.settings["retention.ms"], dead.settings["retention.ms"]) == (str(7 * DAY_MS), str(30 * DAY_MS))
+    assert (keys.settings["retention.ms"], keys.settings["segment.ms"]) == ("3600000", "600000")
 
 
 @pytest.mark.parametrize(("replication", "replicas"), [(1, "1"), (2, "1"), (3, "2"), (5, "2")])
@@ -36,7 +38,7 @@ def test_two_replicas_must_have_a_record_where_there_are_three(replication: int,
 
 
 def test_what_is_as_it_should_be_is_left_alone_and_the_operators_settings_stay() -> None:
-    spec, _ = wanted_topics("t", partitions=8, replication=1, retention_days=30)
+    spec, _, _ = wanted_topics("t", partitions=8, replication=1, retention_days=30)
     operators = {"max.message.bytes": "2000000"}
     assert changes(spec, None) == [CreateTopic(spec)]
     assert changes(spec, TopicState(8, {**spec.settings, **operators})) == []
@@ -47,7 +49,7 @@ def test_what_is_as_it_should_be_is_left_alone_and_the_operators_settings_stay()
 
 
 def test_partitions_are_never_taken_away() -> None:
-    spec, _ = wanted_topics("t", partitions=4, replication=1, retention_days=30)
+    spec, _, _ = wanted_topics("t", partitions=4, replication=1, retention_days=30)
     with pytest.raises(TopicRefused, match="has 8 partitions, and the settings say 4"):
         changes(spec, TopicState(8, spec.settings))
 
@@ -64,6 +66,7 @@ class TestOnABroker:
         assert [line.split()[:3] for line in planned] == [
             ["create", "topic", topic],
             ["create", "topic", dead_topic(topic)],
+            ["create", "topic", keys_topic(topic)],
         ]
         assert await admin.migrate() == planned
         assert await admin.pending() == []
@@ -77,6 +80,7 @@ class TestOnABroker:
             f"alter topic {topic} partitions=5",
             f"alter topic {topic} retention.ms={2 * DAY_MS}",
             f"alter topic {dead_topic(topic)} retention.ms={2 * DAY_MS}",
+            f"alter topic {keys_topic(topic)} partitions=5",
         ]
         with pytest.raises(TopicRefused):
             await self.admin(kafka_bootstrap, topic, partitions=4).migrate()

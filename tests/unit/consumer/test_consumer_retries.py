@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from siddes_telemetry.backends.ports import Committed, StoreUnavailable
 from siddes_telemetry.consumer.intent import encode_intent
 from tests.fakes.consumption import MINUTE_MS, NOON_MS, World, key, one
@@ -82,6 +84,26 @@ async def test_the_window_outlives_a_rebalance_without_reading_back() -> None:
     assert process.metric("recoveries_total", found="resume") == 2
     assert world.viewers() == ["viewer-a"]
     assert process.reader.reads == []
+
+
+@in_virtual_time
+async def test_windows_of_partitions_that_moved_on_are_let_go_after_ten_minutes() -> None:
+    world = await World.make(partitions=4)
+    first = world.start()
+    for partition in range(4):
+        await world.append(one("viewer-a", NOON_MS, batch=key(partition + 1)), partition=partition)
+    await until(world.drained)
+    second = world.start()
+    await until(lambda: len(second.member.owned) == 2)
+    kept = next(iter(first.member.owned))
+    assert len(first.around.windows) == 4
+    await asyncio.sleep(601)
+    await world.append(one("viewer-a", NOON_MS, batch=key(9)), partition=kept)
+    await until(world.drained)
+    await first.stop()
+    await second.stop()
+
+    assert len(first.around.windows) == 1
 
 
 @in_virtual_time

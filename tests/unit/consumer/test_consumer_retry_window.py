@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import random
+import tracemalloc
+
 from siddes_telemetry.consumer.retry_window import WINDOW_MS, Occurrence, RetryWindow
 from tests.fakes.consumption import NOON_MS, key
 
@@ -71,3 +74,16 @@ def test_memory_is_bounded_by_the_cap_and_by_time() -> None:
     for n in range(100):
         window.advance([at(n * TEN_MINUTES_MS // 4, key(n + 1))], n + 1)
     assert len(window) == 5
+
+
+def test_a_key_costs_no_more_than_the_operations_page_says() -> None:
+    rng = random.Random(1)
+    window = RetryWindow(max_keys=20_000)
+    tracemalloc.start()
+    for n in range(100_000):
+        window.advance([at(n, rng.randbytes(16))], n + 1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(window) == 20_000
+    assert peak / len(window) < 300

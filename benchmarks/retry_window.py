@@ -1,0 +1,264 @@
+"""What it costs to rebuild one partition's retry window: from the journal of keys, and from the log itself.
+
+    python -m benchmarks.retry_window [--shape embedded|cluster] [--rate EVENTS_S] [--partitions N] [--minutes M]
+        [--kafka HOST:PORT]
+
+A partition is filled with its share of ten minutes of load, in records as a gateway writes them, and with a note for
+each second of it, as a consumer would leave them; then a worker that has no window brings one to the end of it, in a
+process of its own each time. The records come as fast as the log takes them: what counts is that they are all young.
+A broker that is not given is found as the tests find theirs. Prints a table in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import re
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from siddes_telemetry.backends.kafka_admin import KafkaAdmin
+from siddes_telemetry.backends.kafka_appender import KafkaAppender
+from siddes_telemetry.backends.kafka_journal import KafkaJournal
+from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics, KafkaReaderMetrics
+from siddes_telemetry.backends.kafka_reader import KafkaReader
+from siddes_telemetry.backends.note_queue import QUEUE_BYTES, JournalMetrics
+from siddes_telemetry.backends.ports import KeyJournal, LogAppender, LogReader, OwnedPartition
+from siddes_telemetry.backends.sqlite_log import SqliteLog
+from siddes_telemetry.cli.registry_file import load_registry
+from siddes_telemetry.cli.shapes import wall_clock_ms
+from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.consumer.key_notes import encode_notes
+from siddes_telemetry.consumer.metrics import ConsumerMetrics
+from siddes_telemetry.consumer.retry_window import Occurrence
+from siddes_telemetry.consumer.surroundings import Clocks, Surroundings
+from siddes_telemetry.consumer.worker import PartitionWorker
+from siddes_telemetry.schemas.record import encode_headers, encode_lines, format_time
+from siddes_telemetry.web import logs
+from tests.fakes.memory_journal import MemoryJournal
+from tests.fakes.memory_store import MemoryStore
+from tests.servers.found import find_kafka
+from tests.servers.names import fresh
+
+BATCH_EVENTS = 20
+RECORD_BATCHES = 10
+IN_FLIGHT = 100  # records: appends and their answers overlap
+VIEWERS = 1000
+MIB = 1024 * 1024
+HEAD = """\
+| shape | rebuilt from | batches | keys known after | read, MiB | seconds | peak memory above start, MiB |
+|---|---|---|---|---|---|---|"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the partition is. `folder` of an embedded log, else `bootstrap` and `topic`."""
+
+    bootstrap: str
+    topic: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """A log and its journal."""
+
+    appender: LogAppender
+    reader: LogReader
+    journal: KeyJournal
+    noted: Callable[[], float]  # how many notes are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of one rebuild."""
+
+    read_bytes: float
+    seconds: float
+    peak_bytes: int
+    keys: int
+
+
+@asynccontextmanager
+async def opened(place: Place) -> AsyncIterator[Ends]:
+    registry, rng = CollectorRegistry(), random.Random()
+    metrics = JournalMetrics(registry)
+
+    def noted() -> float:
+        return registry.get_sample_value("siddes_journal_notes_total") or 0.0
+
+    async with AsyncExitStack() as stack:
+        if place.folder:
+            log = SqliteLog(Path(place.folder) / "log.sqlite", clock_ms=wall_clock_ms, rng=rng)
+            stack.push_async_callback(log.close)
+            table = log.journal(metrics)
+            stack.push_async_callback(table.close)
+            yield Ends(log, log.reader(), table, noted)
+            return
+        producers = KafkaAppenderMetrics(registry)
+        appender = KafkaAppender(place.bootstrap, place.topic, 1, metrics=producers, rng=rng)
+        await appender.start()
+        stack.push_async_callback(appender.close)
+        topic = KafkaJournal(place.bootstrap, place.topic, metrics=metrics, appender_metrics=producers, rng=rng)
+        stack.push_async_callback(topic.close)
+        reader = KafkaReader(
+            place.bootstrap, place.topic, fresh("group"), metrics=KafkaReaderMetrics(registry), rng=rng
+        )
+        yield Ends(appender, reader, topic, noted)
+
+
+@asynccontextmanager
+async def owning(reader: LogReader) -> AsyncIterator[OwnedPartition]:
+    """The partition, owned for as long as the block runs."""
+    given: asyncio.Future[OwnedPartition] = asyncio.get_running_loop().create_future()
+
+    async def work(partition: OwnedPartition) -> None:
+        given.set_result(partition)
+        await asyncio.Event().wait()
+
+    running = asyncio.ensure_future(reader.run(work))
+    try:
+        yield await given
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def fill(place: Place, batches: int, note_records: int) -> None:
+    """Put so many batches into the log, and a note for each so many records into its journal."""
+    registry, rng = load_registry(None), random.Random(1)
+    names = sorted(registry.names)
+    records: list[list[bytes]] = []
+    async with opened(place) as ends:
+        free = asyncio.Semaphore(IN_FLIGHT)
+
+        async def append(keys: list[bytes]) -> None:
+            created_at = format_time(wall_clock_ms())
+            values, entries = [], []
+            for key in keys:
+                counts = [(rng.choice(names), 1) for _ in range(BATCH_EVENTS)]
+                lines, number = encode_lines(f"viewer-{rng.randrange(VIEWERS)}", counts, created_at)
+                values.append(lines)
+                entries.append((key, number))
+            await ends.appender.append(0, b"".join(values), encode_headers(registry.revision, entries))
+            free.release()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(batches // RECORD_BATCHES):
+                await free.acquire()
+                records.append([rng.randbytes(16) for _ in range(RECORD_BATCHES)])
+                group.create_task(append(records[-1]))
+        async with owning(ends.reader) as partition:
+            first, _ = await partition.bounds()
+        left = 0
+        for at in range(0, len(records), note_records):
+            piece = [
+                (first + at + n, Occurrence(wall_clock_ms(), keys))
+                for n, keys in enumerate(records[at:][:note_records])
+            ]
+            for note in encode_notes(0, first + at, first + at + len(piece), piece):
+                ends.journal.note(0, note)
+                left += 1
+            while left - ends.noted() > QUEUE_BYTES // MIB:  # noqa: ASYNC110  # far from dropping any; nothing tells
+                await asyncio.sleep(0.001)
+
+
+async def rebuild(place: Place, source: str) -> Figures:
+    """Let a worker without a window bring one to the end of the partition."""
+    counted = CollectorRegistry()
+    async with opened(place) as ends, owning(ends.reader) as partition:
+        around = Surroundings(
+            store=MemoryStore(),
+            dead_letters=ends.journal,  # type: ignore[arg-type]  # there are none, and none is asked for
+            journal=ends.journal if source == "journal" else MemoryJournal(),
+            registry=load_registry(None),
+            log_name="log",
+            policy=FlushPolicy(),
+            clocks=Clocks(time.monotonic, time.monotonic, wall_clock_ms),
+            metrics=ConsumerMetrics(counted),
+            rng=random.Random(),
+        )
+        worker = PartitionWorker(partition, around)
+        _, end = await partition.bounds()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: proc(5)
+        resident = peak_resident_kb()
+        began_s = time.perf_counter()
+        await worker._catch_up_window(end, wall_clock_ms())  # noqa: SLF001  # this, and nothing around it, is measured
+        seconds = time.perf_counter() - began_s
+        peak = peak_resident_kb() - resident
+        read_bytes = sum(
+            counted.get_sample_value("siddes_consumer_read_back_bytes_total", {"source": each}) or 0.0
+            for each in ("journal", "log")
+        )
+        return Figures(read_bytes, seconds, peak * 1024, len(worker._window))  # noqa: SLF001  # as above
+
+
+def peak_resident_kb() -> int:
+    """The most memory that this process has held."""
+    match = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    if match is None:
+        raise RuntimeError("the kernel does not say how much memory was held")
+    return int(match[1])
+
+
+def run_rebuild(place: Place, source: str) -> Figures:
+    """The whole of a process that rebuilds."""
+    logs.configure("error")
+    return asyncio.run(rebuild(place, source))
+
+
+@contextmanager
+def opened_place(shape: str, kafka: str | None, folder: Path) -> Iterator[Place]:
+    """An empty log of this shape, on a broker given or found."""
+    if shape == "embedded":
+        yield Place("", "", str(folder))
+        return
+    with ExitStack() as stack:
+        bootstrap = kafka or stack.enter_context(find_kafka(os.environ).open(folder))
+        topic = fresh("window")
+        asyncio.run(KafkaAdmin(bootstrap, topic, partitions=1, replication=1, retention_days=1).migrate())
+        yield Place(bootstrap, topic, "")
+
+
+def measure(shape: str, place: Place, batches: int, note_records: int) -> Iterator[str]:
+    """Lines of the table."""
+    asyncio.run(fill(place, batches, note_records))
+    for source in ("log", "journal"):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh_process:
+            found = fresh_process.submit(run_rebuild, place, source).result()
+        yield (
+            f"| {shape} | {source} | {batches:,} | {found.keys:,} | {found.read_bytes / MIB:.1f} | {found.seconds:.1f} "
+            f"| {found.peak_bytes / MIB:.0f} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--shape", choices=("embedded", "cluster"), action="append", help="default: both")
+    parser.add_argument("--rate", type=int, default=50_000, metavar="EVENTS_S", help="over all partitions")
+    parser.add_argument("--partitions", type=int, default=8, help="over which a cluster's load is spread")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--kafka", metavar="HOST:PORT")
+    given = parser.parse_args()
+    logs.configure("error")
+    print(HEAD, flush=True)
+    for shape in given.shape or ("embedded", "cluster"):
+        batches_s = given.rate / BATCH_EVENTS / (given.partitions if shape == "cluster" else 1)
+        with tempfile.TemporaryDirectory() as folder, opened_place(shape, given.kafka, Path(folder)) as place:
+            batches = int(batches_s * given.minutes * 60) // RECORD_BATCHES * RECORD_BATCHES
+            for line in measure(shape, place, batches, max(1, int(batches_s / RECORD_BATCHES))):
+                print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
