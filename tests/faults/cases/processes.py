@@ -10,6 +10,7 @@ from tests.faults.rig import PAST_SESSION_S, Case, Rig
 from tests.servers.local import LocalServer
 
 KILLS = 2
+STORE_KILLS = 6  # each a chance to die between two writes of one part
 
 
 async def killed(rig: Rig, *, names: Sequence[str]) -> None:
@@ -56,7 +57,7 @@ async def server_frozen(rig: Rig, *, which: str) -> None:
 
 async def store_killed_many_times(rig: Rig) -> None:
     """ClickHouse under small blocks, so that it dies at any point of writing a part."""
-    for _ in range(8):
+    for _ in range(STORE_KILLS):
         await asyncio.sleep(rig.rng.random())
         await killed_and_started_again(rig, rig.clickhouse)
 

@@ -108,7 +108,6 @@ CASES = (
             f"consumer_killed_{name}",
             KILL,
             partial(killed, place=place),
-            short=place is Place.FORWARDED,
             wired=["consumer"],
         )
         for name, place in STEPS.items()
