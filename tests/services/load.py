@@ -102,10 +102,6 @@ class Load:
         finally:
             self._going.set()
 
-    async def all_sent(self) -> None:
-        """Wait until the last event was answered 200."""
-        await self.reached(self._pace.events)
-
     async def reached(self, events: int) -> None:
         """Wait until so many events were answered 200."""
         async with asyncio.timeout(SETTLE_S), self._progress:

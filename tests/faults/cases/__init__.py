@@ -5,12 +5,9 @@ from __future__ import annotations
 from tests.faults.cases import changes, embedded, processes, state, steps, wires
 from tests.faults.play import AnyCase
 
-# What can be done to any consumer, also to one that asks the store nothing.
-PLAIN_CASES = tuple(
-    case
-    for case in (*steps.CASES, *processes.CASES, *wires.CASES)
-    if case.harm is not steps.killed_during_recovery and case.harm is not steps.killed_while_draining
-)
+# What can be done to any consumer, also to one that asks the store nothing and has no admin port.
+PRODUCT_ONLY = (steps.killed_during_recovery, steps.killed_while_draining, steps.expelled_unknowingly)
+PLAIN_CASES = tuple(case for case in (*steps.CASES, *processes.CASES, *wires.CASES) if case.harm not in PRODUCT_ONLY)
 CASES: tuple[AnyCase, ...] = (
     *steps.CASES,
     *processes.CASES,
