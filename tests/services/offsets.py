@@ -44,11 +44,6 @@ async def committed(bootstrap: str, group: str) -> dict[int, OffsetAndMetadata]:
         return {key.partition: found for key, found in (await admin.list_consumer_group_offsets(group)).items()}
 
 
-async def intents(bootstrap: str, group: str) -> set[str]:
-    """The metadata of the group's committed offsets."""
-    return {found.metadata for found in (await committed(bootstrap, group)).values()}
-
-
 async def set_offsets(bootstrap: str, group: str, topic: str, offsets: Mapping[int, int]) -> None:
     """Commit these, without metadata. The group must have no members."""
     async with consumer_of(bootstrap, group) as consumer:
