@@ -40,7 +40,8 @@ def main() -> int:
             shown_s = time.monotonic()
             print(f"\r{tally.schedules} schedules, {tally.a_minute():.0f} a minute ", end="", file=sys.stderr)
     print(
-        f"{tally.schedules} schedules, {tally.a_minute():.0f} a minute ({tally.a_minute_of_cpu():.0f} of processor time)"
+        f"{tally.schedules} schedules, {tally.a_minute():.0f} a minute "
+        f"({tally.a_minute_of_cpu():.0f} of processor time)"
     )
     for fault, times in sorted(tally.faults.items()):
         print(f"{times:9} {fault}")

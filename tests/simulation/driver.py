@@ -59,7 +59,7 @@ class Driver:
         await self._ask(lambda: None)
         return {TOPIC}
 
-    def subscribe(self, topics: Iterable[str], listener: Any) -> None:
+    def subscribe(self, topics: Iterable[str], listener: Any) -> None:  # noqa: ARG002 - the driver's signature
         assert self._coordinator is not None
         self._coordinator.begin(listener)
 
@@ -84,16 +84,25 @@ class Driver:
         return self._broker.partitions[key.partition].next if self._host.audible else None
 
     async def beginning_offsets(self, keys: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        return await self._ask(lambda: {key: self._broker.partitions[key.partition].first for key in keys})
+        firsts: dict[TopicPartition, int] = await self._ask(
+            lambda: {key: self._broker.partitions[key.partition].first for key in keys}
+        )
+        return firsts
 
     async def end_offsets(self, keys: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        return await self._ask(lambda: {key: self._broker.partitions[key.partition].next for key in keys})
+        ends: dict[TopicPartition, int] = await self._ask(
+            lambda: {key: self._broker.partitions[key.partition].next for key in keys}
+        )
+        return ends
 
     async def offsets_for_times(self, times: Mapping[TopicPartition, int]) -> dict[TopicPartition, Any]:
         def find(key: TopicPartition, at_ms: int) -> LogRecord | None:
             return next((r for r in self._broker.partitions[key.partition].records if r.appended_at_ms >= at_ms), None)
 
-        return await self._ask(lambda: {key: find(key, at_ms) for key, at_ms in times.items()})
+        found: dict[TopicPartition, Any] = await self._ask(
+            lambda: {key: find(key, at_ms) for key, at_ms in times.items()}
+        )
+        return found
 
     async def getmany(
         self, key: TopicPartition, *, timeout_ms: int, max_records: int

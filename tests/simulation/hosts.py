@@ -11,12 +11,14 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, ContextVar
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from tests.fakes.virtual_time import VirtualTimeLoop
 
 SERVER = Context()  # where what happens in the broker and the store runs: no process's death or sleep ends it
 _HOST: ContextVar[Host | None] = ContextVar("host", default=None)
+
+Arguments = TypeVarTuple("Arguments")
 
 
 class Host:
@@ -98,7 +100,7 @@ class HostLoop(VirtualTimeLoop):
         return handle
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, when: float, callback: Callable[[*Arguments], object], *args: *Arguments, context: Context | None = None
     ) -> asyncio.TimerHandle:
         timer = _HostTimer(when, callback, args, self, context)
         heapq.heappush(self._scheduled, timer)

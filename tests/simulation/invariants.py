@@ -18,6 +18,10 @@ class Broken(AssertionError):
     """An invariant does not hold."""
 
 
+class NoProgress(Broken):
+    """Nothing wrong was stored, but neither is what should be."""
+
+
 class Invariants:
     """The witness of one schedule. The first breach is kept: it is found in the middle of a server's work."""
 

@@ -33,7 +33,7 @@ class Process:
     """A running consumer."""
 
     def __init__(
-        self, host: Host, broker: Broker, store: Store, witness: Invariants, policy: FlushPolicy, metrics: Metrics
+        self, host: Host, broker: Broker, store: Store, *, witness: Invariants, policy: FlushPolicy, metrics: Metrics
     ) -> None:
         loop = asyncio.get_running_loop()
         self.host = host

@@ -20,7 +20,7 @@ from tests.simulation.broker import Broker
 from tests.simulation.driver import Driver
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import SERVER, Host, HostLoop
-from tests.simulation.invariants import Broken, Invariants
+from tests.simulation.invariants import Broken, Invariants, NoProgress
 from tests.simulation.process import Metrics, Process, make_metrics
 from tests.simulation.store import Store
 from tests.simulation.traffic import Traffic
@@ -112,7 +112,9 @@ class Schedule:
         host = Host(f"host-{len(self._hosts)}-{self._rng.randrange(1000)}")
         self._hosts[host.name] = host
         metrics = self._spare_metrics.pop() if self._spare_metrics else make_metrics()
-        self._processes.append(Process(host, self._broker, self._store, self._invariants, policy, metrics))
+        self._processes.append(
+            Process(host, self._broker, self._store, witness=self._invariants, policy=policy, metrics=metrics)
+        )
 
     def _kill(self) -> None:
         if self._processes:
@@ -244,19 +246,17 @@ class Schedule:
         deadline_s = asyncio.get_running_loop().time() + DRAIN_S
         while not condition():
             if asyncio.get_running_loop().time() > deadline_s:
-                raise Broken("no progress in an hour")
+                raise NoProgress("nothing moved on in an hour")
             await asyncio.sleep(0.5)
             self._check()
 
     def _drained(self) -> bool:
         for number, partition in enumerate(self._broker.partitions):
             committed = self._broker.offsets.get(number)
+            last = partition.records[-1].offset if partition.records else -1
             if committed is None:
-                if partition.records:
-                    return False
-            elif committed.metadata != NO_INTENT:
-                return False
-            elif partition.records and committed.offset <= partition.records[-1].offset:
+                committed = Committed(0, NO_INTENT)
+            if committed.metadata != NO_INTENT or committed.offset <= last:
                 return False
         return True
 
@@ -266,8 +266,7 @@ class Schedule:
             self._stop()
         for process in self._leaving:
             await asyncio.wait({process.task})
-        while not self._store.idle:
-            await asyncio.sleep(1.0)
+        await self._until(lambda: self._store.idle)
         self._check()
 
     async def _abandon(self) -> None:

@@ -202,12 +202,16 @@ class StoreClient:
 
     async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
         assert log_id == LOG_ID
-        return await self._store.wire.ask(
+        held: Sequence[Held] = await self._store.wire.ask(
             self._host, lambda: self._store.held(partition, from_offset), kind="question to the store", patience_s=60.0
         )
+        return held
 
-    async def log_id(self, log_name: str) -> int | None:
-        return await self._store.wire.ask(self._host, lambda: LOG_ID, kind="question to the store", patience_s=3.0)
+    async def log_id(self, log_name: str) -> int | None:  # noqa: ARG002 - the signature is the protocol's
+        log_id: int = await self._store.wire.ask(
+            self._host, lambda: LOG_ID, kind="question to the store", patience_s=3.0
+        )
+        return log_id
 
     async def ping(self) -> None:
         raise NotImplementedError("no worker asks")

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from tests.simulation.invariants import Broken
+from tests.simulation.invariants import Broken, NoProgress
 from tests.simulation.run import REPLAY, Tally, run_seeds
 from tests.simulation.schedule import Schedule, run_schedule
 from tests.simulation.variants import VARIANTS
@@ -73,6 +73,8 @@ def test_a_broken_product_is_found_out(variant: str) -> None:
         for seed in range(first, first + WITHIN):
             try:
                 run_seeds([seed], Tally())
+            except NoProgress:
+                continue  # a variant may hang as well: what is looked for is a wrong count
             except Broken as broken:
                 print(f"found at schedule {seed - first + 1}: {broken}")
                 return

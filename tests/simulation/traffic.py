@@ -1,4 +1,4 @@
-"""What gateways append, and by the rules as they are stated what of it is to be stored: the slow way, record by record."""
+"""What gateways append, and what of it is to be stored by the rules as they are stated: the slow way."""
 
 from __future__ import annotations
 

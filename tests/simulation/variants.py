@@ -6,7 +6,7 @@ Each breaks what it names in the product's own classes, for as long as its conte
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -22,14 +22,14 @@ from siddes_telemetry.consumer.block import Block, Source
 from siddes_telemetry.consumer.delivery import Delivery
 from siddes_telemetry.consumer.recovery import Plan, Replay, Resume, plan_recovery
 from siddes_telemetry.consumer.worker import PartitionWorker
-from tests.simulation.group import Group, State
+from tests.simulation.group import NO_ERROR, Group
 
 Variant = Callable[[], AbstractContextManager[Any]]
 
 
 def no_fencing() -> AbstractContextManager[Any]:
     """The broker takes commits of any generation."""
-    return patch.object(Group, "commit_verdict", lambda self, member_id, generation: 0)
+    return patch.object(Group, "commit_verdict", lambda *_: NO_ERROR)
 
 
 @contextmanager

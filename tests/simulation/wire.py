@@ -8,12 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any
 
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import SERVER, Host
-
-Answer = TypeVar("Answer")
 
 LATEST_S = 71.0  # how old a message can be when it arrives: nobody retransmits for ever what its sender gave up
 
@@ -37,18 +35,18 @@ class Wire:
     async def ask(
         self,
         host: Host,
-        serve: Callable[[], Answer | asyncio.Future[Answer]],
+        serve: Callable[[], object],
         *,
         kind: str,
         patience_s: float,
         times: float = 1.0,
-    ) -> Answer:
+    ) -> Any:
         """What `serve` returns or raises in the server, or what the future it returns does later."""
         if host.dead or not self._reachable():
             await asyncio.sleep(0.001)
             raise self._refused()
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Answer] = loop.create_future()
+        answer: asyncio.Future[Any] = loop.create_future()
         passage = self._faults.passage(kind, times)
         arrive = partial(self._arrive, host, serve, answer, passage.back_s, loop.time() + LATEST_S)
         if passage.there_s is not None:
@@ -65,8 +63,8 @@ class Wire:
     def _arrive(
         self,
         host: Host,
-        serve: Callable[[], Answer | asyncio.Future[Answer]],
-        answer: asyncio.Future[Answer],
+        serve: Callable[[], object],
+        answer: asyncio.Future[Any],
         back_s: float | None,
         latest_s: float,
     ) -> None:
@@ -86,7 +84,7 @@ class Wire:
             self._later(host, answer, back_s, partial(answer.set_result, served))
 
     def _served(
-        self, host: Host, answer: asyncio.Future[Answer], back_s: float | None, served: asyncio.Future[Answer]
+        self, host: Host, answer: asyncio.Future[Any], back_s: float | None, served: asyncio.Future[Any]
     ) -> None:
         if served.cancelled():
             return
@@ -98,9 +96,7 @@ class Wire:
             partial(answer.set_result, served.result()) if error is None else partial(_set_exception, answer, error),
         )
 
-    def _later(
-        self, host: Host, answer: asyncio.Future[Answer], back_s: float | None, give: Callable[[], None]
-    ) -> None:
+    def _later(self, host: Host, answer: asyncio.Future[Any], back_s: float | None, give: Callable[[], None]) -> None:
         def come_back() -> None:
             if not answer.done() and not host.cut_off and not host.dead:
                 give()
@@ -108,10 +104,10 @@ class Wire:
         if back_s is not None:
             asyncio.get_running_loop().call_later(back_s, come_back, context=SERVER)
 
-    def _fail(self, answer: asyncio.Future[Answer], error: Callable[[], Exception]) -> None:
+    def _fail(self, answer: asyncio.Future[Any], error: Callable[[], Exception]) -> None:
         if not answer.done():
             answer.set_exception(error())
 
 
-def _set_exception(answer: asyncio.Future[Answer], error: BaseException) -> None:
+def _set_exception(answer: asyncio.Future[Any], error: BaseException) -> None:
     answer.set_exception(error)
