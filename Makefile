@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint clients generate picture lock
+.PHONY: help setup run test simulate lint clients generate picture lock
 MAKEFLAGS += --no-print-directory
 
 # Any python3 from 3.11 on; evaluated only where .venv is made.
@@ -24,6 +24,9 @@ run: setup ## start everything in one process, for trying out (data in ./data)
 
 test: lint clients ## every check: ruff, mypy, import-linter, the clients' own, pytest (ARGS="-k retry" passes on)
 	@.venv/bin/pytest $(PARALLEL) $(ARGS)
+
+simulate: .venv/.dev ## run the consumer's protocol under random faults in virtual time (MINUTES=n SEED=s)
+	@.venv/bin/python -m tests.simulation --minutes $(or $(MINUTES),1) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/.dev ## every check but the tests
 	@.venv/bin/ruff check --quiet .
