@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults lint clients generate picture lock
+.PHONY: help setup run test faults simulate lint clients generate picture lock
 MAKEFLAGS += --no-print-directory
 
 # Any python3 from 3.11 on; evaluated only where .venv is made.
@@ -27,6 +27,8 @@ test: lint clients ## every check: ruff, mypy, import-linter, the clients' own, 
 
 faults: .venv/.dev ## break everything at random for a while, and see that all adds up (MINUTES=10 SEED=n ONLY=case)
 	@exec .venv/bin/python -m tests.faults.run --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+simulate: .venv/.dev ## run the consumer's protocol under random faults in virtual time (MINUTES=n SEED=s)
+	@.venv/bin/python -m tests.simulation --minutes $(or $(MINUTES),1) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/.dev ## every check but the tests
 	@.venv/bin/ruff check --quiet .

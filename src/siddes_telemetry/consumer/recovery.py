@@ -46,7 +46,8 @@ ROWS_BEYOND = Halt(
     "rows_beyond_offset",
     "the store holds rows of this log beyond the group's committed offset: the group's offsets were lost or rewound, "
     "or the topic was made anew. If the topic is new, run `siddes-telemetry migrate --new-log`; else set the group's "
-    "offset of this partition to one past the last stored log_offset",
+    "offset of this partition to one past the last stored log_offset, and let `siddes-telemetry verify --repair` "
+    "insert what its last block may lack",
 )
 OFFSET_BEYOND = Halt(
     "offset_beyond_log",

@@ -1,0 +1,124 @@
+"""Machines that may stop for a while: an event loop that knows which process each callback belongs to.
+
+A process's tasks run in a context that names its host. While the host stands still, its callbacks and timers are held
+back, and run when it goes on; everything else proceeds. So a consumer may be stopped between any two of its steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context, ContextVar
+from typing import Any, TypeVarTuple
+
+from tests.fakes.virtual_time import VirtualTimeLoop
+
+SERVER = Context()  # where what happens in the broker and the store runs: no process's death or sleep ends it
+_HOST: ContextVar[Host | None] = ContextVar("host", default=None)
+
+Arguments = TypeVarTuple("Arguments")
+
+
+class Host:
+    """Where one process runs, and what of the network reaches it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.dead = False  # nothing it sends leaves it any more
+        self.cut_off = False  # nothing reaches it, and what it sends is lost or arrives when this is over
+        self.waiting: list[Callable[[], None]] = []  # messages that arrive when it is no longer cut off
+        self.context = Context()
+        self.context.run(_HOST.set, self)
+        self._frozen_s: float | None = None  # since when
+        self._held: list[asyncio.Handle] = []
+        self._suspended_s = 0.0
+
+    @property
+    def audible(self) -> bool:
+        """Whether its heartbeats reach the broker."""
+        return not (self.dead or self.cut_off or self.frozen)
+
+    @property
+    def frozen(self) -> bool:
+        return self._frozen_s is not None
+
+    def monotonic_s(self) -> float:
+        """A clock that stands still while the machine is suspended."""
+        return asyncio.get_running_loop().time() - self._suspended_s
+
+    def freeze(self) -> None:
+        self._frozen_s = asyncio.get_running_loop().time()
+
+    def thaw(self, *, suspended: bool) -> None:
+        """Go on. `suspended`: the whole machine slept, so that the timers of its processes stood still as well."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, HostLoop)
+        assert self._frozen_s is not None
+        slept_s, self._frozen_s = loop.time() - self._frozen_s, None
+        held, self._held = self._held, []
+        if suspended:
+            self._suspended_s += slept_s
+            loop.delay_timers(self, slept_s, held)
+        loop.go_on(held, timers=not suspended)
+
+    def holds_back(self, handle: asyncio.Handle) -> bool:
+        if self._frozen_s is None:
+            return False
+        self._held.append(handle)
+        return True
+
+
+class _HostHandle(asyncio.Handle):
+    __slots__ = ()
+
+    def _run(self) -> None:
+        host: Host | None = self._context.get(_HOST)  # type: ignore[attr-defined]
+        if host is None or not host.holds_back(self):
+            super()._run()
+
+
+class _HostTimer(asyncio.TimerHandle):
+    __slots__ = ()
+
+    def _run(self) -> None:
+        host: Host | None = self._context.get(_HOST)  # type: ignore[attr-defined]
+        if host is None or not host.holds_back(self):
+            super()._run()
+
+
+class HostLoop(VirtualTimeLoop):
+    """Virtual time, and hosts that may stand still. Looks inside asyncio's BaseEventLoop, whose door this is not."""
+
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[Any]
+
+    def _call_soon(self, callback: Callable[..., object], args: Any, context: Context | None) -> asyncio.Handle:
+        handle = _HostHandle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(
+        self, when: float, callback: Callable[[*Arguments], object], *args: *Arguments, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = _HostTimer(when, callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)
+        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
+
+    def delay_timers(self, host: Host, seconds: float, held: list[asyncio.Handle]) -> None:
+        """Let the host's timers go off this much later, those in `held` too."""
+        late = [timer for timer in held if isinstance(timer, _HostTimer)]
+        for timer in self._scheduled:
+            if timer._context.get(_HOST) is host:
+                timer._when += seconds
+        for timer in late:
+            timer._when += seconds  # type: ignore[attr-defined]
+            timer._scheduled = True  # type: ignore[attr-defined]
+            self._scheduled.append(timer)
+        heapq.heapify(self._scheduled)
+
+    def go_on(self, held: list[asyncio.Handle], *, timers: bool) -> None:
+        """Run what was held back, in order; without `timers`, the callbacks only."""
+        self._ready.extend(handle for handle in held if timers or not isinstance(handle, _HostTimer))

@@ -1,0 +1,74 @@
+"""One consumer process: the product's own consumer and Kafka reader, on a host that may be stopped or killed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from prometheus_client import CollectorRegistry
+
+from siddes_telemetry.backends.kafka_metrics import KafkaReaderMetrics
+from siddes_telemetry.backends.kafka_reader import KafkaReader
+from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.consumer.metrics import ConsumerMetrics
+from siddes_telemetry.consumer.service import Consumer
+from siddes_telemetry.consumer.surroundings import Clocks, Surroundings
+from tests.fakes.consumption import LOG_NAME, NOON_MS, REGISTRY
+from tests.simulation.broker import Broker, BrokerDeadLetters
+from tests.simulation.driver import TOPIC
+from tests.simulation.hosts import Host
+from tests.simulation.invariants import Invariants
+from tests.simulation.journal import HostJournal, Journal
+from tests.simulation.store import Store, StoreClient
+
+Metrics = tuple[ConsumerMetrics, KafkaReaderMetrics]
+
+
+def make_metrics() -> Metrics:
+    """What one process counts. Making it is dear: it may be used again by a process of a later schedule."""
+    registry = CollectorRegistry()
+    return ConsumerMetrics(registry), KafkaReaderMetrics(registry)
+
+
+class Process:
+    """A running consumer."""
+
+    def __init__(
+        self,
+        host: Host,
+        broker: Broker,
+        store: Store,
+        journal: Journal,
+        *,
+        witness: Invariants,
+        policy: FlushPolicy,
+        metrics: Metrics,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.host = host
+        self.metrics = metrics
+        self.around = Surroundings(
+            store=StoreClient(store, host, witness),
+            dead_letters=BrokerDeadLetters(broker, host),
+            journal=HostJournal(journal, host),
+            registry=REGISTRY,
+            log_name=LOG_NAME,
+            policy=policy,
+            clocks=Clocks(host.monotonic_s, loop.time, lambda: NOON_MS),
+            metrics=metrics[0],
+            rng=random.Random(host.name),
+        )
+        reader = KafkaReader(
+            host.name, TOPIC, "group", metrics=metrics[1], rng=self.around.rng, monotonic=host.monotonic_s
+        )
+        self.consumer = Consumer(reader, self.around)
+        self.task = loop.create_task(self.consumer.run(), context=host.context)
+
+    def kill(self) -> None:
+        """Nothing it does from here on reaches anybody; what it has sent goes on."""
+        self.host.dead = True
+        self.task.cancel()
+
+    def stop(self) -> None:
+        """Ask it to drain and leave."""
+        asyncio.get_running_loop().call_soon(self.consumer.stop, context=self.host.context)

@@ -1,0 +1,317 @@
+"""One run of consumers, broker and store, decided to its last step by a seed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+from unittest.mock import patch
+
+from siddes_telemetry.backends import kafka_clients, kafka_member, kafka_partition
+from siddes_telemetry.backends.ports import Committed
+from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.consumer.intent import NO_INTENT
+from siddes_telemetry.consumer.recovery import ROWS_BEYOND
+from tests.fakes.consumption import DAY_MS
+from tests.simulation.broker import Broker
+from tests.simulation.driver import Driver
+from tests.simulation.faults import Faults
+from tests.simulation.hosts import SERVER, Host, HostLoop
+from tests.simulation.invariants import Broken, Invariants, NoProgress
+from tests.simulation.journal import Journal
+from tests.simulation.process import Metrics, Process, make_metrics
+from tests.simulation.store import Store
+from tests.simulation.traffic import Traffic
+
+STEPS = 40
+MOST_PROCESSES = 3
+MOST_PARTITIONS = 4
+DRAIN_S = 3600.0  # of virtual time; what is not done by then hangs
+HALT_S = 60.0
+POLL_S = 10.0  # how often the reader looks whether all is well: every second costs most of a schedule's time
+WAITS_S = (0.001, 0.01, 0.1, 0.1, 1.0, 1.0, 5.0, 40.0, 200.0)
+PAUSES_S = (1.0, 12.0, 45.0, 61.0, 300.0)  # around the session, the rebalance, the lease
+
+
+class Schedule:
+    """One seed's. `burns_tokens`: see Store."""
+
+    def __init__(self, seed: int, *, burns_tokens: bool = True, spare_metrics: list[Metrics] | None = None) -> None:
+        self._rng = random.Random(seed)
+        self.faults = Faults(self._rng)
+        self._burns_tokens = burns_tokens
+        self._spare_metrics = [] if spare_metrics is None else spare_metrics
+        self._processes: list[Process] = []
+        self._leaving: list[Process] = []  # stopped, and not gone yet
+        self._hosts: dict[str, Host] = {}
+
+    async def run(self) -> None:
+        """Raises Broken where an invariant does not hold, or whatever a consumer raised."""
+        rng, faults = self._rng, self.faults
+        self._invariants = Invariants()
+        self._broker = Broker(faults, self._invariants, rng.randint(1, 3), rng.choice((1, 3, 1000)))
+        self._broker.after_declare = self._freeze_after_declare
+        self._store = Store(faults, self._invariants, burns_tokens=self._burns_tokens)
+        self._traffic = Traffic(rng, self._broker.partitions)
+        self._journal = Journal(faults, lambda: self._traffic.now_ms)
+        self._invariants.watch(self._broker, self._traffic)
+        with ExitStack() as stack:
+            stack.enter_context(patch.object(kafka_clients, "AIOKafkaConsumer", self._make_driver))
+            stack.enter_context(patch.object(kafka_partition, "LISTEN_MS", POLL_S * 1000))
+            stack.enter_context(patch.object(kafka_member, "CHECK_S", POLL_S))
+            self._start()
+            self._start()
+            actions, weights = zip(*self._actions().items(), strict=True)
+            try:
+                for act in rng.choices(actions, weights, k=STEPS):
+                    await act() if asyncio.iscoroutinefunction(act) else act()
+                    self._check()
+                await self._drain()
+                await self._leave()
+                self._invariants.check_end()
+            finally:
+                await self._abandon()
+
+    def _actions(self) -> dict[Callable[[], Any], int]:
+        return {
+            self._append: 24,
+            self._wait: 24,
+            self._skip: 2,
+            self._kill: 5,
+            self._stop: 2,
+            self._start: 5,
+            self._freeze: 4,
+            self._cut_off: 3,
+            self._rebalance: 3,
+            self._broker_outage: 1,
+            self._store_outage: 2,
+            self._add_partition: 1,
+            self._trim: 1,
+            self._lose_offsets: 1,
+        }
+
+    # --- what may happen ---
+
+    def _append(self) -> None:
+        for _ in range(self._rng.choice((1, 1, 3, 8))):
+            self._traffic.append()
+
+    async def _wait(self) -> None:
+        await asyncio.sleep(self._rng.choice(WAITS_S))
+
+    def _skip(self) -> None:
+        self._count("offsets skipped")
+        self._rng.choice(self._broker.partitions).skip(self._rng.randint(1, 3))
+
+    def _start(self) -> None:
+        if len(self._processes) >= MOST_PROCESSES:
+            return
+        self._count("consumer started")
+        policy = FlushPolicy(max_rows=self._rng.randint(1, 12), max_age_s=self._rng.choice((0.0, 0.3, 2.0)))
+        host = Host(f"host-{len(self._hosts)}-{self._rng.randrange(1000)}")
+        self._hosts[host.name] = host
+        metrics = self._spare_metrics.pop() if self._spare_metrics else make_metrics()
+        self._processes.append(
+            Process(
+                host,
+                self._broker,
+                self._store,
+                self._journal,
+                witness=self._invariants,
+                policy=policy,
+                metrics=metrics,
+            )
+        )
+
+    def _kill(self) -> None:
+        if self._processes:
+            self._count("consumer killed")
+            process = self._take_one()
+            process.kill()
+            self._leaving.append(process)
+            self._broker.group.silence_of(process.host.name)
+
+    def _stop(self) -> None:
+        if self._processes:
+            self._count("consumer stopped")
+            process = self._take_one()
+            process.stop()
+            self._leaving.append(process)
+
+    def _freeze(self) -> None:
+        standing = [process.host for process in self._processes if not process.host.frozen]
+        if standing:
+            self._freeze_host(self._rng.choice(standing))
+
+    def _freeze_after_declare(self, host: Host) -> None:
+        if not host.frozen and not host.dead:
+            self._count("stopped between declare and insert")
+            self._freeze_host(host)
+
+    def _freeze_host(self, host: Host) -> None:
+        suspended = self._rng.random() < 0.5
+        self._count("machine suspended" if suspended else "process stopped for a while")
+        host.freeze()
+        self._broker.group.silence_of(host.name)
+        self._later(lambda: self._thaw(host, suspended=suspended))
+
+    def _thaw(self, host: Host, *, suspended: bool) -> None:
+        if host.frozen:
+            host.thaw(suspended=suspended)
+            self._broker.heard_again()
+
+    def _cut_off(self) -> None:
+        connected = [process.host for process in self._processes if not process.host.cut_off]
+        if connected:
+            host = self._rng.choice(connected)
+            self._count("network cut")
+            host.cut_off = True
+            self._broker.group.silence_of(host.name)
+            self._later(lambda: self._mend(host))
+
+    def _mend(self, host: Host) -> None:
+        if host.cut_off:
+            host.cut_off = False
+            waiting, host.waiting = host.waiting, []
+            for arrive in waiting:
+                arrive()
+            self._broker.heard_again()
+
+    def _rebalance(self) -> None:
+        self._broker.group.rebalance()
+
+    def _broker_outage(self) -> None:
+        self._count("broker away")
+        self._broker.up = False
+        self._later(self._broker_back)
+
+    def _broker_back(self) -> None:
+        self._broker.up = True
+        self._broker.heard_again()
+
+    def _store_outage(self) -> None:
+        self._store.kill()
+        self._later(self._store.start)
+
+    def _add_partition(self) -> None:
+        if len(self._broker.partitions) < MOST_PARTITIONS:
+            self._count("partition added")
+            self._broker.add_partition()
+            self._later(self._broker.group.rebalance)
+
+    def _trim(self) -> None:
+        """The log's start moves to a record that is over ten minutes younger than all before, or to the end."""
+        number = self._rng.randrange(len(self._broker.partitions))
+        partition = self._broker.partitions[number]
+        self._traffic.now_ms += 2 * DAY_MS  # nothing that comes is a retry of what goes
+        self._count("log trimmed")
+        self._count("records trimmed before they were stored", self._invariants.excuse(number, partition.next))
+        partition.trim(partition.next)
+
+    async def _lose_offsets(self) -> None:
+        """All consumers leave; the group's offsets are deleted; those that come halt until the operator mends it."""
+        await self._drain()
+        await self._leave()
+        self._count("offsets deleted")
+        self._broker.offsets.clear()
+        for number in range(len(self._broker.partitions)):
+            self._invariants.offsets_lost(number)
+        for _ in range(5):
+            self._traffic.append()
+        self._start()
+        process = self._processes[-1]
+        damaged = {
+            number: last
+            for number, partition in enumerate(self._broker.partitions)
+            if (last := self._store.last_offset(number)) is not None and last >= partition.first
+        }
+        await self._until(lambda: all(process.around.troubles.get(n) == ROWS_BEYOND.reason for n in damaged))
+        sent = Counter(self._invariants.sent_by_partition)
+        await asyncio.sleep(HALT_S)
+        for number, last in damaged.items():
+            if self._invariants.sent_by_partition[number] != sent[number]:
+                raise Broken("the group's offsets are gone, and something was inserted")
+            self._broker.offsets[number] = Committed(last + 1, NO_INTENT)
+        await self._until(self._drained)
+        self.faults.calm = False
+
+    # --- how it ends ---
+
+    async def _drain(self) -> None:
+        """Everything works again, for good; in the end all is stored."""
+        self.faults.calm = True
+        self._broker_back()
+        self._store.start()
+        for host in self._hosts.values():
+            self._mend(host)
+            self._thaw(host, suspended=False)
+        if not self._processes:
+            self._start()
+        await self._until(self._drained)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        deadline_s = asyncio.get_running_loop().time() + DRAIN_S
+        while not condition():
+            if asyncio.get_running_loop().time() > deadline_s:
+                raise NoProgress("nothing moved on in an hour")
+            await asyncio.sleep(0.5)
+            self._check()
+
+    def _drained(self) -> bool:
+        for number, partition in enumerate(self._broker.partitions):
+            committed = self._broker.offsets.get(number)
+            last = partition.records[-1].offset if partition.records else -1
+            if committed is None:
+                committed = Committed(0, NO_INTENT)
+            if committed.metadata != NO_INTENT or committed.offset <= last:
+                return False
+        return True
+
+    async def _leave(self) -> None:
+        """All consumers stop, and what they have sent comes to its end."""
+        while self._processes:
+            self._stop()
+        for process in self._leaving:
+            await asyncio.wait({process.task})
+        await self._until(lambda: self._store.idle)
+        self._check()
+
+    async def _abandon(self) -> None:
+        """After a failure too: no task outlives the schedule."""
+        for process in (*self._processes, *self._leaving):
+            if process.host.frozen:
+                process.host.thaw(suspended=False)
+            process.kill()
+            await asyncio.wait({process.task})
+            if not process.task.cancelled():
+                process.task.exception()
+            self._spare_metrics.append(process.metrics)
+
+    # --- between ---
+
+    def _check(self) -> None:
+        self._invariants.check()
+        for process in (*self._processes, *self._leaving):
+            if process.task.done() and not process.host.dead:
+                process.task.result()
+
+    def _take_one(self) -> Process:
+        return self._processes.pop(self._rng.randrange(len(self._processes)))
+
+    def _later(self, act: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(self._rng.choice(PAUSES_S), act, context=SERVER)
+
+    def _count(self, fault: str, times: int = 1) -> None:
+        self.faults.counts[fault] += times
+
+    def _make_driver(self, *, bootstrap_servers: str, group_id: str | None = None, **_settings: object) -> Driver:
+        return Driver(self._broker, self._hosts[bootstrap_servers], in_group=group_id is not None)
+
+
+def run_schedule(schedule: Schedule) -> None:
+    """Run it on a virtual clock. Raises what it raises."""
+    with asyncio.Runner(loop_factory=HostLoop) as runner:
+        runner.run(schedule.run())

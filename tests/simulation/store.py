@@ -1,0 +1,234 @@
+"""The simulated store: an insert is a message, and goes on in the server whatever becomes of who sent it.
+
+The rows of each table day become visible at once; the days of a block one after the other. A token is remembered per
+day, for no longer than the lease needs. A day's token is written a moment before its rows, as a lone MergeTree does: a
+server killed in between keeps the token and not the rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import Protocol
+
+from siddes_telemetry.backends.ports import Held, StoreRefused, StoreUnavailable
+from tests.simulation.faults import Faults
+from tests.simulation.hosts import SERVER, Host
+from tests.simulation.wire import Wire
+
+LOG_ID = 7
+REMEMBERED_S = (200.0, 5000.0)  # a lease, the latest message and an insert's deadline are 60 + 70 + 30 s
+DAY_S = (0.0005, 0.002, 0.02)  # what writing a table day takes
+SLOW_DAY_S = (1.0, 12.0, 29.0)
+RENAME_S = 0.0004  # from a day's token to its rows
+
+_ROW = re.compile(
+    rb'\{"viewer_id":"(?P<viewer>[^"]*)","event":"(?P<event>[^"]*)","count":(?P<count>\d+),'
+    rb'"created_at":"(?P<day>[\d-]{10}) (?P<time>[\d:.]{12})",'
+    rb'"log_id":7,"log_partition":(?P<partition>\d+),"log_offset":(?P<offset>\d+)\}\n'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """One row of the table. `created_at`: format_time's text."""
+
+    viewer_id: str
+    event: str
+    count: int
+    created_at: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Insert:
+    token: str
+    days: Sequence[tuple[str, list[StoredRow]]]
+    ends_s: float  # its deadline, on the server's clock
+    life: int  # of the server
+    done: asyncio.Future[None]
+
+
+class Witness(Protocol):
+    """Who is told of every insert that is sent, and of every day that becomes visible."""
+
+    def sent(self, token: str, block: bytes) -> None: ...
+
+    def stored(self, token: str, rows: Sequence[StoredRow]) -> None: ...
+
+
+class Store:
+    """The server. `burns_tokens`: whether a kill may fall between a token and its rows."""
+
+    def __init__(self, faults: Faults, witness: Witness, *, burns_tokens: bool) -> None:
+        self.up = True
+        self.wire = Wire(faults, reachable=lambda: self.up, refused=StoreUnavailable, silent=StoreUnavailable)
+        self._faults = faults
+        self._witness = witness
+        self._burns_tokens = burns_tokens
+        self._remembered_s = faults.rng.choice(REMEMBERED_S)
+        self._rows: dict[int, dict[tuple[str, int], int]] = {}  # by partition: how many of a day and offset
+        self._tokens: dict[tuple[str, str], float] = {}  # (token, day): when it was written
+        self._life = 0
+        self._running = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no insert is under way."""
+        return self._running == 0
+
+    def kill(self) -> None:
+        """What is under way ends where it is."""
+        self._faults.counts["store killed"] += 1
+        self.up = False
+        self._life += 1
+        self._running = 0
+
+    def start(self) -> None:
+        self.up = True
+
+    def held(self, partition: int, from_offset: int) -> list[Held]:
+        found: dict[str, tuple[int, int]] = {}
+        for (day, offset), rows in self._rows.get(partition, {}).items():
+            if offset >= from_offset:
+                before, last = found.get(day, (0, 0))
+                found[day] = (before + rows, max(last, offset))
+        return [Held(date.fromisoformat(day), *found[day]) for day in sorted(found)]
+
+    def last_offset(self, partition: int) -> int | None:
+        """The highest stored log_offset of a partition."""
+        return max((offset for _, offset in self._rows.get(partition, {})), default=None)
+
+    def insert(self, block: bytes, token: str, deadline_s: float) -> asyncio.Future[None]:
+        """Begin; the future is resolved when it is done. Raises StoreUnavailable or StoreRefused at once."""
+        if self._faults.strikes():
+            self._faults.counts["insert answered 500"] += 1
+            raise StoreUnavailable
+        loop = asyncio.get_running_loop()
+        by_day: dict[str, list[StoredRow]] = {}
+        for row in _parse(block):
+            by_day.setdefault(row.created_at[:10], []).append(row)
+        days = sorted(by_day.items(), reverse=self._faults.rng.random() < 0.3)
+        work = _Insert(token, days, loop.time() + deadline_s, self._life, loop.create_future())
+        self._running += 1
+        self._next_day(work, 0)
+        return work.done
+
+    def _next_day(self, work: _Insert, place: int) -> None:
+        took_s = self._faults.rng.choice(DAY_S)
+        if self._faults.strikes():
+            took_s = self._faults.rng.choice(SLOW_DAY_S)
+            self._faults.counts["insert slow"] += 1
+        self._later(took_s, work, partial(self._write_token, work, place))
+
+    def _write_token(self, work: _Insert, place: int) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s > work.ends_s or self._faults.strikes(0.3):
+            self._faults.counts["insert ended between days" if place else "insert ended by the server"] += 1
+            self._end(work, StoreUnavailable())
+            return
+        day, rows = work.days[place]
+        written_s = self._tokens.get((work.token, day))
+        if written_s is not None and now_s - written_s <= self._remembered_s:
+            self._faults.counts["insert dropped by its token"] += 1
+            self._day_done(work, place)
+            return
+        self._tokens[work.token, day] = now_s
+        if not self._burns_tokens:
+            self._show_rows(work, place, rows)
+        elif self._faults.strikes(0.5):
+            self._faults.counts["token burnt"] += 1
+            self.kill()
+            work.done.set_exception(StoreUnavailable())
+            asyncio.get_running_loop().call_later(self._faults.rng.choice((0.5, 5.0, 50.0)), self.start, context=SERVER)
+        else:
+            self._later(RENAME_S, work, partial(self._show_rows, work, place, rows))
+
+    def _show_rows(self, work: _Insert, place: int, rows: Sequence[StoredRow]) -> None:
+        for row in rows:
+            counts = self._rows.setdefault(row.partition, {})
+            key = (row.created_at[:10], row.offset)
+            counts[key] = counts.get(key, 0) + 1
+        self._witness.stored(work.token, rows)
+        self._day_done(work, place)
+
+    def _day_done(self, work: _Insert, place: int) -> None:
+        if place + 1 < len(work.days):
+            self._next_day(work, place + 1)
+        else:
+            self._end(work, None)
+
+    def _end(self, work: _Insert, error: StoreUnavailable | None) -> None:
+        self._running -= 1
+        if error is None:
+            work.done.set_result(None)
+        else:
+            work.done.set_exception(error)
+
+    def _later(self, seconds: float, work: _Insert, step: Callable[[], None]) -> None:
+        def take() -> None:
+            if work.life == self._life:
+                step()
+            elif not work.done.done():  # the connection ends with the server
+                work.done.set_exception(StoreUnavailable())
+
+        asyncio.get_running_loop().call_later(seconds, take, context=SERVER)
+
+
+class StoreClient:
+    """A BlockStore: the store as one host reaches it."""
+
+    def __init__(self, store: Store, host: Host, witness: Witness) -> None:
+        self._store = store
+        self._host = host
+        self._witness = witness
+        self.tokens_outlive_rows = True
+
+    async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
+        if not self._host.dead:
+            self._witness.sent(token, block)
+        await self._store.wire.ask(
+            self._host,
+            lambda: self._store.insert(block, token, deadline_s),
+            kind="insert",
+            patience_s=deadline_s,
+            times=2.0,
+        )
+
+    async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
+        assert log_id == LOG_ID
+        held: Sequence[Held] = await self._store.wire.ask(
+            self._host, lambda: self._store.held(partition, from_offset), kind="question to the store", patience_s=60.0
+        )
+        return held
+
+    async def log_id(self, log_name: str) -> int | None:  # noqa: ARG002 - the signature is the protocol's
+        log_id: int = await self._store.wire.ask(
+            self._host, lambda: LOG_ID, kind="question to the store", patience_s=3.0
+        )
+        return log_id
+
+    async def ping(self) -> None:
+        raise NotImplementedError("no worker asks")
+
+
+def _parse(block: bytes) -> list[StoredRow]:
+    rows = [
+        StoredRow(
+            match["viewer"].decode(),
+            match["event"].decode(),
+            int(match["count"]),
+            f"{match['day'].decode()} {match['time'].decode()}",
+            int(match["partition"]),
+            int(match["offset"]),
+        )
+        for match in _ROW.finditer(block)
+    ]
+    if len(rows) != block.count(b"\n"):
+        raise StoreRefused(27)
+    return rows

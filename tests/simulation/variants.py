@@ -1,0 +1,130 @@
+"""The product, broken on purpose: the simulation must find each within a few thousand schedules, or it proves nothing.
+
+Each breaks what it names in the product's own classes, for as long as its context is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from siddes_telemetry.backends.kafka_group import CommitRefusedError, GroupSeat, Membership
+from siddes_telemetry.backends.kafka_member import KafkaMember
+from siddes_telemetry.consumer import delivery, worker
+from siddes_telemetry.consumer.block import Block, Source
+from siddes_telemetry.consumer.delivery import Delivery
+from siddes_telemetry.consumer.recovery import Plan, Replay, Resume, plan_recovery
+from siddes_telemetry.consumer.worker import PartitionWorker
+from tests.simulation.group import NO_ERROR, Group
+
+Variant = Callable[[], AbstractContextManager[Any]]
+
+
+def no_fencing() -> AbstractContextManager[Any]:
+    """The broker takes commits of any generation."""
+    return patch.object(Group, "commit_verdict", lambda *_: NO_ERROR)
+
+
+@contextmanager
+def rebalance_overlaps_declare() -> Iterator[None]:
+    """Tasks are not awaited before the group is rejoined, and commits go on under whatever generation there is."""
+    commit = GroupSeat.commit
+
+    async def revoked(self: KafkaMember, _revoked: AbstractSet[TopicPartition]) -> None:
+        for owned in self._owned:
+            owned.revoked = True
+
+    async def commit_for_ever(
+        self: GroupSeat, partition: TopicPartition, _given: Membership, offset: int, metadata: str
+    ) -> None:
+        async def try_on() -> None:
+            while True:
+                try:
+                    now = Membership(self._coordinator.generation, self._coordinator.member_id)
+                    await commit(self, partition, now, offset, metadata)
+                except (KafkaError, CommitRefusedError):
+                    await asyncio.sleep(0.1)
+                else:
+                    return
+
+        await asyncio.shield(asyncio.ensure_future(asyncio.wait_for(try_on(), 60.0)))
+
+    with (
+        patch.object(KafkaMember, "on_partitions_revoked", revoked),
+        patch.object(GroupSeat, "commit", commit_for_ever),
+    ):
+        yield
+
+
+def no_recovery() -> AbstractContextManager[Any]:
+    """Whoever takes a partition over goes on from the committed offset, and overlooks the intent."""
+
+    def overlook(state: Any, _held: object, *, first: int, end: int) -> Plan:
+        return Resume(max(first, state.offset))
+
+    return patch.object(worker, "plan_recovery", overlook)
+
+
+def replay_cuts_differently() -> AbstractContextManager[Any]:
+    """A replay stores a block of its own cut, where another range was declared."""
+
+    def shorten(state: Any, held: Any, *, first: int, end: int) -> Plan:
+        plan = plan_recovery(state, held, first=first, end=end)
+        if isinstance(plan, Replay) and plan.end - plan.first > 1:
+            return Replay(plan.start, plan.end - 1, plan.first, plan.lost)
+        return plan
+
+    return patch.object(worker, "plan_recovery", shorten)
+
+
+@contextmanager
+def store_not_asked() -> Iterator[None]:
+    """After a doubt all is inserted again, and the token is trusted, which may be forgotten."""
+
+    def all_of_them(expected: dict[str, int], _held: object) -> list[str]:
+        return sorted(expected)
+
+    with patch.object(delivery, "days_to_insert", all_of_them), spent_tokens_trusted():
+        yield
+
+
+def retry_window_not_rebuilt() -> AbstractContextManager[Any]:
+    """Whoever takes a partition over knows of no batch that occurred before."""
+
+    async def catch_up(self: PartitionWorker, start: int, _next_appended_at_ms: int) -> None:
+        self._window.advance((), start)
+
+    return patch.object(PartitionWorker, "_catch_up_window", catch_up)
+
+
+def spent_tokens_trusted() -> AbstractContextManager[Any]:
+    """A confirmed insert is believed, also where an earlier one left its token and not its rows."""
+
+    async def believe(self: Delivery, _block: Block, _source: Source) -> bool:
+        return False
+
+    return patch.object(Delivery, "_was_dropped", believe)
+
+
+def lease_ignored() -> AbstractContextManager[Any]:
+    """An insert may start however long ago it was declared."""
+    return patch.object(delivery, "may_insert", lambda _declared_s, _now_s: True)
+
+
+VARIANTS: dict[str, Variant] = {
+    "no fencing": no_fencing,
+    "a rebalance overlaps a declare": rebalance_overlaps_declare,
+    "no recovery": no_recovery,
+    "a replay cuts differently": replay_cuts_differently,
+    "the store is not asked after a doubt": store_not_asked,
+    "the retry window is not rebuilt": retry_window_not_rebuilt,
+    "spent tokens are trusted": spent_tokens_trusted,
+    "the lease is ignored": lease_ignored,
+}
