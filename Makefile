@@ -27,6 +27,7 @@ test: lint clients ## every check: ruff, mypy, import-linter, the clients' own, 
 
 faults: .venv/.dev ## break everything at random for a while, and see that all adds up (MINUTES=10 SEED=n ONLY=case)
 	@exec .venv/bin/python -m tests.faults.run --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+
 simulate: .venv/.dev ## run the consumer's protocol under random faults in virtual time (MINUTES=n SEED=s)
 	@.venv/bin/python -m tests.simulation --minutes $(or $(MINUTES),1) $(if $(SEED),--seed $(SEED))
 
