@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 
 import typer
@@ -21,7 +21,8 @@ USAGE_ERROR = 2
 
 def say(text: str) -> None:
     """To the person at the terminal; standard output is for results."""
-    typer.echo(text, err=True)
+    with suppress(OSError):  # a full disk behind it, or nobody there any more: no reason to end
+        typer.echo(text, err=True)
 
 
 @contextmanager

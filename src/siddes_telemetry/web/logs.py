@@ -7,6 +7,7 @@ record, and neither can be told from the rest.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
@@ -14,6 +15,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -32,11 +34,38 @@ def configure(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", LossyStream(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[LibraryLines()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
+
+
+class LossyStream:
+    """A stream that may refuse lines, as a file on a full disk does, and stops nobody by it.
+
+    How many were lost is said before the first line that is taken again.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lost = 0
+
+    def write(self, text: str) -> int:
+        """The number of characters taken: all, or none."""
+        try:
+            if self._lost:
+                self._stream.write(json.dumps({"event": "log_lines_lost", "lines": self._lost}) + "\n")
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            self._lost += 1
+            return 0
+        self._lost = 0
+        return len(text)
+
+    def flush(self) -> None:
+        """Every line was flushed by itself."""
 
 
 def where(exc: BaseException | None) -> str:

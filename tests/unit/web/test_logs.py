@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import io
 import json
 import logging
 import subprocess
@@ -7,7 +9,7 @@ import sys
 
 from structlog.testing import capture_logs
 
-from siddes_telemetry.web.logs import QUIET_S, LibraryLines, where, without_exception_text
+from siddes_telemetry.web.logs import QUIET_S, LibraryLines, LossyStream, where, without_exception_text
 
 CANARY = "canary-7f3a"
 
@@ -86,3 +88,27 @@ def test_where_names_the_innermost_lines() -> None:
 
 def test_a_line_without_an_exception_stays_as_it_is() -> None:
     assert without_exception_text(None, "info", {"event": "x", "status": 1}) == {"event": "x", "status": 1}
+
+
+class FullDisk(io.StringIO):
+    """A stream that takes nothing while `full`."""
+
+    full = False
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "no space left")
+        return super().write(text)
+
+
+def test_a_stream_that_takes_no_lines_stops_nobody_and_the_loss_is_said() -> None:
+    stream = FullDisk()
+    lossy = LossyStream(stream)
+    lossy.write("one\n")
+    stream.full = True
+    lossy.write("two\n")
+    lossy.write("three\n")
+    stream.full = False
+    lossy.write("four\n")
+    lossy.write("five\n")
+    assert stream.getvalue() == 'one\n{"event": "log_lines_lost", "lines": 2}\nfour\nfive\n'
