@@ -66,3 +66,5 @@ ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' DELETE WHERE cre
 
 SYSTEM SYNC REPLICA ON CLUSTER 'pair' `siddes`.`telemetry_counts_local`;
 
+SYSTEM SYNC REPLICA ON CLUSTER 'pair' `siddes`.`telemetry_purges`;
+

@@ -213,6 +213,12 @@ class StoreClient:
         )
         return log_id
 
+    async def purged_before_ms(self) -> int:
+        nothing_was: int = await self._store.wire.ask(
+            self._host, lambda: 0, kind="question to the store", patience_s=3.0
+        )
+        return nothing_was
+
     async def ping(self) -> None:
         raise NotImplementedError("no worker asks")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from siddes_telemetry.backends.clickhouse_engine import Engine, Row
 from siddes_telemetry.backends.clickhouse_settings import ALTER_PINS, READ_PINS, within
+from siddes_telemetry.backends.clickhouse_store import PURGED
 from siddes_telemetry.backends.ports import Extent, Stretch, Sums
 from siddes_telemetry.schemas.ddl import StoreSchema, synchronise_replicas
 from siddes_telemetry.schemas.table import ROW_AS_LINE
@@ -26,8 +27,6 @@ SELECT log_partition, count(), min(log_offset), max(log_offset) FROM {database:I
 WHERE log_id = {log_id:UInt32} GROUP BY log_partition
 """
 
-_PURGED = "SELECT max(before_ms) FROM {database:Identifier}.telemetry_purges"
-
 
 class ClickHouseAudit:
     """The counts of one database, looked at."""
@@ -38,18 +37,15 @@ class ClickHouseAudit:
 
     async def catch_up(self) -> None:
         if self._schema.cluster is not None:
-            await self._engine.run(
-                synchronise_replicas(self._schema),
-                settings={**ALTER_PINS, **within(DEADLINE_S)},
-                deadline_s=DEADLINE_S,
-            )
+            for statement in synchronise_replicas(self._schema):
+                await self._engine.run(statement, settings={**ALTER_PINS, **within(DEADLINE_S)}, deadline_s=DEADLINE_S)
 
     async def extents(self, log_id: int) -> Mapping[int, Extent]:
         rows = await self._read(_EXTENTS, {"log_id": log_id})
         return {partition: Extent(count, first, last) for partition, count, first, last in rows}
 
     async def purged_before_ms(self) -> int:
-        ((before_ms,),) = await self._read(_PURGED, {})
+        ((before_ms,),) = await self._read(PURGED, {})
         return int(before_ms)
 
     async def sums(self, stretch: Stretch) -> Sums:

@@ -38,6 +38,8 @@ SELECT log_id FROM {database:Identifier}.telemetry_logs
 WHERE log_name IN (SELECT value FROM bound) ORDER BY generation DESC LIMIT 1
 """
 
+PURGED = "SELECT max(before_ms) FROM {database:Identifier}.telemetry_purges"
+
 _PING = "SELECT 1 FROM {database:Identifier}.telemetry_counts LIMIT 0"
 
 
@@ -63,6 +65,15 @@ class ClickHouseStore:
             deadline_s=HELD_DEADLINE_S,
         )
         return [Held(date.fromisoformat(day), count, last_offset) for day, count, last_offset in rows]
+
+    async def purged_before_ms(self) -> int:
+        ((before_ms,),) = await self._engine.read(
+            PURGED,
+            {"database": self._database},
+            settings={**READ_PINS, **within(PING_DEADLINE_S)},
+            deadline_s=PING_DEADLINE_S,
+        )
+        return int(before_ms)
 
     async def log_id(self, log_name: str) -> int | None:
         rows = await self._engine.read(

@@ -257,6 +257,9 @@ class BlockStore(Protocol):
     async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
         """What is stored of this log and partition from `from_offset` on, by table day. Raises StoreUnavailable."""
 
+    async def purged_before_ms(self) -> int:
+        """Rows created before this may have been purged; 0 where none was. Raises StoreUnavailable."""
+
     async def log_id(self, log_name: str) -> int | None:
         """The identity of the log of this name, or None before `migrate`. Raises StoreUnavailable or StoreMissing."""
 

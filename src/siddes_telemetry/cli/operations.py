@@ -75,15 +75,15 @@ async def verify_store(
     store: BlockStore,
     *,
     hours: float | None = None,
-    repair: bool = False,
+    repair: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> Result:
-    """Hold what is stored against the log; insert what is missing, if `repair`."""
+    """Hold what is stored against the log; insert what is missing, up to `repair` rows."""
     report = await verify(
         subject,
-        now_ms=time.time_ns() // 1_000_000,
+        clock_ms=lambda: time.time_ns() // 1_000_000,
         hours=hours,
-        repair=Repairer(store, subject.audit) if repair else None,
+        repair=Repairer(store, subject.audit, limit=repair) if repair else None,
         progress=progress,
     )
     return report.as_json()

@@ -26,8 +26,8 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def honest_exit() -> Iterator[None]:
-    """What can go wrong, as a sentence and an exit status."""
+def honest_exit(*, failure: int = 1) -> Iterator[None]:
+    """What can go wrong, as a sentence and an exit status: `failure`, but for wrong settings."""
     try:
         yield
     except SettingsError as error:
@@ -36,14 +36,14 @@ def honest_exit() -> Iterator[None]:
         raise typer.Exit(USAGE_ERROR) from None
     except (LogMissing, StoreMissing):
         say("error: the topic or the tables are not there yet: run siddes-telemetry migrate")
-        raise typer.Exit(1) from None
+        raise typer.Exit(failure) from None
     except (DataInUse, ControlError, BackendError, ServiceFailed) as error:
         say(f"error: {error or type(error).__name__}")
-        raise typer.Exit(1) from None
+        raise typer.Exit(failure) from None
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""  # a path of the operator's
         say(f"error: {error.strerror or type(error).__name__}{place}")
-        raise typer.Exit(1) from None
+        raise typer.Exit(failure) from None
 
 
 def read_settings(*needs: str) -> Settings:

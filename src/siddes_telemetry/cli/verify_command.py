@@ -19,6 +19,8 @@ from siddes_telemetry.cli.terminal import honest_exit, operator_settings, say
 from siddes_telemetry.consumer.verify.verifier import Progress
 
 DIFFERENT = 1  # the exit status where log and store differ
+NOT_VERIFIED = 3  # where that could not be found out
+MAX_HOURS = 24 * 366
 
 app = typer.Typer()
 
@@ -38,7 +40,9 @@ COLUMNS = {  # of the table: heading, and field of the report
 def verify(
     hours: Annotated[
         float | None,
-        typer.Option(min=0.01, help="What was appended in the last so many hours.", show_default="all the log has"),
+        typer.Option(
+            min=0.01, max=MAX_HOURS, help="What was appended in the last so many hours.", show_default="all the log has"
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table, with more in it.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Insert what is missing, once you have said yes.")] = False,
@@ -46,9 +50,9 @@ def verify(
 ) -> None:
     """Hold the store against the log, row by row, while everything goes on.
 
-    Exits 1 on any difference. For each partition: what the records below the
-    group's committed offset must have left, by the rules the consumers go by
-    (less client retries and dead letters), against the rows that the store
+    Exits 1 on any difference, 3 where it could not look. For each partition:
+    what the records below the group's committed offset must have left, by the
+    rules the consumers go by (less client retries and dead letters), against the rows that the store
     holds of these offsets: how many, their sum, and a checksum of every row.
     Above that offset a declared block is in doubt and the rest is lag: neither
     is a difference. Left out, and said: what the log no longer has, the ten
@@ -59,7 +63,7 @@ def verify(
     client sent reached the log (a 200 says that), nor that the log itself lost
     nothing (its replicas and its disk answer for that).
     """
-    with honest_exit():
+    with honest_exit(failure=NOT_VERIFIED):
         settings = operator_settings("kafka", "clickhouse")
         report = _verify(settings, {"hours": hours})
         missing = sum(partition["missing"] for partition in report["partitions"])
@@ -67,7 +71,7 @@ def verify(
             _show(report, as_json=False, out=say)
             if not yes:
                 typer.confirm(f"insert the {missing} missing rows?", abort=True, err=True)
-            repaired = _verify(settings, {"hours": hours, "repair": True})
+            repaired = _verify(settings, {"hours": hours, "repair": missing})
             say(f"{sum(partition['repaired'] for partition in repaired['partitions'])} rows inserted; verifying again")
             report = _verify(settings, {"hours": hours})
         _show(report, as_json=as_json, out=typer.echo)

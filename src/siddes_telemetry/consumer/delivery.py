@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, auto
@@ -21,7 +22,10 @@ from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, may_insert
 from siddes_telemetry.consumer.recovery import days_to_insert
 from siddes_telemetry.consumer.surroundings import Surroundings
+from siddes_telemetry.schemas.record import format_time
 from siddes_telemetry.schemas.table import insert_token
+
+LETTERS_AT_ONCE = 100  # a block may be tens of thousands of unreadable records
 
 Answer = TypeVar("Answer")
 
@@ -46,6 +50,7 @@ class Delivery:
     def __init__(self, partition: OwnedPartition, around: Surroundings) -> None:
         self._partition = partition
         self._around = around
+        self.letters_added = 0  # in all: it moves while a block of unreadable records is put aside
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
 
     async def settle(self, block: Block, source: Source, *, in_doubt: bool) -> None:
@@ -53,15 +58,17 @@ class Delivery:
 
         `in_doubt`: an insert of this range may have been tried before, so the store is asked what it has first.
         """
-        for letter in block.dead_letters:
-            await self._around.dead_letters.add(letter)
+        for start in range(0, len(block.dead_letters), LETTERS_AT_ONCE):
+            letters = block.dead_letters[start : start + LETTERS_AT_ONCE]
+            await asyncio.gather(*(self._around.dead_letters.add(letter) for letter in letters))
+            self.letters_added += len(letters)
         spent = 0
         while True:
             declared_s = self._around.clocks.boot_s()
             await self._partition.commit(block.start, encode_intent(block.end))
             days = sorted(block.days)
             if in_doubt:
-                days = await self._lacking(block, source)
+                days = await (self._absent if spent else self._lacking)(block, source)
                 self._around.metrics.replayed_rows.inc(sum(block.days[day].rows for day in days))
             token = insert_token(source.log_id, source.partition, block.start, block.end, spent=spent)
             ending = await self._insert(block, days, source, token, declared_s)
@@ -112,13 +119,23 @@ class Delivery:
         held = await self.ask(lambda: self._around.store.held(source.log_id, source.partition, block.start))
         return days_to_insert({day: part.rows for day, part in block.days.items()}, held)
 
+    async def _absent(self, block: Block, source: Source) -> list[str]:
+        """The days of the block of which the store holds nothing, and of which nothing was purged.
+
+        A lone server has a day whole or not at all: of one that it holds in part, somebody has removed the rest.
+        """
+        held = await self.ask(lambda: self._around.store.held(source.log_id, source.partition, block.start))
+        purged = format_time(await self.ask(self._around.store.purged_before_ms))
+        there = {day.day.isoformat() for day in held}
+        return [day for day in sorted(block.days) if day not in there and f"{day} " > purged]
+
     async def _was_dropped(self, block: Block, source: Source) -> bool:
         """Whether the store confirmed the block by its token and lacks its rows, as a crash of it may leave things.
 
         If so the rows may go under another token, once no insert under the first can be under way any more; this
         waits for that. Raises Stopped.
         """
-        if not self._around.store.tokens_outlive_rows or not await self._lacking(block, source):
+        if not self._around.store.tokens_outlive_rows or not await self._absent(block, source):
             return False
         self._around.metrics.spent_tokens.inc()
         self._log.warning("token_without_rows", start=block.start, end=block.end)

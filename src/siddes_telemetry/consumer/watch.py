@@ -17,6 +17,7 @@ class Sign:
 
     position: int  # everything below is stored
     window_offset: int  # moves while the retry window is read back
+    letters_added: int = 0  # moves while unreadable records are put aside
     waits: bool = False
     troubled: bool = False
 

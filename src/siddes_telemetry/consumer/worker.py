@@ -80,6 +80,7 @@ class PartitionWorker:
         return Sign(
             self._position,
             self._window.offset,
+            self._delivery.letters_added,
             waits=self._fetching is not None and not self._pending and not self._intent_open,
             troubled=self._partition.number in self._around.troubles,
         )

@@ -123,9 +123,12 @@ def delete_before(schema: StoreSchema, before_ms: int) -> str:
     )
 
 
-def synchronise_replicas(schema: StoreSchema) -> str:
-    """Waits until every replica has what was confirmed before."""
-    return f"SYSTEM SYNC REPLICA{_on_cluster(schema)} {schema.table(schema.stored_counts)}"
+def synchronise_replicas(schema: StoreSchema) -> Sequence[str]:
+    """Wait until every replica has the counts and the purges that were confirmed before."""
+    return [
+        f"SYSTEM SYNC REPLICA{_on_cluster(schema)} {schema.table(table)}"
+        for table in (schema.stored_counts, PURGES_TABLE)
+    ]
 
 
 def _placeholders(schema: StoreSchema) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from siddes_telemetry.schemas.record import Line
 
@@ -10,6 +11,8 @@ COUNTS_TABLE = "telemetry_counts"
 LOGS_TABLE = "telemetry_logs"
 MIGRATIONS_TABLE = "telemetry_migrations"
 PURGES_TABLE = "telemetry_purges"
+
+_PLACE = re.compile(rb'"created_at":"([0-9-]{10}) [^"]*",.*"log_offset":([0-9]+)\}\n$')
 
 # The same line as encode_row's, of a stored row, in ClickHouse's SQL.
 ROW_AS_LINE = (
@@ -26,6 +29,14 @@ def encode_row(line: Line, created_at: str, log_id: int, partition: int, offset:
         f'"created_at":"{created_at}",'
         f'"log_id":{log_id},"log_partition":{partition},"log_offset":{offset}}}\n'
     ).encode("ascii")
+
+
+def place_of_row(line: bytes) -> tuple[str, int]:
+    """(table day, log offset) of a line of encode_row. Raises ValueError where it is none."""
+    match = _PLACE.search(line)
+    if match is None:
+        raise ValueError("not a line of encode_row")
+    return match[1].decode(), int(match[2])
 
 
 def row_checksum(line: bytes) -> int:

@@ -24,7 +24,7 @@ def all_statements(schema: ddl.StoreSchema) -> str:
     statements += [ddl.modify_events(schema, schema.stored_counts), ddl.modify_retention(schema)]
     statements += [ddl.delete_before(schema, 1_790_000_000_123)]
     if schema.cluster is not None:
-        statements += [ddl.synchronise_replicas(schema)]
+        statements += ddl.synchronise_replicas(schema)
     return "".join(f"{statement};\n\n" for statement in statements)
 
 

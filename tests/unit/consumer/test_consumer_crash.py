@@ -12,6 +12,7 @@ import pytest
 
 from siddes_telemetry.backends.ports import Committed, PartitionLost, StoreUnavailable
 from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.consumer.intent import encode_intent
 from tests.fakes.consumption import DAY_MS, MINUTE_MS, NOON_MS, Process, World, key, one
 from tests.fakes.latency import Fate, SlowStore
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
@@ -274,3 +275,26 @@ async def test_a_store_whose_tokens_go_with_their_rows_is_not_asked_after_a_repe
     await process.stop()
 
     assert {token.rpartition(":")[2] for token, _ in world.store.attempts} == {"0-1"}
+
+
+@pytest.mark.parametrize("purged", [False, True], ids=["deleted in part", "purged whole"])
+@in_virtual_time
+async def test_rows_that_an_operator_removed_do_not_come_back_with_a_replay(*, purged: bool) -> None:
+    world = await World.make(policy=LARGE_BLOCKS)
+    await world.append_viewers("a", "b", "c")
+    first = world.start()
+    await until(world.drained)
+    await first.kill()
+    world.log.set_committed(0, Committed(0, encode_intent(3)))  # it died before it committed the end of the block
+    if purged:
+        await world.store.purge(NOON_MS + MINUTE_MS)
+    else:
+        world.store.rows = [row for row in world.store.rows if row.viewer_id != "a"]
+    left = world.viewers()
+    heir = world.start()
+    await until(world.drained)
+    await heir.stop()
+
+    assert world.ranges() == ["0-3", "0-3"]
+    assert world.viewers() == left
+    assert heir.metric("spent_tokens_total") == 0

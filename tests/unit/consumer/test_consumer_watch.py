@@ -12,11 +12,13 @@ from structlog.typing import EventDict
 from siddes_telemetry.backends.ports import (
     BlockStore,
     Committed,
+    DeadLetter,
     DeadLetters,
     OwnedPartition,
     PartitionView,
     StoreUnavailable,
 )
+from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.service import GIVEN_AWAY_S, Consumer
 from siddes_telemetry.consumer.watch import LOOK_EVERY_S, PATIENCE_LOOKS, Sign, Watch
@@ -164,3 +166,22 @@ def test_a_look_that_finds_it_moving_begins_the_count_anew() -> None:
         assert not watch.has_stalled(STILL)
     assert not watch.has_stalled(replace(STILL, troubled=True))
     assert looks_until_stalled(watch, STILL) == PATIENCE_LOOKS + 1
+
+
+@in_virtual_time
+async def test_many_unreadable_records_are_put_aside_without_a_stall(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await World.make()
+    for _ in range(500):
+        await world.append_bad(one("viewer-a", NOON_MS))
+    add = world.log.dead_letters.add
+
+    async def slow(letter: DeadLetter) -> None:
+        await asyncio.sleep(60.0)
+        await add(letter)
+
+    monkeypatch.setattr(world.log.dead_letters, "add", slow)
+    process = world.process(policy=FlushPolicy(max_rows=1000, max_age_s=0.0)).begin()
+    await until(world.drained, within_s=600)
+    await process.stop()
+    assert process.metric("stalls_total") == 0
+    assert len(world.log.dead_letters.letters) == 500

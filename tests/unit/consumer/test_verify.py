@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
-from siddes_telemetry.backends.ports import Committed, LogUnavailable, Stretch, Sums
+from siddes_telemetry.backends.ports import Committed, LogUnavailable, StoreUnavailable, Stretch, Sums
 from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.verify import partition as partition_module
-from siddes_telemetry.consumer.verify.repair import Repairer
+from siddes_telemetry.consumer.verify.repair import Repairer, TooManyMissingError
 from siddes_telemetry.consumer.verify.report import PartitionReport, Report
 from siddes_telemetry.consumer.verify.verifier import RecordsTooNewError, Subject, verify
 from tests.fakes.consumption import DAY_MS, LOG_NAME, MINUTE_MS, NOON_MS, REGISTRY, World, key, one
@@ -49,9 +50,9 @@ async def verified(world: World, *, hours: float | None = None, repair: bool = F
     subject = Subject(world.log, log_id, store, world.log.dead_letters, REGISTRY, RETENTION_DAYS)
     return await verify(
         subject,
-        now_ms=world.log.now_ms,
+        clock_ms=lambda: world.log.now_ms,
         hours=hours,
-        repair=Repairer(store, store) if repair else None,
+        repair=Repairer(store, store, limit=1000) if repair else None,
         progress=lambda _done, _total: None,
     )
 
@@ -249,16 +250,17 @@ async def test_the_ten_minutes_after_the_beginning_of_a_trimmed_log_are_left_out
 
 
 @in_virtual_time
-async def test_a_log_that_drops_what_is_being_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_log_that_drops_what_is_being_read_is_read_from_its_new_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = await stored_world()
 
     async def meanwhile() -> None:
         world.log.trim(0, 2)
 
     monkeypatch.setattr(world.store, "catch_up", meanwhile)  # between the first look at the log and the reading
-    with pytest.raises(LogUnavailable, match="begin again"):
-        await verified(world)
-    assert (await only(world)).ok
+    report = await only(world)
+    assert (report.ok, report.log_begins) == (True, 2)
 
 
 @in_virtual_time
@@ -338,3 +340,70 @@ async def test_an_outage_of_the_log_is_said() -> None:
     world.log.available = False
     with pytest.raises(LogUnavailable):
         await verified(world)
+
+
+@in_virtual_time
+async def test_two_operators_repair_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await stored_world()
+    before = sorted(world.store.rows, key=str)
+    del world.store.rows[0]
+    lines = world.store.lines
+
+    async def before_another_repairs(stretch: Stretch) -> Sequence[bytes]:
+        found = await lines(stretch)
+        monkeypatch.setattr(world.store, "lines", lines)
+        assert (await only(world, repair=True)).repaired == 1
+        return found
+
+    monkeypatch.setattr(world.store, "lines", before_another_repairs)
+    await only(world, repair=True)
+    assert sorted(world.store.rows, key=str) == before
+
+
+@in_virtual_time
+async def test_a_partition_in_trouble_is_not_repaired() -> None:
+    world = await stored_world()
+    world.log.partition(0).records.clear()
+    world.log.partition(0).next = 0
+    await world.append_viewers("viewer-x", "viewer-y")  # of a topic made anew
+    stored = len(world.store.rows)
+    report = await only(world, repair=True)
+    assert (report.trouble, report.repaired, len(world.store.rows)) == ("offset_beyond_log", 0, stored)
+
+
+@in_virtual_time
+async def test_a_row_that_was_changed_is_left_to_the_operator() -> None:
+    world = await stored_world()
+    alter_a_count(world)
+    report = await only(world, repair=True)
+    assert (report.missing, report.surplus, report.repaired) == (1, 1, 0)
+    assert (await only(world)).missing == 1
+
+
+@in_virtual_time
+async def test_no_more_is_inserted_than_was_agreed_upon() -> None:
+    world = await stored_world()
+    expected = Counter(row.line for row in world.store.rows)
+    stretch = Stretch(world.store.rows[0].log_id, 0, 0, 4, 0)
+    del world.store.rows[:3]
+    with pytest.raises(TooManyMissingError):
+        await Repairer(world.store, world.store, limit=2)(stretch, expected)
+    assert len(world.store.rows) == 2
+
+
+@in_virtual_time
+async def test_where_tokens_go_with_their_rows_a_replica_that_lags_gets_no_second_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = await stored_world()
+    world.store.tokens_outlive_rows = False
+    lost = world.store.rows.pop(0)
+    lines = world.store.lines
+
+    async def stale(stretch: Stretch) -> Sequence[bytes]:
+        return [line for line in await lines(stretch) if line != lost.line]
+
+    monkeypatch.setattr(world.store, "lines", stale)
+    with pytest.raises(StoreUnavailable):
+        await only(world, repair=True)
+    assert world.store.rows.count(lost) == 1

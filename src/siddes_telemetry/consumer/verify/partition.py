@@ -7,14 +7,13 @@ less, however busy the consumers are meanwhile. Memory holds one chunk and the r
 from __future__ import annotations
 
 import asyncio
-import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from siddes_telemetry.backends.ports import DeadLetters, LogUnavailable, RecordsGone, StoreAudit, Stretch
+from siddes_telemetry.backends.ports import DeadLetters, StoreAudit, Stretch
 from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND
 from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
 from siddes_telemetry.consumer.verify.expected import Expected, expect
@@ -22,13 +21,13 @@ from siddes_telemetry.consumer.verify.report import PartitionReport
 from siddes_telemetry.consumer.verify.scope import Scope
 from siddes_telemetry.schemas.record import LogRecord, format_time
 from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.table import place_of_row
 
 CHUNK_ROWS = 100_000  # some 40 MB here, and one question to the store
 CHUNK_RECORDS = 100_000  # where records leave few rows
 NO_END = 2**63  # beyond every offset
 
 _offset = attrgetter("offset")
-_OFFSET_OF_LINE = re.compile(rb'"log_offset":(\d+)\}\n$')
 
 Repair = Callable[[Stretch, Counter[bytes]], Awaitable[int]]
 Moved = Callable[[int], None]  # by how many offsets
@@ -76,20 +75,17 @@ class PartitionVerifier:
         self._certain_after_ms: int | None = None
 
     async def run(self) -> None:
-        """Raises LogUnavailable, StoreUnavailable or NewerSchemaError."""
+        """Raises LogUnavailable, RecordsGone, StoreUnavailable or NewerSchemaError."""
         scope, report = self._scope, self._report
         self._window.advance((), scope.read_from)
         position = scope.read_from
-        try:
-            async for piece in scope.view.read(scope.read_from, scope.begun_to):
-                judged, doubtful = self._divide(piece)
-                await self._expect(piece[: len(piece) - len(judged) - len(doubtful)])
-                await self._judge(judged)
-                report.in_doubt += (await self._expect(doubtful)).sums.rows
-                self._bench.moved(piece[-1].offset + 1 - position)
-                position = piece[-1].offset + 1
-        except RecordsGone:
-            raise LogUnavailable("the log dropped what was being read: begin again") from None
+        async for piece in scope.view.read(scope.read_from, scope.begun_to):
+            judged, doubtful = self._divide(piece)
+            await self._expect(piece[: len(piece) - len(judged) - len(doubtful)])
+            await self._judge(judged)
+            report.in_doubt += (await self._expect(doubtful)).sums.rows
+            self._bench.moved(piece[-1].offset + 1 - position)
+            position = piece[-1].offset + 1
         if self._certain and self._chunk_start < scope.stored_to:
             await self._compare(scope.stored_to)
         report.judged_from = min(report.judged_from, scope.stored_to) if self._certain else scope.stored_to
@@ -157,8 +153,10 @@ class PartitionVerifier:
         expected = Counter(line for created_at, line in chunk.rows if created_at >= since)
         missing = expected - stored
         self._report.differ(_by_offset(missing), _by_offset(stored - expected))
-        if missing and self._bench.repair is not None:
-            self._report.repaired += await self._bench.repair(stretch, missing)
+        if missing and self._bench.repair is not None and self._report.trouble is None:
+            changed = _by_offset(stored - expected).keys()  # what to make of those is the operator's to say
+            whole = Counter({line: times for line, times in expected.items() if place_of_row(line)[1] not in changed})
+            self._report.repaired += await self._bench.repair(stretch, whole)
 
     async def _look_around(self) -> None:
         """What is stored before the judged range, and beyond what anybody can have inserted."""
@@ -174,8 +172,5 @@ class PartitionVerifier:
 def _by_offset(lines: Counter[bytes]) -> Counter[int]:
     by_offset: Counter[int] = Counter()
     for line, times in lines.items():
-        match = _OFFSET_OF_LINE.search(line)
-        if match is None:
-            raise ValueError("not a line of table.encode_row")
-        by_offset[int(match[1])] += times
+        by_offset[place_of_row(line)[1]] += times
     return by_offset

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from siddes_telemetry.backends.ports import BackendError, DeadLetters, LogView, StoreAudit
+from siddes_telemetry.backends.ports import BackendError, DeadLetters, LogView, PartitionView, RecordsGone, StoreAudit
 from siddes_telemetry.consumer.block import Source
 from siddes_telemetry.consumer.verify.partition import Bench, DeadPlaces, PartitionVerifier, Repair
 from siddes_telemetry.consumer.verify.report import NO_SUCH_PARTITION, PartitionReport, Report
-from siddes_telemetry.consumer.verify.scope import scope_of
+from siddes_telemetry.consumer.verify.scope import Scope, scope_of
 from siddes_telemetry.schemas.record import NewerSchemaError
 from siddes_telemetry.schemas.registry import Registry
 
@@ -37,29 +37,28 @@ class Subject:
 
 
 async def verify(
-    subject: Subject, *, now_ms: int, hours: float | None, repair: Repair | None, progress: Progress
+    subject: Subject, *, clock_ms: Callable[[], int], hours: float | None, repair: Repair | None, progress: Progress
 ) -> Report:
     """Compare what was appended in the last `hours`, or all that the log still has.
 
     Raises LogUnavailable, StoreUnavailable or RecordsTooNewError; with `repair` StoreRefused too.
     """
     extents = await subject.audit.extents(subject.log_id)  # before the offsets: what is stored now was begun by then
-    since_ms = await _since_ms(subject, now_ms)
-    from_ms = None if hours is None else now_ms - round(hours * HOUR_MS)
-    planned = []
-    for view in await subject.log.partitions():
+    since_ms = await _since_ms(subject, clock_ms())
+    from_ms = None if hours is None else clock_ms() - round(hours * HOUR_MS)
+
+    async def planned_for(view: PartitionView) -> tuple[Scope, PartitionReport]:
         stored = extents.get(view.number)
-        source = Source(subject.log_id, view.number)
-        planned.append(
-            await scope_of(
-                view,
-                source,
-                origin=subject.log.origin,
-                from_ms=from_ms,
-                since_ms=since_ms,
-                last_stored=None if stored is None else stored.last_offset,
-            )
+        return await scope_of(
+            view,
+            Source(subject.log_id, view.number),
+            origin=subject.log.origin,
+            from_ms=from_ms,
+            since_ms=await _since_ms(subject, clock_ms()),
+            last_stored=None if stored is None else stored.last_offset,
         )
+
+    planned = [await planned_for(view) for view in await subject.log.partitions()]
     await subject.audit.catch_up()
     total, done = sum(scope.length for scope, _ in planned), 0
 
@@ -72,17 +71,22 @@ async def verify(
         subject.audit,
         DeadPlaces(subject.dead_letters),
         subject.registry,
-        lambda: _since_ms(subject, now_ms),
+        lambda: _since_ms(subject, clock_ms()),
         repair,
         moved,
     )
     moved(0)
+    reports = []
     for scope, report in planned:
         try:
             await PartitionVerifier(scope, report, bench).run()
+            reports.append(report)
         except NewerSchemaError:
             raise RecordsTooNewError("a newer version wrote some of the records: upgrade this command") from None
-    reports = [report for _, report in planned]
+        except RecordsGone:  # the log was trimmed meanwhile: from where it begins now
+            later, again = await planned_for(scope.view)
+            await PartitionVerifier(later, again, bench).run()
+            reports.append(again)
     there = {report.partition for report in reports}
     reports += [
         PartitionReport(number, surplus=extent.rows, trouble=NO_SUCH_PARTITION)
