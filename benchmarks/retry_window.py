@@ -18,7 +18,7 @@ import random
 import re
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -40,10 +40,10 @@ from siddes_telemetry.cli.shapes import wall_clock_ms
 from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.key_notes import encode_notes
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
+from siddes_telemetry.consumer.owned_window import OwnedWindow
 from siddes_telemetry.consumer.retry_window import Occurrence
 from siddes_telemetry.consumer.surroundings import Clocks, Surroundings
-from siddes_telemetry.consumer.worker import PartitionWorker
-from siddes_telemetry.schemas.record import encode_headers, encode_lines, format_time
+from siddes_telemetry.schemas.record import LogRecord, encode_headers, encode_lines, format_time
 from siddes_telemetry.web import logs
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_store import MemoryStore
@@ -173,8 +173,12 @@ async def fill(place: Place, batches: int, note_records: int) -> None:
                 await asyncio.sleep(0.001)
 
 
+async def unchecked(_records: Sequence[LogRecord]) -> None:
+    """All are of this version."""
+
+
 async def rebuild(place: Place, source: str) -> Figures:
-    """Let a worker without a window bring one to the end of the partition."""
+    """Bring an empty window to the end of the partition."""
     counted = CollectorRegistry()
     async with opened(place) as ends, owning(ends.reader) as partition:
         around = Surroundings(
@@ -188,19 +192,19 @@ async def rebuild(place: Place, source: str) -> Figures:
             metrics=ConsumerMetrics(counted),
             rng=random.Random(),
         )
-        worker = PartitionWorker(partition, around)
+        window = OwnedWindow(partition, around, unchecked)
         _, end = await partition.bounds()
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: proc(5)
         resident = peak_resident_kb()
         began_s = time.perf_counter()
-        await worker._catch_up_window(end, wall_clock_ms())  # noqa: SLF001  # this, and nothing around it, is measured
+        await window.catch_up(end, wall_clock_ms())
         seconds = time.perf_counter() - began_s
         peak = peak_resident_kb() - resident
         read_bytes = sum(
             counted.get_sample_value("siddes_consumer_read_back_bytes_total", {"source": each}) or 0.0
             for each in ("journal", "log")
         )
-        return Figures(read_bytes, seconds, peak * 1024, len(worker._window))  # noqa: SLF001  # as above
+        return Figures(read_bytes, seconds, peak * 1024, len(window.keys))
 
 
 def peak_resident_kb() -> int:

@@ -20,8 +20,8 @@ from siddes_telemetry.backends.kafka_member import KafkaMember
 from siddes_telemetry.consumer import delivery, worker
 from siddes_telemetry.consumer.block import Block, Source
 from siddes_telemetry.consumer.delivery import Delivery
+from siddes_telemetry.consumer.owned_window import OwnedWindow
 from siddes_telemetry.consumer.recovery import Plan, Replay, Resume, plan_recovery
-from siddes_telemetry.consumer.worker import PartitionWorker
 from tests.simulation.group import NO_ERROR, Group
 
 Variant = Callable[[], AbstractContextManager[Any]]
@@ -98,10 +98,10 @@ def store_not_asked() -> Iterator[None]:
 def retry_window_not_rebuilt() -> AbstractContextManager[Any]:
     """Whoever takes a partition over knows of no batch that occurred before."""
 
-    async def catch_up(self: PartitionWorker, start: int, _next_appended_at_ms: int) -> None:
-        self._window.advance((), start)
+    async def catch_up(self: OwnedWindow, start: int, _next_appended_at_ms: int) -> None:
+        self.keys.advance((), start)
 
-    return patch.object(PartitionWorker, "_catch_up_window", catch_up)
+    return patch.object(OwnedWindow, "catch_up", catch_up)
 
 
 def spent_tokens_trusted() -> AbstractContextManager[Any]:

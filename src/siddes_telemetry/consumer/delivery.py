@@ -60,7 +60,10 @@ class Delivery:
         """
         for start in range(0, len(block.dead_letters), LETTERS_AT_ONCE):
             letters = block.dead_letters[start : start + LETTERS_AT_ONCE]
-            await asyncio.gather(*(self._around.dead_letters.add(letter) for letter in letters))
+            adding = [self._around.dead_letters.add(letter) for letter in letters]
+            for outcome in await asyncio.gather(*adding, return_exceptions=True):  # none is left under way
+                if outcome is not None:
+                    raise outcome
             self.letters_added += len(letters)
         spent = 0
         while True:

@@ -8,27 +8,24 @@ of the same range nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 
 from siddes_telemetry.backends.ports import LogUnavailable, OwnedPartition, PartitionLost, RecordsGone
-from siddes_telemetry.consumer.block import Block, Source, build_block, decode_all
+from siddes_telemetry.consumer.block import Block, Source, build_block
 from siddes_telemetry.consumer.cut import Pending, cut, enqueue
 from siddes_telemetry.consumer.delivery import Delivery, Stopped
+from siddes_telemetry.consumer.figures import Figures
 from siddes_telemetry.consumer.intent import NO_INTENT, GroupState, UnknownIntentError, decode_state
-from siddes_telemetry.consumer.key_notes import KeyNote, encode_notes
-from siddes_telemetry.consumer.read_back import notes_of, spans
+from siddes_telemetry.consumer.owned_window import OwnedWindow
 from siddes_telemetry.consumer.recovery import NEWER_SCHEMA, UNKNOWN_INTENT, Halt, Plan, Replay, plan_recovery
-from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
 from siddes_telemetry.consumer.surroundings import Surroundings
 from siddes_telemetry.consumer.watch import Sign
 from siddes_telemetry.schemas.record import LogRecord, is_newer
 
 HALT_RECHECK_S = 5.0  # how soon a mended cause is noticed
-SHOW_LAG_S = 5.0  # how often, while a block waits for the store
 
 
 class PartitionWorker:
@@ -38,10 +35,10 @@ class PartitionWorker:
         self._partition = partition
         self._around = around
         self._delivery = Delivery(partition, around)
-        self._label = str(partition.number)
+        self._figures = Figures(partition, around)
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
         self._source = Source(0, partition.number)
-        self._window = RetryWindow()
+        self._window = OwnedWindow(partition, around, self._halt_at_newer)
         self._position = 0  # everything below is stored
         self._intent_open = False  # what the group has committed carries an intent
         self._pending: list[Pending] = []
@@ -63,13 +60,7 @@ class PartitionWorker:
             raise PartitionLost("the log did not answer, or moved its start meanwhile: take it over anew") from None
         finally:
             self._around.troubles.pop(self._partition.number, None)
-            for gauge in (
-                self._around.metrics.lag_records,
-                self._around.metrics.lag_seconds,
-                self._around.metrics.retry_keys,
-                self._around.metrics.halted,
-            ):
-                gauge.remove(self._label)
+            self._figures.withdraw()
             if self._fetching is not None:
                 self._fetching.cancel()
                 await asyncio.gather(self._fetching, return_exceptions=True)
@@ -79,7 +70,7 @@ class PartitionWorker:
         """What shows whether it moves."""
         return Sign(
             self._position,
-            self._window.offset,
+            self._window.keys.offset,
             self._delivery.letters_added,
             waits=self._fetching is not None and not self._pending and not self._intent_open,
             troubled=self._partition.number in self._around.troubles,
@@ -91,8 +82,8 @@ class PartitionWorker:
         while isinstance(plan := await self._plan(), Halt):
             await self._halt(plan)
         self._around.troubles.pop(self._partition.number, None)
-        self._around.metrics.halted.labels(self._label).set(0)
-        self._note_lost(plan.lost)
+        self._figures.show_halted(halted=False)
+        self._figures.note_lost(plan.lost)
         if isinstance(plan, Replay):
             await self._replay(plan)
         else:
@@ -107,7 +98,7 @@ class PartitionWorker:
         store = self._around.store
         log_id = await self._delivery.log_id()
         self._source = Source(log_id, self._partition.number)
-        self._window = self._around.windows.of(log_id, self._partition.number)
+        self._window.begin(self._source)
         committed = await self._partition.committed()
         first, end = await self._partition.bounds()
         try:
@@ -134,7 +125,7 @@ class PartitionWorker:
         if self._around.troubles.get(self._partition.number) != halt.reason:
             self._log.error("partition_halted", reason=halt.reason, remedy=halt.remedy)
         self._around.troubles[self._partition.number] = halt.reason
-        self._around.metrics.halted.labels(self._label).set(1)
+        self._figures.show_halted(halted=True)
         await self._around.pause(HALT_RECHECK_S)
         if self._around.stopping.is_set():
             raise Stopped
@@ -143,11 +134,6 @@ class PartitionWorker:
         """Halt for good if a newer version wrote one of these: they were to be read again, and cannot be."""
         while any(is_newer(record, self._around.registry) for record in records):
             await self._halt(NEWER_SCHEMA)
-
-    def _keep_window(self) -> None:
-        """For the next ownership of this partition."""
-        now_s = self._around.clocks.monotonic_s()
-        self._around.windows.keep(self._source.log_id, self._source.partition, self._window, now_s)
 
     # --- the cycle ---
 
@@ -193,9 +179,10 @@ class PartitionWorker:
             try:
                 self._enqueue(fetching.result(), clocks.monotonic_s())
             except RecordsGone as gone:
-                self._note_lost(gone.first - (self._pending[-1].record.offset + 1 if self._pending else self._position))
+                expected = self._pending[-1].record.offset + 1 if self._pending else self._position
+                self._figures.note_lost(gone.first - expected)
                 await self._partition.seek(gone.first)
-        await self._show_lag()
+        await self._figures.show_lag(self._position, self._oldest_ms)
 
     def _enqueue(self, records: Sequence[LogRecord], now_s: float) -> None:
         for record in records:
@@ -210,7 +197,7 @@ class PartitionWorker:
         await self._store(block, records, in_doubt=False)
         self._last = self._pending[count - 1]
         del self._pending[:count]
-        await self._show_lag()
+        await self._figures.show_lag(self._position, self._oldest_ms)
 
     async def _close_intent(self) -> None:
         """With nothing to declare next, commit what is stored without an intent."""
@@ -222,7 +209,7 @@ class PartitionWorker:
 
     async def _build(self, records: Sequence[LogRecord], start: int, end: int) -> Block:
         if records:  # else there is nothing to decide, nor to enter
-            await self._catch_up_window(start, records[0].appended_at_ms)
+            await self._window.catch_up(start, records[0].appended_at_ms)
         return await asyncio.to_thread(  # a full block takes a second: the member must go on answering meanwhile
             build_block,
             records,
@@ -230,123 +217,20 @@ class PartitionWorker:
             end,
             source=self._source,
             registry=self._around.registry,
-            window=self._window,
+            window=self._window.keys,
         )
-
-    async def _catch_up_window(self, start: int, next_appended_at_ms: int) -> None:
-        """Bring the retry window to `start`, reading back where it is missing.
-
-        What matters for a record that was appended at t lies within ten minutes before t: everything before the first
-        offset of that time is older than that, and so is every running maximum up to there.
-        """
-        if self._window.offset == start:
-            return
-        if self._window.offset > start:
-            self._window = RetryWindow()
-        self._keep_window()
-        since_ms = next_appended_at_ms - WINDOW_MS
-        back_to = await self._partition.offset_at(since_ms)
-        first, _ = await self._partition.bounds()
-        begin = max(first, self._window.offset, start if back_to is None else back_to)
-        if begin < start:
-            await self._read_back(begin, start, since_ms)
-        self._window.advance((), start)
-
-    async def _read_back(self, begin: int, end: int, since_ms: int) -> None:
-        around, sources = self._around, set()
-        notes = notes_of(around.journal, self._source, since_ms, around.metrics)
-        async with aclosing(notes), aclosing(spans(notes, kept=self._window.offset, begin=begin, end=end)) as found:
-            async for span in found:
-                if isinstance(span, KeyNote):
-                    sources.add("journal")
-                    self._window.advance(span.occurrences, span.end)
-                else:
-                    sources.add("log")
-                    await self._read_back_log(span.start, span.end)
-        around.metrics.read_backs.labels("both" if len(sources) > 1 else sources.pop()).inc()
-
-    async def _read_back_log(self, begin: int, end: int) -> None:
-        async for piece in self._partition.read(begin, end):
-            await self._halt_at_newer(piece)
-            decoded = decode_all(piece, self._source.partition, self._around.registry)
-            self._window.advance(decoded.occurrences, piece[-1].offset + 1)
-            self._around.metrics.read_back_bytes.labels("log").inc(sum(len(record.value) for record in piece))
 
     async def _store(self, block: Block, records: Sequence[LogRecord], *, in_doubt: bool) -> None:
-        metrics = self._around.metrics
         self._intent_open = True
-        async with self._lag_shown():
+        async with self._figures.lag_shown(self._position, self._oldest_ms):
             await self._delivery.settle(block, self._source, in_doubt=in_doubt)
-        evicted = self._window.evicted
         if records:
-            self._window.advance(block.occurrences, block.end)
-            self._keep_window()
+            self._window.enter(block)
         self._position = block.end
-        metrics.retry_keys_evicted.inc(self._window.evicted - evicted)
-        metrics.retry_keys.labels(self._label).set(len(self._window))
-        self._count(block, len(records))
+        self._figures.count(self._source.log_id, block, len(records))
         if records:
-            await self._leave_notes(block, records)
+            await self._window.leave_notes(block, records)
 
-    def _count(self, block: Block, records: int) -> None:
-        """Show what became of the block, unless this process has shown it before: only the last can be replayed."""
-        metrics, counted = self._around.metrics, (self._source.log_id, block.start, block.end)
-        if self._around.counted.get(self._partition.number) == counted:
-            return
-        self._around.counted[self._partition.number] = counted
-        metrics.records_stored.inc(records)
-        metrics.rows_stored.inc(block.rows)
-        metrics.counts_stored.inc(block.tally.counts)
-        metrics.block_rows.observe(block.rows)
-        metrics.repeated_batches.inc(block.tally.repeated_batches)
-        metrics.repeated_rows.inc(block.tally.repeated_rows)
-        metrics.repeated_counts.inc(block.tally.repeated_counts)
-        metrics.reclocked_rows.inc(block.tally.reclocked_rows)
-        for letter in block.dead_letters:
-            metrics.dead_letters.labels(letter.reason).inc()
-            self._log.error("dead_letter", offset=letter.offset, reason=letter.reason)
-
-    async def _leave_notes(self, block: Block, records: Sequence[LogRecord]) -> None:
-        """Spare the next owner the reading back of these records."""
-        offsets = (record.offset for record in records)
-        keyed = zip(offsets, block.occurrences, strict=True)
-        notes = await asyncio.to_thread(  # half a second for the largest block of single keys
-            encode_notes, self._source.log_id, block.start, block.end, keyed
-        )
-        for note in notes:
-            self._around.journal.note(self._partition.number, note)
-
-    def _note_lost(self, records: int) -> None:
-        if records > 0:
-            self._around.metrics.lost_records.inc(records)
-            self._log.error("records_lost", records=records, remedy="the log dropped them before they were stored")
-
-    @asynccontextmanager
-    async def _lag_shown(self) -> AsyncIterator[None]:
-        """Go on showing the lag inside: nothing is fetched there, so the log is asked where it ends."""
-
-        async def ask_for_ever() -> None:
-            while True:
-                await asyncio.sleep(SHOW_LAG_S)
-                try:
-                    _, end = await self._partition.bounds()
-                except (LogUnavailable, PartitionLost) as error:
-                    self._log.info("lag_unknown", error=type(error).__name__)
-                else:
-                    self._set_lag(end)
-
-        asking = asyncio.ensure_future(ask_for_ever())
-        try:
-            yield
-        finally:
-            asking.cancel()
-            await asyncio.wait({asking})
-
-    async def _show_lag(self) -> None:
-        self._set_lag(await self._partition.high_watermark())
-
-    def _set_lag(self, end: int) -> None:
-        metrics, clocks = self._around.metrics, self._around.clocks
-        metrics.lag_records.labels(self._label).set(max(0, end - self._position))
-        waiting_ms = clocks.wall_ms() - self._pending[0].record.appended_at_ms if self._pending else 0
-        metrics.lag_seconds.labels(self._label).set(max(0, waiting_ms) / 1000)
+    @property
+    def _oldest_ms(self) -> int | None:
+        return self._pending[0].record.appended_at_ms if self._pending else None

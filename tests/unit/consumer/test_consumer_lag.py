@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from siddes_telemetry.backends.ports import StoreUnavailable
-from siddes_telemetry.consumer.worker import SHOW_LAG_S
+from siddes_telemetry.consumer.figures import SHOW_LAG_S
 from tests.fakes.consumption import World
 from tests.fakes.virtual_time import in_virtual_time, until
 
