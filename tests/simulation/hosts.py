@@ -74,7 +74,7 @@ class _HostHandle(asyncio.Handle):
     __slots__ = ()
 
     def _run(self) -> None:
-        host: Host | None = self._context.get(_HOST)  # type: ignore[attr-defined]
+        host: Host | None = self._context.get(_HOST)  # type: ignore[attr-defined]  # asyncio keeps it there, untyped
         if host is None or not host.holds_back(self):
             super()._run()
 
@@ -83,7 +83,7 @@ class _HostTimer(asyncio.TimerHandle):
     __slots__ = ()
 
     def _run(self) -> None:
-        host: Host | None = self._context.get(_HOST)  # type: ignore[attr-defined]
+        host: Host | None = self._context.get(_HOST)  # type: ignore[attr-defined]  # asyncio keeps it there, untyped
         if host is None or not host.holds_back(self):
             super()._run()
 
@@ -104,7 +104,7 @@ class HostLoop(VirtualTimeLoop):
     ) -> asyncio.TimerHandle:
         timer = _HostTimer(when, callback, args, self, context)
         heapq.heappush(self._scheduled, timer)
-        timer._scheduled = True  # type: ignore[attr-defined]
+        timer._scheduled = True  # type: ignore[attr-defined]  # asyncio keeps it there, untyped
         return timer
 
     def delay_timers(self, host: Host, seconds: float, held: list[asyncio.Handle]) -> None:
@@ -114,8 +114,8 @@ class HostLoop(VirtualTimeLoop):
             if timer._context.get(_HOST) is host:
                 timer._when += seconds
         for timer in late:
-            timer._when += seconds  # type: ignore[attr-defined]
-            timer._scheduled = True  # type: ignore[attr-defined]
+            timer._when += seconds  # type: ignore[attr-defined]  # asyncio keeps it there, untyped
+            timer._scheduled = True  # type: ignore[attr-defined]  # asyncio keeps it there, untyped
             self._scheduled.append(timer)
         heapq.heapify(self._scheduled)
 
