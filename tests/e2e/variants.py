@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -22,12 +22,10 @@ from siddes_telemetry.backends.clickhouse_http import HttpEngine
 from siddes_telemetry.cli.main import main
 from siddes_telemetry.cli.shapes import EMBEDDED_DATABASE
 from siddes_telemetry.schemas.errors import ApiError
-from siddes_telemetry.web.connection import Incoming
-from siddes_telemetry.web.dispatch import Door
-from siddes_telemetry.web.routing import Response, Route
+from siddes_telemetry.web.dispatch import Door, _Exchange
+from siddes_telemetry.web.routing import Response
 from tests.e2e.dump_tables import dump_tables
 
-Methods = Mapping[str, Route]
 log = structlog.get_logger(__name__)
 
 
@@ -48,9 +46,9 @@ def watched(folder: Path) -> tuple[type, str, Callable[..., Any]]:
 def path_in_log(_: Path) -> tuple[type, str, Callable[..., Any]]:
     respond = Door._respond
 
-    async def leak(door: Door, incoming: Incoming, path: str, query: str, methods: Methods) -> Response:
-        log.info("request", path=path)
-        return await respond(door, incoming, path, query, methods)
+    def leak(door: Door, exchange: _Exchange) -> Response | Awaitable[Response]:
+        log.info("request", path=exchange.path)
+        return respond(door, exchange)
 
     return Door, "_respond", leak
 
@@ -58,11 +56,11 @@ def path_in_log(_: Path) -> tuple[type, str, Callable[..., Any]]:
 def path_in_error(_: Path) -> tuple[type, str, Callable[..., Any]]:
     respond = Door._respond
 
-    async def leak(door: Door, incoming: Incoming, path: str, query: str, methods: Methods) -> Response:
+    def leak(door: Door, exchange: _Exchange) -> Response | Awaitable[Response]:
         try:
-            return await respond(door, incoming, path, query, methods)
+            return respond(door, exchange)
         except ApiError as error:
-            return Response(f'{{"ok":false,"error":"no {path} here"}}'.encode(), error.code.status)
+            return Response(f'{{"ok":false,"error":"no {exchange.path} here"}}'.encode(), error.code.status)
 
     return Door, "_respond", leak
 
@@ -70,9 +68,9 @@ def path_in_error(_: Path) -> tuple[type, str, Callable[..., Any]]:
 def path_in_label(_: Path) -> tuple[type, str, Callable[..., Any]]:
     respond = Door._respond
 
-    async def leak(door: Door, incoming: Incoming, path: str, query: str, methods: Methods) -> Response:
-        door._metrics.answered(path, "GET", 200, 0.0)
-        return await respond(door, incoming, path, query, methods)
+    def leak(door: Door, exchange: _Exchange) -> Response | Awaitable[Response]:
+        door._metrics.answered(exchange.path, "GET", 200, 0.0)
+        return respond(door, exchange)
 
     return Door, "_respond", leak
 
@@ -80,10 +78,10 @@ def path_in_label(_: Path) -> tuple[type, str, Callable[..., Any]]:
 def path_in_file(_: Path) -> tuple[type, str, Callable[..., Any]]:
     respond = Door._respond
 
-    async def leak(door: Door, incoming: Incoming, path: str, query: str, methods: Methods) -> Response:
+    def leak(door: Door, exchange: _Exchange) -> Response | Awaitable[Response]:
         with tempfile.NamedTemporaryFile(delete=False) as file:
-            file.write(path.encode("utf-16-le"))
-        return await respond(door, incoming, path, query, methods)
+            file.write(exchange.path.encode("utf-16-le"))
+        return respond(door, exchange)
 
     return Door, "_respond", leak
 

@@ -56,9 +56,8 @@ def encode(batches: Sequence[Sent], *, revision: int = REGISTRY.revision) -> tup
     """Value and headers of the record that holds these batches."""
     values, entries = [], []
     for batch in batches:
-        value, lines = encode_lines(batch.viewer_id, batch.counts.items(), format_time(batch.created_at_ms))
-        values.append(value)
-        entries.append((batch.key, lines))
+        values.append(encode_lines(batch.viewer_id, batch.counts, format_time(batch.created_at_ms)))
+        entries.append((batch.key, len(batch.counts)))
     return b"".join(values), encode_headers(revision, entries)
 
 

@@ -40,8 +40,8 @@ async def plant(folder: Path, records: Iterable[tuple[int, bytes, Headers]]) -> 
 
 def counted(viewer: str, at_ms: int, count: int) -> tuple[int, bytes, Headers]:
     """A record of one count, created and appended then."""
-    lines, rows = encode_lines(viewer, [("suggestion_undo", count)], format_time(at_ms))
-    return at_ms, lines, encode_headers(1, [(NO_BATCH, rows)])
+    lines = encode_lines(viewer, {"suggestion_undo": count}, format_time(at_ms))
+    return at_ms, lines, encode_headers(1, [(NO_BATCH, 1)])
 
 
 BAD = CANARY + b"\n"

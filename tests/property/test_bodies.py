@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from typing import Any
+from uuid import UUID
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from siddes_telemetry.schemas.bodies import Batch, BatchBody, BodyParser, count_model
+from siddes_telemetry.schemas.bodies import MAX_BATCH_EVENTS, Batch, BatchBody, BodyParser, add_up, count_model
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from tests.unit.schemas.shipped import REGISTRY
 
@@ -75,7 +76,10 @@ def judged(item: object) -> tuple[str, int] | ErrorCode:
 
 def parsed(body: bytes) -> tuple[str, int] | ErrorCode:
     try:
-        return PARSER.single(body)
+        counts = PARSER.single(body)
+        assert list(counts.reports.values()) == [1]
+        ((event, count),) = counts.sums.items()
+        return event, count
     except ApiError as error:
         return error.code
 
@@ -106,10 +110,37 @@ def test_a_batch_is_judged_event_by_event(item: dict[str, Any]) -> None:
             return
         raise AssertionError("the model would take it")
     verdicts = [judged(event) for event in item["events"]]
-    assert list(result.events) == [verdict for verdict in verdicts if not isinstance(verdict, ErrorCode)]
+    good = [verdict for verdict in verdicts if not isinstance(verdict, ErrorCode)]
+    assert result.counts == add_up(good)
+    assert list(result.counts.sums) == list(result.counts.reports) == list(dict(good))
+    assert result.accepted == len(good)
     assert list(result.rejected) == [
         (index, verdict) for index, verdict in enumerate(verdicts) if isinstance(verdict, ErrorCode)
     ]
+
+
+SPELLED = st.builds(
+    lambda event, more, gap: f'{{"event":{gap}"{event}"{more}}}',
+    NAMES | st.sampled_from(["no", 'suggestion_shown","event":"suggestion_undo']),
+    st.integers(-1, 52).map(lambda count: f',"count":{count}')
+    | st.sampled_from(["", ',"count":3,"count":3', ',"x":[{},{}]']),
+    st.sampled_from(["", " "]),
+)
+KNOWN = st.sampled_from(['{"event":"suggestion_undo","count":7}', '{"event":"suggestion_shown"}'])
+
+
+@given(st.uuids(), st.lists(SPELLED, max_size=6) | st.lists(KNOWN, max_size=8), st.sampled_from([1, 70]))
+def test_what_is_known_by_heart_is_what_would_be_parsed(batch_id: UUID, events: list[str], times: int) -> None:
+    body = f'{{"batch_id":"{batch_id}","events":[{",".join(events * times)}]}}'.encode()
+    by_heart = PARSER._batch_by_heart(body)
+    if by_heart is not None:
+        assert by_heart == PARSER._batch(body)
+        assert list(by_heart.counts.sums) == list(PARSER._batch(body).counts.sums)
+    elif 0 < len(events) * times <= MAX_BATCH_EVENTS:
+        assert not set(events) <= {text.decode() for text in PARSER._singles if b" " not in text}
+    for event in events:
+        if event.encode() in PARSER._singles:
+            assert parsed(event.encode()) == judged(json.loads(event))
 
 
 @given(EVENTS)

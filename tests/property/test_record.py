@@ -8,6 +8,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from siddes_telemetry.schemas.bodies import add_up
 from siddes_telemetry.schemas.record import (
     BAD_REASONS,
     NO_BATCH,
@@ -43,7 +44,11 @@ def record(value: bytes, headers: Headers) -> LogRecord:
 def test_what_is_written_is_what_is_read(
     batches: list[tuple[bytes, str, int, list[tuple[str, int]]]],
 ) -> None:
-    written = [(key, *encode_lines(viewer, counts, format_time(at))) for key, viewer, at, counts in batches]
+    added_up = [add_up(counts).sums for _, _, _, counts in batches]
+    written = [
+        (key, encode_lines(viewer, counts, format_time(at)), len(counts))
+        for (key, viewer, at, _), counts in zip(batches, added_up, strict=True)
+    ]
     value = b"".join(lines for _, lines, _ in written)
     headers = encode_headers(REGISTRY.revision, [(key, rows) for key, _, rows in written])
     expected: list[ClientBatch] = []

@@ -78,9 +78,9 @@ class Clients:
 
     async def _try(self, batch: int, gateway: int) -> None:
         created_at = format_time(self.world.log.now_ms)
-        lines, number = encode_lines(f"viewer-{batch}", ((SHOWN, 1),), created_at)
+        lines = encode_lines(f"viewer-{batch}", {SHOWN: 1}, created_at)
         try:
-            await self.gateways[gateway].commit(lines, number, key(batch + 1))
+            await self.gateways[gateway].commit(lines, 1, key(batch + 1), receipt=None)
         except ApiError:
             return
         self.durable.add(batch)

@@ -14,15 +14,18 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
 from siddes_telemetry.backends.ports import LogAppender, LogUnavailable
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics, Outcome, Refusal
-from siddes_telemetry.ingest_gateway.waiting import FormedRecord, Waiter, form
+from siddes_telemetry.ingest_gateway.waiting import WAITER_BYTES, FormedRecord, Waiter, form
+from siddes_telemetry.schemas.bodies import NO_COUNTS, Counts
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, partition_of
+
+Receipt = TypeVar("Receipt")
 
 TIMER_SLACK_S = 0.001  # uvloop counts in whole milliseconds and may call this much early
 
@@ -49,7 +52,7 @@ class CommitLimits:
 
     deadline_s: float = 5.0  # how long a request waits; an append that is silent for longer has hung
     in_flight_bytes: int = 32 * 1024 * 1024  # of all that wait, sent or not: 30,000 single counts, 64 full records
-    parallel: int = 2  # measured: with one the log idles between records, with more they only get smaller
+    parallel: int = 1  # measured: with one the log idles between records, with more they only get smaller
     young_s: float = 0.1  # an append older than this holds nobody else back: a healthy log answers sooner
 
 
@@ -76,6 +79,7 @@ class GroupCommit:
         metrics: GatewayMetrics,
         limits: CommitLimits,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._appender = appender
         self._revision = revision
         self._timers = timers
@@ -93,29 +97,33 @@ class GroupCommit:
         self._sending_soon = False
         self._draining = False
 
-    async def commit(self, lines: bytes, rows: int, key: bytes | None) -> None:
-        """Return once the log has these lines durably, under this batch key if there is one.
+    def commit(
+        self, lines: bytes, rows: int, key: bytes | None, *, counts: Counts = NO_COUNTS, receipt: Receipt
+    ) -> asyncio.Future[Receipt]:
+        """Gives `receipt` once the log has these lines durably, under this batch key if there is one.
 
-        Raises ApiError unavailable: the lines were refused, given up before they were sent, or sent and not
-        confirmed within the deadline (then the log may still keep them).
+        `counts` are then counted as accepted. Raises, now or by the future, ApiError unavailable: the
+        lines were refused, given up before they were sent, or sent and not confirmed within the deadline (then the log
+        may still keep them).
         """
         owner = None if key is None else self._partitions[partition_of(key, len(self._partitions))]
+        cost = len(lines) + WAITER_BYTES
         refusal = self._refuse_at_once(owner, len(lines))
-        if refusal is None:
-            loop = asyncio.get_running_loop()
-            deadline = self._timers.time() + self._limits.deadline_s
-            waiter = Waiter(lines, rows, key or NO_BATCH, deadline, loop.create_future())
-            (self._unkeyed if owner is None else owner.waiting).append(waiter)
-            self._bytes += waiter.cost
-            self._empty.clear()
-            self._call_by(deadline)
-            if not self._sending_soon:  # not now: what else arrives in this turn of the loop comes along
-                self._sending_soon = True
-                loop.call_soon(self._send_soon)
-            refusal = await waiter.answer
         if refusal is not None:
             self._metrics.refusals[refusal].inc()
             raise ApiError(ErrorCode.unavailable)
+        deadline = self._timers.time() + self._limits.deadline_s
+        answer: asyncio.Future[Receipt] = self._loop.create_future()
+        waiter = Waiter(lines, rows, key or NO_BATCH, counts, receipt, deadline, answer, cost)
+        (self._unkeyed if owner is None else owner.waiting).append(waiter)
+        self._bytes += cost
+        self._empty.clear()
+        if self._timer is None or self._due > deadline:
+            self._call_by(deadline)
+        if not self._sending_soon:  # not now: what else arrives in this turn of the loop comes along
+            self._sending_soon = True
+            self._loop.call_soon(self._send_soon)
+        return answer
 
     async def drain(self, deadline_s: float) -> bool:
         """Refuse what is new and wait for the rest. True if the log has answered for all of it.
@@ -143,6 +151,10 @@ class GroupCommit:
         if self._bytes + size > self._limits.in_flight_bytes:
             return Refusal.FULL
         return None
+
+    def _refuse(self, waiter: Waiter, refusal: Refusal, defect: BaseException | None = None) -> None:
+        if waiter.refuse(defect or ApiError(ErrorCode.unavailable)) and defect is None:
+            self._metrics.refusals[refusal].inc()
 
     def _release(self, cost: int) -> None:
         self._bytes -= cost
@@ -197,15 +209,18 @@ class GroupCommit:
             log.warning("append_answered_late", partition=partition.number, after_s=round(took_s, 1))
         defect = None if append.cancelled() else append.exception()
         if append.cancelled() or isinstance(defect, LogUnavailable):
-            outcome, refusal, defect = Outcome.UNAVAILABLE, Refusal.LOG, None
+            outcome, defect = Outcome.UNAVAILABLE, None
         else:
-            outcome, refusal = (Outcome.ERROR if defect else Outcome.OK), None
+            outcome = Outcome.ERROR if defect else Outcome.OK
         self._metrics.appends[outcome].inc()
         if outcome is Outcome.OK:
             self._metrics.rows_appended.inc(record.rows)
         self._metrics.append_seconds.observe(took_s)
-        for waiter in record.waiters:
-            waiter.settle(refusal, defect)
+        if outcome is Outcome.OK:
+            self._metrics.accept(waiter.counts for waiter in record.waiters if waiter.settle())
+        else:
+            for waiter in record.waiters:
+                self._refuse(waiter, Refusal.LOG, defect)
         self._release(record.cost)
         self._send_all()
 
@@ -224,7 +239,7 @@ class GroupCommit:
         for queue in (self._unkeyed, *(partition.waiting for partition in self._partitions)):
             while queue and queue[0].deadline <= now:  # the oldest is first
                 waiter = queue.popleft()
-                waiter.settle(Refusal.DEADLINE)
+                self._refuse(waiter, Refusal.DEADLINE)
                 self._release(waiter.cost)
             if queue:
                 self._call_by(queue[0].deadline)
@@ -236,7 +251,7 @@ class GroupCommit:
     def _watch(self, partition: _Partition, record: FormedRecord, now: float) -> None:
         for waiter in record.waiters:
             if waiter.deadline <= now:
-                waiter.settle(Refusal.DEADLINE)
+                self._refuse(waiter, Refusal.DEADLINE)
             elif not waiter.answer.done():
                 self._call_by(waiter.deadline)
         hangs_at = partition.sent_at + self._limits.deadline_s
@@ -251,7 +266,7 @@ class GroupCommit:
     async def _give_up(self) -> None:
         for queue in (self._unkeyed, *(partition.waiting for partition in self._partitions)):
             for waiter in queue:
-                waiter.settle(Refusal.DRAINING)
+                self._refuse(waiter, Refusal.DRAINING)
         appends = [partition.append for partition in self._partitions if partition.append is not None]
         for append in appends:
             append.cancel()

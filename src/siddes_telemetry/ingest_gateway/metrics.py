@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from siddes_telemetry.schemas.bodies import Counts
 from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.schemas.registry import Registry
 
@@ -82,3 +84,15 @@ class GatewayMetrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+
+    def accept(self, batches: Iterable[Counts]) -> None:
+        """Count what has been answered 200. Added up first: a record has many reports of few events."""
+        sums: dict[str, int] = {}
+        reports: dict[str, int] = {}
+        for counts in batches:
+            for event, count in counts.sums.items():
+                sums[event] = sums.get(event, 0) + count
+                reports[event] = reports.get(event, 0) + counts.reports[event]
+        for event, count in sums.items():
+            self.accepted[event].inc(count)
+            self.reports[event].inc(reports[event])

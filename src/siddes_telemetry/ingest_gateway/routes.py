@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from siddes_telemetry.ingest_gateway.group_commit import GroupCommit
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
-from siddes_telemetry.schemas.bodies import MAX_BATCH_BYTES, MAX_SINGLE_BYTES, BodyParser
+from siddes_telemetry.schemas.bodies import MAX_BATCH_BYTES, MAX_SINGLE_BYTES, Batch, BodyParser, Counts
 from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.schemas.record import batch_key, encode_lines, format_time
 from siddes_telemetry.web.routing import Access, Request, Response, Route
@@ -30,36 +31,41 @@ class Ingest:
         self._metrics = metrics
         self._wall_clock_ms = wall_clock_ms
 
-    async def single(self, request: Request) -> Response:
-        """One event. Raises ApiError invalid_event, unexpected_field or unavailable."""
-        event = self._parser.single(request.body)
-        await self._commit(request.viewer_id, (event,), None)
-        return _OK
+    def single(self, request: Request) -> asyncio.Future[Response]:
+        """One event. Raises ApiError invalid_event or unexpected_field, now, or unavailable."""
+        return self._commit(request.viewer_id, self._parser.single(request.body), None, _OK)
 
-    async def batch(self, request: Request) -> Response:
-        """Up to 500 events under one id. Raises ApiError invalid_batch, unexpected_field, too_large or unavailable.
+    def batch(self, request: Request) -> Response | asyncio.Future[Response]:
+        """Up to 500 events under one id. Raises ApiError invalid_batch, unexpected_field, too_large, or unavailable.
 
         A batch with no good event is answered without the log: a record has no place for what holds no lines. So its
         id has not occurred, and counts if it comes again with good events.
         """
         batch = self._parser.batch(request.body)
-        if batch.events:
-            await self._commit(request.viewer_id, batch.events, batch_key(batch.batch_id, request.viewer_id))
+        answer = _batch_answer(batch)
+        if not batch.accepted:
+            self._count_rejected(batch)
+            return answer
+        committed = self._commit(request.viewer_id, batch.counts, batch_key(batch.batch_id, request.viewer_id), answer)
+        if batch.rejected:
+            committed.add_done_callback(lambda _: self._count_rejected(batch, committed))
+        return committed
+
+    def _commit(self, viewer_id: str, counts: Counts, key: bytes | None, receipt: Response) -> asyncio.Future[Response]:
+        lines = encode_lines(viewer_id, counts.sums, format_time(self._wall_clock_ms()))
+        return self._committer.commit(lines, len(counts.sums), key, counts=counts, receipt=receipt)
+
+    def _count_rejected(self, batch: Batch, committed: asyncio.Future[Response] | None = None) -> None:
+        if committed is not None and (committed.cancelled() or committed.exception() is not None):
+            return  # it will be sent again
         for _, code in batch.rejected:
             self._metrics.rejected[code].inc()
-        answer = {
-            "ok": True,
-            "accepted": len(batch.events),
-            "rejected": [{"index": index, "error": code.name} for index, code in batch.rejected],
-        }
-        return Response(json.dumps(answer, separators=(",", ":")).encode())
 
-    async def _commit(self, viewer_id: str, events: Sequence[tuple[str, int]], key: bytes | None) -> None:
-        lines, rows = encode_lines(viewer_id, events, format_time(self._wall_clock_ms()))
-        await self._committer.commit(lines, rows, key)
-        for event, count in events:
-            self._metrics.accepted[event].inc(count)
-            self._metrics.reports[event].inc()
+
+def _batch_answer(batch: Batch) -> Response:
+    rejected = [{"index": index, "error": code.name} for index, code in batch.rejected]
+    answer = {"ok": True, "accepted": batch.accepted, "rejected": rejected}
+    return Response(json.dumps(answer, separators=(",", ":")).encode())
 
 
 def gateway_routes(ingest: Ingest) -> list[Route]:

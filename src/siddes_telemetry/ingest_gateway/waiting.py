@@ -1,13 +1,14 @@
-"""Requests that wait for the log, and the record that is made of them. Pure but for the futures it answers."""
+"""Client batches that wait for the log, and the record that is made of them. Pure but for the futures it answers."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
-from siddes_telemetry.ingest_gateway.metrics import Refusal
+from siddes_telemetry.schemas.bodies import Counts
 
 MAX_RECORD_BYTES = 512 * 1024  # half of Kafka's default 1 MiB: headers and a broker's own overhead still fit
 MAX_RECORD_ROWS = 5_000  # 40 full records make a consumer's block of 200,000 rows
@@ -21,21 +22,25 @@ class Waiter:
     lines: bytes
     rows: int
     key: bytes
+    counts: Counts
+    receipt: Any  # what the answer is where the lines are durable
     deadline: float
-    answer: asyncio.Future[Refusal | None]
-    cost: int = field(init=False)  # bytes, as the cap counts them
+    answer: asyncio.Future[Any]
+    cost: int  # bytes, as the cap counts them
 
-    def __post_init__(self) -> None:
-        self.cost = len(self.lines) + WAITER_BYTES
-
-    def settle(self, refusal: Refusal | None, defect: BaseException | None = None) -> None:
-        """Answer (None: durable), unless it has been answered or its client has gone."""
+    def settle(self) -> bool:
+        """Say that it is durable; false if it was given up before, or its client has gone."""
         if self.answer.done():
-            return
-        if defect is not None:
-            self.answer.set_exception(defect)
-        else:
-            self.answer.set_result(refusal)
+            return False
+        self.answer.set_result(self.receipt)
+        return True
+
+    def refuse(self, error: BaseException) -> bool:
+        """Say that it may not be; false as above."""
+        if self.answer.done():
+            return False
+        self.answer.set_exception(error)
+        return True
 
 
 @dataclass(slots=True)

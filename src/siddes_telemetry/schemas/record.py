@@ -18,7 +18,7 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -112,19 +112,16 @@ def parse_time(text: str) -> int:
     return int(moment.timestamp()) * 1000 + moment.microsecond // 1000
 
 
-def encode_lines(viewer_id: str, counts: Iterable[tuple[str, int]], created_at: str) -> tuple[bytes, int]:
-    """(lines, their number) of one client batch: equal events are added up, since counts add.
+def encode_lines(viewer_id: str, sums: Mapping[str, int], created_at: str) -> bytes:
+    """The lines of one client batch, one for each event.
 
     `created_at` is format_time's text. The viewer and the events have been checked: nothing needs escaping.
     """
-    sums: dict[str, int] = {}
-    for event, count in counts:
-        sums[event] = sums.get(event, 0) + count
-    lines = "".join(
+    lines = [
         f'{{"viewer_id":"{viewer_id}","event":"{event}","count":{count},"created_at":"{created_at}"}}\n'
         for event, count in sums.items()
-    )
-    return lines.encode("ascii"), len(sums)
+    ]
+    return "".join(lines).encode("ascii")
 
 
 def encode_headers(revision: int, batches: Sequence[tuple[bytes, int]]) -> Headers:

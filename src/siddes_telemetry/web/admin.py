@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from random import Random
 
 import structlog
+from aiohttp.http_parser import RawRequestMessage
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from siddes_telemetry.schemas.errors import ErrorCode
@@ -33,8 +35,11 @@ class AdminDoor:
         self._exposition = exposition
         self._request_ids = RequestIds(random)
 
-    async def serve(self, incoming: Incoming) -> Answer:
-        message = incoming.message
+    def serve(self, incoming: Incoming) -> None:
+        work = incoming.work = asyncio.ensure_future(self._answer(incoming.message))
+        work.add_done_callback(lambda _: incoming.answer(None if work.cancelled() else work.result()))
+
+    async def _answer(self, message: RawRequestMessage) -> Answer:
         try:
             response = await self._respond(message.method, message.path.partition("?")[0])
         except Exception as defect:  # noqa: BLE001 - a defect must not cost the prober its answer

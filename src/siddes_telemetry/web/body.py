@@ -38,6 +38,8 @@ def is_gzip(content_encodings: Sequence[str]) -> bool:
 
     Raises ApiError unsupported_type for another encoding, and for gzip more than once.
     """
+    if not content_encodings:
+        return False
     codings = [coding.strip().lower() for header in content_encodings for coding in header.split(",")]
     applied = [coding for coding in codings if coding not in ("", "identity")]
     if applied not in ([], ["gzip"]):
@@ -47,14 +49,19 @@ def is_gzip(content_encodings: Sequence[str]) -> bool:
 
 async def read(payload: StreamReader, max_bytes: int) -> bytes:
     """The whole body as sent. Raises ApiError too_large, or what broke its arrival off (see connection.py)."""
+    pieces = [payload.read_nowait()]
+    size = len(pieces[0])
+    while size <= max_bytes and (piece := await payload.readany()):
+        pieces.append(piece)
+        size += len(piece)
+    if size > max_bytes:
+        raise ApiError(ErrorCode.too_large)
+    return b"".join(pieces)
+
+
+def read_arrived(payload: StreamReader, max_bytes: int) -> bytes:
+    """A body of which the last byte is here. Raises ApiError too_large."""
     body = payload.read_nowait()
-    if not payload.at_eof():
-        pieces = [body]
-        size = len(body)
-        while size <= max_bytes and (piece := await payload.readany()):
-            pieces.append(piece)
-            size += len(piece)
-        body = b"".join(pieces)
     if len(body) > max_bytes:
         raise ApiError(ErrorCode.too_large)
     return body

@@ -1,26 +1,27 @@
-"""One client's connection: aiohttp's parser and its queue of requests, with every answer our own.
+"""One client's connection: aiohttp's parser under a queue of requests of our own, with every answer our own.
 
-aiohttp answers what it cannot parse with the client's bytes quoted, and logs them with a traceback and the address;
-a chunk that breaks in mid-body leaves the handler waiting. Here each such thing is one ErrorCode, a request has a
-bounded time to arrive, and a connection is closed so that the client still gets its answer. The privates of
-aiohttp's RequestHandler that are used here are why its version is pinned.
+aiohttp's server answers what it cannot parse with the client's bytes quoted, and logs them with a traceback and the
+address; a chunk that breaks in mid-body leaves the handler waiting; and each connection and request costs it a task.
+Here each such thing is one ErrorCode, a request has a bounded time to arrive, a connection is closed so that the
+client still gets its answer, and a request that waits for nothing, or for one future, is answered without a task. The
+privates of aiohttp's BaseProtocol and of its parser that are used here are why its version is pinned.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import hdrs
-from aiohttp.http_parser import RawRequestMessage
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.http_writer import HttpVersion10
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import RequestHandler
-from aiohttp.web_server import Server
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web.answer import Answer
@@ -28,6 +29,7 @@ from siddes_telemetry.web.logs import where
 
 MAX_DROPPED_BYTES = 256 * 1024  # an unread body up to the largest batch is read and dropped; beyond, we close
 READ_BUFFER_BYTES = 64 * 1024  # per connection; reading pauses at twice this until the body is wanted
+MAX_QUEUED = 32  # requests sent ahead of their answers; then reading pauses until half of them are answered
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _KEEP = b"\r\n"
@@ -48,13 +50,14 @@ class Patience:
 
 
 class Incoming:
-    """A request as its head arrived; the body may still be under way."""
+    """A request as its head arrived; the body may still be under way. To be answered once."""
 
-    __slots__ = ("_connection", "message", "payload")
+    __slots__ = ("_connection", "message", "payload", "work")
 
     def __init__(self, message: RawRequestMessage, payload: StreamReader, connection: Connection) -> None:
         self.message = message
         self.payload = payload
+        self.work: asyncio.Future[Any] | None = None  # what its answer waits for: cancelled where time is up
         self._connection = connection
 
     def invite_body(self) -> None:
@@ -62,71 +65,106 @@ class Incoming:
         if not self.payload.is_eof() and self.message.version != HttpVersion10:
             self._connection.write(_CONTINUE)
 
-    def _cancel(self, _reason: BaseException) -> None:
-        """aiohttp's word for: the client has gone."""
-        self.payload.set_exception(ApiError(ErrorCode.bad_request))
+    def answer(self, answer: Answer | None) -> None:
+        """Send this, or nothing (None) where it was cut off: then the connection closes."""
+        self._connection.answered(self, answer)
 
 
 class App(Protocol):
     """What answers requests."""
 
-    async def serve(self, incoming: Incoming) -> Answer:
-        """Answer every request; an exception is a defect."""
+    def serve(self, incoming: Incoming) -> None:
+        """See to it that the request is answered, now or later; an exception is a defect."""
 
     def refuse(self, code: ErrorCode) -> Answer:
         """Answer what never became a request."""
 
 
-class Connection(RequestHandler):
-    """One connection. `is_draining` is asked before each answer whether it is to be the last."""
+class Connection(BaseProtocol):
+    """One connection. `is_draining` is asked at each answer whether it is to be the last; `gone` is told at the end."""
 
-    __slots__ = ("_app", "_arrival", "_broken", "_gone", "_is_draining", "_open_body", "_patience", "_peer_finished")
+    __slots__ = (
+        "_app",
+        "_arrival",
+        "_broken",
+        "_closed",
+        "_current",
+        "_ending",
+        "_gone",
+        "_idle",
+        "_idle_until",
+        "_is_draining",
+        "_messages",
+        "_open_body",
+        "_patience",
+        "_peer_finished",
+        "_serving",
+    )
 
     def __init__(
         self,
-        manager: Server,
         app: App,
         *,
         patience: Patience,
         is_draining: Callable[[], bool],
+        gone: Callable[[Connection], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(
-            manager,
-            loop=loop,
-            keepalive_timeout=patience.idle_s,
-            access_log=cast("Any", None),  # documented as optional, typed as not
-            lingering_time=0,  # see _close_gently
-            read_bufsize=READ_BUFFER_BYTES,
+        parser = HttpRequestParser(
+            self,
+            loop,
+            READ_BUFFER_BYTES,
+            payload_exception=ConnectionError,
             auto_decompress=False,
+            max_msg_queue_size=MAX_QUEUED,
         )
+        super().__init__(loop, parser)
         self._app = app
         self._patience = patience
         self._is_draining = is_draining
+        self._gone = gone
+        self._messages: deque[tuple[RawRequestMessage | ErrorCode, StreamReader]] = deque()  # not begun
+        self._serving = False  # a request is being answered, or is about to be
+        self._current: Incoming | None = None  # the request that is being answered
+        self._ending: asyncio.Task[None] | None = None  # what follows an answer and takes time
         self._open_body: StreamReader | None = None  # of the last request parsed, while it still arrives
         self._arrival: asyncio.TimerHandle | None = None  # runs while a request is partly here
+        self._idle: asyncio.TimerHandle | None = None
+        self._idle_until = 0.0
         self._broken = False  # nothing that still comes is looked at
         self._peer_finished = False  # the client has closed its sending side
-        self._gone: asyncio.Future[None] | None = None
+        self._closed: asyncio.Future[None] | None = None  # set where somebody waits for the end
 
     # Arrival
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._time_idleness()
+
     def data_received(self, data: bytes) -> None:
-        if self._broken:
+        if self._broken or self._parser is None:
             return
-        seen = self._request_count
         try:
-            super().data_received(data)
+            messages, upgraded, _ = self._parser.feed_data(data)
         except Exception as error:  # noqa: BLE001 - whatever the parser stumbles over, the client sent
             log.debug("unparsable", error=type(error).__name__)
             self._break_off(ErrorCode.bad_request)
             return
-        new = self._request_count - seen
-        if new and not isinstance(self._messages[-1][0], RawRequestMessage):  # aiohttp's word for: unparsable
-            self._messages.pop()
-            self._break_off(ErrorCode.bad_request)
-        elif new or data or self._open_body is not None:
-            self._time_arrival(new)
+        if upgraded:  # we make none: what follows is no HTTP
+            self._broken = True
+        if messages:
+            self._messages.extend(messages)
+            if len(self._messages) >= MAX_QUEUED and not self._buffer_paused:
+                self._pause_reading_for_buffer()
+        if messages or data or self._open_body is not None:
+            self._time_arrival(len(messages))
+        if messages and not self._serving:
+            self._serve_next()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
+        """Asked for with each body that was read; there is something to resume only where reading was paused."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def _time_arrival(self, new: int) -> None:
         """After bytes that brought `new` requests: time what is partly here, stop timing what is whole."""
@@ -142,19 +180,28 @@ class Connection(RequestHandler):
             arrival_s = self._patience.arrival_s
             self._arrival = self._loop.call_later(arrival_s, self._break_off, ErrorCode.request_timeout)
 
-    def eof_received(self) -> bool:  # type: ignore[override] # asyncio: true keeps our sending side open; aiohttp never does
-        if self._gone is not None or self._waits():
+    def eof_received(self) -> bool:
+        if self._closed is not None or self._waits():
             return False
         self._peer_finished = True
         if self._arrival is not None:
             self._break_off(ErrorCode.bad_request)
-        return True
+        return True  # our sending side stays open
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._arrived()
+        if self._idle is not None:
+            self._idle.cancel()
         super().connection_lost(exc)
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
+        self._broken = True
+        self._messages.clear()
+        self._parser = None
+        if self._open_body is not None and not self._open_body.is_eof():
+            self._open_body.set_exception(ApiError(ErrorCode.bad_request))
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
+        if not self._serving:  # one who still works for a client that has gone counts until that is done
+            self._gone(self)
 
     def _arrived(self) -> None:
         if self._arrival is not None:
@@ -168,70 +215,101 @@ class Connection(RequestHandler):
         if self._open_body is not None and not self._open_body.is_eof():  # its request waits for it, or will
             self._open_body.set_exception(ApiError(code))
             return
-        self._messages.append((cast("Any", code), EMPTY_PAYLOAD))
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._messages.append((code, EMPTY_PAYLOAD))
+        if not self._serving:
+            self._serve_next()
 
     # Answers
 
-    async def start(self) -> None:
-        """Answer what arrives, in order, until one side closes.
-
-        In place of aiohttp's own loop, which makes a task for each request and answers errors by itself.
-        """
-        try:
-            while await self._answer(*(await self._next_message())):
-                close_at = self._loop.time() + self._patience.idle_s
-                self._next_keepalive_close_time = close_at
-                if self._keepalive_handle is None:
-                    self._keepalive_handle = self._loop.call_at(close_at, self._process_keepalive)
-        finally:
-            self.force_close()
-
-    async def _next_message(self) -> tuple[RawRequestMessage | ErrorCode, StreamReader]:
-        if self._messages:
-            await asyncio.sleep(0)  # one who sends many at once lets others in between
-        else:
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+    def _serve_next(self) -> None:
+        """Begin to answer the oldest request, if it is still there."""
+        self._serving = True
+        if not self._messages:  # its connection has gone
+            self._end()
+            return
         message, payload = self._messages.popleft()
-        if self._parser is not None:  # it goes when the connection does
-            self._parser.message_consumed()
-            if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
-                self._resume_reading_if_drained()
-        return cast("RawRequestMessage | ErrorCode", message), payload
-
-    async def _answer(self, message: RawRequestMessage | ErrorCode, payload: StreamReader) -> bool:
-        """Answer one request; whether another may follow."""
+        self._make_room()
         if isinstance(message, ErrorCode):
             if self._send(self._app.refuse(message), _CLOSE):
-                await self._close_gently()
-            return False
-        incoming = Incoming(message, payload, self)
-        self._current_request = cast("Any", incoming)  # whom aiohttp tells when the client goes
+                self._finish(self._close_gently())
+            else:
+                self._end()
+            return
+        incoming = self._current = Incoming(message, payload, self)
         try:
-            answer = await self._app.serve(incoming)
+            self._app.serve(incoming)
         except Exception as defect:  # noqa: BLE001 - the client is not to wait for ever
             place = where(defect)
             log.error("serve_failed", error=type(defect).__name__, at=place)
-            answer = self._app.refuse(ErrorCode.internal)
-        finally:
-            self._current_request = None
+            if self._current is incoming:
+                self.answered(incoming, self._app.refuse(ErrorCode.internal))
+
+    def _make_room(self) -> None:
+        """Tell the parser that a request was taken, and let more of them in when half of them are."""
+        if self._parser is None:
+            return
+        self._parser.message_consumed()
+        if self._buffer_paused and len(self._messages) <= MAX_QUEUED // 2:
+            self.data_received(b"")  # what the parser holds back
+            if len(self._messages) < MAX_QUEUED:
+                self._resume_reading_for_buffer()
+
+    def answered(self, incoming: Incoming, answer: Answer | None) -> None:
+        """Send the answer to the current request, and go on to what is next."""
+        self._current = None
+        if answer is None:
+            self._end()
+            return
+        message, payload = incoming.message, incoming.payload
         stays = self._stays_open(message, payload)
         ending = _CLOSE if not stays else _KEEP_1_0 if message.version == HttpVersion10 else _KEEP
-        if not self._send(answer, ending) or (self._paused and not await self._flushed()):
-            return False
-        if payload.is_eof():
-            if not stays and (self._broken or self._arrival is not None):
+        if not self._send(answer, ending):
+            self._end()
+        elif stays and payload.is_eof() and not self._paused:
+            self._go_on()
+        else:
+            self._finish(self._after(payload, stays=stays))
+
+    def _go_on(self) -> None:
+        if self._messages:
+            self._loop.call_soon(self._serve_next)  # one who sends many at once lets others in between
+        else:
+            self._serving = False
+            self._time_idleness()
+
+    async def _after(self, payload: StreamReader, *, stays: bool) -> None:
+        """What is left to do when an answer was written: see it taken, drop what nobody read, close."""
+        if self._paused and not await self._flushed():
+            self._end()
+        elif payload.is_eof():
+            if stays:
+                self._go_on()
+                return
+            if self._broken or self._arrival is not None:
                 await self._close_gently()
-            return stays
-        if stays and await self._dropped(payload):
-            return True
-        await self._close_gently()
-        return False
+            self._end()
+        elif stays and await self._dropped(payload):
+            self._go_on()
+        else:
+            await self._close_gently()
+
+    def _finish(self, ending: Coroutine[None, None, None]) -> None:
+        self._ending = self._loop.create_task(ending)
+        self._ending.add_done_callback(self._finished)
+
+    def _finished(self, ending: asyncio.Task[None]) -> None:
+        self._ending = None
+        if ending.cancelled() or ending.exception() is not None:
+            self._end()
+
+    def _end(self) -> None:
+        """Nothing more is answered here."""
+        self._serving = False
+        self._messages.clear()
+        if self.transport is None:
+            self._gone(self)
+        else:
+            self.force_close()
 
     def _send(self, answer: Answer, ending: bytes) -> bool:
         return self.write(answer.head + ending + answer.body)
@@ -259,13 +337,12 @@ class Connection(RequestHandler):
             async with asyncio.timeout(self._patience.answer_s):
                 await self._drain_helper()
         except (TimeoutError, ConnectionError):
-            self.force_close()
             return False
         return True
 
     async def _dropped(self, payload: StreamReader) -> bool:
         """Read the rest of an unwanted body; false if it did not come."""
-        with suppress(TimeoutError, ApiError, RuntimeError):  # RuntimeError: aiohttp's "Connection closed."
+        with suppress(TimeoutError, ApiError, ConnectionError):
             async with asyncio.timeout(self._patience.closing_s):
                 while await payload.readany():
                     pass
@@ -276,37 +353,48 @@ class Connection(RequestHandler):
 
     def force_close(self) -> None:
         """Send what is written and close; a client that does not take it does not hold the connection."""
+        self._broken = True
         transport = self.transport
-        super().force_close()
-        if transport is not None and transport.get_write_buffer_size():
+        if transport is None:
+            return
+        transport.close()
+        if transport.get_write_buffer_size():
             self._loop.call_later(self._patience.closing_s, transport.abort)
 
     async def _close_gently(self) -> None:
         """Close our side, drop what still comes, and wait for the client to close (RFC 9112, 9.6)."""
         self._broken = True
         transport = self.transport
-        if transport is None or transport.is_closing():
-            return
-        self._gone = self._loop.create_future()
-        if self._peer_finished:
-            transport.close()
-        else:
-            transport.write_eof()
-            self._resume_transport_reading()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience.closing_s):
-                await self._gone
-        self.force_close()
+        if transport is not None and not transport.is_closing():
+            self._closed = self._loop.create_future()
+            if self._peer_finished:
+                transport.close()
+            else:
+                transport.write_eof()
+                self._resume_transport_reading()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience.closing_s):
+                    await self._closed
+        self._end()
 
-    @property
-    def serving(self) -> asyncio.Task[None] | None:
-        """The task that answers this connection's requests."""
-        return self._task_handler
+    def _time_idleness(self) -> None:
+        """Close after `idle_s` without a request. One timer, moved when it comes due: most requests find it set."""
+        self._idle_until = self._loop.time() + self._patience.idle_s
+        if self._idle is None:
+            self._idle = self._loop.call_at(self._idle_until, self._look_for_idleness)
+
+    def _look_for_idleness(self) -> None:
+        self._idle = None
+        if self._serving:
+            return  # the next answer sets the timer anew
+        if self._loop.time() < self._idle_until:
+            self._idle = self._loop.call_at(self._idle_until, self._look_for_idleness)
+        elif self._arrival is None:
+            self.force_close()
 
     def _waits(self) -> bool:
         """Whether nothing of a request is here."""
-        between = self._waiter is not None and not self._waiter.done()
-        return (between or self._request_count == 0) and self._arrival is None
+        return not self._serving and self._arrival is None
 
     def close_if_idle(self) -> None:
         if self._waits():
@@ -316,5 +404,6 @@ class Connection(RequestHandler):
         """End it now, and what it is working on."""
         if self.transport is not None:
             self.transport.abort()
-        if self._task_handler is not None:
-            self._task_handler.cancel()
+        for work in (self._current.work if self._current is not None else None, self._ending):
+            if work is not None:
+                work.cancel()

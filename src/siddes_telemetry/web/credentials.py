@@ -16,7 +16,7 @@ class Credentials:
     allow_dev_viewer: bool = True  # false under /api/auth/
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one for each request
 class Identity:
     """Who is asking. `by_cookie`: a browser sent this by itself, so a write needs the cross-site check."""
 
@@ -26,6 +26,9 @@ class Identity:
 
 class Authenticator(Protocol):
     """Decides who is asking."""
+
+    def remembered(self, authorization: str | None, cookie: str | None) -> Identity | None:
+        """The viewer, where these headers alone were found good lately; None says nothing: ask `identify`."""
 
     async def identify(self, credentials: Credentials) -> Identity:
         """The viewer (its pseudonym where those are on).

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import structlog
 from aiohttp import hdrs
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.http_writer import HttpVersion10, HttpVersion11
-from multidict import istr
+from multidict import CIMultiDictProxy, istr
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web import body
 from siddes_telemetry.web.answer import Answer, render
 from siddes_telemetry.web.connection import Incoming
 from siddes_telemetry.web.cors import CorsPolicy
-from siddes_telemetry.web.credentials import Authenticator, Credentials
+from siddes_telemetry.web.credentials import Authenticator, Credentials, Identity
 from siddes_telemetry.web.cross_site import is_cross_site
 from siddes_telemetry.web.logs import where
 from siddes_telemetry.web.metrics import UNMATCHED, HttpMetrics, method_label
@@ -35,6 +37,18 @@ _FETCH_SITE = istr("Sec-Fetch-Site")
 _VERSIONS = (HttpVersion11, HttpVersion10)
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)  # not frozen: one for each request
+class _Exchange:
+    """A request on its way to its answer. `methods`: what its path offers."""
+
+    incoming: Incoming
+    started_s: float
+    request_id: str
+    path: str
+    query: str
+    methods: Mapping[str, Route]
 
 
 class Door:
@@ -67,36 +81,26 @@ class Door:
         self._log_requests = log_requests
         self._request_ids = RequestIds(random)
 
-    async def serve(self, incoming: Incoming) -> Answer:
-        started = self._clock()
-        message = incoming.message
-        headers = message.headers
-        request_id = self._request_ids.for_header(headers.get(_REQUEST_ID))
-        path, query = _split_target(message)
-        methods = self._paths.get(path, _NO_METHODS)
-        route = methods.get(message.method)
+    def serve(self, incoming: Incoming) -> None:
+        path, query = _split_target(incoming.message)
+        exchange = _Exchange(
+            incoming,
+            self._clock(),
+            self._request_ids.for_header(incoming.message.headers.get(_REQUEST_ID)),
+            path,
+            query,
+            self._paths.get(path, _NO_METHODS),
+        )
         self._metrics.started()
         try:
-            response = await self._respond(incoming, path, query, methods)
-        except ApiError as error:
-            response = self._refusal(error, methods)
-        except asyncio.CancelledError:
-            self._metrics.cut_off()
-            raise
-        except Exception as defect:  # noqa: BLE001 - a defect must not cost the client its answer
-            place = where(defect)
-            log.error("handler_failed", request_id=request_id, error=type(defect).__name__, at=place)
-            response = self._refusal(ApiError(ErrorCode.internal), methods)
-        finally:
-            self._metrics.ended()
-        name = UNMATCHED if route is None else route.name
-        self._note(name, message.method, response.status, request_id, self._clock() - started)
-        return render(
-            response,
-            request_id,
-            self._cors.header_lines(headers.get(hdrs.ORIGIN)),
-            with_body=message.method != hdrs.METH_HEAD,
-        )
+            outcome = self._respond(exchange)
+        except Exception as error:  # noqa: BLE001 - each becomes an answer
+            outcome = self._failed(exchange, error)
+        if isinstance(outcome, Response):
+            self._answer(exchange, outcome)
+        else:
+            work = incoming.work = asyncio.ensure_future(outcome)
+            work.add_done_callback(partial(self._settled, exchange))
 
     def refuse(self, code: ErrorCode) -> Answer:
         request_id = self._request_ids.new()
@@ -104,41 +108,111 @@ class Door:
         self._note(UNMATCHED, "", response.status, request_id, 0.0)
         return render(response, request_id)
 
-    async def _respond(self, incoming: Incoming, path: str, query: str, methods: Mapping[str, Route]) -> Response:
+    def _respond(self, exchange: _Exchange) -> Response | Awaitable[Response]:
+        """The answer, or what it waits for. Where nothing of a request is still to come, its handler is asked now."""
+        incoming = exchange.incoming
         message = incoming.message
         headers = message.headers
+        path = exchange.path
         if not self._enabled and (path == TELEMETRY_PATH or path.startswith(TELEMETRY_PATH + "/")):
             raise ApiError(ErrorCode.telemetry_disabled)
         origin = headers.get(hdrs.ORIGIN)
         if message.method == hdrs.METH_OPTIONS and origin is not None and hdrs.ACCESS_CONTROL_REQUEST_METHOD in headers:
             return self._cors.preflight(origin)
         _insist_on_http(message)
-        if not methods:
+        if not exchange.methods:
             raise ApiError(ErrorCode.not_found)
-        route = methods.get(message.method)
+        route = exchange.methods.get(message.method)
         if route is None:
             raise ApiError(ErrorCode.method_not_allowed)
-        viewer_id = ""
+        identity = _ANYBODY
         if route.access is not Access.PUBLIC:
-            identity = await self._authenticator.identify(
-                Credentials(
-                    authorization=headers.get(hdrs.AUTHORIZATION),
-                    cookie=headers.get(hdrs.COOKIE),
-                    dev_viewer=headers.get(_DEV_VIEWER),
-                    allow_dev_viewer=not path.startswith(AUTH_PATH),
-                )
+            known = self._authenticator.remembered(headers.get(hdrs.AUTHORIZATION), headers.get(hdrs.COOKIE))
+            if known is None:
+                return self._identify_and_ask(exchange, route)
+            identity = known
+            self._admit(identity, route, headers)
+        if route.method != hdrs.METH_POST:
+            return self._ask(exchange, route, identity, b"")
+        compressed = _check_content(headers, route)
+        if not incoming.payload.is_eof():
+            return self._read_and_ask(exchange, route, identity, compressed=compressed)
+        content = body.read_arrived(incoming.payload, route.max_body_bytes)
+        return self._ask(exchange, route, identity, _inflated(content, route) if compressed else content)
+
+    async def _identify_and_ask(self, exchange: _Exchange, route: Route) -> Response:
+        headers = exchange.incoming.message.headers
+        identity = await self._authenticator.identify(
+            Credentials(
+                authorization=headers.get(hdrs.AUTHORIZATION),
+                cookie=headers.get(hdrs.COOKIE),
+                dev_viewer=headers.get(_DEV_VIEWER),
+                allow_dev_viewer=not exchange.path.startswith(AUTH_PATH),
             )
-            if (
-                identity.by_cookie
-                and route.access is Access.WRITE
-                and is_cross_site(origin, headers.get(_FETCH_SITE), headers.get(hdrs.HOST), self._cors.origins)
-            ):
-                raise ApiError(ErrorCode.forbidden_origin)
-            viewer_id = identity.viewer_id
-            if wait_s := self._limits[route.access].wait_s(viewer_id):
-                raise ApiError(ErrorCode.rate_limited, retry_after_s=wait_s)
-        content = await _content(incoming, route) if route.method == hdrs.METH_POST else b""
-        return await route.handler(Request(viewer_id, query, headers.get(hdrs.IF_NONE_MATCH), content))
+        )
+        self._admit(identity, route, headers)
+        if route.method != hdrs.METH_POST:
+            return await _awaited(self._ask(exchange, route, identity, b""))
+        return await self._read_and_ask(exchange, route, identity, compressed=_check_content(headers, route))
+
+    async def _read_and_ask(
+        self, exchange: _Exchange, route: Route, identity: Identity, *, compressed: bool
+    ) -> Response:
+        incoming = exchange.incoming
+        if hdrs.EXPECT in incoming.message.headers:
+            incoming.invite_body()
+        content = await body.read(incoming.payload, route.max_body_bytes)
+        return await _awaited(
+            self._ask(exchange, route, identity, _inflated(content, route) if compressed else content)
+        )
+
+    def _ask(
+        self, exchange: _Exchange, route: Route, identity: Identity, content: bytes
+    ) -> Response | Awaitable[Response]:
+        if_none_match = exchange.incoming.message.headers.get(hdrs.IF_NONE_MATCH)
+        return route.handler(Request(identity.viewer_id, exchange.query, if_none_match, content))
+
+    def _admit(self, identity: Identity, route: Route, headers: CIMultiDictProxy[str]) -> None:
+        """What is checked as soon as it is known who asks. Raises ApiError forbidden_origin or rate_limited."""
+        if (
+            identity.by_cookie
+            and route.access is Access.WRITE
+            and is_cross_site(
+                headers.get(hdrs.ORIGIN), headers.get(_FETCH_SITE), headers.get(hdrs.HOST), self._cors.origins
+            )
+        ):
+            raise ApiError(ErrorCode.forbidden_origin)
+        if wait_s := self._limits[route.access].wait_s(identity.viewer_id):
+            raise ApiError(ErrorCode.rate_limited, retry_after_s=wait_s)
+
+    def _settled(self, exchange: _Exchange, work: asyncio.Future[Response]) -> None:
+        """What the answer waited for is there."""
+        if work.cancelled():
+            self._metrics.cut_off()
+            self._metrics.ended()
+            exchange.incoming.answer(None)
+            return
+        error = work.exception()
+        self._answer(exchange, work.result() if error is None else self._failed(exchange, error))
+
+    def _answer(self, exchange: _Exchange, response: Response) -> None:
+        incoming = exchange.incoming
+        message = incoming.message
+        self._metrics.ended()
+        route = exchange.methods.get(message.method)
+        name = UNMATCHED if route is None else route.name
+        self._note(name, message.method, response.status, exchange.request_id, self._clock() - exchange.started_s)
+        cors_lines = self._cors.header_lines(message.headers.get(hdrs.ORIGIN))
+        with_body = message.method != hdrs.METH_HEAD
+        incoming.answer(render(response, exchange.request_id, cors_lines, with_body=with_body))
+
+    def _failed(self, exchange: _Exchange, error: BaseException) -> Response:
+        """The answer to a refusal, or to a defect: that must not cost the client its answer."""
+        if isinstance(error, ApiError):
+            return self._refusal(error, exchange.methods)
+        place = where(error)
+        log.error("handler_failed", request_id=exchange.request_id, error=type(error).__name__, at=place)
+        return self._refusal(ApiError(ErrorCode.internal), exchange.methods)
 
     def _refusal(self, error: ApiError, methods: Mapping[str, Route]) -> Response:
         code = error.code
@@ -164,6 +238,7 @@ class Door:
 
 
 _NO_METHODS: Mapping[str, Route] = {}
+_ANYBODY = Identity("", by_cookie=False)
 
 
 def _by_path(routes: Iterable[Route]) -> dict[str, dict[str, Route]]:
@@ -196,14 +271,18 @@ def _insist_on_http(message: RawRequestMessage) -> None:
         raise ApiError(ErrorCode.bad_request)
 
 
-async def _content(incoming: Incoming, route: Route) -> bytes:
-    """The body, decompressed; its encoding and type are judged first, then its size."""
-    headers = incoming.message.headers
+def _check_content(headers: CIMultiDictProxy[str], route: Route) -> bool:
+    """Judge a body's encoding and type, then its size as far as it is told. Whether it is compressed."""
     compressed = body.is_gzip(headers.getall(hdrs.CONTENT_ENCODING, ()))
     body.check_type(headers.get(hdrs.CONTENT_TYPE))
     if int(headers.get(hdrs.CONTENT_LENGTH, 0)) > route.max_body_bytes:
         raise ApiError(ErrorCode.too_large)
-    if hdrs.EXPECT in headers:
-        incoming.invite_body()
-    content = await body.read(incoming.payload, route.max_body_bytes)
-    return body.gunzip(content, route.max_body_bytes, route.broken_body) if compressed else content
+    return compressed
+
+
+def _inflated(content: bytes, route: Route) -> bytes:
+    return body.gunzip(content, route.max_body_bytes, route.broken_body)
+
+
+async def _awaited(outcome: Response | Awaitable[Response]) -> Response:
+    return outcome if isinstance(outcome, Response) else await outcome

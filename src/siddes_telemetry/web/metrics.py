@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from siddes_telemetry.schemas.errors import ErrorCode
+from siddes_telemetry.web.tally import Tally
 
 UNMATCHED = "unmatched"
 _METHODS = frozenset({"GET", "POST", "OPTIONS"})
@@ -41,16 +42,17 @@ class HttpMetrics:
             "Requests left without an answer by a process that had to go.",
             registry=registry,
         )
+        self._tally = Tally()
         self._bound_requests: dict[tuple[str, str, int], Counter] = {}
         self._bound_seconds: dict[str, Histogram] = {}
         self._bound_errors = {code: errors.labels(code.name) for code in ErrorCode}
 
     def started(self) -> None:
-        self._in_flight.inc()
+        self._tally.add(self._in_flight)
 
     def ended(self) -> None:
         """Also for a request that was cut off without an answer."""
-        self._in_flight.dec()
+        self._tally.add(self._in_flight, -1)
 
     def cut_off(self) -> None:
         """What it asked for may have been done."""
@@ -62,7 +64,7 @@ class HttpMetrics:
         requests = self._bound_requests.get(key)
         if requests is None:
             requests = self._bound_requests[key] = self._requests.labels(route, method, str(status))
-        requests.inc()
+        self._tally.add(requests)
         latency = self._bound_seconds.get(route)
         if latency is None:
             latency = self._bound_seconds[route] = self._seconds.labels(route)

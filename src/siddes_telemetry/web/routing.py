@@ -6,7 +6,7 @@ A handler gets a request that has passed every check before its own content, and
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
@@ -21,14 +21,14 @@ class Access(Enum):
     WRITE = "write"  # a viewer; a cookie needs a same-site or listed origin
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that costs a microsecond for each
 class Request:
     """What a handler needs to know of a request."""
 
-    viewer_id: str  # empty on public routes
-    query: str  # as sent, without the question mark
-    if_none_match: str | None
-    body: bytes  # whole and decompressed; empty for GET
+    viewer_id: str = field(repr=False)  # empty on public routes
+    query: str = field(repr=False)  # as sent, without the question mark
+    if_none_match: str | None = field(repr=False)
+    body: bytes = field(repr=False)  # whole and decompressed; empty for GET
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Response | Awaitable[Response]]
+"""Answers at once, or with what is awaited for the answer; a future costs no task of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ class Rig:
         self.timers = Timers()
         self.registry = CollectorRegistry()
         self.metrics = GatewayMetrics(self.registry, REGISTRY)
-        self.limits = limits or CommitLimits()
+        self.limits = limits or CommitLimits(parallel=2)
         self.committer = GroupCommit(
             self.log,
             partitions=partitions,
@@ -124,8 +124,11 @@ class Rig:
 
     def start(self, viewer: str, key: bytes | None = None, lines: int = 1) -> asyncio.Task[None]:
         """Begin to commit `lines` lines of this viewer."""
-        line, _ = encode_lines(viewer, (("suggestion_shown", 1),), CREATED_AT)
-        return asyncio.create_task(self.committer.commit(line * lines, lines, key))
+        line = encode_lines(viewer, {"suggestion_shown": 1}, CREATED_AT)
+        return asyncio.ensure_future(self._commit(line * lines, lines, key))
+
+    async def _commit(self, lines: bytes, rows: int, key: bytes | None) -> None:
+        await self.committer.commit(lines, rows, key, receipt=None)
 
     async def commit(self, viewer: str, key: bytes | None = None, lines: int = 1) -> asyncio.Task[None]:
         """Begin to commit, and let it get as far as it gets."""

@@ -16,6 +16,7 @@ from siddes_telemetry.schemas.record import NO_BATCH, Line, batch_key, parse_tim
 from siddes_telemetry.web.routing import Access, Request, Response
 from tests.unit.ingest_gateway.rig import CREATED_AT, Rig, settle
 from tests.unit.schemas.shipped import REGISTRY
+from tests.unit.web.handlers import answer
 
 BATCH_ID = "0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11"
 NOW_MS = parse_time(CREATED_AT)
@@ -32,7 +33,7 @@ class Gateway(Rig):
     async def post(self, path: str, body: object, viewer: str = "42") -> asyncio.Task[Response]:
         """Begin to post, and let it get as far as it gets."""
         request = Request(viewer, "", None, json.dumps(body).encode())
-        task = asyncio.ensure_future(self.routes[path].handler(request))
+        task = asyncio.ensure_future(answer(self.routes[path], request))
         await settle()
         return task
 

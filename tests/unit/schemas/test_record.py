@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from siddes_telemetry.schemas.bodies import add_up
 from siddes_telemetry.schemas.record import (
     BAD_REASONS,
     MAX_LINE_COUNT,
@@ -52,7 +53,7 @@ def bad(broken: LogRecord) -> str:
 
 
 def test_a_line_is_written_as_documented() -> None:
-    assert encode_lines("42", [("suggestion_accepted", 3)], "2026-11-22 10:00:00.123") == (GOOD + b"\n", 1)
+    assert encode_lines("42", {"suggestion_accepted": 3}, "2026-11-22 10:00:00.123") == GOOD + b"\n"
 
 
 def test_times_are_utc_text_and_back() -> None:
@@ -80,8 +81,9 @@ def test_other_times_are_none(text: str) -> None:
 
 
 def test_equal_events_of_a_batch_are_added_up() -> None:
-    value, rows = encode_lines("42", [("suggestion_shown", 50)] * 500, "2026-11-22 10:00:00.123")
-    assert rows == 1
+    counts = add_up([("suggestion_shown", 50)] * 500)
+    assert counts.reports == {"suggestion_shown": 500}
+    value = encode_lines("42", counts.sums, "2026-11-22 10:00:00.123")
     (batch,) = decode(record(value), REGISTRY)
     assert batch.lines == (replace(LINE, event="suggestion_shown", count=MAX_LINE_COUNT),)
 

@@ -14,6 +14,7 @@ from siddes_telemetry.summary_api import developer_pages
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH, developer_routes
 from siddes_telemetry.web.routing import Access, Request, Response, Route
 from tests.unit.schemas.shipped import REGISTRY
+from tests.unit.web.handlers import answer
 
 REQUEST = Request(viewer_id="", query="", if_none_match=None, body=b"")
 ROUTES = {route.path: route for route in developer_routes(REGISTRY)}
@@ -21,8 +22,8 @@ LOADED = re.compile(rb"""(?:src|href)="([^"]+)"|(?:import|from)\s*"([^"]+)"|fetc
 
 
 async def served(route: Route) -> tuple[Response, dict[str, str]]:
-    answer = await route.handler(REQUEST)
-    return answer, dict(answer.headers)
+    response = await answer(route, REQUEST)
+    return response, dict(response.headers)
 
 
 @pytest.mark.parametrize("path", [DASHBOARD_PATH, f"{DASHBOARD_PATH}/", DEMO_PATH])

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from siddes_telemetry.web.connection import Connection, Patience
-from siddes_telemetry.web.server import _Connections
+from siddes_telemetry.web.server import HttpServer
 from tests.fakes.virtual_time import in_virtual_time
 from tests.fakes.web_service import Service, post
 
@@ -45,7 +45,7 @@ class Wire(asyncio.Transport):
 
 async def connect() -> tuple[Connection, Wire]:
     wire = Wire()
-    connection = _Connections(Service().app, Patience(arrival_s=10, idle_s=75, closing_s=2))()
+    connection = HttpServer(Service().app, patience=Patience(arrival_s=10, idle_s=75, closing_s=2)).connection()
     connection.connection_made(wire)
     await asyncio.sleep(0)
     return connection, wire

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+
 from prometheus_client import CollectorRegistry, generate_latest
 
 from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.web.metrics import UNMATCHED, HttpMetrics, method_label
 
 
-def test_requests_are_counted_by_route_method_and_status() -> None:
+async def test_requests_are_counted_by_route_method_and_status() -> None:
     registry = CollectorRegistry()
     metrics = HttpMetrics(registry)
     metrics.started()
@@ -16,6 +18,7 @@ def test_requests_are_counted_by_route_method_and_status() -> None:
     metrics.answered("ingest", "POST", 200, 0.002)
     metrics.answered(UNMATCHED, "other", 404, 0.0)
     metrics.failed(ErrorCode.not_found)
+    await asyncio.sleep(0)  # the turn of the loop ends
 
     def value(name: str, **labels: str) -> float | None:
         return registry.get_sample_value(name, labels)

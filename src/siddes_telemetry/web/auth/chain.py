@@ -44,12 +44,32 @@ class ViewerAuthenticator:
         self._viewers = viewers
         self._dev_viewer = dev_viewer
         self._attempts = metrics.attempts
+        self._tally = metrics.tally
+        self._cookies_known = metrics.attempts[Method.cookie_jwt, Outcome.ok]
+        self._bearers_known = metrics.attempts[Method.bearer, Outcome.ok]
         self._closers = closers
+
+    def remembered(self, authorization: str | None, cookie: str | None) -> Identity | None:
+        """The hot path: by a token that was verified lately; the order is that of `_identified`."""
+        if self._tokens is None:
+            return None
+        token = bearer_token(authorization)
+        by_cookie = token is None
+        if token is None:
+            token = cookie_value(cookie, self._session_cookie)
+            if token is None:
+                return None
+            token = unquoted(token)
+        viewer_id = self._tokens.remembered(token)
+        if viewer_id is None:
+            return None
+        self._tally.add(self._cookies_known if by_cookie else self._bearers_known)
+        return Identity(viewer_id, by_cookie=by_cookie)
 
     async def identify(self, credentials: Credentials) -> Identity:
         """The viewer. Raises ApiError no_viewer or unavailable."""
         try:
-            identity = self._remembered(credentials) or await self._identified(credentials)
+            identity = await self._identified(credentials)
         except Unanswered:
             raise ApiError(ErrorCode.unavailable) from None
         if identity is None:
@@ -76,20 +96,6 @@ class ViewerAuthenticator:
         if session is not None and (viewer_id := await self._session_viewer(session)) is not None:
             return Identity(viewer_id, by_cookie=True)
         return self._dev_identity(credentials) if self._dev_viewer and credentials.allow_dev_viewer else None
-
-    def _remembered(self, credentials: Credentials) -> Identity | None:
-        """The hot path: by a token that was verified lately; the order is that of `_identified`."""
-        token = bearer_token(credentials.authorization)
-        by_cookie = token is None
-        if by_cookie:
-            token = cookie_value(credentials.cookie, self._session_cookie)
-        if token is None or self._tokens is None:
-            return None
-        viewer_id = self._tokens.remembered(unquoted(token) if by_cookie else token)
-        if viewer_id is None:
-            return None
-        self._attempts[Method.cookie_jwt if by_cookie else Method.bearer, Outcome.ok].inc()
-        return Identity(viewer_id, by_cookie=by_cookie)
 
     async def _token_viewer(self, token: str) -> str | None:
         return None if self._tokens is None else await self._tokens.verified(token)

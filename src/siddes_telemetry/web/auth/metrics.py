@@ -7,6 +7,7 @@ from enum import StrEnum
 from prometheus_client import CollectorRegistry, Counter
 
 from siddes_telemetry.web.auth.http_get import FetchProblem
+from siddes_telemetry.web.tally import Tally
 
 
 class Method(StrEnum):
@@ -35,7 +36,7 @@ class Keys(StrEnum):
 
 
 class AuthMetrics:
-    """Counters of authentication, bound to their labels once: the hot path only adds."""
+    """Counters of authentication, bound to their labels once: the hot path only adds, by `tally`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         attempts = Counter(
@@ -44,6 +45,7 @@ class AuthMetrics:
             ["method", "outcome"],
             registry=registry,
         )
+        self.tally = Tally()
         self.attempts = {(m, o): attempts.labels(m, o) for m in Method for o in Outcome}
         hits = Counter("siddes_auth_cache_hits_total", "Answers taken from a cache.", ["cache"], registry=registry)
         self.cache_hits = {cache: hits.labels(cache) for cache in Cache}

@@ -46,6 +46,7 @@ class TokenVerifier:
         self._rules = rules
         self._viewers = viewers
         self._clocks = clocks
+        self._tally = metrics.tally
         self._hits = metrics.cache_hits[Cache.token]
         self._remembered: ExpiringCache[_Verified] = ExpiringCache(capacity)
 
@@ -56,7 +57,7 @@ class TokenVerifier:
         known = self._remembered.get(digest(token), self._clocks.monotonic_s())
         if known is None or self._clocks.epoch_s() >= known.expires_at:
             return None
-        self._hits.inc()
+        self._tally.add(self._hits)
         return known.viewer_id
 
     async def verified(self, token: str) -> str | None:
