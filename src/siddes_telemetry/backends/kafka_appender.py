@@ -6,13 +6,12 @@ import asyncio
 import random
 
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from siddes_telemetry.backends.backoff import Backoff
-from siddes_telemetry.backends.kafka_clients import STOP_S, discard_producer, make_producer
+from siddes_telemetry.backends.kafka_clients import STOP_S, discard_client, make_client
 from siddes_telemetry.backends.kafka_errors import DRIVER_ERRORS, driver_errors_translated
 from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.kafka_producer import KafkaProducer
 from siddes_telemetry.backends.ports import LogMissing, LogUnavailable
 from siddes_telemetry.schemas.record import Headers
 
@@ -25,7 +24,7 @@ class _Session:
     """One producer's life. `broken` is set by the first append that fails: the sequence numbers then have a gap, and
     the broker refuses all that follows (KIP-98)."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
+    def __init__(self, producer: KafkaProducer) -> None:
         self.producer = producer
         self.broken = asyncio.Event()
         self.acknowledged = False
@@ -62,18 +61,18 @@ class KafkaAppender:
         self._keeping = asyncio.ensure_future(self._keep_connected())
 
     async def append(self, partition: int, value: bytes, headers: Headers, *, key: bytes | None = None) -> None:
-        session = await asyncio.shield(self._session)
+        session = self._session.result() if self._session.done() else await asyncio.shield(self._session)
         cluster = session.producer.client.cluster
         if partition not in (cluster.partitions_for_topic(self._topic) or ()):
             session.producer.client.force_metadata_update()
             raise LogMissing("the topic or this partition of it is not there: run migrate")
         try:
-            sent = await session.producer.send(self._topic, value, partition=partition, headers=list(headers), key=key)
-            await sent  # cancelling this cancels a mere notification
-        except MessageSizeTooLargeError:
-            raise ValueError("the record is larger than a request may be") from None
-        except KafkaTimeoutError:
-            raise LogUnavailable("the records before this one are not acknowledged yet") from None
+            await session.producer.append(partition, value, headers, key)
+        except ValueError:
+            raise
+        except asyncio.CancelledError:
+            self._give_up(session)  # whether the log has it is not known
+            raise
         except DRIVER_ERRORS as error:
             log.warning("append_failed", partition=partition, error=type(error).__name__)
             self._give_up(session)
@@ -111,10 +110,11 @@ class KafkaAppender:
     async def _keep_connected(self) -> None:
         backoff = Backoff(self._rng)
         while True:
-            producer = make_producer(self._bootstrap)
+            client, producer = make_client(self._bootstrap), None
             try:
-                await producer.start()
-                await producer.client.force_metadata_update()
+                await client.bootstrap()
+                await client.force_metadata_update()
+                producer = await KafkaProducer.begin(client, self._topic, self._rng)
                 session = _Session(producer)
                 self._session.set_result(session)
                 await session.broken.wait()
@@ -124,5 +124,7 @@ class KafkaAppender:
             except DRIVER_ERRORS as error:
                 log.warning("log_unreachable", error=type(error).__name__)
             finally:
-                await discard_producer(producer, self._stop_s)
+                if producer is not None:
+                    await producer.finish(self._stop_s)
+                await discard_client(client, self._stop_s)
             await asyncio.sleep(backoff.next_s())

@@ -13,11 +13,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError
 
 from siddes_telemetry.backends.kafka_errors import driver_errors_translated
 
@@ -33,20 +32,15 @@ STOP_S = 5.0  # for flushing and saying goodbye; then the connections are cut
 log = structlog.get_logger(__name__)
 
 
-def make_producer(bootstrap: str) -> AIOKafkaProducer:
-    """An idempotent producer that waits for all in-sync replicas and does not linger. Not started."""
-    producer = AIOKafkaProducer(
+def make_client(bootstrap: str) -> AIOKafkaClient:
+    """Connections to the brokers and what they say of the cluster. Not started: bootstrap() does that."""
+    client = AIOKafkaClient(
         bootstrap_servers=bootstrap,
-        acks="all",
-        enable_idempotence=True,
-        linger_ms=0,
-        max_batch_size=MAX_REQUEST_BYTES,
-        max_request_size=MAX_REQUEST_BYTES,
         request_timeout_ms=int(REQUEST_S * 1000),
         metadata_max_age_ms=METADATA_MAX_AGE_MS,
     )
-    never_create_topics(producer.client)
-    return producer
+    never_create_topics(client)
+    return client
 
 
 def make_member(bootstrap: str, group: str, *, session_s: float, rebalance_s: float) -> AIOKafkaConsumer:
@@ -130,14 +124,9 @@ async def discard_consumer(consumer: AIOKafkaConsumer) -> None:
     await _stopped(consumer._client.close())
 
 
-async def discard_producer(producer: AIOKafkaProducer, stop_s: float = STOP_S) -> None:
-    """Flush and let go of everything, within a bounded time; what is unanswered then fails."""
-    if await _stopped(producer.stop(), stop_s):
-        return
-    producer._message_accumulator.fail_all(KafkaError("given up"))
-    if producer._sender.sender_task is not None:
-        await _cancelled([producer._sender.sender_task])
-    await _stopped(producer.client.close(), stop_s)
+async def discard_client(client: AIOKafkaClient, stop_s: float = STOP_S) -> None:
+    """Let go of the connections, within a bounded time."""
+    await _stopped(client.close(), stop_s)
 
 
 async def _stopped(stopping: Coroutine[Any, Any, None], stop_s: float = STOP_S) -> bool:

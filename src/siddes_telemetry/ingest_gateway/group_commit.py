@@ -52,7 +52,7 @@ class CommitLimits:
 
     deadline_s: float = 5.0  # how long a request waits; an append that is silent for longer has hung
     in_flight_bytes: int = 32 * 1024 * 1024  # of all that wait, sent or not: 30,000 single counts, 64 full records
-    parallel: int = 1  # measured: with one the log idles between records, with more they only get smaller
+    parallel: int = 2  # measured: with one the log idles between records, with more they only get smaller
     young_s: float = 0.1  # an append older than this holds nobody else back: a healthy log answers sooner
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 
 from aiohttp.helpers import rfc822_formatted_time
@@ -11,7 +11,6 @@ from siddes_telemetry.web.routing import Response
 
 _JSON = "Content-Type: application/json\r\n"
 _NO_STORE = "Cache-Control: no-store\r\n"
-_JSON_NO_STORE = _JSON + _NO_STORE
 _WITHOUT_LENGTH = frozenset({204, 304})  # RFC 9110, 8.6
 _FIRST_LINES = {
     int(status): f"HTTP/1.1 {status.value} {status.phrase}\r\nServer: siddes\r\nX-Content-Type-Options: nosniff\r\n"
@@ -32,18 +31,18 @@ class Answer:
 def render(response: Response, request_id: str, more_lines: str = "", *, with_body: bool = True) -> Answer:
     """The answer to a request. `more_lines` are whole header lines; `with_body` is false for HEAD."""
     body = response.body
-    own = _lines(response.headers, bool(body)) if response.headers else _JSON_NO_STORE if body else _NO_STORE
-    length = "" if response.status in _WITHOUT_LENGTH else f"Content-Length: {len(body)}\r\n"
-    head = (
-        f"{_FIRST_LINES[response.status]}{own}{length}Date: {rfc822_formatted_time()}\r\n"
-        f"X-Request-Id: {request_id}\r\n{more_lines}"
-    )
+    lines = _own_lines(response.status, response.headers, len(body))
+    head = f"{lines}Date: {rfc822_formatted_time()}\r\nX-Request-Id: {request_id}\r\n{more_lines}"
     return Answer(head.encode("latin-1"), body if with_body else b"")
 
 
-def _lines(headers: Iterable[tuple[str, str]], has_body: bool) -> str:  # noqa: FBT001 - private, named at its one call
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+@lru_cache(maxsize=256)  # most answers are one of a few; a summary's has its own tag
+def _own_lines(status: int, headers: tuple[tuple[str, str], ...], length: int) -> str:
+    """The first line and those that the response decides."""
+    lines = _FIRST_LINES[status] + "".join(f"{name}: {value}\r\n" for name, value in headers)
     names = {name.lower() for name, _ in headers}
-    if has_body and "content-type" not in names:
+    if length and "content-type" not in names:
         lines += _JSON
-    return lines if "cache-control" in names else lines + _NO_STORE
+    if "cache-control" not in names:
+        lines += _NO_STORE
+    return lines if status in _WITHOUT_LENGTH else f"{lines}Content-Length: {length}\r\n"

@@ -82,7 +82,9 @@ class Door:
         self._request_ids = RequestIds(random)
 
     def serve(self, incoming: Incoming) -> None:
-        path, query = _split_target(incoming.message)
+        path, query = incoming.message.path, ""
+        if path not in self._paths:
+            path, query = _split_target(incoming.message)
         exchange = _Exchange(
             incoming,
             self._clock(),
@@ -99,7 +101,7 @@ class Door:
         if isinstance(outcome, Response):
             self._answer(exchange, outcome)
         else:
-            work = incoming.work = asyncio.ensure_future(outcome)
+            work = incoming.work = outcome if isinstance(outcome, asyncio.Future) else asyncio.ensure_future(outcome)
             work.add_done_callback(partial(self._settled, exchange))
 
     def refuse(self, code: ErrorCode) -> Answer:

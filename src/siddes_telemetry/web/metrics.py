@@ -68,7 +68,7 @@ class HttpMetrics:
         latency = self._bound_seconds.get(route)
         if latency is None:
             latency = self._bound_seconds[route] = self._seconds.labels(route)
-        latency.observe(seconds)
+        self._tally.observe(latency, seconds)
 
     def failed(self, code: ErrorCode) -> None:
         self._bound_errors[code].inc()

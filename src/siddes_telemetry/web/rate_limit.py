@@ -31,12 +31,14 @@ class RateLimiter:
         if not self._interval:
             return 0
         now = self._clock_ns()
-        full_at = max(self._full_at.get(viewer_id, now), now) + self._interval
+        full_at = self._full_at.get(viewer_id, 0)
+        full_at = (max(now, full_at)) + self._interval  # max() takes longer
         early_by = full_at - now - self._depth
         if early_by <= 0:
             self._full_at[viewer_id] = full_at
-        if viewer_id in self._full_at:  # not so where one bucket is smaller than a request
-            self._full_at.move_to_end(viewer_id)
+        elif viewer_id not in self._full_at:  # one bucket is smaller than a request
+            return -(-early_by // _NS)
+        self._full_at.move_to_end(viewer_id)
         if len(self._full_at) > self._max_viewers:
             self._full_at.popitem(last=False)
-        return max(0, -(-early_by // _NS))
+        return 0 if early_by <= 0 else -(-early_by // _NS)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.protocol.commit import OffsetCommitRequest
 from prometheus_client import CollectorRegistry
 
@@ -24,7 +24,7 @@ servers = pytest.mark.servers
 
 
 def test_the_inside_of_aiokafka_is_as_the_seams_know_it() -> None:
-    """Whoever raises aiokafka's version looks at kafka_group.py and kafka_clients.py if this fails."""
+    """Whoever raises aiokafka's version looks at kafka_{group,clients,produce}.py if this fails."""
     source = inspect.getsource(GroupCoordinator)
     for name in ("self.generation =", "self.member_id =", "self.coordinator_id =", "def coordinator_dead(self)"):
         assert name in source
@@ -43,7 +43,16 @@ def test_the_inside_of_aiokafka_is_as_the_seams_know_it() -> None:
         "cluster_metadata",
         "topics",
     ]
-    assert callable(MessageAccumulator.fail_all)
+    sending = inspect.getsource(AIOKafkaConnection.send) + inspect.getsource(AIOKafkaConnection._handle_frame)
+    for call in (
+        "request.prepare(self._versions)",
+        "build_request_header(\n            correlation_id=correlation_id, client_id=self._client_id",
+        "header.encode() + request_struct.encode()",
+        "request.parse_response_header(resp)",
+        "request.RESPONSE_TYPE",
+        "resp_type.decode(resp)",
+    ):
+        assert call in sending, call
 
 
 @servers

@@ -20,6 +20,8 @@ def bearer_token(authorization: str | None) -> str | None:
     """
     if authorization is None:
         return None
+    if authorization.startswith("Bearer ") and not (token := authorization[7:])[:1].isspace():
+        return token.rstrip()
     words = authorization.split(None, 1)
     if not words or words[0].lower() != "bearer":
         return None

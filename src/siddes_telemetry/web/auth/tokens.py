@@ -52,7 +52,7 @@ class TokenVerifier:
 
     def remembered(self, token: str) -> str | None:
         """Who a token verified lately speaks for, without waiting; None says nothing."""
-        if not has_token_shape(token):
+        if not token.isascii():
             return None
         known = self._remembered.get(digest(token), self._clocks.monotonic_s())
         if known is None or self._clocks.epoch_s() >= known.expires_at:

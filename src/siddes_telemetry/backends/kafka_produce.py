@@ -1,0 +1,80 @@
+"""One record's produce request and its answer, as bytes (Kafka protocol, Produce v7, one topic and partition).
+
+aiokafka writes requests field by field from a description of their form, which takes longer than all else that an
+append does here; this one has one form, so most of it is written once. aiokafka's connection still numbers, sends and
+matches it: that is asked for here by the names it calls.
+"""
+
+from __future__ import annotations
+
+import struct
+from io import BytesIO
+
+from aiokafka.errors import IncompatibleBrokerVersion
+
+API_KEY, API_VERSION = 0, 7  # from 2.1 on every broker takes it; later forms add nothing that is asked for here
+ALL_IN_SYNC = -1  # acks: every in-sync replica has it
+
+_HEADER = struct.Struct(">hhih")  # api key, version, correlation id, length of the client's name
+_LENGTHS = struct.Struct(">iii")  # partitions, partition, bytes of the batch
+_CORRELATION = struct.Struct(">i")
+_ERROR_CODE = struct.Struct(">h")
+
+
+class ProduceForm:
+    """Requests for one topic."""
+
+    def __init__(self, topic: str, timeout_ms: int) -> None:
+        name = topic.encode()
+        # no transaction; acks; time-out; one topic
+        self._head = struct.pack(f">hhiih{len(name)}s", -1, ALL_IN_SYNC, timeout_ms, 1, len(name), name)
+        self._error_at = 4 + 2 + len(name) + 4 + 4  # in an answer: topics, name, partitions, partition; then the code
+
+    def request(self, partition: int, batch: bytes) -> ProduceRequest:
+        return ProduceRequest(self._head + _LENGTHS.pack(1, partition, len(batch)) + batch, self._error_at)
+
+
+class ProduceRequest:
+    """What aiokafka's connection sends; answered with the error code alone."""
+
+    def __init__(self, body: bytes, error_at: int) -> None:
+        self._body = body
+        self.RESPONSE_TYPE = _Answer(error_at)
+
+    def prepare(self, versions: dict[int, tuple[int, int]]) -> ProduceRequest:
+        lowest, highest = versions.get(API_KEY, (0, 0))
+        if not lowest <= API_VERSION <= highest:
+            raise IncompatibleBrokerVersion("the broker does not take this form of produce requests")
+        return self
+
+    def build_request_header(self, correlation_id: int, client_id: str) -> _Header:
+        return _Header(correlation_id, client_id)
+
+    def encode(self) -> bytes:
+        return self._body
+
+    def parse_response_header(self, answer: BytesIO) -> _Header:
+        return _Header(_CORRELATION.unpack(answer.read(_CORRELATION.size))[0])
+
+
+class _Header:
+    __slots__ = ("_client_id", "correlation_id")
+
+    def __init__(self, correlation_id: int, client_id: str = "") -> None:
+        self.correlation_id = correlation_id
+        self._client_id = client_id
+
+    def encode(self) -> bytes:
+        name = self._client_id.encode()
+        return _HEADER.pack(API_KEY, API_VERSION, self.correlation_id, len(name)) + name
+
+
+class _Answer:
+    __slots__ = ("_error_at",)
+
+    def __init__(self, error_at: int) -> None:
+        self._error_at = error_at
+
+    def decode(self, answer: BytesIO) -> int:
+        """The error code."""
+        return int(_ERROR_CODE.unpack_from(answer.read(), self._error_at)[0])
