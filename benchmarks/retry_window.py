@@ -43,6 +43,7 @@ from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.owned_window import OwnedWindow
 from siddes_telemetry.consumer.retry_window import Occurrence
 from siddes_telemetry.consumer.surroundings import Clocks, Surroundings
+from siddes_telemetry.schemas.bodies import add_up
 from siddes_telemetry.schemas.record import LogRecord, encode_headers, encode_lines, format_time
 from siddes_telemetry.web import logs
 from tests.fakes.memory_journal import MemoryJournal
@@ -146,10 +147,9 @@ async def fill(place: Place, batches: int, note_records: int) -> None:
             created_at = format_time(wall_clock_ms())
             values, entries = [], []
             for key in keys:
-                counts = [(rng.choice(names), 1) for _ in range(BATCH_EVENTS)]
-                lines, number = encode_lines(f"viewer-{rng.randrange(VIEWERS)}", counts, created_at)
-                values.append(lines)
-                entries.append((key, number))
+                counts = add_up((rng.choice(names), 1) for _ in range(BATCH_EVENTS)).sums
+                values.append(encode_lines(f"viewer-{rng.randrange(VIEWERS)}", counts, created_at))
+                entries.append((key, len(counts)))
             await ends.appender.append(0, b"".join(values), encode_headers(registry.revision, entries))
             free.release()
 

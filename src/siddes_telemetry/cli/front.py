@@ -76,10 +76,11 @@ async def public_server(
 
     Raises SettingsError where nobody could be authenticated.
     """
+    counted, auth_counted = HttpMetrics(metrics), AuthMetrics(metrics)
     try:
         authenticator = make_authenticator(
             auth_configuration(settings),
-            metrics=AuthMetrics(metrics),
+            metrics=auth_counted,
             clocks=Clocks(epoch_s=time.time, monotonic_s=time.monotonic),
         )
     except ConfigurationError as error:
@@ -92,7 +93,7 @@ async def public_server(
         },
         enabled=settings.enabled,
         cors=CorsPolicy(settings.origins),
-        metrics=HttpMetrics(metrics),
+        metrics=counted,
         clock=time.monotonic,
         random=random.Random(),
         log_requests=settings.log_level == "debug",
@@ -101,6 +102,8 @@ async def public_server(
         yield HttpServer(door)
     finally:
         await authenticator.close()
+        for each in (counted, auth_counted):
+            each.tally.tell()  # a worker's files outlive it
 
 
 @asynccontextmanager

@@ -149,6 +149,7 @@ async def _listening_gateway(
             yield gateway
         finally:
             await gateway.drain()
+            counted.tally.tell()  # a worker's files outlive it
 
 
 def gateway_service(settings: Settings, registry: Registry, listen: Listen, say: Say) -> Service:

@@ -24,6 +24,7 @@ from siddes_telemetry.ingest_gateway.waiting import WAITER_BYTES, FormedRecord, 
 from siddes_telemetry.schemas.bodies import NO_COUNTS, Counts
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, partition_of
+from siddes_telemetry.web.pending import Pending
 
 Receipt = TypeVar("Receipt")
 
@@ -99,7 +100,7 @@ class GroupCommit:
 
     def commit(
         self, lines: bytes, rows: int, key: bytes | None, *, counts: Counts = NO_COUNTS, receipt: Receipt
-    ) -> asyncio.Future[Receipt]:
+    ) -> Pending[Receipt]:
         """Gives `receipt` once the log has these lines durably, under this batch key if there is one.
 
         `counts` are then counted as accepted. Raises, now or by the future, ApiError unavailable: the
@@ -113,7 +114,7 @@ class GroupCommit:
             self._metrics.refusals[refusal].inc()
             raise ApiError(ErrorCode.unavailable)
         deadline = self._timers.time() + self._limits.deadline_s
-        answer: asyncio.Future[Receipt] = self._loop.create_future()
+        answer: Pending[Receipt] = Pending()
         waiter = Waiter(lines, rows, key or NO_BATCH, counts, receipt, deadline, answer, cost)
         (self._unkeyed if owner is None else owner.waiting).append(waiter)
         self._bytes += cost
@@ -190,8 +191,8 @@ class GroupCommit:
             return
         self._free.remove(partition)
         partition.record, partition.sent_at = record, self._timers.time()
-        self._metrics.record_rows.observe(record.rows)
-        self._metrics.record_bytes.observe(len(record.value))
+        self._metrics.tally.observe(self._metrics.record_rows, record.rows)
+        self._metrics.tally.observe(self._metrics.record_bytes, len(record.value))
         headers = encode_headers(self._revision, [(waiter.key, waiter.rows) for waiter in record.waiters])
         append = asyncio.create_task(self._appender.append(partition.number, record.value, headers))
         append.add_done_callback(partial(self._resolved, partition, record))
@@ -212,12 +213,11 @@ class GroupCommit:
             outcome, defect = Outcome.UNAVAILABLE, None
         else:
             outcome = Outcome.ERROR if defect else Outcome.OK
-        self._metrics.appends[outcome].inc()
+        self._metrics.tally.add(self._metrics.appends[outcome])
+        self._metrics.tally.observe(self._metrics.append_seconds, took_s)
         if outcome is Outcome.OK:
-            self._metrics.rows_appended.inc(record.rows)
-        self._metrics.append_seconds.observe(took_s)
-        if outcome is Outcome.OK:
-            self._metrics.accept(waiter.counts for waiter in record.waiters if waiter.settle())
+            self._metrics.tally.add(self._metrics.rows_appended, record.rows)
+            self._metrics.accept([waiter.counts for waiter in record.waiters if waiter.settle()])
         else:
             for waiter in record.waiters:
                 self._refuse(waiter, Refusal.LOG, defect)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from siddes_telemetry.schemas.bodies import Counts
 from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.web.tally import Tally
 
 
 class Refusal(StrEnum):
@@ -33,6 +34,7 @@ class GatewayMetrics:
     """The gateway's metrics, each series made beforehand: a scrape shows zeros, not gaps."""
 
     def __init__(self, registry: CollectorRegistry, events: Registry) -> None:
+        self.tally = Tally(registry)
         accepted = Counter("siddes_events_accepted", "Sum of the counts answered 200.", ["event"], registry=registry)
         reports = Counter(
             "siddes_event_reports", "How many times an event was answered 200.", ["event"], registry=registry
@@ -94,5 +96,5 @@ class GatewayMetrics:
                 sums[event] = sums.get(event, 0) + count
                 reports[event] = reports.get(event, 0) + counts.reports[event]
         for event, count in sums.items():
-            self.accepted[event].inc(count)
-            self.reports[event].inc(reports[event])
+            self.tally.add(self.accepted[event], count)
+            self.tally.add(self.reports[event], reports[event])

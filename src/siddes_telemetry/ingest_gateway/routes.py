@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from siddes_telemetry.ingest_gateway.group_commit import GroupCommit
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.schemas.bodies import MAX_BATCH_BYTES, MAX_SINGLE_BYTES, Batch, BodyParser, Counts
 from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.schemas.record import batch_key, encode_lines, format_time
+from siddes_telemetry.web.pending import Pending
 from siddes_telemetry.web.routing import Access, Request, Response, Route
 
 _OK = Response(b'{"ok":true}')
@@ -31,11 +31,11 @@ class Ingest:
         self._metrics = metrics
         self._wall_clock_ms = wall_clock_ms
 
-    def single(self, request: Request) -> asyncio.Future[Response]:
+    def single(self, request: Request) -> Pending[Response]:
         """One event. Raises ApiError invalid_event or unexpected_field, now, or unavailable."""
         return self._commit(request.viewer_id, self._parser.single(request.body), None, _OK)
 
-    def batch(self, request: Request) -> Response | asyncio.Future[Response]:
+    def batch(self, request: Request) -> Response | Awaitable[Response]:
         """Up to 500 events under one id. Raises ApiError invalid_batch, unexpected_field, too_large, or unavailable.
 
         A batch with no good event is answered without the log: a record has no place for what holds no lines. So its
@@ -47,17 +47,19 @@ class Ingest:
             self._count_rejected(batch)
             return answer
         committed = self._commit(request.viewer_id, batch.counts, batch_key(batch.batch_id, request.viewer_id), answer)
-        if batch.rejected:
-            committed.add_done_callback(lambda _: self._count_rejected(batch, committed))
-        return committed
+        return self._counted_when(committed, batch) if batch.rejected else committed
 
-    def _commit(self, viewer_id: str, counts: Counts, key: bytes | None, receipt: Response) -> asyncio.Future[Response]:
+    def _commit(self, viewer_id: str, counts: Counts, key: bytes | None, receipt: Response) -> Pending[Response]:
         lines = encode_lines(viewer_id, counts.sums, format_time(self._wall_clock_ms()))
         return self._committer.commit(lines, len(counts.sums), key, counts=counts, receipt=receipt)
 
-    def _count_rejected(self, batch: Batch, committed: asyncio.Future[Response] | None = None) -> None:
-        if committed is not None and (committed.cancelled() or committed.exception() is not None):
-            return  # it will be sent again
+    async def _counted_when(self, committed: Pending[Response], batch: Batch) -> Response:
+        """A batch that is not taken now will be sent again: only what is answered 200 is counted."""
+        answer = await committed
+        self._count_rejected(batch)
+        return answer
+
+    def _count_rejected(self, batch: Batch) -> None:
         for _, code in batch.rejected:
             self._metrics.rejected[code].inc()
 

@@ -1,14 +1,14 @@
-"""Client batches that wait for the log, and the record that is made of them. Pure but for the futures it answers."""
+"""Client batches that wait for the log, and the record that is made of them. Pure but for those it answers."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from siddes_telemetry.schemas.bodies import Counts
+from siddes_telemetry.web.pending import Pending
 
 MAX_RECORD_BYTES = 512 * 1024  # half of Kafka's default 1 MiB: headers and a broker's own overhead still fit
 MAX_RECORD_ROWS = 5_000  # 40 full records make a consumer's block of 200,000 rows
@@ -25,7 +25,7 @@ class Waiter:
     counts: Counts
     receipt: Any  # what the answer is where the lines are durable
     deadline: float
-    answer: asyncio.Future[Any]
+    answer: Pending[Any]
     cost: int  # bytes, as the cap counts them
 
     def settle(self) -> bool:

@@ -26,6 +26,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web.answer import Answer
 from siddes_telemetry.web.logs import where
+from siddes_telemetry.web.pending import Work
 
 MAX_DROPPED_BYTES = 256 * 1024  # an unread body up to the largest batch is read and dropped; beyond, we close
 READ_BUFFER_BYTES = 64 * 1024  # per connection; reading pauses at twice this until the body is wanted
@@ -57,7 +58,7 @@ class Incoming:
     def __init__(self, message: RawRequestMessage, payload: StreamReader, connection: Connection) -> None:
         self.message = message
         self.payload = payload
-        self.work: asyncio.Future[Any] | None = None  # what its answer waits for: cancelled where time is up
+        self.work: Work[Any] | None = None  # what its answer waits for: cancelled where time is up
         self._connection = connection
 
     def invite_body(self) -> None:

@@ -23,6 +23,7 @@ from siddes_telemetry.web.credentials import Authenticator, Credentials, Identit
 from siddes_telemetry.web.cross_site import is_cross_site
 from siddes_telemetry.web.logs import where
 from siddes_telemetry.web.metrics import UNMATCHED, HttpMetrics, method_label
+from siddes_telemetry.web.pending import Pending, Work
 from siddes_telemetry.web.rate_limit import RateLimiter
 from siddes_telemetry.web.request_id import RequestIds
 from siddes_telemetry.web.routing import Access, Request, Response, Route
@@ -101,7 +102,7 @@ class Door:
         if isinstance(outcome, Response):
             self._answer(exchange, outcome)
         else:
-            work = incoming.work = outcome if isinstance(outcome, asyncio.Future) else asyncio.ensure_future(outcome)
+            work = incoming.work = outcome if isinstance(outcome, Pending) else asyncio.ensure_future(outcome)
             work.add_done_callback(partial(self._settled, exchange))
 
     def refuse(self, code: ErrorCode) -> Answer:
@@ -187,7 +188,7 @@ class Door:
         if wait_s := self._limits[route.access].wait_s(identity.viewer_id):
             raise ApiError(ErrorCode.rate_limited, retry_after_s=wait_s)
 
-    def _settled(self, exchange: _Exchange, work: asyncio.Future[Response]) -> None:
+    def _settled(self, exchange: _Exchange, work: Work[Response]) -> None:
         """What the answer waited for is there."""
         if work.cancelled():
             self._metrics.cut_off()

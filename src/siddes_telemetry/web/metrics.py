@@ -20,6 +20,7 @@ class HttpMetrics:
     """One per process. Children are bound once: looking one up by labels costs more than counting."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.tally = Tally(registry)
         self._requests = Counter(
             "siddes_http_requests", "Requests answered.", ["route", "method", "status"], registry=registry
         )
@@ -42,17 +43,16 @@ class HttpMetrics:
             "Requests left without an answer by a process that had to go.",
             registry=registry,
         )
-        self._tally = Tally()
         self._bound_requests: dict[tuple[str, str, int], Counter] = {}
         self._bound_seconds: dict[str, Histogram] = {}
         self._bound_errors = {code: errors.labels(code.name) for code in ErrorCode}
 
     def started(self) -> None:
-        self._tally.add(self._in_flight)
+        self.tally.add(self._in_flight)
 
     def ended(self) -> None:
         """Also for a request that was cut off without an answer."""
-        self._tally.add(self._in_flight, -1)
+        self.tally.add(self._in_flight, -1)
 
     def cut_off(self) -> None:
         """What it asked for may have been done."""
@@ -64,11 +64,11 @@ class HttpMetrics:
         requests = self._bound_requests.get(key)
         if requests is None:
             requests = self._bound_requests[key] = self._requests.labels(route, method, str(status))
-        self._tally.add(requests)
+        self.tally.add(requests)
         latency = self._bound_seconds.get(route)
         if latency is None:
             latency = self._bound_seconds[route] = self._seconds.labels(route)
-        self._tally.observe(latency, seconds)
+        self.tally.observe(latency, seconds)
 
     def failed(self, code: ErrorCode) -> None:
         self._bound_errors[code].inc()

@@ -41,7 +41,7 @@ class Response:
 
 
 Handler = Callable[[Request], Response | Awaitable[Response]]
-"""Answers at once, or with what is awaited for the answer; a future costs no task of its own."""
+"""Answers at once, or with what is awaited for the answer; a Pending costs no task of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Counting on the hot path: what one turn of the event loop counts is told to prometheus-client at its end.
+"""Counting on the hot path: added up in plain numbers, and told to prometheus-client when somebody reads its metrics.
 
 A histogram's buckets have no public way in but one value at a time: its privates are used here and held by a test.
 """
@@ -8,52 +8,78 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
+from collections.abc import Iterable
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.registry import Collector
+
+TELL_EVERY_S = 0.1  # for a worker, whose files another process reads
 
 
-class Tally:
-    """Adds up. A metric's own `inc` takes a lock, and in a worker it writes to a file; under load a turn of the loop
-    has dozens of requests, and tells each metric once. Whoever reads the metrics in a later turn sees all of it.
+class Tally(Collector):
+    """What is counted between two readings. A metric's own `inc` takes a lock, and in a worker it writes to a file: for
+    a request's handful of counts that would take longer than its authentication.
+
+    Registered before the metrics that it tells, so that whoever reads the registry finds everything in them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._sums: dict[Counter | Gauge, float] = {}
         self._values: dict[Histogram, list[float]] = {}
+        self._telling = False
+        registry.register(self)
 
     def add(self, metric: Counter | Gauge, amount: float = 1.0) -> None:
-        """Within a running event loop."""
+        """Within a running event loop, as all that count here."""
         sums = self._sums
         if metric in sums:
             sums[metric] += amount
-            return
-        if not sums:
-            asyncio.get_running_loop().call_soon(self._tell)
-        sums[metric] = amount
+        else:
+            sums[metric] = amount
+            if not self._telling:
+                self._tell_soon()
 
     def observe(self, histogram: Histogram, value: float) -> None:
-        """As `add`."""
         values = self._values
         if histogram in values:
             values[histogram].append(value)
-            return
-        if not values:
-            asyncio.get_running_loop().call_soon(self._tell_values)
-        values[histogram] = [value]
+        else:
+            values[histogram] = [value]
+            if not self._telling:
+                self._tell_soon()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Let the metrics have what was counted so far."""
         sums, self._sums = self._sums, {}
         for metric, amount in sums.items():
             metric.inc(amount)
-
-    def _tell_values(self) -> None:
         histograms, self._values = self._values, {}
         for histogram, values in histograms.items():
-            bounds: list[float] = histogram._upper_bounds
-            counts: dict[int, int] = {}
-            for value in values:
-                bucket = bisect_left(bounds, value)
-                counts[bucket] = counts.get(bucket, 0) + 1
-            for bucket, count in counts.items():
-                histogram._buckets[bucket].inc(count)
-            histogram._sum.inc(sum(values))
+            _observe_all(histogram, values)
+
+    def collect(self) -> Iterable[Metric]:
+        """None of its own."""
+        self.tell()
+        return ()
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def _tell_soon(self) -> None:
+        self._telling = True
+        asyncio.get_running_loop().call_later(TELL_EVERY_S, self._told)
+
+    def _told(self) -> None:
+        self._telling = False
+        self.tell()
+
+
+def _observe_all(histogram: Histogram, values: list[float]) -> None:
+    bounds: list[float] = histogram._upper_bounds
+    counts: dict[int, int] = {}
+    for value in values:
+        bucket = bisect_left(bounds, value)
+        counts[bucket] = counts.get(bucket, 0) + 1
+    for bucket, count in counts.items():
+        histogram._buckets[bucket].inc(count)
+    histogram._sum.inc(sum(values))

@@ -39,13 +39,13 @@ class AuthMetrics:
     """Counters of authentication, bound to their labels once: the hot path only adds, by `tally`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.tally = Tally(registry)
         attempts = Counter(
             "siddes_auth_attempts_total",
             "Credentials looked at, by kind and what became of them.",
             ["method", "outcome"],
             registry=registry,
         )
-        self.tally = Tally()
         self.attempts = {(m, o): attempts.labels(m, o) for m in Method for o in Outcome}
         hits = Counter("siddes_auth_cache_hits_total", "Answers taken from a cache.", ["cache"], registry=registry)
         self.cache_hits = {cache: hits.labels(cache) for cache in Cache}

@@ -141,11 +141,6 @@ def authenticator(
     )
 
 
-async def told() -> None:
-    """Let what was counted in this turn of the loop reach the metrics."""
-    await asyncio.sleep(0)
-
-
 async def outcome(chain: ViewerAuthenticator, credentials: Credentials) -> tuple[str, bool] | str:
     """(viewer, by_cookie), or the error code's name."""
     try:

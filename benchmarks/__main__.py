@@ -1,0 +1,69 @@
+"""`make bench`: this project and its peers, measured side by side on this machine.
+
+    python -m benchmarks [--only SUITE]... [--seconds S] [--rounds N] [--results FOLDER]
+
+Each suite starts what it needs, its peers too, fetched or built once into the cache; measures everybody in turn; ends
+what it started; and writes its part of the results: a JSON file, and the page and picture made of all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import gateway
+from benchmarks.report import table
+from benchmarks.results_folder import ResultsFolder
+from benchmarks.rounds import Comparison
+from benchmarks.suite import Bench
+from tests.servers.downloads import Unavailable, cache_folder
+
+RESULTS = Path(__file__).with_name("results")
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """`how` says how it is measured, for the page."""
+
+    how: str
+    run: Callable[[Bench], Sequence[Comparison]]
+
+
+SUITES: Mapping[str, Suite] = {
+    "gateway": Suite(gateway.HOW, gateway.run),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", action="append", choices=SUITES, help="this suite alone; may be given again")
+    parser.add_argument("--seconds", type=float, default=4.0, help="how long one measurement of load lasts (4)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often everybody is measured (5)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the results are written")
+    given = parser.parse_args()
+    if given.seconds <= 0 or given.rounds < 1:
+        parser.error("--seconds and --rounds are positive")
+    cache = cache_folder(os.environ)
+    cache.mkdir(parents=True, exist_ok=True)
+    bench = Bench(given.seconds, given.rounds, cache)
+    results = ResultsFolder(given.results)
+    failed = False
+    for name in given.only or SUITES:
+        suite = SUITES[name]
+        try:
+            comparisons = suite.run(bench)
+        except Unavailable as missing:
+            print(f"\n{name}: not measured: {missing}", file=sys.stderr)
+            failed = True
+            continue
+        results.keep(name, suite.how, comparisons)
+        print(f"\n## {name}\n\n{table(comparisons)}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

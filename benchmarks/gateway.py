@@ -1,0 +1,210 @@
+"""The gateway against the fastest bare handler on the same server layer, and against the OpenTelemetry Collector.
+
+All on one core in turn; the broker and the load have the other one. Ours does its whole work: a JWT (verified once,
+then remembered), the rate limit, validation, metrics, a request id, an acknowledged append to Kafka. The bare handler
+reads, parses and answers. The Collector takes OTLP/HTTP JSON without authentication and exports to Kafka, acknowledged
+before it answers (no queue), GOMAXPROCS=1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+
+from benchmarks.cores import AROUND, MEASURED, on, pin
+from benchmarks.load.files import batches, otlp_logs, singles
+from benchmarks.load.wrk import Wrk
+from benchmarks.rounds import Comparison, Contender, alternate, at_least, at_most
+from benchmarks.suite import Bench
+from benchmarks.tools.collector import collector
+from siddes_telemetry.backends.kafka_admin import KafkaAdmin
+from siddes_telemetry.backends.kafka_appender import KafkaAppender
+from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
+from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines
+from tests.servers.downloads import kafka_jars
+from tests.servers.kafka import LocalKafka
+from tests.servers.ports import free_ports
+from tests.servers.process import ServerProcess
+from tests.services.process import COMMAND
+from tests.services.shapes import start_member, unmigrated_cluster
+
+HOW = (
+    "One core for whoever is measured, the other for the broker and the load (wrk, one thread); every round measures "
+    "everybody, beginning with another one each time."
+)
+CONNECTIONS = (32, 256)
+BATCH_EVENTS = 100
+PARTITIONS = 8
+NO_STORE = "http://none@127.0.0.1:1/none"  # a gateway asks for none
+OURS, BARE, COLLECTOR = "gateway", "bare aiohttp handler", "OpenTelemetry Collector"
+APPENDS = 300  # of one record, one after another: what an append takes alone
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Where everybody listens, and what is posted."""
+
+    urls: dict[str, str]
+    files: dict[tuple[str, int], Path]  # by (contender, events a request)
+
+
+def run(bench: Bench) -> Sequence[Comparison]:
+    """Every comparison of the gateway."""
+    wrk = Wrk.fetched(bench.cache)
+    program = collector(bench.cache)
+    comparisons: list[Comparison] = []
+    with bench.folder("gateway") as folder, _running(bench, folder, program) as (targets, bootstrap, topic):
+
+        def rate(who: str, events: int, connections: int, seconds: float = bench.seconds) -> float:
+            return events * wrk.rate(
+                targets.urls[who], targets.files[who, events], connections=connections, seconds=seconds
+            )
+
+        def contest(names: Sequence[str], events: int, connections: int) -> dict[str, Sequence[float]]:
+            for name in names:
+                rate(name, events, connections, seconds=1)  # caches, connections, compilers
+            contenders = [Contender(name, partial(rate, name, events, connections)) for name in names]
+            return dict(alternate(contenders, bench.rounds, bench.progress(f"{connections} connections")))
+
+        peak = 0.0
+        for connections in CONNECTIONS:
+            found = contest([OURS, BARE, COLLECTOR], 1, connections)
+            what = f"single events acknowledged, {connections} connections"
+            for peer, goal in ((BARE, 0.9), (COLLECTOR, 1.0)):
+                comparisons.append(Comparison(what, "/s", found[OURS], at_least(goal), peer, found[peer]))
+            peak = max(peak, median(found[OURS]))
+        for connections in CONNECTIONS:
+            found = contest([OURS, COLLECTOR], BATCH_EVENTS, connections)
+            what = f"events in batches of {BATCH_EVENTS}, {connections} connections"
+            comparisons.append(Comparison(what, "/s", found[OURS], at_least(2.0), COLLECTOR, found[COLLECTOR]))
+        comparisons.append(_latency(bench, targets, peak / 2, bootstrap, topic))
+    return comparisons
+
+
+def _latency(bench: Bench, targets: Targets, rate: float, bootstrap: str, topic: str) -> Comparison:
+    """p99 at half the peak rate: ours against the bare handler's and one append."""
+
+    def p99(who: str) -> float:
+        command = [sys.executable, "-m", "benchmarks.load.paced", targets.urls[who], str(targets.files[who, 1])]
+        command += ["--rate", f"{rate:.0f}", "--seconds", f"{bench.seconds:g}"]
+        said = subprocess.run(on(AROUND, *command), check=True, stdout=subprocess.PIPE, text=True).stdout
+        return float(json.loads(said)["p99"])
+
+    def append() -> float:
+        return asyncio.run(_append_ms(bootstrap, topic))
+
+    contenders = [Contender(OURS, partial(p99, OURS)), Contender(BARE, partial(p99, BARE)), Contender("append", append)]
+    found = alternate(contenders, bench.rounds, bench.progress("half the peak rate"))
+    limits = [bare + one for bare, one in zip(found[BARE], found["append"], strict=True)]
+    return Comparison(
+        "p99 of single events at half the peak rate",
+        "ms",
+        found[OURS],
+        at_most(1.5),
+        "bare handler's p99 and one append",
+        limits,
+        note=f"{rate:,.0f} a second over 64 connections; an append alone took {median(found['append']):.2f} ms.",
+    )
+
+
+async def _append_ms(bootstrap: str, topic: str) -> float:
+    """The median of what an append of one count takes, one after another."""
+    metrics = KafkaAppenderMetrics(CollectorRegistry())
+    appender = KafkaAppender(bootstrap, topic, PARTITIONS, metrics=metrics, rng=random.Random(4))
+    await appender.start()
+    lines = encode_lines("viewer-1", {"suggestion_shown": 1}, "2026-11-26 10:00:00.000")
+    took: list[float] = []
+    try:
+        for _ in range(APPENDS):
+            began = time.perf_counter()
+            await appender.append(0, lines, encode_headers(1, [(NO_BATCH, 1)]))
+            took.append(time.perf_counter() - began)
+    finally:
+        await appender.close()
+    return median(took) * 1000
+
+
+@contextmanager
+def _running(bench: Bench, folder: Path, program: Path) -> Iterator[tuple[Targets, str, str]]:
+    """The broker, and everybody who is measured."""
+    with ExitStack() as stack:
+        kafka = LocalKafka(jars=kafka_jars(bench.cache), folder=bench.made(folder / "kafka"), jvm=())
+        stack.enter_context(kafka)
+        pin(kafka.pid, AROUND)
+        own = {"PARTITIONS": str(PARTITIONS), "RATE": "1000000"}  # counted, and never exceeded
+        shape = stack.enter_context(unmigrated_cluster(kafka.bootstrap, NO_STORE, folder, **own))
+        topic = shape.settings["TOPIC"]
+        admin = KafkaAdmin(kafka.bootstrap, topic, partitions=PARTITIONS, replication=1, retention_days=1)
+        asyncio.run(admin.migrate())
+        gateway = start_member(shape, "gateway", command=on(MEASURED, *COMMAND)).wait_ready()
+        urls = {OURS: gateway.url, BARE: stack.enter_context(bare_handler(folder))}
+        urls[COLLECTOR] = stack.enter_context(_collector(program, kafka.bootstrap, topic, folder))
+        files = {
+            (OURS, 1): singles(folder / "singles.txt"),
+            (BARE, 1): singles(folder / "singles.txt"),
+            (COLLECTOR, 1): otlp_logs(folder / "log.txt", 1),
+            (OURS, BATCH_EVENTS): batches(folder / "batches.txt", BATCH_EVENTS),
+            (COLLECTOR, BATCH_EVENTS): otlp_logs(folder / "logs.txt", BATCH_EVENTS),
+        }
+        yield Targets(urls, files), kafka.bootstrap, topic
+
+
+@contextmanager
+def bare_handler(folder: Path) -> Iterator[str]:
+    """The limit, running on the measured core; its URL."""
+    command = on(MEASURED, sys.executable, "-m", "benchmarks.peers.bare_handler")
+    process = ServerProcess(command, log=folder / "bare.log")
+    try:
+        process.wait_until(lambda: process.said().endswith(b"\n"))
+        yield f"http://127.0.0.1:{int(process.said())}"
+    finally:
+        process.end(signal.SIGKILL)
+
+
+@contextmanager
+def _collector(program: Path, bootstrap: str, topic: str, folder: Path) -> Iterator[str]:
+    (port,) = free_ports(1)
+    settings = folder / "collector.yaml"
+    settings.write_text(f"""\
+receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{port}"}}}}}}}}
+exporters:
+  kafka:
+    brokers: ["{bootstrap}"]
+    logs: {{topic: {topic}, encoding: otlp_json}}
+    producer: {{required_acks: -1}}
+    sending_queue: {{enabled: false}}
+service:
+  telemetry: {{metrics: {{level: none}}, logs: {{level: error}}}}
+  pipelines: {{logs: {{receivers: [otlp], exporters: [kafka]}}}}
+""")
+    command = on(MEASURED, str(program), "--config", str(settings))
+    process = ServerProcess(command, log=folder / "collector.log", env={"GOMAXPROCS": "1", "PATH": "/usr/bin:/bin"})
+    url = f"http://127.0.0.1:{port}"
+    try:
+        process.wait_until(lambda: asyncio.run(_answers(url)))
+        yield url
+    finally:
+        process.end(signal.SIGKILL)
+
+
+async def _answers(url: str) -> bool:
+    async with aiohttp.ClientSession() as session:
+        try:
+            async with session.post(f"{url}/v1/logs", json={}) as answer:
+                return answer.status == 200  # noqa: PLR2004  # HTTP's own
+        except aiohttp.ClientError:
+            return False

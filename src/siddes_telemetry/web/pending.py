@@ -1,0 +1,92 @@
+"""A result that is on its way, heard of at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Any, Generic, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Pending(Generic[Result]):
+    """As much of an asyncio.Future as an answer needs, but for one thing: who waits is told where it is settled, not in
+    another turn of the loop, which would cost a request more than its whole validation does.
+    """
+
+    __slots__ = ("_callback", "_cancelled", "_done", "_error", "_result")
+
+    def __init__(self) -> None:
+        self._callback: Callable[[Pending[Result]], None] | None = None
+        self._done = False
+        self._cancelled = False
+        self._error: BaseException | None = None
+        self._result: Result | None = None
+
+    def done(self) -> bool:
+        return self._done
+
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    def exception(self) -> BaseException | None:
+        return self._error
+
+    def result(self) -> Result:
+        """What it was settled with. Raises what it failed with, or CancelledError."""
+        if self._cancelled:
+            raise asyncio.CancelledError
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]  # it is done
+
+    def set_result(self, result: Result) -> None:
+        self._result = result
+        self._settle()
+
+    def set_exception(self, error: BaseException) -> None:
+        self._error = error
+        self._settle()
+
+    def cancel(self) -> bool:
+        """False where it is done already."""
+        if self._done:
+            return False
+        self._cancelled = True
+        self._settle()
+        return True
+
+    def add_done_callback(self, callback: Callable[[Pending[Result]], None]) -> None:
+        """Have this called when it is settled, or now if it is. One callback at most."""
+        if self._callback is not None:
+            raise RuntimeError("somebody waits already")
+        self._callback = callback
+        if self._done:
+            callback(self)
+
+    def _settle(self) -> None:
+        if self._done:
+            raise asyncio.InvalidStateError
+        self._done = True
+        callback, self._callback = self._callback, None  # who waits mostly holds this: no cycle is left behind
+        if callback is None:
+            return
+        try:
+            callback(self)
+        except Exception as defect:  # noqa: BLE001 - of one who waits; whoever settles has others to tell
+            context = {"message": "a callback failed", "exception": defect}
+            asyncio.get_running_loop().call_exception_handler(context)
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        if not self._done:
+            told = asyncio.get_running_loop().create_future()
+            self.add_done_callback(lambda _: None if told.done() else told.set_result(None))
+            try:
+                yield from told
+            except asyncio.CancelledError:
+                self.cancel()
+                raise
+        return self.result()
+
+
+Work = Pending[Result] | asyncio.Future[Result]
