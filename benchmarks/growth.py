@@ -33,8 +33,8 @@ from tests.services.process import ServiceProcess
 from tests.services.shapes import migrate, numbered, start_member, unmigrated_cluster
 
 HOW = (
-    "Processor time of our processes for each event, one size against the next in the same rounds. A step of n times as "
-    "many is linear where an event costs n times as much at most; connections that say nothing should cost nothing."
+    "Processor time of our processes for each event, one size against the next in the same rounds. A step of n times "
+    "as many is linear where an event costs n times as much at most; connections that say nothing should cost nothing."
 )
 LOAD_CONNECTIONS = 128
 IDLE_CONNECTIONS = 10_000
