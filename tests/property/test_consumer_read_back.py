@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.consumer.block import Source
 from siddes_telemetry.consumer.key_notes import KeyNote, encode_notes
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.read_back import notes_of, spans
 from siddes_telemetry.consumer.retry_window import WINDOW_MS, Occurrence, RetryWindow
+from siddes_telemetry.consumer.rows import Source
 from tests.fakes.memory_journal import MemoryJournal
 from tests.property.test_consumer_retry_window import CAPS, CUTS, Log, decide, logs, stated
 

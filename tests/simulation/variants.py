@@ -18,10 +18,11 @@ from aiokafka.errors import KafkaError
 from siddes_telemetry.backends.kafka_group import CommitRefusedError, GroupSeat, Membership
 from siddes_telemetry.backends.kafka_member import KafkaMember
 from siddes_telemetry.consumer import delivery, worker
-from siddes_telemetry.consumer.block import Block, Source
+from siddes_telemetry.consumer.block import Block
 from siddes_telemetry.consumer.delivery import Delivery
 from siddes_telemetry.consumer.owned_window import OwnedWindow
 from siddes_telemetry.consumer.recovery import Plan, Replay, Resume, plan_recovery
+from siddes_telemetry.consumer.rows import Source
 from tests.simulation.group import NO_ERROR, Group
 
 Variant = Callable[[], AbstractContextManager[Any]]

@@ -1,22 +1,26 @@
 """aiokafka's clients: made with our settings, and got rid of for certain.
 
-Looks inside aiokafka 0.14 in two places, for want of a door: its metadata requests always allow the broker to create
-the topics they name, and its stop() waits for a broker that is away.
+Looks inside aiokafka 0.14 in three places, for want of a door: its metadata requests always allow the broker to create
+the topics they name, its stop() waits for a broker that is away, and it copies each record into an object of eleven
+fields.
 """
 # ruff: noqa: SLF001  # this module is one of the two seams to aiokafka's inside; kafka_group.py is the other
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
+from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.record.default_records import DefaultRecord
 
 from siddes_telemetry.backends.kafka_errors import driver_errors_translated
 
@@ -109,6 +113,28 @@ def never_create_topics(client: AIOKafkaClient) -> None:
         return bool(await update(cluster, None))
 
     client._metadata_update = update_all
+
+
+def give_bare_records(consumer: AIOKafkaConsumer) -> None:
+    """Make a consumer, started and subscribed to nothing yet, give records as it has them inside.
+
+    They have offset, timestamp, value and headers as the others do; what aiokafka would make of each costs more than
+    all else that happens to a small record here.
+    """
+    consumer._fetcher._records = FetchedParts()
+
+
+class FetchedParts(OrderedDict[TopicPartition, Any]):
+    """What a fetcher holds ready: a FetchResult or a FetchError by partition."""
+
+    def __setitem__(self, partition: TopicPartition, fetched: FetchResult | FetchError) -> None:
+        if isinstance(fetched, FetchResult):
+            fetched._partition_records._consumer_record = _as_it_is
+        super().__setitem__(partition, fetched)
+
+
+def _as_it_is(_partition: TopicPartition, record: DefaultRecord) -> DefaultRecord:
+    return record
 
 
 async def discard_consumer(consumer: AIOKafkaConsumer) -> None:

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from siddes_telemetry.backends.kafka_clients import reading
 from siddes_telemetry.backends.ports import LogUnavailable, RecordsGone
-from siddes_telemetry.schemas.record import LogRecord
+from siddes_telemetry.schemas.record import Headers, LogRecord
 
 PIECE_RECORDS = 2000  # a record is mostly some kilobytes; a piece is also bounded by FETCH_PARTITION_BYTES
 PATIENCE_ROUNDS = 30  # of a second each, without progress
 
 
-def to_log_record(record: ConsumerRecord[Any, Any]) -> LogRecord:
-    """A record as the ports know it. `timestamp` is the broker's, where the topic has LogAppendTime."""
-    headers = tuple((key, value or b"") for key, value in record.headers)
-    return LogRecord(record.offset, record.timestamp, record.value or b"", headers)
+class FetchedRecord(Protocol):
+    """What both of aiokafka's records have: the one it gives, and the one inside (see kafka_clients.give_bare_records).
+
+    `timestamp` is the broker's, where the topic has LogAppendTime.
+    """
+
+    offset: int
+    timestamp: int
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
 
 
-def to_log_records(records: Iterable[ConsumerRecord[Any, Any]]) -> list[LogRecord]:
-    """Records as the ports know them."""
-    return [to_log_record(record) for record in records]
+def to_log_records(records: Iterable[FetchedRecord]) -> list[LogRecord]:
+    """Records as the ports know them. Neighbours with equal headers share them: to compare them is nothing then."""
+    fetched: list[LogRecord] = []
+    known: Sequence[tuple[str, bytes | None]] | None = None
+    headers: Headers = ()
+    for record in records:
+        if record.headers != known:
+            known = record.headers
+            headers = tuple([(key, value or b"") for key, value in known])
+        fetched.append(LogRecord(record.offset, record.timestamp, record.value or b"", headers))
+    return fetched
 
 
 async def bounds_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> tuple[int, int]:

@@ -1,122 +1,65 @@
-"""From records to the block that is stored: the rows by table day, and what was left out of them and why. Pure."""
+"""From records to the block that is stored: the rows by table day, and what was left out of them and why. Pure.
+
+Canonical records (schemas/canonical.py) are checked a run at a time and stored as they are, with their source. A record
+with a repeated batch, a clock that is far off or lines of two days, and whatever is not plainly canonical, goes line by
+line (rows.py): both ways lead to the same bytes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from siddes_telemetry.backends.ports import DeadLetter
 from siddes_telemetry.consumer.retry_window import Occurrence, RetryWindow
-from siddes_telemetry.schemas.record import NO_BATCH, BadRecordError, ClientBatch, LogRecord, decode, format_time
+from siddes_telemetry.consumer.rows import MAX_CLOCK_SKEW_MS, Decoded, Source, Tally, decode_all, rows_of
+from siddes_telemetry.schemas.canonical import CanonicalReader, Run
+from siddes_telemetry.schemas.record import LogRecord
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.schemas.table import encode_row
+from siddes_telemetry.schemas.table import encode_values
 
-MAX_CLOCK_SKEW_MS = 600_000  # beyond this a gateway's clock is wrong, and the log's is taken
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Whose records these are: written beside each row, and part of the token."""
-
-    log_id: int
-    partition: int
+RUN_BYTES = 256 * 1024  # checked at once: some thousand lines' worth of objects stay in the processor's cache
 
 
 @dataclass(slots=True)
 class DayRows:
-    """The rows of one table day, as the store takes them."""
+    """The rows of one table day, as the store takes them: whole lines of table.encode_row, some to a piece."""
 
-    lines: list[bytes] = field(default_factory=list)
-
-    @property
-    def rows(self) -> int:
-        return len(self.lines)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What rows come to, and how often something was not stored as it came."""
-
-    counts: int = 0  # of the rows to store
-    repeated_batches: int = 0
-    repeated_rows: int = 0
-    repeated_counts: int = 0
-    reclocked_rows: int = 0
+    pieces: list[bytes] = field(default_factory=list)
+    rows: int = 0
 
 
 @dataclass(frozen=True)
 class Block:
-    """The records of [start, end) as they are to be stored. `days` is keyed by YYYY-MM-DD, UTC."""
+    """The records of [start, end) as they are to be stored. `days` is keyed by YYYY-MM-DD, UTC.
+
+    `occurred`: what to enter into the retry window once the block is stored, each with the offset it begins at. A run
+    of records without keys is one, at its highest append time: all that it does is to move the log's clock.
+    """
 
     start: int
     end: int
     days: dict[str, DayRows]
     dead_letters: tuple[DeadLetter, ...]
-    occurrences: tuple[Occurrence, ...]  # to enter into the retry window once the block is stored
+    occurred: tuple[tuple[int, Occurrence], ...]
     tally: Tally
 
     @property
     def rows(self) -> int:
         return sum(day.rows for day in self.days.values())
 
-    def bytes_of(self, days: Sequence[str]) -> bytes:
-        """The lines of these days, in the order given."""
-        return b"".join(line for day in days for line in self.days[day].lines)
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """Records with their client batches: none where one is unreadable, which stands among the dead letters too."""
-
-    records: tuple[tuple[LogRecord, tuple[ClientBatch, ...]], ...]
-    dead_letters: tuple[DeadLetter, ...]
-
     @property
     def occurrences(self) -> tuple[Occurrence, ...]:
-        """The keyed batches by record. Keys of dead-lettered records did not occur; their append times did."""
-        return tuple(
-            Occurrence(record.appended_at_ms, tuple(batch.key for batch in batches if batch.key != NO_BATCH))
-            for record, batches in self.records
-        )
+        """The keyed batches, in order."""
+        return tuple(occurrence for _, occurrence in self.occurred)
+
+    def bytes_of(self, days: Sequence[str]) -> bytes:
+        """The lines of these days, in the order given."""
+        return b"".join(piece for day in days for piece in self.days[day].pieces)
 
 
-def decode_all(records: Sequence[LogRecord], partition: int, registry: Registry) -> Decoded:
-    """Raises NewerSchemaError where one was written by a newer version."""
-    read: list[tuple[LogRecord, tuple[ClientBatch, ...]]] = []
-    dead: list[DeadLetter] = []
-    for record in records:
-        try:
-            read.append((record, decode(record, registry)))
-        except BadRecordError as error:
-            dead.append(DeadLetter(partition, record.offset, error.reason, record.value, record.headers))
-            read.append((record, ()))
-    return Decoded(tuple(read), tuple(dead))
-
-
-def rows_to_store(
-    decoded: Decoded, window: RetryWindow, source: Source, tally: Tally
-) -> Iterator[tuple[int, str, int, bytes]]:
-    """Each row that these records leave in the store: (offset, created_at, count, its line of table.encode_row).
-
-    In log order, given the retry window at the first of them, which is not changed. This is the rule of what is stored:
-    the consumer and `verify` both go by it.
-    """
-    for (record, batches), answers in zip(decoded.records, window.repeats(decoded.occurrences), strict=True):
-        repeated = iter(answers)
-        for batch in batches:
-            if batch.key != NO_BATCH and next(repeated):
-                tally.repeated_batches += 1
-                tally.repeated_rows += len(batch.lines)
-                tally.repeated_counts += sum(line.count for line in batch.lines)
-                continue
-            for line in batch.lines:
-                created_at_ms = line.created_at_ms
-                if abs(created_at_ms - record.appended_at_ms) > MAX_CLOCK_SKEW_MS:
-                    created_at_ms = record.appended_at_ms
-                    tally.reclocked_rows += 1
-                created_at = format_time(created_at_ms)
-                row = encode_row(line, created_at, source.log_id, source.partition, record.offset)
-                yield record.offset, created_at, line.count, row
+_Part = tuple[Sequence[LogRecord], Run | Decoded]  # one or more records, and what was read; of decoded ones: one
+_Repeated = Mapping[int, Sequence[bool]]  # by offset, of records with a batch that repeats another: which of its keys
 
 
 def build_block(
@@ -126,10 +69,120 @@ def build_block(
 
     Raises NewerSchemaError.
     """
-    decoded = decode_all(records, source.partition, registry)
+    reader = _Reader(source.partition, registry)
+    parts = list(reader.read(records))
+    occurred = _occurred(parts)
+    repeated = _repeated(occurred, window)
     days: dict[str, DayRows] = {}
+    dead: list[DeadLetter] = []
     tally = Tally()
-    for _, created_at, count, row in rows_to_store(decoded, window, source, tally):
-        days.setdefault(created_at[:10], DayRows()).lines.append(row)
-        tally.counts += count
-    return Block(start, end, days, decoded.dead_letters, decoded.occurrences, tally)
+    for part_records, read in reader.divided(parts, repeated):
+        if isinstance(read, Run):
+            day = days.setdefault(read.day, DayRows())
+            day.pieces += encode_values(part_records, source.log_id, source.partition)
+            day.rows += read.rows
+            tally.counts += read.counts
+        else:
+            dead += read.dead_letters
+            for created_at, count, row in _rows_of_all(read, repeated, source, tally):
+                day = days.setdefault(created_at[:10], DayRows())
+                day.pieces.append(row)
+                day.rows += 1
+                tally.counts += count
+    return Block(start, end, days, tuple(dead), occurred, tally)
+
+
+def occurrences_in(records: Sequence[LogRecord], registry: Registry) -> tuple[Occurrence, ...]:
+    """Block.occurrences of these records. Raises NewerSchemaError."""
+    return tuple(occurrence for _, occurrence in _occurred(_Reader(0, registry).read(records)))
+
+
+class _Reader:
+    """Tells the canonical records of a partition from those that have to be decoded."""
+
+    def __init__(self, partition: int, registry: Registry) -> None:
+        self._partition = partition
+        self._registry = registry
+        self._canonical = CanonicalReader(registry)
+
+    def read(self, records: Sequence[LogRecord]) -> Iterator[_Part]:
+        for chunk in _chunks(records):
+            run = self._canonical.read(chunk)
+            if run is not None:
+                yield chunk, run
+            else:
+                for record in chunk:
+                    yield self._read_alone(record, canonical=len(chunk) > 1)
+
+    def divided(self, parts: Iterable[_Part], repeated: _Repeated) -> Iterator[_Part]:
+        """The same as runs that go as they are, and decoded records one by one."""
+        for records, read in parts:
+            if isinstance(read, Decoded) or _goes_as_it_is(records, read, repeated):
+                yield records, read
+                continue
+            for record in records:
+                alone, read_alone = self._read_alone(record, canonical=len(records) > 1)
+                if isinstance(read_alone, Run) and not _goes_as_it_is(alone, read_alone, repeated):
+                    yield self._read_alone(record, canonical=False)
+                else:
+                    yield alone, read_alone
+
+    def _read_alone(self, record: LogRecord, *, canonical: bool) -> _Part:
+        """`canonical`: whether it may be."""
+        alone = (record,)
+        run = self._canonical.read(alone) if canonical else None
+        return alone, decode_all(alone, self._partition, self._registry) if run is None else run
+
+
+def _chunks(records: Sequence[LogRecord]) -> Iterator[Sequence[LogRecord]]:
+    """The records in order, in runs of RUN_BYTES or a little more."""
+    begin = size = 0
+    for end, record in enumerate(records, 1):
+        size += len(record.value)
+        if size >= RUN_BYTES:
+            yield records[begin:end]
+            begin, size = end, 0
+    if begin < len(records):
+        yield records[begin:]
+
+
+def _occurred(parts: Iterable[_Part]) -> tuple[tuple[int, Occurrence], ...]:
+    """Block.occurred."""
+    occurred: list[tuple[int, Occurrence]] = []
+    for offset, appended_at_ms, keys in _by_record(parts):
+        if keys or not occurred or occurred[-1][1].keys:
+            occurred.append((offset, Occurrence(appended_at_ms, keys)))
+        elif appended_at_ms > occurred[-1][1].appended_at_ms:
+            occurred[-1] = occurred[-1][0], Occurrence(appended_at_ms, ())
+    return tuple(occurred)
+
+
+def _by_record(parts: Iterable[_Part]) -> Iterator[tuple[int, int, tuple[bytes, ...]]]:
+    """(offset, append time, keys) of each record; runs without keys as one record appended at their highest time."""
+    for records, read in parts:
+        if by_record := read.keys:
+            for record, keys in zip(records, by_record, strict=True):
+                yield record.offset, record.appended_at_ms, keys
+        else:
+            yield records[0].offset, max([record.appended_at_ms for record in records]), ()
+
+
+def _repeated(occurred: Sequence[tuple[int, Occurrence]], window: RetryWindow) -> _Repeated:
+    answers = window.repeats(occurrence for _, occurrence in occurred)
+    return {offset: answer for (offset, _), answer in zip(occurred, answers, strict=True) if any(answer)}
+
+
+def _rows_of_all(
+    decoded: Decoded, repeated: _Repeated, source: Source, tally: Tally
+) -> Iterator[tuple[str, int, bytes]]:
+    for (record, batches), keys in zip(decoded.records, decoded.keys, strict=True):
+        answers = repeated.get(record.offset) or [False] * len(keys)
+        yield from rows_of(record, batches, answers, source, tally)
+
+
+def _goes_as_it_is(records: Sequence[LogRecord], run: Run, repeated: _Repeated) -> bool:
+    """Whether every row of it is a line of it: no clock is far off, and nothing repeats another."""
+    appended_ms = [record.appended_at_ms for record in records]
+    if run.latest_ms - min(appended_ms) > MAX_CLOCK_SKEW_MS or max(appended_ms) - run.earliest_ms > MAX_CLOCK_SKEW_MS:
+        return False
+    return not repeated or repeated.keys().isdisjoint([record.offset for record in records])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import ne
 
 from siddes_telemetry.schemas.record import LogRecord
 
@@ -22,47 +24,78 @@ class FlushPolicy:
     max_days: int = 33  # of append: each touches three table days at most, of which the store takes 100 in one insert
 
 
-@dataclass(frozen=True, slots=True)
 class Pending:
-    """A record that waits to be stored. `arrived_s` is on the monotonic clock of `cut`'s `now_s`.
+    """Records that wait to be stored, in order. Lists side by side and no object for each: there may be 200,000.
 
-    `rows_through` and `bytes_through` count it and all that arrived before it, stored ones included: differences
-    tell what a run of records costs in a block (exactly in rows, at most in bytes). `days_through` counts how often
-    the day of append changed up to it: a run spans one day more at most, also where the log's clock went back.
+    `_rows`, `_bytes` and `_days` tell of everything added so far what it comes to before each record, and after the
+    last: differences tell what a run of records costs in a block (exactly in rows, at most in bytes). Days are changes
+    of the day of append: a run spans one day more at most, also where the log's clock went back.
     """
 
-    record: LogRecord
-    arrived_s: float
-    rows_through: int
-    bytes_through: int
-    days_through: int
+    def __init__(self) -> None:
+        self._records: list[LogRecord] = []
+        self._arrived_s: list[float] = []  # on the monotonic clock of `cut`'s `now_s`
+        self._rows, self._bytes, self._days = [0], [0], [0]
+        self._last_day: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, place: int) -> LogRecord:
+        return self._records[place]
+
+    @property
+    def bytes(self) -> int:
+        """What they come to in a block, at most."""
+        return self._bytes[-1] - self._bytes[0]
+
+    @property
+    def oldest_arrived_s(self) -> float:
+        """When the first of them came. There must be one."""
+        return self._arrived_s[0]
+
+    def add(self, records: Sequence[LogRecord], arrived_s: float) -> None:
+        """These came after those that wait."""
+        if not records:
+            return
+        rows = [record.value.count(b"\n") for record in records]
+        sizes = [len(record.value) + lines * SOURCE_COLUMN_BYTES for record, lines in zip(records, rows, strict=True)]
+        days = [record.appended_at_ms // DAY_MS for record in records]
+        before = [days[0] if self._last_day is None else self._last_day, *days[:-1]]
+        self._last_day = days[-1]
+        self._rows += accumulate(rows, initial=self._rows.pop())
+        self._bytes += accumulate(sizes, initial=self._bytes.pop())
+        self._days += accumulate(map(ne, before, days), initial=self._days.pop())
+        self._records += records
+        self._arrived_s += [arrived_s] * len(records)
+
+    def first(self, count: int) -> Sequence[LogRecord]:
+        """The first so many of them."""
+        return self._records[:count]
+
+    def drop(self, count: int) -> None:
+        """The first so many wait no longer: they are stored."""
+        for column in (self._records, self._arrived_s, self._rows, self._bytes, self._days):
+            del column[:count]
+
+    def fitting(self, policy: FlushPolicy) -> int:
+        """How many of them, from the first, a block has room for. There must be one."""
+        rows, size, days = self._rows, self._bytes, self._days
+        return min(
+            bisect_right(rows, rows[0] + policy.max_rows) - 1,
+            bisect_right(size, size[0] + policy.max_bytes) - 1,
+            bisect_right(days, days[1] + policy.max_days - 1) - 1,
+        )
 
 
-def enqueue(record: LogRecord, arrived_s: float, last: Pending | None) -> Pending:
-    """The record as the one after `last`."""
-    rows = record.value.count(b"\n")
-    size = len(record.value) + rows * SOURCE_COLUMN_BYTES
-    days = 0
-    if last is not None:
-        rows, size = rows + last.rows_through, size + last.bytes_through
-        days = last.days_through + (record.appended_at_ms // DAY_MS != last.record.appended_at_ms // DAY_MS)
-    return Pending(record, arrived_s, rows, size, days)
-
-
-def cut(pending: Sequence[Pending], before: Pending | None, *, now_s: float, policy: FlushPolicy) -> int:
+def cut(pending: Pending, *, now_s: float, policy: FlushPolicy) -> int:
     """How many of the pending records, from the first, are worth a block now; 0 is to wait.
 
-    `before` is the record enqueued before the first of them. Once it is time at least one record is taken, however
-    large it is: the gateway bounds records far below a block.
+    Once it is time at least one record is taken, however large it is: the gateway bounds records far below a block.
     """
     if not pending:
         return 0
-    rows_stored, bytes_stored = (before.rows_through, before.bytes_through) if before else (0, 0)
-    fit = min(
-        bisect_right(pending, rows_stored + policy.max_rows, key=lambda item: item.rows_through),
-        bisect_right(pending, bytes_stored + policy.max_bytes, key=lambda item: item.bytes_through),
-        bisect_right(pending, pending[0].days_through + policy.max_days - 1, key=lambda item: item.days_through),
-    )
+    fit = pending.fitting(policy)
     if fit < len(pending):
         return max(fit, 1)
-    return len(pending) if now_s - pending[0].arrived_s >= policy.max_age_s else 0
+    return len(pending) if now_s - pending.oldest_arrived_s >= policy.max_age_s else 0

@@ -17,10 +17,11 @@ from siddes_telemetry.backends.ports import (
     StoreRefused,
     StoreUnavailable,
 )
-from siddes_telemetry.consumer.block import Block, Source
+from siddes_telemetry.consumer.block import Block
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, may_insert
 from siddes_telemetry.consumer.recovery import days_to_insert
+from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.surroundings import Surroundings
 from siddes_telemetry.schemas.record import format_time
 from siddes_telemetry.schemas.table import insert_token

@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 from siddes_telemetry.backends.ports import OwnedPartition
-from siddes_telemetry.consumer.block import Block, Source, decode_all
+from siddes_telemetry.consumer.block import Block, occurrences_in
 from siddes_telemetry.consumer.key_notes import KeyNote, encode_notes
 from siddes_telemetry.consumer.read_back import notes_of, spans
 from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
+from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.surroundings import Surroundings
 from siddes_telemetry.schemas.record import LogRecord
 
@@ -63,12 +64,10 @@ class OwnedWindow:
         metrics.retry_keys_evicted.inc(self.keys.evicted - evicted)
         metrics.retry_keys.labels(str(self._partition.number)).set(len(self.keys))
 
-    async def leave_notes(self, block: Block, records: Sequence[LogRecord]) -> None:
-        """Spare the next owner the reading back of these records, which are the block's."""
-        offsets = (record.offset for record in records)
-        keyed = zip(offsets, block.occurrences, strict=True)
+    async def leave_notes(self, block: Block) -> None:
+        """Spare the next owner the reading back of its records."""
         notes = await asyncio.to_thread(  # half a second for the largest block of single keys
-            encode_notes, self._source.log_id, block.start, block.end, keyed
+            encode_notes, self._source.log_id, block.start, block.end, block.occurred
         )
         for note in notes:
             self._around.journal.note(self._partition.number, note)
@@ -93,6 +92,5 @@ class OwnedWindow:
     async def _read_back_log(self, begin: int, end: int) -> None:
         async for piece in self._partition.read(begin, end):
             await self._check(piece)
-            decoded = decode_all(piece, self._source.partition, self._around.registry)
-            self.keys.advance(decoded.occurrences, piece[-1].offset + 1)
+            self.keys.advance(occurrences_in(piece, self._around.registry), piece[-1].offset + 1)
             self._around.metrics.read_back_bytes.labels("log").inc(sum(len(record.value) for record in piece))

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import structlog
 
 from siddes_telemetry.backends.ports import KeyJournal, LogUnavailable
-from siddes_telemetry.consumer.block import Source
 from siddes_telemetry.consumer.key_notes import BadNoteError, KeyNote, decode_note
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
+from siddes_telemetry.consumer.rows import Source
 
 log = structlog.get_logger(__name__)
 

@@ -14,13 +14,14 @@ from typing import Any
 import structlog
 
 from siddes_telemetry.backends.ports import LogUnavailable, OwnedPartition, PartitionLost, RecordsGone
-from siddes_telemetry.consumer.block import Block, Source, build_block
-from siddes_telemetry.consumer.cut import Pending, cut, enqueue
+from siddes_telemetry.consumer.block import Block, build_block
+from siddes_telemetry.consumer.cut import Pending, cut
 from siddes_telemetry.consumer.delivery import Delivery, Stopped
 from siddes_telemetry.consumer.figures import Figures
 from siddes_telemetry.consumer.intent import NO_INTENT, GroupState, UnknownIntentError, decode_state
 from siddes_telemetry.consumer.owned_window import OwnedWindow
 from siddes_telemetry.consumer.recovery import NEWER_SCHEMA, UNKNOWN_INTENT, Halt, Plan, Replay, plan_recovery
+from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.surroundings import Surroundings
 from siddes_telemetry.consumer.watch import Sign
 from siddes_telemetry.schemas.record import LogRecord, is_newer
@@ -41,8 +42,7 @@ class PartitionWorker:
         self._window = OwnedWindow(partition, around, self._halt_at_newer)
         self._position = 0  # everything below is stored
         self._intent_open = False  # what the group has committed carries an intent
-        self._pending: list[Pending] = []
-        self._last: Pending | None = None  # the last record that left `_pending`
+        self._pending = Pending()
         self._barred = False  # a record of a newer schema is next: nothing is fetched beyond it
         self._fetching: asyncio.Future[Sequence[LogRecord]] | None = None
 
@@ -132,7 +132,7 @@ class PartitionWorker:
 
     async def _halt_at_newer(self, records: Sequence[LogRecord]) -> None:
         """Halt for good if a newer version wrote one of these: they were to be read again, and cannot be."""
-        while any(is_newer(record, self._around.registry) for record in records):
+        while self._readable(records) < len(records):
             await self._halt(NEWER_SCHEMA)
 
     # --- the cycle ---
@@ -140,7 +140,7 @@ class PartitionWorker:
     async def _cycle(self) -> None:
         """Store a block if one is due, else wait for records."""
         around = self._around
-        count = cut(self._pending, self._last, now_s=around.clocks.monotonic_s(), policy=around.policy)
+        count = cut(self._pending, now_s=around.clocks.monotonic_s(), policy=around.policy)
         if count:
             await self._store_first(count)
         elif self._barred:
@@ -155,8 +155,7 @@ class PartitionWorker:
     async def _finish(self) -> None:
         """Stopping: store what is pending, and leave the group's offset without an intent."""
         while self._pending:
-            count = cut(self._pending, self._last, now_s=float("inf"), policy=self._around.policy)
-            await self._store_first(count)
+            await self._store_first(cut(self._pending, now_s=float("inf"), policy=self._around.policy))
         await self._close_intent()
 
     async def _fetch(self) -> None:
@@ -166,7 +165,7 @@ class PartitionWorker:
             self._fetching = asyncio.ensure_future(self._partition.fetch())
         timeout_s = None
         if self._pending:
-            due_s = self._pending[0].arrived_s + self._around.policy.max_age_s
+            due_s = self._pending.oldest_arrived_s + self._around.policy.max_age_s
             timeout_s = max(0.0, due_s - clocks.monotonic_s())
         stopping = asyncio.ensure_future(self._around.stopping.wait())
         try:
@@ -179,24 +178,31 @@ class PartitionWorker:
             try:
                 self._enqueue(fetching.result(), clocks.monotonic_s())
             except RecordsGone as gone:
-                expected = self._pending[-1].record.offset + 1 if self._pending else self._position
+                expected = self._pending[-1].offset + 1 if self._pending else self._position
                 self._figures.note_lost(gone.first - expected)
                 await self._partition.seek(gone.first)
         await self._figures.show_lag(self._position, self._oldest_ms)
 
     def _enqueue(self, records: Sequence[LogRecord], now_s: float) -> None:
-        for record in records:
-            if is_newer(record, self._around.registry):
-                self._barred = True
-                return
-            self._pending.append(enqueue(record, now_s, self._pending[-1] if self._pending else self._last))
+        readable = self._readable(records)
+        self._barred = readable < len(records)
+        self._pending.add(records[:readable], now_s)
+
+    def _readable(self, records: Sequence[LogRecord]) -> int:
+        """How many of these come before the first that a newer version wrote. Neighbours may share their headers."""
+        known = None
+        for place, record in enumerate(records):
+            if record.headers is not known:
+                if is_newer(record, self._around.registry):
+                    return place
+                known = record.headers
+        return len(records)
 
     async def _store_first(self, count: int) -> None:
-        records = [item.record for item in self._pending[:count]]
+        records = self._pending.first(count)
         block = await self._build(records, self._position, records[-1].offset + 1)
         await self._store(block, records, in_doubt=False)
-        self._last = self._pending[count - 1]
-        del self._pending[:count]
+        self._pending.drop(count)
         await self._figures.show_lag(self._position, self._oldest_ms)
 
     async def _close_intent(self) -> None:
@@ -229,8 +235,8 @@ class PartitionWorker:
         self._position = block.end
         self._figures.count(self._source.log_id, block, len(records))
         if records:
-            await self._window.leave_notes(block, records)
+            await self._window.leave_notes(block)
 
     @property
     def _oldest_ms(self) -> int | None:
-        return self._pending[0].record.appended_at_ms if self._pending else None
+        return self._pending[0].appended_at_ms if self._pending else None

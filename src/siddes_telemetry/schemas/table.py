@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 
-from siddes_telemetry.schemas.record import Line
+from siddes_telemetry.schemas.record import Line, LogRecord
 
 COUNTS_TABLE = "telemetry_counts"
 LOGS_TABLE = "telemetry_logs"
@@ -29,6 +30,15 @@ def encode_row(line: Line, created_at: str, log_id: int, partition: int, offset:
         f'"created_at":"{created_at}",'
         f'"log_id":{log_id},"log_partition":{partition},"log_offset":{offset}}}\n'
     ).encode("ascii")
+
+
+def encode_values(records: Iterable[LogRecord], log_id: int, partition: int) -> list[bytes]:
+    """For each record, which is canonical, encode_row's lines of all its lines as they are.
+
+    A canonical line has one brace pair: its last brace is where the source goes.
+    """
+    source = b',"log_id":%d,"log_partition":%d,"log_offset":' % (log_id, partition)
+    return [value.replace(b"}", b"%b%d}" % (source, offset)) for offset, _, value, _ in records]
 
 
 def place_of_row(line: bytes) -> tuple[str, int]:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from siddes_telemetry.consumer.block import Block, Source, build_block, decode_all
+from siddes_telemetry.consumer.block import Block, build_block
 from siddes_telemetry.consumer.retry_window import Occurrence, RetryWindow
+from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.schemas.record import LogRecord, NewerSchemaError, format_time
 from tests.fakes.consumption import (
     ACCEPTED,
@@ -39,7 +40,8 @@ def rows(block: Block) -> list[tuple[str, str]]:
 def test_a_row_says_what_was_counted_and_where_it_came_from() -> None:
     block = build([record(8, NOON_MS, Sent(key(1), "42", {SHOWN: 3, ACCEPTED: 1}, NOON_MS - 5))])
 
-    assert [json.loads(line) for line in block.days["2024-10-04"].lines] == [
+    assert list(block.days) == ["2024-10-04"]
+    assert [json.loads(line) for line in block.bytes_of(["2024-10-04"]).splitlines()] == [
         {
             "viewer_id": "42",
             "event": event,
@@ -60,7 +62,8 @@ def test_rows_are_kept_by_table_day_and_joined_in_the_order_asked_for() -> None:
 
     assert sorted(block.days) == ["2024-10-04", "2024-10-05"]
     assert rows(block) == [("early", "2024-10-04 23:59:59.999"), ("late", "2024-10-05 00:00:00.000")]
-    assert block.bytes_of(["2024-10-05"]) == block.days["2024-10-05"].lines[0]
+    assert block.bytes_of(["2024-10-05"]) == b"".join(block.days["2024-10-05"].pieces)
+    assert block.bytes_of(["2024-10-05"]).count(b"\n") == block.days["2024-10-05"].rows == 1
     assert block.bytes_of([]) == b""
 
 
@@ -137,4 +140,4 @@ def test_a_dead_letters_append_time_is_one_of_the_logs() -> None:
 
 def test_a_record_of_a_newer_registry_is_not_judged() -> None:
     with pytest.raises(NewerSchemaError):
-        decode_all([record(0, NOON_MS, one("a", NOON_MS), revision=2)], 0, REGISTRY)
+        build([record(0, NOON_MS, one("a", NOON_MS), revision=2)])

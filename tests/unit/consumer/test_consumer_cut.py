@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from siddes_telemetry.consumer.block import Source, build_block
-from siddes_telemetry.consumer.cut import FlushPolicy, Pending, cut, enqueue
+from siddes_telemetry.consumer.block import build_block
+from siddes_telemetry.consumer.cut import FlushPolicy, Pending, cut
 from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.schemas.record import LogRecord
 from tests.fakes.consumption import DAY_MS, NOON_MS, REGISTRY, one, record
 
@@ -10,10 +11,10 @@ LARGE = 10**9
 LOOSE = FlushPolicy(max_rows=LARGE, max_bytes=LARGE, max_age_s=1.0, max_days=LARGE)
 
 
-def queue(*records: LogRecord, arrived_s: float = 0.0) -> list[Pending]:
-    pending: list[Pending] = []
-    for each in records:
-        pending.append(enqueue(each, arrived_s, pending[-1] if pending else None))
+def queue(*records: LogRecord, at_a_time: int = 2) -> Pending:
+    pending = Pending()
+    for begin in range(0, len(records), at_a_time):
+        pending.add(records[begin : begin + at_a_time], 0.0)
     return pending
 
 
@@ -24,36 +25,43 @@ def records_of(*rows: int) -> list[LogRecord]:
 
 
 def test_nothing_pending_is_nothing_to_cut() -> None:
-    assert cut([], None, now_s=float("inf"), policy=LOOSE) == 0
+    assert cut(Pending(), now_s=float("inf"), policy=LOOSE) == 0
+    assert cut(queue(), now_s=float("inf"), policy=LOOSE) == 0
 
 
 def test_young_records_wait_and_are_cut_all_together_once_the_oldest_is_of_age() -> None:
-    pending = [enqueue(record(0, NOON_MS, one("a", NOON_MS)), 10.0, None)]
-    pending.append(enqueue(record(1, NOON_MS, one("a", NOON_MS)), 10.9, pending[0]))
+    pending = Pending()
+    pending.add([record(0, NOON_MS, one("a", NOON_MS))], 10.0)
+    pending.add([record(1, NOON_MS, one("a", NOON_MS))], 10.9)
 
-    assert cut(pending, None, now_s=10.99, policy=LOOSE) == 0
-    assert cut(pending, None, now_s=11.0, policy=LOOSE) == 2
+    assert cut(pending, now_s=10.99, policy=LOOSE) == 0
+    assert cut(pending, now_s=11.0, policy=LOOSE) == 2
+    pending.drop(1)
+    assert cut(pending, now_s=11.89, policy=LOOSE) == 0
+    assert cut(pending, now_s=11.9, policy=LOOSE) == 1
 
 
 def test_a_full_block_goes_at_once_and_holds_no_more_rows_than_allowed() -> None:
     pending = queue(*records_of(3, 3, 3))
     policy = FlushPolicy(max_rows=6, max_bytes=LARGE, max_age_s=LARGE)
 
-    assert cut(pending, None, now_s=0.0, policy=policy) == 2
-    assert cut(pending[:2], None, now_s=0.0, policy=policy) == 0, "the last may still have room"
+    assert cut(pending, now_s=0.0, policy=policy) == 2
+    assert cut(queue(*records_of(3, 3)), now_s=0.0, policy=policy) == 0, "the last may still have room"
 
 
 def test_a_record_larger_than_a_block_goes_alone() -> None:
     pending = queue(*records_of(9, 1))
 
-    assert cut(pending, None, now_s=0.0, policy=FlushPolicy(max_rows=6)) == 1
-    assert cut(pending, None, now_s=0.0, policy=FlushPolicy(max_bytes=1)) == 1
+    assert cut(pending, now_s=0.0, policy=FlushPolicy(max_rows=6)) == 1
+    assert cut(pending, now_s=0.0, policy=FlushPolicy(max_bytes=1)) == 1
 
 
 def test_what_was_stored_before_does_not_count_towards_the_next_block() -> None:
     pending = queue(*records_of(3, 3, 3, 3, 3))
 
-    assert cut(pending[2:], pending[1], now_s=0.0, policy=FlushPolicy(max_rows=6)) == 2
+    pending.drop(2)
+    assert cut(pending, now_s=0.0, policy=FlushPolicy(max_rows=6)) == 2
+    assert [each.offset for each in pending.first(2)] == [2, 3]
 
 
 def test_a_block_is_bounded_in_bytes_as_they_are_inserted() -> None:
@@ -61,21 +69,22 @@ def test_a_block_is_bounded_in_bytes_as_they_are_inserted() -> None:
     records = [record(far + n, NOON_MS, one("a" * n, NOON_MS), one("b", NOON_MS)) for n in range(1, 50)]
     block = build_block(records, far, far + 50, source=Source(first, 65_535), registry=REGISTRY, window=RetryWindow())
 
-    assert len(block.bytes_of(sorted(block.days))) <= queue(*records)[-1].bytes_through
+    assert len(block.bytes_of(sorted(block.days))) <= queue(*records).bytes
 
 
 def test_a_block_spans_a_bounded_number_of_days() -> None:
     pending = queue(*(record(n, NOON_MS + n * DAY_MS, one("a", NOON_MS)) for n in range(5)))
 
-    assert cut(pending, None, now_s=0.0, policy=FlushPolicy(max_days=3)) == 3
+    assert cut(pending, now_s=0.0, policy=FlushPolicy(max_days=3)) == 3
 
 
 def test_days_are_counted_where_the_logs_clock_went_back() -> None:
     days = (100, 0, 120, 1, 90)
     pending = queue(*(record(n, NOON_MS + day * DAY_MS, one("a", NOON_MS)) for n, day in enumerate(days)))
 
-    assert cut(pending, None, now_s=0.0, policy=FlushPolicy(max_days=3)) == 3
-    assert cut(pending[1:], pending[0], now_s=0.0, policy=FlushPolicy(max_days=3)) == 3
+    assert cut(pending, now_s=0.0, policy=FlushPolicy(max_days=3)) == 3
+    pending.drop(1)
+    assert cut(pending, now_s=0.0, policy=FlushPolicy(max_days=3)) == 3
 
 
 def test_no_block_of_the_shipped_policy_touches_more_table_days_than_one_insert_may() -> None:
@@ -86,7 +95,7 @@ def test_no_block_of_the_shipped_policy_touches_more_table_days_than_one_insert_
             records.append(record(len(records), at, one("a", at - 60_000), one("a", at + 60_000)))
     pending = queue(*records)
 
-    count = cut(pending, None, now_s=0.0, policy=FlushPolicy())
+    count = cut(pending, now_s=0.0, policy=FlushPolicy())
     block = build_block(records[:count], 0, count, source=Source(1, 0), registry=REGISTRY, window=RetryWindow())
 
     assert len(block.days) <= 100

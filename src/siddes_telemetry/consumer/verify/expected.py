@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from siddes_telemetry.backends.ports import Sums
-from siddes_telemetry.consumer.block import Source, Tally, decode_all, rows_to_store
 from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.consumer.rows import Source, Tally, decode_all, rows_to_store
 from siddes_telemetry.schemas.record import LogRecord
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.table import row_checksum
@@ -51,7 +51,7 @@ def expect(
     tally = Tally()
     rows: list[tuple[str, bytes]] = []
     left_out = counts = checksum = 0
-    for _, created_at, count, line in rows_to_store(decoded, window, source, tally):
+    for created_at, count, line in rows_to_store(decoded, window, source, tally):
         if created_at < since:  # both of format_time: their order is that of the times
             left_out += 1
             continue

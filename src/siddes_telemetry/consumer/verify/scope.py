@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from siddes_telemetry.backends.ports import PartitionView
-from siddes_telemetry.consumer.block import Source
 from siddes_telemetry.consumer.intent import GroupState, UnknownIntentError, decode_state
 from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND, UNKNOWN_INTENT
 from siddes_telemetry.consumer.retry_window import WINDOW_MS
+from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.verify.report import PartitionReport
 
 

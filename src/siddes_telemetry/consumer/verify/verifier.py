@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from siddes_telemetry.backends.ports import BackendError, DeadLetters, LogView, PartitionView, RecordsGone, StoreAudit
-from siddes_telemetry.consumer.block import Source
+from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.verify.partition import Bench, DeadPlaces, PartitionVerifier, Repair
 from siddes_telemetry.consumer.verify.report import NO_SUCH_PARTITION, PartitionReport, Report
 from siddes_telemetry.consumer.verify.scope import Scope, scope_of

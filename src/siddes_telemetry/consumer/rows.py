@@ -1,0 +1,100 @@
+"""The rule of what records leave in the store, line by line. Pure.
+
+The consumer goes by it wherever records are not plainly canonical (see block.py), `verify` always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from siddes_telemetry.backends.ports import DeadLetter
+from siddes_telemetry.consumer.retry_window import Occurrence, RetryWindow
+from siddes_telemetry.schemas.record import NO_BATCH, BadRecordError, ClientBatch, LogRecord, decode, format_time
+from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.table import encode_row
+
+MAX_CLOCK_SKEW_MS = 600_000  # beyond this a gateway's clock is wrong, and the log's is taken
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose records these are: written beside each row, and part of the token."""
+
+    log_id: int
+    partition: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """What rows come to, and how often something was not stored as it came."""
+
+    counts: int = 0  # of the rows to store
+    repeated_batches: int = 0
+    repeated_rows: int = 0
+    repeated_counts: int = 0
+    reclocked_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Records with their client batches: none where one is unreadable, which stands among the dead letters too."""
+
+    records: tuple[tuple[LogRecord, tuple[ClientBatch, ...]], ...]
+    dead_letters: tuple[DeadLetter, ...]
+
+    @property
+    def keys(self) -> Sequence[tuple[bytes, ...]]:
+        """By record, of its batches that have an id. Keys of dead-lettered records did not occur."""
+        return [tuple(batch.key for batch in batches if batch.key != NO_BATCH) for _, batches in self.records]
+
+    @property
+    def occurrences(self) -> tuple[Occurrence, ...]:
+        """The keyed batches by record. Append times of dead-lettered records are the log's as well."""
+        return tuple(
+            Occurrence(record.appended_at_ms, keys) for (record, _), keys in zip(self.records, self.keys, strict=True)
+        )
+
+
+def decode_all(records: Sequence[LogRecord], partition: int, registry: Registry) -> Decoded:
+    """Raises NewerSchemaError where one was written by a newer version."""
+    read: list[tuple[LogRecord, tuple[ClientBatch, ...]]] = []
+    dead: list[DeadLetter] = []
+    for record in records:
+        try:
+            read.append((record, decode(record, registry)))
+        except BadRecordError as error:
+            dead.append(DeadLetter(partition, record.offset, error.reason, record.value, record.headers))
+            read.append((record, ()))
+    return Decoded(tuple(read), tuple(dead))
+
+
+def rows_to_store(
+    decoded: Decoded, window: RetryWindow, source: Source, tally: Tally
+) -> Iterator[tuple[str, int, bytes]]:
+    """Each row that these records leave in the store: (created_at, count, its line of table.encode_row).
+
+    In log order, given the retry window at the first of them, which is not changed.
+    """
+    for (record, batches), answers in zip(decoded.records, window.repeats(decoded.occurrences), strict=True):
+        yield from rows_of(record, batches, answers, source, tally)
+
+
+def rows_of(
+    record: LogRecord, batches: Sequence[ClientBatch], answers: Sequence[bool], source: Source, tally: Tally
+) -> Iterator[tuple[str, int, bytes]]:
+    """The same for one record, given for each of its keys whether it repeats another."""
+    repeated = iter(answers)
+    for batch in batches:
+        if batch.key != NO_BATCH and next(repeated):
+            tally.repeated_batches += 1
+            tally.repeated_rows += len(batch.lines)
+            tally.repeated_counts += sum(line.count for line in batch.lines)
+            continue
+        for line in batch.lines:
+            created_at_ms = line.created_at_ms
+            if abs(created_at_ms - record.appended_at_ms) > MAX_CLOCK_SKEW_MS:
+                created_at_ms = record.appended_at_ms
+                tally.reclocked_rows += 1
+            created_at = format_time(created_at_ms)
+            yield created_at, line.count, encode_row(line, created_at, source.log_id, source.partition, record.offset)
