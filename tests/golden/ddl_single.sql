@@ -37,7 +37,7 @@ ENGINE = MergeTree
 PARTITION BY toDate(created_at)
 ORDER BY (viewer_id, event, created_at)
 TTL toDateTime(created_at) + INTERVAL 30 DAY
-SETTINGS ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 2048, ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_purges`
 (
@@ -49,10 +49,24 @@ ORDER BY before_ms
 SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 ALTER TABLE `siddes`.`telemetry_counts`
-ADD INDEX IF NOT EXISTS log_offsets log_offset TYPE minmax GRANULARITY 16;
+ADD INDEX IF NOT EXISTS log_offsets log_offset TYPE minmax GRANULARITY 64;
 
 ALTER TABLE `siddes`.`telemetry_counts`
 MATERIALIZE INDEX log_offsets;
+
+ALTER TABLE `siddes`.`telemetry_counts`
+MODIFY COLUMN viewer_id CODEC(ZSTD(3)),
+MODIFY COLUMN event CODEC(ZSTD(1)),
+MODIFY COLUMN count CODEC(T64, ZSTD(1)),
+MODIFY COLUMN created_at CODEC(T64, ZSTD(1)),
+MODIFY COLUMN log_id CODEC(ZSTD(1)),
+MODIFY COLUMN log_partition CODEC(T64);
+
+ALTER TABLE `siddes`.`telemetry_counts`
+MODIFY SETTING
+    min_bytes_for_wide_part = 68719476736,
+    min_age_to_force_merge_seconds = 3600,
+    min_age_to_force_merge_on_partition_only = 1;
 
 ALTER TABLE `siddes`.`telemetry_counts` MODIFY COLUMN event Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7);
 

@@ -25,7 +25,8 @@ from siddes_telemetry.backends.clickhouse_settings import as_known
 from siddes_telemetry.backends.ports import StoreUnavailable
 from siddes_telemetry.schemas.ddl import quote_string
 
-THREADS = 4  # one insert, an admin statement and two summaries side by side; each has a connection
+SUMMARIES_AT_ONCE = 2
+THREADS = 2 + SUMMARIES_AT_ONCE  # an insert and an admin statement never wait for summaries; each has a connection
 _CACHES = {  # bytes; the defaults are 5 GiB each, sized for a server of its own
     "mark_cache_size": 64 * 1024 * 1024,
     "index_mark_cache_size": 8 * 1024 * 1024,
@@ -39,6 +40,8 @@ _T = TypeVar("_T")
 
 class ChdbEngine:
     """An Engine in the process. Statements run in threads of its own; a deadline stops the wait and, soon, the work."""
+
+    summaries_at_once = SUMMARIES_AT_ONCE
 
     def __init__(self, folder: Path) -> None:
         """Opens the folder, making it where it is missing; takes well under a second.

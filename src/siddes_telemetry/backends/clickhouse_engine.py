@@ -20,6 +20,10 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "
 class Engine(Protocol):
     """Every call raises StoreUnavailable, StoreMissing or StoreRefused, and ends at its deadline (seconds)."""
 
+    @property
+    def summaries_at_once(self) -> int:
+        """How many summaries it should be asked at a time. Nothing else is held back."""
+
     async def read(
         self, sql: str, parameters: Parameters, *, bound: str = "", settings: Settings, deadline_s: float
     ) -> Sequence[Row]:

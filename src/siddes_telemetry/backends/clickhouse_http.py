@@ -23,6 +23,8 @@ from siddes_telemetry.backends.ports import StoreUnavailable
 
 CONNECT_TIMEOUT_S = 5  # a server that is there accepts at once
 SILENCE_TIMEOUT_S = 3600  # a long ALTER sends nothing until it is done; every call's own deadline is shorter
+SUMMARIES_AT_ONCE = 8  # a process's: each keeps one core of the server busy; more would wait there, in no order
+NO_LIMIT = 0  # of connections: what comes at once is bounded before (summaries; a few statements for each partition)
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
 
 
@@ -62,6 +64,8 @@ def parse_server_url(url: str) -> ServerAddress:
 
 class HttpEngine:
     """An Engine over HTTP. Connects at its first use, so that a server may come later than its clients."""
+
+    summaries_at_once = SUMMARIES_AT_ONCE
 
     def __init__(self, address: ServerAddress) -> None:
         self._address = address
@@ -131,5 +135,7 @@ class HttpEngine:
                     query_retries=0,
                     connect_timeout=CONNECT_TIMEOUT_S,
                     send_receive_timeout=SILENCE_TIMEOUT_S,
+                    connector_limit=NO_LIMIT,
+                    connector_limit_per_host=NO_LIMIT,
                 )
             return self._client

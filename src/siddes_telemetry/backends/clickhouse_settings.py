@@ -54,6 +54,19 @@ READ_PINS: Settings = {
     "output_format_json_quote_64bit_integers": 0,
 }
 
+_SMALL_ANSWER_BYTES = 2 * 1024 * 1024  # above the default of 1 MiB the server holds it in memory: else in a new file
+
+# One viewer's rows are a few, in many parts: no thread or pass of their own pays for those. A line goes in and a few
+# come out; and to read one column first, to see which granules of the others are wanted, costs more than to read all.
+SUMMARY_PINS: Settings = {
+    **READ_PINS,
+    "max_threads": 1,
+    "optimize_move_to_prewhere": 0,
+    "input_format_parallel_parsing": 0,
+    "output_format_parallel_formatting": 0,
+    "http_response_buffer_size": _SMALL_ANSWER_BYTES,
+}
+
 # A statement returns when it is done, on every replica, and not when it is queued; existing rows follow a new TTL.
 ALTER_PINS: Settings = {"mutations_sync": 2, "alter_sync": 2, "materialize_ttl_after_modify": 1}
 

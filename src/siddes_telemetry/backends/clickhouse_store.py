@@ -6,8 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from siddes_telemetry.backends.clickhouse_engine import Engine, Row
-from siddes_telemetry.backends.clickhouse_settings import CLUSTER_INSERT_PINS, INSERT_PINS, READ_PINS, within
+from siddes_telemetry.backends.clickhouse_settings import (
+    CLUSTER_INSERT_PINS,
+    INSERT_PINS,
+    READ_PINS,
+    SUMMARY_PINS,
+    within,
+)
 from siddes_telemetry.backends.ports import Held
+from siddes_telemetry.backends.turns import Turns
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.table import COUNTS_TABLE
 
@@ -48,6 +55,7 @@ class ClickHouseStore:
 
     def __init__(self, engine: Engine, schema: StoreSchema) -> None:
         self._engine = engine
+        self._turns = Turns(engine.summaries_at_once)
         self._database = schema.database
         self._table = schema.table(COUNTS_TABLE)
         self._pins = INSERT_PINS if schema.cluster is None else {**INSERT_PINS, **CLUSTER_INSERT_PINS}
@@ -110,10 +118,11 @@ class ClickHouseStore:
     async def _read_counts(
         self, sql: str, viewer_id: str, window: Mapping[str, int], deadline_s: float
     ) -> Sequence[Row]:
-        return await self._engine.read(
-            sql,
-            {"database": self._database, **window},
-            bound=viewer_id,
-            settings={**READ_PINS, **within(deadline_s)},
-            deadline_s=deadline_s,
-        )
+        async with self._turns.turn(deadline_s) as left_s:
+            return await self._engine.read(
+                sql,
+                {"database": self._database, **window},
+                bound=viewer_id,
+                settings={**SUMMARY_PINS, **within(left_s)},
+                deadline_s=left_s,
+            )

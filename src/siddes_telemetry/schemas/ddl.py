@@ -17,6 +17,8 @@ from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
 
 DEDUPLICATION_WINDOW = 10_000  # parts: ten times what a lease of 60 s allows, blocks of several days included
 DEDUPLICATION_WINDOW_S = 7 * 24 * 3600  # replicated tables forget by age too: as long as the log keeps its records
+MAX_COMPACT_PART_BYTES = 64 * 1024**3  # uncompressed: a billion rows a day; the marks of such a part are some 50 MB
+DAY_CLOSES_AFTER_S = 3600  # without an insert; a late row has its whole day written anew, so at most once an hour
 
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)(\.cluster)?\.sql")
 _EVENT_COLUMN = re.compile(r"`event` Enum8\(([^)]*)\)")
@@ -146,6 +148,8 @@ def _placeholders(schema: StoreSchema) -> dict[str, str]:
         "stored_counts_name": quote_string(schema.stored_counts),
         "counts_engine": _counts_engine(schema),
         "counts_settings": _table_settings(schema),
+        "max_compact_part_bytes": str(MAX_COMPACT_PART_BYTES),
+        "day_closes_after_s": str(DAY_CLOSES_AFTER_S),
         "event_type": event_type(schema.registry),
         "max_count": str(MAX_LINE_COUNT),
         "max_viewer_id": str(MAX_VIEWER_ID),

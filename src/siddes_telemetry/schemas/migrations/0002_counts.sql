@@ -1,5 +1,6 @@
 -- The counts, and where in the log each row came from. The deduplication window counts parts, one for each day of a
--- block. A part's rows go together, by the day: merges drop it within an hour of its last row's end.
+-- block. A part's rows go together, by the day: merges drop it within an hour of its last row's end. One viewer's rows of
+-- a day are a few: small granules, so that few others are read with them. A table keeps the granularity it was made with.
 CREATE TABLE IF NOT EXISTS ${stored_counts}${on_cluster}
 (
     viewer_id     String CODEC(ZSTD(1)),
@@ -16,4 +17,4 @@ ENGINE = ${counts_engine}
 PARTITION BY toDate(created_at)
 ORDER BY (viewer_id, event, created_at)
 TTL ${ttl}
-SETTINGS ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600, ${counts_settings};
+SETTINGS index_granularity = 2048, ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600, ${counts_settings};

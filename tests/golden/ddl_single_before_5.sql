@@ -1,0 +1,57 @@
+-- What migrations 1, 2 and 4 made of a database before 5 came: tables that are out there.
+CREATE DATABASE IF NOT EXISTS `siddes`;
+
+CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_migrations`
+(
+    number     UInt16,
+    name       String,
+    applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = MergeTree
+ORDER BY number
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_logs`
+(
+    log_name   String,
+    generation UInt32,
+    log_id     UInt32,
+    adopted_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = MergeTree
+ORDER BY (log_name, generation)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_counts`
+(
+    viewer_id     String CODEC(ZSTD(1)),
+    event         Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7),
+    count         UInt16,
+    created_at    DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    log_id        UInt32,
+    log_partition UInt16,
+    log_offset    UInt64 CODEC(T64, ZSTD(1)),
+    CONSTRAINT count_in_bounds CHECK count BETWEEN 1 AND 25000,
+    CONSTRAINT viewer_id_in_bounds CHECK length(viewer_id) BETWEEN 1 AND 64
+)
+ENGINE = MergeTree
+PARTITION BY toDate(created_at)
+ORDER BY (viewer_id, event, created_at)
+TTL toDateTime(created_at) + INTERVAL 30 DAY
+SETTINGS ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_purges`
+(
+    before_ms Int64,
+    purged_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = MergeTree
+ORDER BY before_ms
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+ALTER TABLE `siddes`.`telemetry_counts`
+ADD INDEX IF NOT EXISTS log_offsets log_offset TYPE minmax GRANULARITY 16;
+
+ALTER TABLE `siddes`.`telemetry_counts`
+MATERIALIZE INDEX log_offsets;
+

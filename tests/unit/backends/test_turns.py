@@ -1,0 +1,174 @@
+"""Summaries take turns: in the order in which they came, within their deadlines, and nothing else waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import ceil
+
+import pytest
+
+from siddes_telemetry.backends.clickhouse_engine import Parameters, Row, Settings
+from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
+from siddes_telemetry.backends.ports import StoreRefused, StoreUnavailable
+from siddes_telemetry.schemas.ddl import StoreSchema
+from tests.unit.schemas.shipped import REGISTRY
+
+PATIENCE_S = 30.0
+
+
+@dataclass
+class Slow:
+    """An engine that answers each question when it is told to, and notes what it was asked."""
+
+    summaries_at_once: int = 1
+    asked: list[str] = field(default_factory=list)
+    deadlines_s: list[float] = field(default_factory=list)
+    answers: dict[str, asyncio.Future[Sequence[Row]]] = field(default_factory=dict)
+
+    async def read(
+        self, sql: str, parameters: Parameters, *, bound: str = "", settings: Settings, deadline_s: float
+    ) -> Sequence[Row]:
+        if "since_ms" not in parameters:  # no summary
+            return [[0]]
+        assert "FROM bound" in sql
+        assert settings["max_execution_time"] == ceil(deadline_s)
+        self.asked.append(bound)
+        self.deadlines_s.append(deadline_s)
+        answer: asyncio.Future[Sequence[Row]] = asyncio.get_running_loop().create_future()
+        self.answers[bound] = answer
+        return await answer
+
+    async def run(self, sql: str, *, settings: Settings, deadline_s: float) -> None: ...
+
+    async def insert(self, table: str, block: bytes, *, settings: Settings, deadline_s: float) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def answer(self, viewer: str) -> None:
+        self.answers.pop(viewer).set_result([["suggestion_shown", 1]])
+
+
+def store_on(engine: Slow) -> ClickHouseStore:
+    return ClickHouseStore(engine, StoreSchema("siddes", None, 30, REGISTRY))
+
+
+async def settled() -> None:
+    """Whoever can go on has gone on."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+class Asking:
+    """Summaries that were asked for, one after the other."""
+
+    def __init__(self, store: ClickHouseStore) -> None:
+        self._store = store
+        self.tasks: dict[str, asyncio.Task[object]] = {}
+
+    async def ask(self, *viewers: str, deadline_s: float = PATIENCE_S) -> None:
+        for viewer in viewers:
+            question = self._store.counts(viewer, since_ms=0, deadline_s=deadline_s)
+            self.tasks[viewer] = asyncio.ensure_future(question)
+            await settled()
+
+
+async def test_so_many_are_asked_at_a_time_and_the_others_in_the_order_in_which_they_came() -> None:
+    engine = Slow(summaries_at_once=2)
+    asking = Asking(store_on(engine))
+    await asking.ask("a", "b", "c", "d")
+    assert engine.asked == ["a", "b"]
+    for done in "ba":
+        engine.answer(done)
+        await settled()
+    assert engine.asked == ["a", "b", "c", "d"]
+    for done in "cd":
+        engine.answer(done)
+    assert len(await asyncio.gather(*asking.tasks.values())) == 4
+
+
+async def test_who_has_been_answered_and_asks_again_waits_behind_those_who_wait() -> None:
+    engine = Slow()
+    asking = Asking(store_on(engine))
+    await asking.ask("a", "b")
+    engine.answer("a")
+    await asking.tasks["a"]
+    await asking.ask("a again")
+    engine.answer("b")
+    await settled()
+    assert engine.asked == ["a", "b", "a again"]
+    engine.answer("a again")
+    await asyncio.gather(*asking.tasks.values())
+
+
+async def test_a_wait_counts_against_the_deadline() -> None:
+    engine = Slow()
+    asking = Asking(store_on(engine))
+    await asking.ask("a", "b")
+    await asyncio.sleep(0.05)
+    engine.answer("a")
+    await settled()
+    assert engine.deadlines_s[0] == pytest.approx(PATIENCE_S, abs=0.04)
+    assert engine.deadlines_s[1] < PATIENCE_S - 0.045
+    engine.answer("b")
+    await asyncio.gather(*asking.tasks.values())
+
+
+async def test_who_waits_past_the_deadline_is_told_so_and_the_next_is_not_held_up() -> None:
+    engine = Slow()
+    asking = Asking(store_on(engine))
+    await asking.ask("a")
+    await asking.ask("late", deadline_s=0.02)
+    await asking.ask("b")
+    with pytest.raises(StoreUnavailable):
+        await asking.tasks["late"]
+    engine.answer("a")
+    await settled()
+    assert engine.asked == ["a", "b"]
+    engine.answer("b")
+    await asking.tasks["b"]
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["waiting", "being answered"])
+async def test_who_goes_away_leaves_the_turn_to_the_next(waits: bool) -> None:
+    engine = Slow()
+    asking = Asking(store_on(engine))
+    await asking.ask("a", "b", "c")
+    gone, next_one = ("b", "c") if waits else ("a", "b")
+    asking.tasks[gone].cancel()
+    await settled()
+    if waits:
+        engine.answer("a")
+        await settled()
+    assert engine.asked == ["a", next_one]
+    for task in asking.tasks.values():
+        task.cancel()
+    await asyncio.gather(*asking.tasks.values(), return_exceptions=True)
+
+
+async def test_a_failure_ends_a_turn() -> None:
+    engine = Slow()
+    asking = Asking(store_on(engine))
+    await asking.ask("a", "b")
+    engine.answers["a"].set_exception(StoreRefused(6))
+    with pytest.raises(StoreRefused):
+        await asking.tasks["a"]
+    await settled()
+    assert engine.asked == ["a", "b"]
+    engine.answer("b")
+    await asking.tasks["b"]
+
+
+async def test_what_consumers_ask_does_not_wait_for_summaries() -> None:
+    engine = Slow()
+    store = store_on(engine)
+    asking = Asking(store)
+    await asking.ask("a", "b")
+    async with asyncio.timeout(1):
+        await store.insert(b"", "token", deadline_s=PATIENCE_S)
+        assert await store.purged_before_ms() == 0
+        await store.ping()
+    for task in asking.tasks.values():
+        task.cancel()
+    await asyncio.gather(*asking.tasks.values(), return_exceptions=True)
