@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import gateway, postgres
+from benchmarks import embedded, gateway, postgres
 from benchmarks.report import table
 from benchmarks.results_folder import ResultsFolder
 from benchmarks.rounds import Comparison
@@ -35,6 +35,7 @@ class Suite:
 
 SUITES: Mapping[str, Suite] = {
     "gateway": Suite(gateway.HOW, gateway.run),
+    "embedded": Suite(embedded.HOW, embedded.run),
     "postgres": Suite(postgres.HOW, postgres.run),
 }
 
