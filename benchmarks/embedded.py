@@ -1,6 +1,6 @@
 """`siddes-telemetry up`, everything in one process, against the bare handler that syncs a file once a group.
 
-Ours does its whole work: authentication, validation, metrics, an append to SQLite that is fsynced before the answer. And
+Ours does its whole work: authentication, validation, metrics, an append to SQLite, fsynced before the answer. And
 beside it, in the same process and on the same core, the consumer reads the records back, and the ClickHouse engine
 stores them.
 """
