@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults simulate lint clients generate picture lock
+.PHONY: help setup run test faults simulate bench lint clients generate picture lock
 MAKEFLAGS += --no-print-directory
 
 # Any python3 from 3.11 on; evaluated only where .venv is made.
@@ -31,6 +31,10 @@ faults: .venv/.dev ## break everything at random for a while, and see that all a
 simulate: .venv/.dev ## run the consumer's protocol under random faults in virtual time (MINUTES=n SEED=s)
 	@.venv/bin/python -m tests.simulation --minutes $(or $(MINUTES),1) $(if $(SEED),--seed $(SEED))
 
+bench: .venv/.bench ## measure this beside its peers, and write benchmarks/results (ONLY=gateway SECONDS=4 ROUNDS=5)
+	@.venv/bin/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS))
+
 lint: .venv/.dev ## every check but the tests
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --quiet --check .
@@ -55,6 +59,7 @@ lock: .cache/uv/bin/uv ## write the hash-pinned constraints anew (UPGRADE=1: new
 	@$(COMPILE) --extra embedded --constraints constraints/dev.txt --output-file constraints/embedded.txt pyproject.toml
 	@$(COMPILE) --constraints constraints/dev.txt --output-file constraints/cluster.txt pyproject.toml
 	@$(COMPILE) --constraints constraints/dev.txt --output-file constraints/build.txt constraints/build.in
+	@$(COMPILE) --extra bench --constraints constraints/dev.txt --output-file constraints/bench.txt pyproject.toml
 	@echo "constraints/ is written"
 
 .venv/.%: constraints/build.txt constraints/%.txt pyproject.toml | .venv/bin/python

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import consumer, gateway, growth, memory
+from benchmarks import consumer, embedded, gateway, growth, memory, postgres
 from benchmarks.report import table
 from benchmarks.results_folder import ResultsFolder
 from benchmarks.rounds import Comparison
@@ -38,6 +38,8 @@ SUITES: Mapping[str, Suite] = {
     "consumer": Suite(consumer.HOW, consumer.run),
     "growth": Suite(growth.HOW, growth.run),
     "memory": Suite(memory.HOW, memory.run),
+    "embedded": Suite(embedded.HOW, embedded.run),
+    "postgres": Suite(postgres.HOW, postgres.run),
 }
 
 

@@ -28,6 +28,7 @@ from prometheus_client import CollectorRegistry
 from benchmarks.cores import AROUND, MEASURED, on, pin
 from benchmarks.load.files import batches, otlp_logs, singles
 from benchmarks.load.wrk import Wrk
+from benchmarks.peers.started import peer
 from benchmarks.rounds import Comparison, Contender, alternate, at_least, at_most
 from benchmarks.suite import Bench
 from benchmarks.tools.collector import collector
@@ -151,7 +152,7 @@ def _running(bench: Bench, folder: Path, program: Path) -> Iterator[tuple[Target
         admin = KafkaAdmin(kafka.bootstrap, topic, partitions=PARTITIONS, replication=1, retention_days=1)
         asyncio.run(admin.migrate())
         gateway = start_member(shape, "gateway", command=on(MEASURED, *COMMAND)).wait_ready()
-        urls = {OURS: gateway.url, BARE: stack.enter_context(bare_handler(folder))}
+        urls = {OURS: gateway.url, BARE: stack.enter_context(peer("bare_handler", folder=folder))}
         urls[COLLECTOR] = stack.enter_context(_collector(program, kafka.bootstrap, topic, folder))
         files = {
             (OURS, 1): singles(folder / "singles.txt"),
@@ -161,18 +162,6 @@ def _running(bench: Bench, folder: Path, program: Path) -> Iterator[tuple[Target
             (COLLECTOR, BATCH_EVENTS): otlp_logs(folder / "logs.txt", BATCH_EVENTS),
         }
         yield Targets(urls, files), kafka.bootstrap, topic
-
-
-@contextmanager
-def bare_handler(folder: Path) -> Iterator[str]:
-    """The limit, running on the measured core; its URL."""
-    command = on(MEASURED, sys.executable, "-m", "benchmarks.peers.bare_handler")
-    process = ServerProcess(command, log=folder / "bare.log")
-    try:
-        process.wait_until(lambda: process.said().endswith(b"\n"))
-        yield f"http://127.0.0.1:{int(process.said())}"
-    finally:
-        process.end(signal.SIGKILL)
 
 
 @contextmanager

@@ -48,19 +48,21 @@ class Shape:
 
 
 @contextmanager
-def embedded(folder: Path, *, debug: bool = False, **settings: str) -> Iterator[Shape]:
+def embedded(
+    folder: Path, *, debug: bool = False, command: Sequence[str] = COMMAND, **settings: str
+) -> Iterator[Shape]:
     """A ready instance on `folder/data`. `settings` are named without their prefix."""
     shape = Shape({"JWT_SECRET": JWT_SECRET, "DATA": str(folder / "data"), "RATE": "0", **settings}, folder)
     try:
-        start_embedded(shape, debug=debug)
+        start_embedded(shape, debug=debug, command=command)
         yield shape
     finally:
         shape.end()
 
 
-def start_embedded(shape: Shape, *, debug: bool = False) -> ServiceProcess:
+def start_embedded(shape: Shape, *, debug: bool = False, command: Sequence[str] = COMMAND) -> ServiceProcess:
     """Start, or start again, the one process of an embedded shape; returns when it is ready."""
-    return shape.start("up", "up", *ANY_PORT, *(("--debug",) if debug else ())).wait_ready()
+    return shape.start("up", "up", *ANY_PORT, *(("--debug",) if debug else ()), command=command).wait_ready()
 
 
 @contextmanager

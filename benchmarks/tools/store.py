@@ -1,0 +1,93 @@
+"""The real store on a real server: a ClickHouse of the benchmark's own, with the tables that `migrate` makes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
+from siddes_telemetry.cli.registry_file import load_registry
+from siddes_telemetry.cli.shapes import make_store
+from siddes_telemetry.schemas.ddl import StoreSchema
+from siddes_telemetry.schemas.table import COUNTS_TABLE
+from tests.servers.clickhouse import LocalClickHouse
+from tests.servers.downloads import libchdb
+
+T = TypeVar("T")
+
+RETENTION_DAYS = 30
+DEADLINE_S = 600.0  # of one statement of ours: a merge of a day, an INSERT SELECT of millions
+MERGED_POLL_S = 0.2
+
+
+class RealStore:
+    """The project's own store object, and statements beside it. Synchronous: one call at a time."""
+
+    def __init__(self, runner: asyncio.Runner, engine: HttpEngine, schema: StoreSchema) -> None:
+        self._runner = runner
+        self._engine = engine
+        self._database = schema.database
+        store = make_store(engine, schema)
+        self.counts: ClickHouseStore = store.counts
+        self.table = schema.table(COUNTS_TABLE)
+        self.do(store.admin.migrate())
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """What a call of the store returns."""
+        return self._runner.run(work)
+
+    def run(self, statement: str) -> None:
+        self.do(self._engine.run(statement, settings={}, deadline_s=DEADLINE_S))
+
+    def ask(self, question: str) -> list[list[Any]]:
+        """The rows of a SELECT about the counts' parts or columns; `{table}` and `{database}` are bound."""
+        names = {"table": COUNTS_TABLE, "database": self._database}
+        return [list(row) for row in self.do(self._engine.read(question, names, settings={}, deadline_s=DEADLINE_S))]
+
+    def merge(self) -> None:
+        """One part for each day, a day at a time."""
+        parts = "FROM system.parts WHERE active AND database = {database:String} AND table = {table:String}"
+        for (day,) in self.ask(f"SELECT DISTINCT toString(partition) AS day {parts} ORDER BY day"):
+            self.run(f"OPTIMIZE TABLE {self.table} PARTITION '{day}' FINAL")
+
+    def settle(self) -> None:
+        """Wait until no merge runs: what one leaves behind is not the next one's to bear."""
+        while self.ask("SELECT count() FROM system.merges")[0][0]:
+            time.sleep(MERGED_POLL_S)
+
+    def size(self) -> tuple[int, int]:
+        """(rows, bytes on disk) of what is active."""
+        ((rows, size),) = self.ask(
+            "SELECT toUInt64(sum(rows)), toUInt64(sum(bytes_on_disk)) FROM system.parts "
+            "WHERE active AND database = {database:String} AND table = {table:String}"
+        )
+        return int(rows), int(size)
+
+    def column_sizes(self) -> dict[str, int]:
+        """Compressed bytes by column, marks and indices apart."""
+        return {
+            name: int(size)
+            for name, size in self.ask(
+                "SELECT name, data_compressed_bytes FROM system.columns "
+                "WHERE database = {database:String} AND table = {table:String} ORDER BY data_compressed_bytes DESC"
+            )
+        }
+
+
+@contextmanager
+def real_store(cache: Path, folder: Path) -> Iterator[RealStore]:
+    """A server in this folder, made here, and the store on it, migrated. Raises Unavailable."""
+    library = libchdb(cache)
+    folder.mkdir(parents=True, exist_ok=True)
+    with LocalClickHouse(libchdb=library, folder=folder) as server, asyncio.Runner() as runner:
+        address = parse_server_url(server.url)
+        engine = HttpEngine(address)
+        try:
+            yield RealStore(runner, engine, StoreSchema(address.database, None, RETENTION_DAYS, load_registry(None)))
+        finally:
+            runner.run(engine.close())
