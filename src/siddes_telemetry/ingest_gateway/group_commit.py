@@ -103,9 +103,9 @@ class GroupCommit:
     ) -> Pending[Receipt]:
         """Gives `receipt` once the log has these lines durably, under this batch key if there is one.
 
-        `counts` are then counted as accepted. Raises, now or by the future, ApiError unavailable: the
-        lines were refused, given up before they were sent, or sent and not confirmed within the deadline (then the log
-        may still keep them).
+        `counts` are then counted as accepted. Raises ApiError unavailable, at once or where it is awaited: the lines
+        were refused, given up before they were sent, or sent and not confirmed within the deadline (then the log may
+        still keep them).
         """
         owner = None if key is None else self._partitions[partition_of(key, len(self._partitions))]
         cost = len(lines) + WAITER_BYTES
