@@ -19,7 +19,7 @@ from siddes_telemetry.backends.ports import (
 )
 from siddes_telemetry.consumer.block import Block
 from siddes_telemetry.consumer.intent import encode_intent
-from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, may_insert
+from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, OTHERS_END_S, may_insert
 from siddes_telemetry.consumer.recovery import days_to_insert
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.surroundings import Surroundings
@@ -136,15 +136,15 @@ class Delivery:
     async def _was_dropped(self, block: Block, source: Source) -> bool:
         """Whether the store confirmed the block by its token and lacks its rows, as a crash of it may leave things.
 
-        If so the rows may go under another token, once no insert under the first can be under way any more; this
-        waits for that. Raises Stopped.
+        If so the rows may go under another token, once no insert under the first can be under way any more, a former
+        owner's neither: the store may have forgotten that token by then. This waits for that. Raises Stopped.
         """
         if not self._around.store.tokens_outlive_rows or not await self._absent(block, source):
             return False
         self._around.metrics.spent_tokens.inc()
         self._log.warning("token_without_rows", start=block.start, end=block.end)
         self._around.troubles[self._partition.number] = "token_without_rows"
-        await self._around.pause(INSERT_DEADLINE_S)
+        await self._around.pause(OTHERS_END_S)
         if self._around.stopping.is_set():
             raise Stopped
         return True

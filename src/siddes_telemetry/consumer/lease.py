@@ -10,6 +10,9 @@ import time
 
 LEASE_S = 60.0
 INSERT_DEADLINE_S = 30.0  # an insert that started in time has ended by then, confirmed or not
+ON_ITS_WAY_S = 70.0  # from an insert's start to its arrival: more than any time-out between a consumer and the store
+# By then every insert has ended that anybody sent whose declare is older than one's own.
+OTHERS_END_S = LEASE_S + ON_ITS_WAY_S + INSERT_DEADLINE_S
 
 
 def boot_clock_s() -> float:
