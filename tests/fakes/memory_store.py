@@ -9,7 +9,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -183,20 +183,36 @@ class MemoryStore:
         self._check()
         return self._purged_before_ms
 
+    async def row_count(self, stretch: Stretch) -> int:
+        return sum(1 for _ in self._rows_in(stretch))
+
     async def sums(self, stretch: Stretch) -> Sums:
-        lines = await self.lines(stretch)
-        counts = sum(json.loads(line)["count"] for line in lines)
-        return Sums(len(lines), counts, sum(row_checksum(line) for line in lines) % 2**64)
+        return self._sums(stretch, max(1, stretch.end)).get(0, Sums())
+
+    async def sums_by_range(self, stretch: Stretch, width: int) -> Mapping[int, Sums]:
+        return self._sums(stretch, width)
+
+    def _sums(self, stretch: Stretch, width: int) -> dict[int, Sums]:
+        found: dict[int, Sums] = {}
+        for row in self._rows_in(stretch):
+            number = (row.offset - stretch.start) // width
+            before = found.get(number, Sums())
+            checksum = (before.checksum + row_checksum(row.line)) % 2**64
+            found[number] = Sums(before.rows + 1, before.counts + row.count, checksum)
+        return found
 
     async def lines(self, stretch: Stretch) -> Sequence[bytes]:
+        return [row.line for row in self._rows_in(stretch)]
+
+    def _rows_in(self, stretch: Stretch) -> Iterator[StoredRow]:
         self._check()
-        return [
-            row.line
+        return (
+            row
             for row in self.rows
             if (row.log_id, row.partition) == (stretch.log_id, stretch.partition)
             and stretch.start <= row.offset < stretch.end
             and row.created_at_ms >= stretch.since_ms
-        ]
+        )
 
     async def close(self) -> None:
         """Nothing to let go."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.verify import partition as partition_module
+from siddes_telemetry.consumer.verify import told as told_module
 from siddes_telemetry.schemas.record import NO_BATCH
 from tests.fakes.consumption import ACCEPTED, DAY_MS, MINUTE_MS, SHOWN, Sent, World, bad_record, encode, key
 from tests.fakes.memory_store import StoredRow
@@ -85,14 +86,16 @@ async def scenario(seed: int) -> None:
 def test_verify_agrees_with_the_consumers_and_finds_whatever_is_changed() -> None:
     given = os.environ.get("VERIFY_SEED")
     first = random.SystemRandom().randrange(2**32) if given is None else int(given)
-    whole = partition_module.CHUNK_ROWS
+    whole, ranges = partition_module.CHUNK_ROWS, told_module.RANGES
     try:
         for seed in range(first, first + (LOGS if given is None else 1)):
             partition_module.CHUNK_ROWS = random.Random(seed).choice((1, 7, whole))
+            told_module.RANGES = random.Random(seed + 1).choice((1, 3, ranges))
+            told_module.RANGES_A_CHUNK = random.Random(seed + 2).choice((1, 3, 100))
             try:
                 run_in_virtual_time(scenario(seed))
             except BaseException as error:
                 error.add_note(f"VERIFY_SEED={seed}")
                 raise
     finally:
-        partition_module.CHUNK_ROWS = whole
+        partition_module.CHUNK_ROWS, told_module.RANGES, told_module.RANGES_A_CHUNK = whole, ranges, 100

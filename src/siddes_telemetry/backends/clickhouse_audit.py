@@ -19,7 +19,12 @@ WHERE log_id = {log_id:UInt32} AND log_partition = {partition:UInt16}
     AND log_offset >= {start:UInt64} AND log_offset < {end:UInt64}
     AND created_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
 """
-_SUMS = f"SELECT count(), sum(count), sumWithOverflow(halfMD5({ROW_AS_LINE})) {_STRETCH}"
+_ROWS = f"SELECT count() {_STRETCH}"
+_SUMS_OF_ROWS = f"count(), sum(count), sumWithOverflow(halfMD5({ROW_AS_LINE}))"
+_SUMS = f"SELECT {_SUMS_OF_ROWS} {_STRETCH}"
+_SUMS_BY_RANGE = f"""
+SELECT intDiv(log_offset - {{start:UInt64}}, {{width:UInt64}}) AS number, {_SUMS_OF_ROWS} {_STRETCH} GROUP BY number
+"""
 _LINES = f"SELECT {ROW_AS_LINE} {_STRETCH}"
 
 _EXTENTS = """
@@ -48,14 +53,22 @@ class ClickHouseAudit:
         ((before_ms,),) = await self._read(PURGED, {})
         return int(before_ms)
 
+    async def row_count(self, stretch: Stretch) -> int:
+        ((rows,),) = await self._of(stretch, _ROWS)
+        return int(rows)
+
     async def sums(self, stretch: Stretch) -> Sums:
         ((rows, counts, checksum),) = await self._of(stretch, _SUMS)
         return Sums(rows, counts, checksum)
 
+    async def sums_by_range(self, stretch: Stretch, width: int) -> Mapping[int, Sums]:
+        found = await self._of(stretch, _SUMS_BY_RANGE, width=width)
+        return {number: Sums(rows, counts, checksum) for number, rows, counts, checksum in found}
+
     async def lines(self, stretch: Stretch) -> Sequence[bytes]:
         return [str(line).encode() for (line,) in await self._of(stretch, _LINES)]
 
-    async def _of(self, stretch: Stretch, sql: str) -> Sequence[Row]:
+    async def _of(self, stretch: Stretch, sql: str, **more: int) -> Sequence[Row]:
         return await self._read(
             sql,
             {
@@ -64,6 +77,7 @@ class ClickHouseAudit:
                 "start": stretch.start,
                 "end": stretch.end,
                 "since_ms": stretch.since_ms,
+                **more,
             },
         )
 

@@ -308,8 +308,14 @@ class StoreAudit(Protocol):
     async def purged_before_ms(self) -> int:
         """Rows created before this may have been purged; 0 where none was."""
 
+    async def row_count(self, stretch: Stretch) -> int:
+        """How many rows a stretch has: far less work than their sums."""
+
     async def sums(self, stretch: Stretch) -> Sums:
         """What the rows of a stretch come to."""
+
+    async def sums_by_range(self, stretch: Stretch, width: int) -> Mapping[int, Sums]:
+        """The same for each range of so many offsets, numbered from the stretch's start; only those that have rows."""
 
     async def lines(self, stretch: Stretch) -> Sequence[bytes]:
         """The rows of a stretch, as lines of table.encode_row, in no order."""

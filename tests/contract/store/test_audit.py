@@ -39,6 +39,20 @@ async def test_sums_are_those_of_the_lines_that_were_inserted(filled: StoreUnder
     assert await filled.audit.sums(Stretch(LOG, 0, 3, 3, 0)) == Sums(0, 0, 0)
 
 
+async def test_sums_are_told_by_ranges_of_offsets_and_add_up(filled: StoreUnderTest) -> None:
+    all_lines = lines()
+    by_range = await filled.audit.sums_by_range(Stretch(LOG, 0, 1, 2**63, 0), 2)
+    assert by_range == {0: sums(all_lines[1:3], 25_007), 2**52: sums(all_lines[4:], 1)}
+    assert await filled.audit.sums_by_range(Stretch(LOG, 0, 0, 1, 0), 1) == {0: sums([all_lines[0], all_lines[3]], 2)}
+    assert await filled.audit.sums_by_range(Stretch(LOG, 0, 3, 3, 0), 1) == {}
+
+
+async def test_rows_are_counted(filled: StoreUnderTest) -> None:
+    assert await filled.audit.row_count(EVERYTHING) == 5
+    assert await filled.audit.row_count(Stretch(LOG, 0, 1, 3, 0)) == 2
+    assert await filled.audit.row_count(Stretch(LOG, 0, 0, 5, NOON_MS + 1000)) == 0
+
+
 async def test_lines_come_back_as_they_were_inserted(filled: StoreUnderTest) -> None:
     assert sorted(await filled.audit.lines(EVERYTHING)) == sorted(lines())
 

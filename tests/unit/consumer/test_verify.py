@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,11 +13,12 @@ from siddes_telemetry.backends.ports import Committed, LogUnavailable, StoreUnav
 from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.verify import partition as partition_module
+from siddes_telemetry.consumer.verify import told as told_module
 from siddes_telemetry.consumer.verify.repair import Repairer, TooManyMissingError
 from siddes_telemetry.consumer.verify.report import PartitionReport, Report
 from siddes_telemetry.consumer.verify.verifier import RecordsTooNewError, Subject, verify
 from tests.fakes.consumption import DAY_MS, LOG_NAME, MINUTE_MS, NOON_MS, REGISTRY, World, key, one
-from tests.fakes.memory_store import StoredRow
+from tests.fakes.memory_store import MemoryStore, StoredRow
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
 
 RETENTION_DAYS = 30
@@ -136,6 +137,65 @@ async def test_the_size_of_a_chunk_changes_nothing(chunk_rows: int, monkeypatch:
     assert (report.missing, report.surplus) == (1, 1)
 
 
+class Asked(MemoryStore):
+    """Counts the questions that a verification asks about stretches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.questions = 0
+
+    async def sums(self, stretch: Stretch) -> Sums:
+        self.questions += 1
+        return await super().sums(stretch)
+
+    async def sums_by_range(self, stretch: Stretch, width: int) -> Mapping[int, Sums]:
+        self.questions += 1
+        return await super().sums_by_range(stretch, width)
+
+
+@in_virtual_time
+async def test_the_store_is_not_asked_for_each_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question costs a look at every row of the day, so many of them would take ever longer as a day grows."""
+    monkeypatch.setattr(partition_module, "CHUNK_ROWS", 20)
+    store = Asked()
+    world = await World.make(store)
+    world.log.piece = 3
+    for number in range(200):
+        world.log.skip(0, number % 3)
+        await world.append(*(one(f"viewer-{number}-{line}", NOON_MS) for line in range(10)))
+    await drain(world)
+    assert (await only(world)).ok
+    assert store.questions == 2
+
+    lose_a_row(world)
+    report = await only(world)
+    assert (report.missing, report.surplus) == (1, 0)
+
+
+@in_virtual_time
+async def test_records_that_grow_a_hundredfold_make_no_chunk_much_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many rows an offset has is guessed from what came before."""
+    monkeypatch.setattr(partition_module, "CHUNK_ROWS", 500)
+    largest = 0
+    sums_of = partition_module.PartitionVerifier._compare
+
+    async def compare(self: partition_module.PartitionVerifier, end: int) -> None:
+        nonlocal largest
+        largest = max(largest, self._chunk.sums.rows)
+        await sums_of(self, end)
+
+    monkeypatch.setattr(partition_module.PartitionVerifier, "_compare", compare)
+    world = await World.make()
+    world.log.piece = 1
+    for number in range(800):
+        lines = 1 if number < 600 else 100
+        await world.append(*(one(f"viewer-{number}-{line}", NOON_MS) for line in range(lines)))
+    await drain(world)
+    report = await only(world)
+    assert (report.ok, report.rows) == (True, 600 + 200 * 100)
+    assert largest <= 2 * 500 + 100
+
+
 async def peak_bytes(records: int) -> int:
     """What verifying so many records takes at most, above what was there before."""
     world = await World.make(policy=FlushPolicy())
@@ -154,6 +214,7 @@ async def peak_bytes(records: int) -> int:
 
 def test_memory_does_not_grow_with_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partition_module, "CHUNK_ROWS", 500)
+    monkeypatch.setattr(told_module, "RANGES", 20)
     small, large = (run_in_virtual_time(peak_bytes(records)) for records in (150, 1500))
     print(f"{small} and {large} bytes at most")
     assert large < 1.3 * small

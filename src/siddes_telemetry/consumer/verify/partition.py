@@ -10,7 +10,7 @@ import asyncio
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from siddes_telemetry.backends.ports import DeadLetters, StoreAudit, Stretch
@@ -19,11 +19,12 @@ from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
 from siddes_telemetry.consumer.verify.expected import Expected, expect
 from siddes_telemetry.consumer.verify.report import PartitionReport
 from siddes_telemetry.consumer.verify.scope import Scope
+from siddes_telemetry.consumer.verify.told import Told, next_question
 from siddes_telemetry.schemas.record import LogRecord, format_time
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.table import place_of_row
 
-CHUNK_ROWS = 100_000  # some 40 MB here, and one question to the store
+CHUNK_ROWS = 100_000  # some 40 MB here; twice that at most
 CHUNK_RECORDS = 100_000  # where records leave few rows
 NO_END = 2**63  # beyond every offset
 
@@ -70,7 +71,8 @@ class PartitionVerifier:
         self._window = RetryWindow()
         self._since = format_time(scope.since_ms)
         self._chunk = Expected()
-        self._chunk_start = scope.judge_from
+        self._chunk_start = self._chunk_end = scope.judge_from
+        self._told: Told | None = None  # of the stretch that follows the first chunk
         self._certain = not scope.trimmed  # whether all that may be repeated was read
         self._certain_after_ms: int | None = None
 
@@ -101,6 +103,7 @@ class PartitionVerifier:
             if uncertain < len(piece):
                 self._certain = True
                 self._chunk_start = self._report.judged_from = max(self._chunk_start, piece[uncertain].offset)
+                self._chunk_end = self._chunk_start
         split = bisect_left(piece, self._scope.stored_to, key=_offset)
         return piece[begin:split], piece[max(begin, split) :]
 
@@ -124,31 +127,61 @@ class PartitionVerifier:
         )
 
     async def _judge(self, records: Sequence[LogRecord]) -> None:
+        """Add these to the chunk, and compare it once it is large enough, at a bound of what was told if possible."""
         if not records:
             return
+        end = records[-1].offset + 1
+        while self._told is not None and (bound := self._told.bound_before(end)) >= self._chunk_end:
+            split = bisect_left(records, bound, key=_offset)
+            await self._add(records[:split], bound)
+            records = records[split:]
+            if not self._is_full() and bound < self._told.stretch.end:
+                break
+            await self._compare(bound)
+            if bound == end:
+                return
+        await self._add(records, end)
+        if self._is_full(times=1 if self._told is None else 2):
+            await self._compare(end)
+
+    async def _add(self, records: Sequence[LogRecord], end: int) -> None:
         self._chunk.add(await self._expect(records))
-        if self._chunk.sums.rows >= CHUNK_ROWS or self._chunk.records >= CHUNK_RECORDS:
-            await self._compare(records[-1].offset + 1)
+        self._chunk_end = end
+
+    def _is_full(self, times: int = 1) -> bool:
+        return self._chunk.sums.rows >= times * CHUNK_ROWS or self._chunk.records >= times * CHUNK_RECORDS
 
     async def _compare(self, end: int) -> None:
         """Hold the chunk against what is stored of [its start, end); then begin the next there."""
         chunk, report = self._chunk, self._report
-        source, since_ms = self._scope.source, self._scope.since_ms
-        stretch = Stretch(source.log_id, source.partition, self._chunk_start, end, since_ms)
+        stretch = self._stretch(self._chunk_start, end)
         self._chunk, self._chunk_start = Expected(), end
         report.records += chunk.records
         report.expect(chunk.sums)
         report.repeated_batches += chunk.repeated_batches
         report.dead_letters += len(chunk.dead_letters)
         report.left_out_rows += chunk.left_out_rows
-        report.missing_dead_letters += await self._bench.dead_letters.lacking(source.partition, chunk.dead_letters)
-        if await self._bench.audit.sums(stretch) != chunk.sums:
+        report.missing_dead_letters += await self._bench.dead_letters.lacking(stretch.partition, chunk.dead_letters)
+        stored = None if self._told is None else self._told.between(stretch.start, end)
+        if (await self._bench.audit.sums(stretch) if stored is None else stored) != chunk.sums:
             await self._enter_difference(chunk, stretch)
+        if end < self._scope.stored_to and (stored is None or self._told is None or end == self._told.stretch.end):
+            await self._ask(chunk, stretch)
+
+    async def _ask(self, chunk: Expected, stretch: Stretch) -> None:
+        """Have the store tell what it has after this stretch, which was the chunk's."""
+        rest = self._stretch(stretch.end, self._scope.stored_to)
+        rows = max(chunk.sums.rows, chunk.records)
+        asked, width = next_question(rest, offsets=stretch.end - stretch.start, rows=rows, chunk_rows=CHUNK_ROWS)
+        self._told = Told(asked, width, await self._bench.audit.sums_by_range(asked, width))
+
+    def _stretch(self, start: int, end: int) -> Stretch:
+        return Stretch(self._scope.source.log_id, self._scope.source.partition, start, end, self._scope.since_ms)
 
     async def _enter_difference(self, chunk: Expected, stretch: Stretch) -> None:
         since_ms = await self._bench.since_ms()
         since = format_time(since_ms)
-        stretch = Stretch(stretch.log_id, stretch.partition, stretch.start, stretch.end, since_ms)
+        stretch = replace(stretch, since_ms=since_ms)
         stored = Counter(await self._bench.audit.lines(stretch))
         expected = Counter(line for created_at, line in chunk.rows if created_at >= since)
         missing = expected - stored
@@ -161,12 +194,11 @@ class PartitionVerifier:
     async def _look_around(self) -> None:
         """What is stored before the judged range, and beyond what anybody can have inserted."""
         report, scope = self._report, self._scope
-        log_id, number = scope.source.log_id, scope.source.partition
-        before = Stretch(log_id, number, 0, report.judged_from, scope.since_ms)
-        report.earlier_rows = (await self._bench.audit.sums(before)).rows if report.judged_from else 0
+        before = self._stretch(0, report.judged_from)
+        report.earlier_rows = await self._bench.audit.row_count(before) if report.judged_from else 0
         if report.trouble in (ROWS_BEYOND.reason, OFFSET_BEYOND.reason):
-            beyond = Stretch(log_id, number, scope.begun_to, NO_END, 0)
-            report.surplus += (await self._bench.audit.sums(beyond)).rows
+            beyond = replace(self._stretch(scope.begun_to, NO_END), since_ms=0)
+            report.surplus += await self._bench.audit.row_count(beyond)
 
 
 def _by_offset(lines: Counter[bytes]) -> Counter[int]:
