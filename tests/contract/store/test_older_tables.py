@@ -90,6 +90,27 @@ async def test_old_and_new_parts_are_read_and_merged_as_one(older: ClickHouseUnd
         await older.run(f"OPTIMIZE TABLE {older.schema.table('telemetry_counts')} FINAL")
 
 
+async def test_an_operator_can_make_the_table_anew(older: ClickHouseUnderTest) -> None:
+    """As docs/operations.md says."""
+    held = list(await older.store.held(LOG, 0, 0))
+    await older.admin.migrate()
+    table = older.schema.table("telemetry_counts")
+    before = older.schema.table("telemetry_counts_before")
+    await older.run(f"RENAME TABLE {table} TO {before}")
+    for migration in shipped_migrations(older.schema):
+        for statement in migration.statements:
+            await older.run(statement)
+    for day in held:
+        await older.run(
+            f"INSERT INTO {table} SELECT * FROM {before} WHERE toDate(created_at) = '{day.day}'",
+            settings={"insert_deduplicate": 0},
+        )
+    await assert_all_there(older, held)
+    assert await older.rows(PART_TYPES) == [["Compact"]]
+    assert "index_granularity = 2048" in await made(older)
+    assert await older.admin.pending() == []
+
+
 async def test_a_new_table_is_made_of_small_granules_in_one_file_a_part(clickhouse: ClickHouseUnderTest) -> None:
     await clickhouse.store.insert(OLD_ROWS, "a", deadline_s=DEADLINE_S)
     assert "index_granularity = 2048" in await made(clickhouse)
