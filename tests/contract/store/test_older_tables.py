@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from siddes_telemetry.backends.clickhouse_admin import shipped_migrations
 from siddes_telemetry.backends.ports import Held, StoreRefused
+from siddes_telemetry.schemas.ddl import create_database
 from tests.contract.store.backends import DEADLINE_S, SERVER, ClickHouseUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, block, day_of, row
 from tests.contract.store.test_table_changes import ADDED
@@ -94,17 +96,19 @@ async def test_an_operator_can_make_the_table_anew(older: ClickHouseUnderTest) -
     """As docs/operations.md says."""
     held = list(await older.store.held(LOG, 0, 0))
     await older.admin.migrate()
-    table = older.schema.table("telemetry_counts")
-    before = older.schema.table("telemetry_counts_before")
-    await older.run(f"RENAME TABLE {table} TO {before}")
-    for migration in shipped_migrations(older.schema):
+    aside = replace(older.schema, database=f"{older.schema.database}_next")
+    old, new = older.schema.table("telemetry_counts"), aside.table("telemetry_counts")
+    await older.run(create_database(aside))
+    for migration in shipped_migrations(aside):
         for statement in migration.statements:
             await older.run(statement)
     for day in held:
         await older.run(
-            f"INSERT INTO {table} SELECT * FROM {before} WHERE toDate(created_at) = '{day.day}'",
+            f"INSERT INTO {new} SELECT * FROM {old} WHERE toDate(created_at) = '{day.day}'",
             settings={"insert_deduplicate": 0},
         )
+    await older.run(f"EXCHANGE TABLES {old} AND {new}")
+    await older.run(f"DROP DATABASE `{aside.database}` SYNC")
     await assert_all_there(older, held)
     assert await older.rows(PART_TYPES) == [["Compact"]]
     assert "index_granularity = 2048" in await made(older)
