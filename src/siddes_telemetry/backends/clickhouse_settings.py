@@ -65,6 +65,7 @@ SUMMARY_PINS: Settings = {
     "input_format_parallel_parsing": 0,
     "output_format_parallel_formatting": 0,
     "http_response_buffer_size": _SMALL_ANSWER_BYTES,
+    "log_processors_profiles": 0,  # a row for each of a hundred steps
 }
 
 # A statement returns when it is done, on every replica, and not when it is queued; existing rows follow a new TTL.

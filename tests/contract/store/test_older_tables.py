@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from siddes_telemetry.backends.clickhouse_admin import shipped_migrations
 from siddes_telemetry.backends.ports import Held, StoreRefused
+from siddes_telemetry.schemas.ddl import create_database
 from tests.contract.store.backends import DEADLINE_S, SERVER, ClickHouseUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, block, day_of, row
 from tests.contract.store.test_table_changes import ADDED
@@ -88,6 +90,29 @@ async def test_old_and_new_parts_are_read_and_merged_as_one(older: ClickHouseUnd
         assert counts == {"suggestion_shown": 2 * ROWS // 50}
         assert sum(day.rows for day in await older.store.held(LOG, 0, 0)) == 2 * ROWS
         await older.run(f"OPTIMIZE TABLE {older.schema.table('telemetry_counts')} FINAL")
+
+
+async def test_an_operator_can_make_the_table_anew(older: ClickHouseUnderTest) -> None:
+    """As docs/operations.md says."""
+    held = list(await older.store.held(LOG, 0, 0))
+    await older.admin.migrate()
+    aside = replace(older.schema, database=f"{older.schema.database}_next")
+    old, new = older.schema.table("telemetry_counts"), aside.table("telemetry_counts")
+    await older.run(create_database(aside))
+    for migration in shipped_migrations(aside):
+        for statement in migration.statements:
+            await older.run(statement)
+    for day in held:
+        await older.run(
+            f"INSERT INTO {new} SELECT * FROM {old} WHERE toDate(created_at) = '{day.day}'",
+            settings={"insert_deduplicate": 0},
+        )
+    await older.run(f"EXCHANGE TABLES {old} AND {new}")
+    await older.run(f"DROP DATABASE `{aside.database}` SYNC")
+    await assert_all_there(older, held)
+    assert await older.rows(PART_TYPES) == [["Compact"]]
+    assert "index_granularity = 2048" in await made(older)
+    assert await older.admin.pending() == []
 
 
 async def test_a_new_table_is_made_of_small_granules_in_one_file_a_part(clickhouse: ClickHouseUnderTest) -> None:

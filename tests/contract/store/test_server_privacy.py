@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,18 +15,30 @@ from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_u
 from tests.contract.store.backends import DEADLINE_S, on
 from tests.contract.store.blocks import DAY_MS, NOON_MS, row
 from tests.contract.store.servers import ConfiguredClickHouse, talkative
+from tests.servers.clickhouse import SYSTEM_LOGS, LocalClickHouse
 
 # Left out: what is the same on every server, and some of it without end.
 TABLES = """
 SELECT name FROM system.tables
 WHERE database = 'system' AND NOT match(name, '^(numbers|zeros|primes|unicode|models)')
 """
+LOGS = "SELECT name FROM system.tables WHERE database = 'system' AND name LIKE '%\\_log'"
+DEPLOYED = Path(__file__).parents[3] / "deploy/clickhouse.xml"
 CANARY = "canary-viewer-7f3a91"
 
 
 @pytest.fixture
 def server(libchdb: Path, tmp_path: Path) -> Iterator[ConfiguredClickHouse]:
     with talkative(libchdb, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def quiet(libchdb: Path, tmp_path: Path) -> Iterator[LocalClickHouse]:
+    """A server with the configuration that deploy/ adds to the image's."""
+    (tmp_path / "config.d").mkdir()
+    shutil.copy(DEPLOYED, tmp_path / "config.d")
+    with LocalClickHouse(libchdb=libchdb, folder=tmp_path) as running:
         yield running
 
 
@@ -60,6 +73,7 @@ async def test_only_the_table_knows_a_viewer(server: ConfiguredClickHouse) -> No
     try:
         assert places_with(client, server, CANARY) == set()
         assert "text_log" in places_with(client, server, "FROM bound"), "the statement itself is in the log"
+        assert "text_log" in places_with(client, server, "1-element set"), "so is what the primary key was asked for"
         leaky = CANARY.upper()
         client.query(
             "SELECT count() FROM siddes.telemetry_counts WHERE viewer_id = {viewer:String}",
@@ -69,3 +83,16 @@ async def test_only_the_table_knows_a_viewer(server: ConfiguredClickHouse) -> No
         assert places_with(client, server, leaky), "a bound parameter is in the log: the search can find"
     finally:
         client.close()
+
+
+def test_the_shipped_configuration_leaves_out_what_is_written_about_each_query(quiet: LocalClickHouse) -> None:
+    client = clickhouse_connect.get_client(dsn=quiet.url)
+    try:
+        client.command("SYSTEM FLUSH LOGS")
+        kept = {name for (name,) in client.query(LOGS).result_rows}
+    finally:
+        client.close()
+    left_out = {"text_log", "trace_log", "processors_profile_log", "session_log"}
+    assert left_out < set(SYSTEM_LOGS)
+    assert kept.isdisjoint(left_out)
+    assert "query_log" in kept
