@@ -21,8 +21,8 @@ DAY_MS = 24 * AN_HOUR_MS
 KINDS: Mapping[str, int] = {"two events a batch, as clients send them": 2, "independent events": 1}  # rows a batch
 
 HOW = (
-    f"{ROWS / 1e6:g} million rows of {VIEWERS:,} viewers, evenly over {RETENTION_DAYS} days, made by INSERT SELECT, then "
-    "merged by OPTIMIZE FINAL, a day at a time; bytes_on_disk of the active parts. 20 batches a record of the log, 8 "
+    f"{ROWS / 1e6:g} million rows of {VIEWERS:,} viewers, evenly over {RETENTION_DAYS} days, made by INSERT SELECT, "
+    "then merged by OPTIMIZE FINAL, day by day; bytes_on_disk of the active parts. 20 batches a record of the log, 8 "
     "partitions. Bytes by column are those of one day with a file for each column."
 )
 
