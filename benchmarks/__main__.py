@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import consumer, embedded, gateway, growth, memory, postgres
+from benchmarks import consumer, embedded, gateway, growth, memory, postgres, storage, visibility
 from benchmarks.report import table
 from benchmarks.results_folder import ResultsFolder
 from benchmarks.rounds import Comparison
@@ -40,6 +40,8 @@ SUITES: Mapping[str, Suite] = {
     "memory": Suite(memory.HOW, memory.run),
     "embedded": Suite(embedded.HOW, embedded.run),
     "postgres": Suite(postgres.HOW, postgres.run),
+    "storage": Suite(storage.HOW, storage.run),
+    "visibility": Suite(visibility.HOW, visibility.run),
 }
 
 

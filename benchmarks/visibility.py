@@ -1,21 +1,15 @@
-"""How long after its 200 a count is seen in the summary, how soon a process is ready, and what it weighs at rest.
-
-    python -m benchmarks.visibility [--shape embedded|cluster] [--samples N] [--kafka HOST:PORT --clickhouse URL]
+"""How long after its 200 a count is seen in the summary; how soon a process is ready, and what it weighs at rest.
 
 One client, one count at a time, on services that do nothing else: the shortest that it takes. The summary is asked
-without a pause, so a figure is off by one question at most. Servers not given are found as the tests find theirs.
-Prints a table in Markdown.
+without a pause, so a figure is off by one question at most.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import os
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -23,51 +17,82 @@ from uuid import uuid4
 
 import aiohttp
 
-from tests.servers.databases import own_database
-from tests.servers.found import find_clickhouse, find_kafka
+from benchmarks.rounds import Comparison, at_most
+from benchmarks.suite import Bench
+from tests.servers.clickhouse import LocalClickHouse
+from tests.servers.downloads import kafka_jars, libchdb
+from tests.servers.kafka import LocalKafka
 from tests.services.admin import resident_mb
 from tests.services.client import Client
 from tests.services.shapes import Shape, cluster, embedded, start_embedded, start_member
 
 EVENT = "suggestion_accepted"
 WARM_UP = 10  # counts before those that are measured: connections, caches
+SAMPLES_A_ROUND = 40
+PROGRESS_EVERY = 20
 GIVE_UP_S = 30.0  # for one count
+GOALS_S: Mapping[str, float] = {"embedded": 0.25, "cluster": 1.2}
+
+HOW = (
+    "One client that posts a count and asks for its summary, without a pause, until it is there, then posts the next; "
+    f"{SAMPLES_A_ROUND} counts a round, after {WARM_UP} others, each of a viewer of its own. Every process is on both "
+    "cores, and nothing else asks them anything."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
     """Of one shape. Latencies in seconds, in any order; the rest by process."""
 
-    shape: str
     posts: Sequence[float]
     visible: Sequence[float]
-    ready: dict[str, float]
-    resident_mb: dict[str, float]
+    ready: Mapping[str, float]
+    resident_mb: Mapping[str, float]
 
-    def line(self) -> str:
+    def note(self) -> str:
+        p50, p99 = percentiles(self.posts)
         ready = ", ".join(f"{name} {seconds:.1f}" for name, seconds in self.ready.items())
         resident = ", ".join(f"{name} {size:.0f}" for name, size in self.resident_mb.items())
         return (
-            f"| {self.shape} | {_percentiles(self.posts)} | {_percentiles(self.visible)} | {len(self.visible)} "
-            f"| {ready} | {resident} |"
+            f"p50 {percentiles(self.visible)[0]:.3f} s of {len(self.visible)}; POST p50 {p50 * 1000:.1f} ms, p99 "
+            f"{p99 * 1000:.1f} ms; ready after, s: {ready}; resident at rest, MB: {resident}."
         )
 
 
-HEAD = """\
-| shape | POST, ms p50 / p99 | 200 to visible, ms p50 / p99 | samples | ready after, s | resident at rest, MB |
-|---|---|---|---|---|---|"""
+def run(bench: Bench) -> Sequence[Comparison]:
+    """Both shapes, one after the other."""
+    found: list[Comparison] = []
+    for name, goal_s in GOALS_S.items():
+        with bench.folder("visibility") as folder, _running(bench, name, folder) as shape:
+            figures = asyncio.run(_measured(shape, bench.rounds * SAMPLES_A_ROUND, bench.progress(name)))
+        what = f"from a 200 to its being in the summary, {name}, p99"
+        found.append(Comparison(what, "s", [percentiles(figures.visible)[1]], at_most(goal_s), note=figures.note()))
+    return found
 
 
-def _percentiles(seconds: Sequence[float]) -> str:
+def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
+    """(p50, p99)."""
     cuts = quantiles(seconds, n=100, method="inclusive")
-    return f"{cuts[49] * 1000:.1f} / {cuts[98] * 1000:.1f}"
+    return cuts[49], cuts[98]
 
 
-async def measure_visibility(client: Client, samples: int) -> tuple[list[float], list[float]]:
-    """Seconds each POST took, and seconds from its 200 until the summary had it. Each is of a viewer of its own."""
+async def _measured(shape: Shape, samples: int, say: Callable[[str], None]) -> Figures:
+    """All figures of a running shape. It is left running."""
+    say("starts")
+    ready = {each: _start_s(shape, each) for each in list(shape.processes)}
+    at_rest = {each: resident_mb(process) for each, process in shape.processes.items()}
+    async with aiohttp.ClientSession() as session:
+        posts, visible = await _counts(Client(session, shape), samples, say)
+    return Figures(posts, visible, ready, at_rest)
+
+
+async def _counts(client: Client, samples: int, say: Callable[[str], None]) -> tuple[list[float], list[float]]:
+    """Seconds each POST took, and seconds from its 200 until the summary had it."""
     posts: list[float] = []
     visible: list[float] = []
     for number in range(WARM_UP + samples):
+        if number % PROGRESS_EVERY == WARM_UP:
+            say(f"count {number - WARM_UP} of {samples}")
         viewer = f"bench-{uuid4().hex}"
         started = time.perf_counter()
         status = await client.post(viewer, EVENT)
@@ -83,7 +108,7 @@ async def measure_visibility(client: Client, samples: int) -> tuple[list[float],
     return posts, visible
 
 
-def measure_start(shape: Shape, name: str) -> float:
+def _start_s(shape: Shape, name: str) -> float:
     """Seconds from starting a process of a shape, with the data it had, until it says that it is ready."""
     shape.processes[name].stop()
     started = time.perf_counter()
@@ -94,47 +119,14 @@ def measure_start(shape: Shape, name: str) -> float:
     return time.perf_counter() - started
 
 
-async def measure(name: str, shape: Shape, samples: int) -> Figures:
-    """All figures of a running shape. It is left running."""
-    ready = {each: measure_start(shape, each) for each in list(shape.processes)}
-    at_rest = {each: resident_mb(process) for each, process in shape.processes.items()}
-    async with aiohttp.ClientSession() as session:
-        posts, visible = await measure_visibility(Client(session, shape), samples)
-    return Figures(name, posts, visible, ready, at_rest)
-
-
 @contextmanager
-def running(name: str, kafka: str | None, clickhouse: str | None, folder: Path) -> Iterator[Shape]:
-    """A shape, on servers given or found."""
+def _running(bench: Bench, name: str, folder: Path) -> Iterator[Shape]:
     with ExitStack() as stack:
-        if name == "embedded":
-            yield stack.enter_context(embedded(folder))
-            return
-        if kafka is None:
-            (folder / "kafka").mkdir()
-            kafka = stack.enter_context(find_kafka(os.environ).open(folder / "kafka"))
-        if clickhouse is None:
-            (folder / "clickhouse").mkdir()
-            clickhouse = stack.enter_context(find_clickhouse(os.environ).open(folder / "clickhouse"))
-        database = stack.enter_context(own_database(clickhouse))
-        yield stack.enter_context(cluster(kafka, database, folder))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--shape", choices=("embedded", "cluster"), action="append", help="default: both")
-    parser.add_argument("--samples", type=int, default=200)
-    parser.add_argument("--kafka", metavar="HOST:PORT")
-    parser.add_argument("--clickhouse", metavar="URL", help="a database of its own is made there, and dropped")
-    given = parser.parse_args()
-    print(HEAD, flush=True)
-    for name in given.shape or ("embedded", "cluster"):
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            running(name, given.kafka, given.clickhouse, Path(folder)) as shape,
-        ):
-            print(asyncio.run(measure(name, shape, given.samples)).line(), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        shape: AbstractContextManager[Shape] = embedded(folder)
+        if name == "cluster":
+            kafka = LocalKafka(jars=kafka_jars(bench.cache), folder=bench.made(folder / "kafka"))
+            clickhouse = LocalClickHouse(libchdb=libchdb(bench.cache), folder=bench.made(folder / "clickhouse"))
+            stack.enter_context(kafka)
+            stack.enter_context(clickhouse)
+            shape = cluster(kafka.bootstrap, clickhouse.url, folder)
+        yield stack.enter_context(shape)

@@ -35,6 +35,7 @@ class RealStore:
         store = make_store(engine, schema)
         self.counts: ClickHouseStore = store.counts
         self.table = schema.table(COUNTS_TABLE)
+        self._wide = schema.table(f"{COUNTS_TABLE}_wide")
         self.do(store.admin.migrate())
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
@@ -52,8 +53,8 @@ class RealStore:
     def merge(self) -> None:
         """One part for each day, a day at a time."""
         parts = "FROM system.parts WHERE active AND database = {database:String} AND table = {table:String}"
-        for (day,) in self.ask(f"SELECT DISTINCT toString(partition) AS day {parts} ORDER BY day"):
-            self.run(f"OPTIMIZE TABLE {self.table} PARTITION '{day}' FINAL")
+        for (day,) in self.ask(f"SELECT DISTINCT partition_id {parts} ORDER BY partition_id"):
+            self.run(f"OPTIMIZE TABLE {self.table} PARTITION ID '{day}' FINAL")
 
     def settle(self) -> None:
         """Wait until no merge runs: what one leaves behind is not the next one's to bear."""
@@ -68,15 +69,23 @@ class RealStore:
         )
         return int(rows), int(size)
 
-    def column_sizes(self) -> dict[str, int]:
-        """Compressed bytes by column, marks and indices apart."""
-        return {
-            name: int(size)
-            for name, size in self.ask(
-                "SELECT name, data_compressed_bytes FROM system.columns "
-                "WHERE database = {database:String} AND table = {table:String} ORDER BY data_compressed_bytes DESC"
-            )
-        }
+    def column_bytes(self) -> dict[str, float]:
+        """Compressed bytes a row, by column: of one day, in a table with a file for each.
+
+        A part that keeps its columns in one file does not say what each of them takes.
+        """
+        wide, day = self._wide, "toDate(now(), 'UTC') - 3"
+        self.run(f"CREATE TABLE {wide} AS {self.table}")
+        self.run(f"ALTER TABLE {wide} MODIFY SETTING min_bytes_for_wide_part = 0, min_rows_for_wide_part = 0")
+        self.run(f"INSERT INTO {wide} SELECT * FROM {self.table} WHERE toDate(created_at) = {day}")
+        self.run(f"OPTIMIZE TABLE {wide} FINAL")
+        sizes = self.ask(
+            "SELECT column, sum(column_data_compressed_bytes) / sum(rows) AS size FROM system.parts_columns "
+            "WHERE active AND database = {database:String} AND table = concat({table:String}, '_wide') "
+            "GROUP BY column ORDER BY size DESC"
+        )
+        self.run(f"DROP TABLE {wide} SYNC")
+        return {column: float(size) for column, size in sizes}
 
 
 @contextmanager

@@ -71,9 +71,11 @@ class Client:
         await eventually(settled, lambda: f"expected {expected}")
 
 
-async def eventually(true: Callable[[], Awaitable[bool]], otherwise: Callable[[], str]) -> None:
+async def eventually(
+    true: Callable[[], Awaitable[bool]], otherwise: Callable[[], str], *, within_s: float = SETTLE_S
+) -> None:
     """Ask until it is so; what is asked are other processes, which give no event to wait for."""
-    deadline = time.monotonic() + SETTLE_S
+    deadline = time.monotonic() + within_s
     while not await true():
         assert time.monotonic() < deadline, otherwise()
         await asyncio.sleep(POLL_S)

@@ -18,11 +18,12 @@ from siddes_telemetry.backends.sqlite_dead_letters import SqliteDeadLetters
 from siddes_telemetry.backends.sqlite_file import ORIGIN, PARTITION, connect, open_or_make
 from siddes_telemetry.backends.sqlite_headers import pack_headers
 from siddes_telemetry.backends.sqlite_journal import SqliteJournal
-from siddes_telemetry.backends.sqlite_partition import SqlitePartitionView, Tail
+from siddes_telemetry.backends.sqlite_partition import SqlitePartitionView
 from siddes_telemetry.backends.sqlite_reader import SqliteReader
 from siddes_telemetry.backends.sqlite_reads import SqliteReads
+from siddes_telemetry.backends.sqlite_tail import Tail
 from siddes_telemetry.backends.sqlite_writer import SqliteWriter
-from siddes_telemetry.schemas.record import Headers
+from siddes_telemetry.schemas.record import Headers, LogRecord
 
 RECORDS_KEPT_MS = 24 * 3600 * 1000  # stored records stay a day, for an operator to look at, and for client retries
 NOTES_KEPT_MS = 3600 * 1000  # as on Kafka: ten minutes matter
@@ -56,6 +57,7 @@ class SqliteLog:
         self._rng = rng
         _, following = sqlite_queries.bounds(connection)
         self._tail = Tail(following)
+        self._newest_ms = sqlite_queries.newest_ms(connection)  # the writer's thread alone moves it on
         self._writer = SqliteWriter(connection, partial(connect, path))
         self._reads = SqliteReads(partial(connect, path, writing=False))
         self._membership = asyncio.Lock()
@@ -65,7 +67,13 @@ class SqliteLog:
         if partition != PARTITION:
             raise ValueError("the embedded log is one partition")
         packed = pack_headers(headers)
-        appending = self._writer.submit(lambda c: sqlite_queries.insert(c, self._clock_ms(), value, packed))
+
+        def write(connection: sqlite3.Connection) -> LogRecord:
+            self._newest_ms = max(self._newest_ms, self._clock_ms())
+            offset = sqlite_queries.insert(connection, self._newest_ms, value, packed)
+            return LogRecord(offset, self._newest_ms, value, headers)
+
+        appending = self._writer.submit(write, one_statement=True)
         appending.add_done_callback(self._appended)  # even where nobody waits any more
         await asyncio.shield(appending)
 
@@ -104,6 +112,8 @@ class SqliteLog:
         notes = await self._remove(sqlite_queries.trim_notes_piece, now_ms - NOTES_KEPT_MS)
         letters = await self._remove(sqlite_queries.trim_dead_letters_piece, now_ms - dead_letters_kept_ms)
         records = await self._remove(sqlite_queries.trim_piece, now_ms - records_kept_ms)
+        if records:
+            self._tail.forget()
         if notes or letters or records:
             await self._reads.checkpoint()
         return Trimmed(records, letters)
@@ -119,6 +129,6 @@ class SqliteLog:
             removed += in_piece
         return removed
 
-    def _appended(self, appending: asyncio.Future[int]) -> None:
+    def _appended(self, appending: asyncio.Future[LogRecord]) -> None:
         if appending.exception() is None:
             self._tail.appended(appending.result())

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from siddes_telemetry.backends import sqlite_queries
 from siddes_telemetry.backends.ports import Committed, LogUnavailable, PartitionLost
 from siddes_telemetry.backends.sqlite_file import PARTITION
 from siddes_telemetry.backends.sqlite_reads import SqliteReads
+from siddes_telemetry.backends.sqlite_tail import Tail
 from siddes_telemetry.backends.sqlite_writer import SqliteWriter
 from siddes_telemetry.schemas.record import LogRecord
-
-
-class Tail:
-    """Where the log ends, and a way to wait until it has grown. The appender of the same process tells it."""
-
-    def __init__(self, next_offset: int) -> None:
-        self.next_offset = next_offset
-        self._grown = asyncio.Event()
-
-    def appended(self, offset: int) -> None:
-        """This offset is durable."""
-        self.next_offset = max(self.next_offset, offset + 1)
-        self._grown.set()
-        self._grown = asyncio.Event()
-
-    async def wait_beyond(self, offset: int) -> None:
-        """Return once the log has a record at `offset`."""
-        while self.next_offset <= offset:
-            await self._grown.wait()
 
 
 class SqlitePartitionView:
@@ -107,7 +88,7 @@ class SqlitePartition(SqlitePartitionView):
             raise RuntimeError("seek comes before fetch")
         self._check()
         await self._tail.wait_beyond(self._position)
-        records = await self._piece(self._position, self._tail.next_offset)
+        records = self._tail.take(self._position) or await self._piece(self._position, self._tail.next_offset)
         self._position = records[-1].offset + 1
         return records
 

@@ -18,15 +18,23 @@ PIECE_DEAD_LETTERS = 16  # each at most a record
 VACUUMED_PAGES = 4096  # given back with each trimmed piece: more than a piece frees, so that free pages do not pile up
 
 
-def insert(connection: sqlite3.Connection, now_ms: int, value: bytes, packed_headers: bytes) -> int:
-    """The offset that a new record got. Its append time is not before that of any record ever."""
-    (offset,) = connection.execute(
-        "INSERT INTO records (appended_at_ms, headers, value) SELECT max(?,"
-        " coalesce((SELECT appended_at_ms FROM records ORDER BY offset DESC LIMIT 1),"
-        " (SELECT value FROM meta WHERE name = 'newest_trimmed_ms'))), ?, ? RETURNING offset",
-        (now_ms, packed_headers, value),
+def insert(connection: sqlite3.Connection, appended_at_ms: int, value: bytes, packed_headers: bytes) -> int:
+    """The offset that a new record got. Its append time must not be before `newest_ms`. One statement."""
+    offset = connection.execute(
+        "INSERT INTO records (appended_at_ms, headers, value) VALUES (?, ?, ?)", (appended_at_ms, packed_headers, value)
+    ).lastrowid
+    if offset is None:
+        raise sqlite3.InternalError("an INSERT gave no offset")
+    return offset
+
+
+def newest_ms(connection: sqlite3.Connection) -> int:
+    """The append time of the last record there ever was, trimmed ones included."""
+    (newest,) = connection.execute(
+        "SELECT coalesce((SELECT appended_at_ms FROM records ORDER BY offset DESC LIMIT 1),"
+        " (SELECT value FROM meta WHERE name = 'newest_trimmed_ms'))"
     ).fetchone()
-    return int(offset)
+    return int(newest)
 
 
 def prove_writable(connection: sqlite3.Connection) -> None:

@@ -10,8 +10,9 @@ import structlog
 from siddes_telemetry.backends import sqlite_queries
 from siddes_telemetry.backends.backoff import Backoff
 from siddes_telemetry.backends.ports import LogUnavailable, PartitionLost, PartitionWork
-from siddes_telemetry.backends.sqlite_partition import SqlitePartition, Tail
+from siddes_telemetry.backends.sqlite_partition import SqlitePartition
 from siddes_telemetry.backends.sqlite_reads import SqliteReads
+from siddes_telemetry.backends.sqlite_tail import Tail
 from siddes_telemetry.backends.sqlite_writer import SqliteWriter
 
 log = structlog.get_logger(__name__)

@@ -27,6 +27,7 @@ MAX_SHARED = 256  # writes in one transaction: the first to wait does not wait f
 class _Job(Generic[T]):
     write: Write[T]
     future: asyncio.Future[T]
+    one_statement: bool
 
 
 class SqliteWriter:
@@ -51,11 +52,14 @@ class SqliteWriter:
         """Whether the latest transaction failed."""
         return self._failing
 
-    def submit(self, write: Write[T]) -> asyncio.Future[T]:
-        """A future of what `write` returns, done once that is durable. Its exception is LogUnavailable."""
+    def submit(self, write: Write[T], *, one_statement: bool = False) -> asyncio.Future[T]:
+        """A future of what `write` returns, done once that is durable. Its exception is LogUnavailable.
+
+        `one_statement`: it is no more than that, so that it needs no transaction around it where it is alone.
+        """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if self._stopped is None:
-            self._queue.put(_Job(write, future))
+            self._queue.put(_Job(write, future, one_statement))
         else:
             future.set_exception(LogUnavailable("the log is closed"))
         return future
@@ -91,9 +95,7 @@ class SqliteWriter:
         try:
             if self._connection is None:
                 self._connection = self._reconnect()
-            self._connection.execute("BEGIN IMMEDIATE")
-            results = [job.write(self._connection) for job in jobs]
-            self._connection.execute("COMMIT")
+            results = _written(self._connection, jobs)
         except Exception as error:  # noqa: BLE001 (a thread that died would leave every append waiting)
             self._disconnect()  # which rolls back
             if not self._failing:
@@ -115,6 +117,20 @@ class SqliteWriter:
             with contextlib.suppress(sqlite3.Error):  # it failed already, and has been logged
                 self._connection.close()
         self._connection = None
+
+
+def _written(connection: sqlite3.Connection, jobs: Sequence[_Job[Any]]) -> Sequence[Any]:
+    """What each write returned, all of them durable.
+
+    A statement alone is its own transaction: between begin, statement and commit this thread would wait three times
+    for the interpreter, which the event loop is using.
+    """
+    if len(jobs) == 1 and jobs[0].one_statement:
+        return [jobs[0].write(connection)]
+    connection.execute("BEGIN IMMEDIATE")
+    results = [job.write(connection) for job in jobs]
+    connection.execute("COMMIT")
+    return results
 
 
 def _call_in_loop(future: asyncio.Future[Any], call: Callable[..., None], *args: object) -> None:

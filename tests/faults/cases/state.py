@@ -91,7 +91,10 @@ async def token_without_rows(rig: Rig) -> None:
         rig.injected += 1
         await asyncio.to_thread(rig.clickhouse.start)
         trap.decide(Fate.CUT)
-    await rig.operator.becomes(rig.process("consumer"), "siddes_consumer_spent_tokens_total", 1)
+    consumer = rig.process("consumer")
+    await rig.operator.becomes(consumer, "siddes_consumer_spent_tokens_total", 1)
+    goes_on = partial(rig.operator.is_ready, consumer)
+    await eventually(goes_on, lambda: "the rows did not go under another token", within_s=OTHERS_END_S + SETTLE_S)
 
 
 async def _stop_consumers(rig: Rig) -> None:

@@ -1,0 +1,69 @@
+"""The end of the embedded log that is kept in memory."""
+
+from __future__ import annotations
+
+import asyncio
+
+from siddes_telemetry.backends.sqlite_tail import KEPT_BYTES, RECORD_BYTES, Tail
+from siddes_telemetry.schemas.record import LogRecord
+
+
+def record(offset: int, size: int = 1) -> LogRecord:
+    return LogRecord(offset, 1_790_000_000_000, b"x" * size, ())
+
+
+async def tail_of(*records: LogRecord) -> Tail:
+    tail = Tail(1)
+    for each in records:
+        tail.appended(each)
+    return tail
+
+
+def offsets(tail: Tail, first: int) -> list[int]:
+    return [each.offset for each in tail.take(first)]
+
+
+async def test_what_is_at_hand_is_given_once() -> None:
+    tail = await tail_of(record(1), record(2), record(3))
+    assert offsets(tail, 2) == [2, 3]
+    assert offsets(tail, 2) == []
+    tail.appended(record(4))
+    assert offsets(tail, 4) == [4]
+
+
+async def test_nothing_is_given_where_the_first_one_is_not_at_hand() -> None:
+    tail = Tail(5)
+    tail.appended(record(5))
+    assert offsets(tail, 4) == []
+    assert offsets(tail, 5) == [5]
+
+
+async def test_no_record_is_passed_over_that_only_the_file_has() -> None:
+    tail = await tail_of(record(1), record(2))
+    tail.appended(record(4))  # the commit of 3 seemed to fail
+    assert offsets(tail, 1) == []
+    assert offsets(tail, 3) == []
+    assert tail.next_offset == 5
+
+
+async def test_a_reader_that_is_far_behind_is_sent_to_the_file() -> None:
+    size = KEPT_BYTES // 4 - RECORD_BYTES
+    tail = await tail_of(*(record(offset, size) for offset in range(1, 7)))
+    assert offsets(tail, 1) == []
+    assert offsets(tail, 3) == [3, 4, 5, 6]
+
+
+async def test_many_small_records_are_bounded_too() -> None:
+    many = KEPT_BYTES // RECORD_BYTES + 10
+    tail = await tail_of(*(record(offset, 0) for offset in range(1, many + 1)))
+    assert offsets(tail, 10) == []
+    assert len(tail.take(11)) == many - 10
+
+
+async def test_a_waiting_reader_hears_of_an_append() -> None:
+    tail = Tail(1)
+    waiting = asyncio.ensure_future(tail.wait_beyond(1))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    tail.appended(record(1))
+    await waiting
