@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.services.client import eventually
+from tests.services.client import SETTLE_S, eventually
 from tests.services.process import ServiceProcess
 
 
@@ -28,11 +28,11 @@ class Operator:
             assert (answer.status == 200) == report["ok"]
             return {name: word for name, word in report["checks"].items() if word != "ok"}
 
-    async def becomes_ready(self, process: ServiceProcess) -> None:
+    async def becomes_ready(self, process: ServiceProcess, *, within_s: float = SETTLE_S) -> None:
         async def is_ready() -> bool:
             return not await self.troubles(process)
 
-        await eventually(is_ready, lambda: "it did not get ready again")
+        await eventually(is_ready, lambda: "it did not get ready again", within_s=within_s)
 
     async def becomes_unready(self, process: ServiceProcess, check: str) -> None:
         """Wait until this check fails; the process must stay healthy."""

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import aiohttp
 
+from siddes_telemetry.consumer.lease import OTHERS_END_S
 from tests.faults.proof import drained
 from tests.faults.rig import Case, Rig
 from tests.faults.stored import bounds
 from tests.faults.wires.clickhouse import Statement
 from tests.faults.wires.trap import Fate, Place
-from tests.services.client import eventually
+from tests.services.client import SETTLE_S, eventually
 from tests.services.offsets import committed, delete_group, delete_records, delete_topic, set_offsets
 from tests.services.process import ServiceProcess, run
 from tests.services.shapes import migrate
@@ -93,8 +94,7 @@ async def token_without_rows(rig: Rig) -> None:
         trap.decide(Fate.CUT)
     consumer = rig.process("consumer")
     await rig.operator.becomes(consumer, "siddes_consumer_spent_tokens_total", 1)
-    goes_on = partial(rig.operator.is_ready, consumer)
-    await eventually(goes_on, lambda: "the rows did not go under another token", within_s=OTHERS_END_S + SETTLE_S)
+    await rig.operator.becomes_ready(consumer, within_s=OTHERS_END_S + SETTLE_S)  # they go under another token
 
 
 async def _stop_consumers(rig: Rig) -> None:
