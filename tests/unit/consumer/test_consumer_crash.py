@@ -13,6 +13,7 @@ import pytest
 from siddes_telemetry.backends.ports import Committed, PartitionLost, StoreUnavailable
 from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
+from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, LEASE_S, ON_ITS_WAY_S
 from tests.fakes.consumption import DAY_MS, MINUTE_MS, NOON_MS, Process, World, key, one
 from tests.fakes.latency import Fate, SlowStore
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
@@ -259,6 +260,23 @@ async def test_an_insert_still_under_way_is_waited_for_before_another_token_is_u
         await unaware
 
     assert heir.metric("spent_tokens_total") == 1
+    assert world.viewers() == ["a"]
+
+
+@in_virtual_time
+async def test_a_former_owners_insert_is_waited_for_although_its_token_may_be_forgotten() -> None:
+    world = await World.make(policy=LARGE_BLOCKS)
+    await world.append_viewers("a")
+    world.store.fail_next(StoreUnavailable(), applied=True, tokens_only=True)
+    process = world.start()
+    await until(lambda: process.metric("spent_tokens_total") == 1)
+    token, block = world.store.attempts[0]
+    world.store.forget_tokens()
+    await asyncio.sleep(LEASE_S + ON_ITS_WAY_S)
+    await world.store.insert(block, token, deadline_s=INSERT_DEADLINE_S)  # as a former owner sent it
+    await until(world.drained)
+    await process.stop()
+
     assert world.viewers() == ["a"]
 
 
