@@ -26,7 +26,7 @@ from siddes_telemetry.backends.ports import StoreUnavailable
 from siddes_telemetry.schemas.ddl import quote_string
 
 SUMMARIES_AT_ONCE = 2
-THREADS = 2 + SUMMARIES_AT_ONCE  # an insert and an admin statement never wait for summaries; each has a connection
+THREADS = 2 + SUMMARIES_AT_ONCE  # an insert and an admin statement do not wait for summaries; each has a connection
 _CACHES = {  # bytes; the defaults are 5 GiB each, sized for a server of its own
     "mark_cache_size": 64 * 1024 * 1024,
     "index_mark_cache_size": 8 * 1024 * 1024,

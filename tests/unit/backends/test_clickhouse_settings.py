@@ -5,6 +5,7 @@ from siddes_telemetry.backends.clickhouse_settings import (
     MAX_BLOCK_BYTES,
     MAX_BLOCK_ROWS,
     READ_PINS,
+    SUMMARY_PINS,
     as_known,
     within,
 )
@@ -32,3 +33,7 @@ def test_nothing_is_written_to_the_query_log() -> None:
 def test_deadlines_are_whole_seconds_and_not_none() -> None:
     """0 would mean no deadline at all."""
     assert [within(seconds)["max_execution_time"] for seconds in (0, 0.2, 1, 1.1)] == [1, 1, 1, 2]
+
+
+def test_a_summary_is_pinned_as_every_other_read_is() -> None:
+    assert READ_PINS.items() < SUMMARY_PINS.items()
