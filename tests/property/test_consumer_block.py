@@ -71,8 +71,8 @@ def random_log(rng: random.Random) -> Log:
         headers = encode_headers(rng.randint(0, registry.revision), entries)
         if rng.random() < harm:
             value, headers = rng.choice(HARMS)(rng, value, headers)
-        if log.records and log.records[-1].headers == headers and rng.random() < 0.5:
-            headers = log.records[-1].headers  # as readers share them
+        if log.records and (log.records[-1].headers == headers or rng.random() < harm / 3):
+            headers = log.records[-1].headers  # as readers share them, and where they do not fit
         log.records.append(LogRecord(log.end, appended_at_ms, value, headers))
         log.end += rng.choice((1, 1, 3))  # offsets may skip
     return log

@@ -30,7 +30,8 @@ from siddes_telemetry.schemas.registry import Registry
 
 _EPOCH = b"1970"  # before it format_time does not give parse_time's text back
 
-# Two groups and no more: each is an object a line. Times of this form sort as their texts do.
+# Two groups and no more: each is an object a line. Times of this form sort as their texts do; 24:00, which some
+# versions of Python read as a time, is none of them.
 _LINE = re.compile(
     rb'\{"viewer_id":"[A-Za-z0-9._:@-]{1,64}+","event":"([a-z0-9_]{1,64}+","count":[1-9][0-9]{0,4}+),"created_at":"'
     rb'([0-9]{4}-[0-9]{2}-[0-9]{2} (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3})"\}\n'
