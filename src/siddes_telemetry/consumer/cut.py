@@ -19,7 +19,17 @@ class FlushPolicy:
     max_rows: int = 200_000  # the store takes a block of this size as one, whatever its profile says
     max_bytes: int = 16_000_000  # the same; also what one partition's block may cost in memory
     max_age_s: float = 1.0  # how long a count may wait to be seen
+    lone_age_s: float = float("inf")  # how long it waits where no block began within max_age_s
     max_days: int = 33  # of append: each touches three table days at most, of which the store takes 100 in one insert
+
+    def due_s(self, arrived_s: float, last_block_s: float) -> float:
+        """When records of which the oldest came at `arrived_s` are worth a block, however small.
+
+        `last_block_s`: when the last one began. With a short `lone_age_s` a count that comes alone is seen soon; many
+        still make no more blocks than one in `max_age_s`.
+        """
+        rested_s = max(arrived_s + self.lone_age_s, last_block_s + self.max_age_s)
+        return min(arrived_s + self.max_age_s, rested_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,14 @@ def enqueue(record: LogRecord, arrived_s: float, last: Pending | None) -> Pendin
     return Pending(record, arrived_s, rows, size, days)
 
 
-def cut(pending: Sequence[Pending], before: Pending | None, *, now_s: float, policy: FlushPolicy) -> int:
+def cut(
+    pending: Sequence[Pending],
+    before: Pending | None,
+    *,
+    now_s: float,
+    policy: FlushPolicy,
+    last_block_s: float = float("-inf"),
+) -> int:
     """How many of the pending records, from the first, are worth a block now; 0 is to wait.
 
     `before` is the record enqueued before the first of them. Once it is time at least one record is taken, however
@@ -65,4 +82,4 @@ def cut(pending: Sequence[Pending], before: Pending | None, *, now_s: float, pol
     )
     if fit < len(pending):
         return max(fit, 1)
-    return len(pending) if now_s - pending[0].arrived_s >= policy.max_age_s else 0
+    return len(pending) if now_s >= policy.due_s(pending[0].arrived_s, last_block_s) else 0

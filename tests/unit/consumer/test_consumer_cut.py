@@ -35,6 +35,27 @@ def test_young_records_wait_and_are_cut_all_together_once_the_oldest_is_of_age()
     assert cut(pending, None, now_s=11.0, policy=LOOSE) == 2
 
 
+def test_a_lone_record_is_due_soon_where_the_last_block_began_long_ago() -> None:
+    due_s = FlushPolicy(max_age_s=1.0, lone_age_s=0.25).due_s
+
+    assert due_s(10.0, last_block_s=float("-inf")) == 10.25
+    assert due_s(10.0, last_block_s=9.0) == 10.25
+    assert due_s(10.0, last_block_s=9.5) == 10.5, "a block in max_age_s is enough"
+    assert due_s(10.0, last_block_s=10.5) == 11.0, "it was left over by the last one, and waits no longer than others"
+
+
+def test_records_that_go_on_coming_make_one_block_in_max_age() -> None:
+    policy = FlushPolicy(max_age_s=1.0, lone_age_s=0.0)
+    began_s: list[float] = [float("-inf")]
+    oldest_s: float | None = None
+    for now_s in (hundredth / 100 for hundredth in range(1000)):
+        oldest_s = now_s if oldest_s is None else oldest_s
+        if now_s >= policy.due_s(oldest_s, began_s[-1]):
+            began_s.append(now_s)
+            oldest_s = None
+    assert began_s[1:] == [float(second) for second in range(10)]
+
+
 def test_a_full_block_goes_at_once_and_holds_no_more_rows_than_allowed() -> None:
     pending = queue(*records_of(3, 3, 3))
     policy = FlushPolicy(max_rows=6, max_bytes=LARGE, max_age_s=LARGE)
