@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import embedded, gateway, postgres, storage, visibility
+from benchmarks import consumer, embedded, gateway, growth, memory, postgres, storage, visibility
 from benchmarks.report import table
 from benchmarks.results_folder import ResultsFolder
 from benchmarks.rounds import Comparison
@@ -39,6 +39,9 @@ SUITES: Mapping[str, Suite] = {
     "postgres": Suite(postgres.HOW, postgres.run),
     "storage": Suite(storage.HOW, storage.run),
     "visibility": Suite(visibility.HOW, visibility.run),
+    "consumer": Suite(consumer.HOW, consumer.run),
+    "growth": Suite(growth.HOW, growth.run),
+    "memory": Suite(memory.HOW, memory.run),
 }
 
 

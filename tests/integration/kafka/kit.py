@@ -16,7 +16,7 @@ from siddes_telemetry.backends.kafka_appender import KafkaAppender
 from siddes_telemetry.backends.kafka_member import GroupTimes
 from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics, KafkaReaderMetrics
 from siddes_telemetry.backends.kafka_reader import KafkaReader
-from siddes_telemetry.backends.ports import LogUnavailable, OwnedPartition, PartitionWork
+from siddes_telemetry.backends.ports import LogMissing, LogUnavailable, OwnedPartition, PartitionWork
 from siddes_telemetry.schemas.record import Headers, LogRecord
 
 HEADERS: Headers = (("schema", b"1.1"), ("rows", b"1"), ("batches", bytes(18)))
@@ -72,6 +72,19 @@ async def pingable(target: KafkaAppender | KafkaReader) -> None:
                 return await target.ping()
             except LogUnavailable:
                 await asyncio.sleep(0.05)
+
+
+async def missing(target: KafkaAppender) -> None:
+    """Wait until it says that its topic is missing; a busy broker may not answer a ping in time."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            try:
+                await target.ping()
+            except LogMissing:
+                return
+            except LogUnavailable:
+                continue
+            raise AssertionError("it is ready")
 
 
 def make_reader(
