@@ -43,8 +43,8 @@ from siddes_telemetry.web import logs
 from siddes_telemetry.web.readiness import OK, Check, Readiness
 from siddes_telemetry.web.server import HttpServer
 
-# One process and a small engine: ten blocks a second at most, and a count that comes alone waits for nothing.
-EMBEDDED_FLUSH = FlushPolicy(max_age_s=0.1, lone_age_s=0.0)
+# One process and a small engine: a count is seen within half a second, one of a few within a tenth or two.
+EMBEDDED_FLUSH = FlushPolicy(max_age_s=0.4, few_rows=100, few_age_s=0.1)
 TRIM_EVERY_S = 600.0
 COMMIT_DRAIN_S = 2.0  # the requests have been answered by then: this waits for appends that nobody waits for
 

@@ -19,17 +19,18 @@ class FlushPolicy:
     max_rows: int = 200_000  # the store takes a block of this size as one, whatever its profile says
     max_bytes: int = 16_000_000  # the same; also what one partition's block may cost in memory
     max_age_s: float = 1.0  # how long a count may wait to be seen
-    lone_age_s: float = float("inf")  # how long it waits where no block began within max_age_s
     max_days: int = 33  # of append: each touches three table days at most, of which the store takes 100 in one insert
+    few_rows: int = 0  # no more than these need not wait for others:
+    few_age_s: float = 0.0  # they go as soon as the last block began so long ago
 
-    def due_s(self, arrived_s: float, last_block_s: float) -> float:
-        """When records of which the oldest came at `arrived_s` are worth a block, however small.
+    def due_s(self, arrived_s: float, rows: int, last_block_s: float) -> float:
+        """When pending records are worth a block, however small.
 
-        `last_block_s`: when the last one began. With a short `lone_age_s` a count that comes alone is seen soon; many
-        still make no more blocks than one in `max_age_s`.
+        `arrived_s`: when the oldest came; `rows`: how many they come to; `last_block_s`: when the last block began. A
+        few are seen soon; many wait, so that blocks are few: each costs the store as much as its rows, and merges.
         """
-        rested_s = max(arrived_s + self.lone_age_s, last_block_s + self.max_age_s)
-        return min(arrived_s + self.max_age_s, rested_s)
+        of_age_s = arrived_s + self.max_age_s
+        return min(of_age_s, max(arrived_s, last_block_s + self.few_age_s)) if rows <= self.few_rows else of_age_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def cut(
     if not pending:
         return 0
     rows_stored, bytes_stored = (before.rows_through, before.bytes_through) if before else (0, 0)
+    rows = pending[-1].rows_through - rows_stored
     fit = min(
         bisect_right(pending, rows_stored + policy.max_rows, key=lambda item: item.rows_through),
         bisect_right(pending, bytes_stored + policy.max_bytes, key=lambda item: item.bytes_through),
@@ -82,4 +84,4 @@ def cut(
     )
     if fit < len(pending):
         return max(fit, 1)
-    return len(pending) if now_s >= policy.due_s(pending[0].arrived_s, last_block_s) else 0
+    return len(pending) if now_s >= policy.due_s(pending[0].arrived_s, rows, last_block_s) else 0

@@ -166,7 +166,8 @@ class PartitionWorker:
             self._fetching = asyncio.ensure_future(self._partition.fetch())
         timeout_s = None
         if self._pending:
-            due_s = self._around.policy.due_s(self._pending[0].arrived_s, self._block_began_s)
+            rows = self._pending[-1].rows_through - (self._last.rows_through if self._last else 0)
+            due_s = self._around.policy.due_s(self._pending[0].arrived_s, rows, self._block_began_s)
             timeout_s = max(0.0, due_s - clocks.monotonic_s())
         stopping = asyncio.ensure_future(self._around.stopping.wait())
         try:

@@ -114,7 +114,7 @@ async def test_records_wait_until_the_oldest_is_of_age() -> None:
 
 @in_virtual_time
 async def test_a_record_that_comes_alone_is_stored_at_once_and_the_next_a_while_later() -> None:
-    world = await World.make(policy=FlushPolicy(max_rows=100, max_age_s=7.0, lone_age_s=0.0))
+    world = await World.make(policy=FlushPolicy(max_rows=100, max_age_s=70.0, few_rows=1, few_age_s=7.0))
     process = world.start()
     began_s = process.around.clocks.monotonic_s()
     await world.append_viewers("a")
