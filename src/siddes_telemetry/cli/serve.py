@@ -43,7 +43,8 @@ from siddes_telemetry.web import logs
 from siddes_telemetry.web.readiness import OK, Check, Readiness
 from siddes_telemetry.web.server import HttpServer
 
-EMBEDDED_FLUSH_S = 0.1  # one process and a small engine: a count is seen within half a second
+# One process and a small engine: a count is seen within half a second, one of a few within a tenth or two.
+EMBEDDED_FLUSH = FlushPolicy(max_age_s=0.4, few_rows=100, few_age_s=0.1)
 TRIM_EVERY_S = 600.0
 COMMIT_DRAIN_S = 2.0  # the requests have been answered by then: this waits for appends that nobody waits for
 
@@ -75,7 +76,7 @@ def embedded_service(settings: Settings, registry: Registry, listen: Listen, say
                 journal,
                 registry,
                 log_name=embedded_log_name(instance.log.log_id),
-                policy=FlushPolicy(max_age_s=EMBEDDED_FLUSH_S),
+                policy=EMBEDDED_FLUSH,
                 metrics=metrics,
             )
             checks = {

@@ -22,6 +22,17 @@ class FlushPolicy:
     max_bytes: int = 16_000_000  # the same; also what one partition's block may cost in memory
     max_age_s: float = 1.0  # how long a count may wait to be seen
     max_days: int = 33  # of append: each touches three table days at most, of which the store takes 100 in one insert
+    few_rows: int = 0  # no more than these need not wait for others:
+    few_age_s: float = 0.0  # they go as soon as the last block began so long ago
+
+    def due_s(self, arrived_s: float, rows: int, last_block_s: float) -> float:
+        """When pending records are worth a block, however small.
+
+        `arrived_s`: when the oldest came; `rows`: how many they come to; `last_block_s`: when the last block began. A
+        few are seen soon; many wait, so that blocks are few: each costs the store as much as its rows, and merges.
+        """
+        of_age_s = arrived_s + self.max_age_s
+        return min(of_age_s, max(arrived_s, last_block_s + self.few_age_s)) if rows <= self.few_rows else of_age_s
 
 
 class Pending:
@@ -43,6 +54,11 @@ class Pending:
 
     def __getitem__(self, place: int) -> LogRecord:
         return self._records[place]
+
+    @property
+    def rows(self) -> int:
+        """How many rows they come to."""
+        return self._rows[-1] - self._rows[0]
 
     @property
     def bytes(self) -> int:
@@ -88,7 +104,7 @@ class Pending:
         )
 
 
-def cut(pending: Pending, *, now_s: float, policy: FlushPolicy) -> int:
+def cut(pending: Pending, *, now_s: float, policy: FlushPolicy, last_block_s: float = float("-inf")) -> int:
     """How many of the pending records, from the first, are worth a block now; 0 is to wait.
 
     Once it is time at least one record is taken, however large it is: the gateway bounds records far below a block.
@@ -98,4 +114,4 @@ def cut(pending: Pending, *, now_s: float, policy: FlushPolicy) -> int:
     fit = pending.fitting(policy)
     if fit < len(pending):
         return max(fit, 1)
-    return len(pending) if now_s - pending.oldest_arrived_s >= policy.max_age_s else 0
+    return len(pending) if now_s >= policy.due_s(pending.oldest_arrived_s, pending.rows, last_block_s) else 0

@@ -43,6 +43,7 @@ class PartitionWorker:
         self._position = 0  # everything below is stored
         self._intent_open = False  # what the group has committed carries an intent
         self._pending = Pending()
+        self._block_began_s = float("-inf")
         self._barred = False  # a record of a newer schema is next: nothing is fetched beyond it
         self._fetching: asyncio.Future[Sequence[LogRecord]] | None = None
 
@@ -140,7 +141,7 @@ class PartitionWorker:
     async def _cycle(self) -> None:
         """Store a block if one is due, else wait for records."""
         around = self._around
-        count = cut(self._pending, now_s=around.clocks.monotonic_s(), policy=around.policy)
+        count = self._cut(around.clocks.monotonic_s())
         if count:
             await self._store_first(count)
         elif self._barred:
@@ -155,7 +156,7 @@ class PartitionWorker:
     async def _finish(self) -> None:
         """Stopping: store what is pending, and leave the group's offset without an intent."""
         while self._pending:
-            await self._store_first(cut(self._pending, now_s=float("inf"), policy=self._around.policy))
+            await self._store_first(self._cut(now_s=float("inf")))
         await self._close_intent()
 
     async def _fetch(self) -> None:
@@ -165,7 +166,8 @@ class PartitionWorker:
             self._fetching = asyncio.ensure_future(self._partition.fetch())
         timeout_s = None
         if self._pending:
-            due_s = self._pending.oldest_arrived_s + self._around.policy.max_age_s
+            policy, pending = self._around.policy, self._pending
+            due_s = policy.due_s(pending.oldest_arrived_s, pending.rows, self._block_began_s)
             timeout_s = max(0.0, due_s - clocks.monotonic_s())
         stopping = asyncio.ensure_future(self._around.stopping.wait())
         try:
@@ -198,7 +200,11 @@ class PartitionWorker:
                 known = record.headers
         return len(records)
 
+    def _cut(self, now_s: float) -> int:
+        return cut(self._pending, now_s=now_s, policy=self._around.policy, last_block_s=self._block_began_s)
+
     async def _store_first(self, count: int) -> None:
+        self._block_began_s = self._around.clocks.monotonic_s()
         records = self._pending.first(count)
         block = await self._build(records, self._position, records[-1].offset + 1)
         await self._store(block, records, in_doubt=False)

@@ -41,6 +41,37 @@ def test_young_records_wait_and_are_cut_all_together_once_the_oldest_is_of_age()
     assert cut(pending, now_s=11.9, policy=LOOSE) == 1
 
 
+def test_a_few_records_are_due_as_soon_as_the_last_block_began_a_while_ago() -> None:
+    due_s = FlushPolicy(max_age_s=1.0, few_rows=5, few_age_s=0.25).due_s
+
+    assert due_s(10.0, 1, last_block_s=float("-inf")) == 10.0
+    assert due_s(10.0, 5, last_block_s=9.5) == 10.0
+    assert due_s(10.0, 5, last_block_s=9.9) == 10.15, "a block in few_age_s is enough"
+    assert due_s(10.0, 1, last_block_s=10.9) == 11.0, "what the last one left over waits no longer than others"
+
+
+def test_more_than_a_few_wait_until_the_oldest_is_of_age() -> None:
+    assert FlushPolicy(max_age_s=1.0, few_rows=5, few_age_s=0.25).due_s(10.0, 6, last_block_s=9.5) == 11.0
+
+
+def test_many_records_make_few_blocks_and_few_make_many() -> None:
+    policy = FlushPolicy(max_age_s=0.5, few_rows=4, few_age_s=0.125)
+
+    def blocks_in_16_s(rows_a_32nd: int) -> int:
+        blocks, last_block_s = 0, float("-inf")
+        pending = Pending()
+        for tick in range(16 * 32):
+            now_s = tick / 32
+            pending.add(records_of(rows_a_32nd), now_s)
+            if count := cut(pending, now_s=now_s, policy=policy, last_block_s=last_block_s):
+                blocks, last_block_s = blocks + 1, now_s
+                pending.drop(count)
+        return blocks
+
+    assert blocks_in_16_s(rows_a_32nd=1) == 16 * 8
+    assert blocks_in_16_s(rows_a_32nd=2) <= 16 * 2
+
+
 def test_a_full_block_goes_at_once_and_holds_no_more_rows_than_allowed() -> None:
     pending = queue(*records_of(3, 3, 3))
     policy = FlushPolicy(max_rows=6, max_bytes=LARGE, max_age_s=LARGE)

@@ -113,6 +113,21 @@ async def test_records_wait_until_the_oldest_is_of_age() -> None:
 
 
 @in_virtual_time
+async def test_a_record_that_comes_alone_is_stored_at_once_and_the_next_a_while_later() -> None:
+    world = await World.make(policy=FlushPolicy(max_rows=100, max_age_s=70.0, few_rows=1, few_age_s=7.0))
+    process = world.start()
+    began_s = process.around.clocks.monotonic_s()
+    await world.append_viewers("a")
+    await until(lambda: len(world.store.rows) == 1)
+    assert process.around.clocks.monotonic_s() - began_s < 1.0
+
+    await world.append_viewers("b")
+    await until(lambda: len(world.store.rows) == 2)
+    assert process.around.clocks.monotonic_s() - began_s == pytest.approx(7.0, abs=1.0)
+    await process.stop()
+
+
+@in_virtual_time
 async def test_stop_stores_what_was_fetched_and_commits_it_without_an_intent() -> None:
     world = await World.make(policy=FlushPolicy(max_rows=100, max_age_s=3600.0))
     process = world.start()
