@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import consumer, embedded, gateway, growth, memory, postgres, storage, visibility
+from benchmarks import consumer, embedded, gateway, growth, memory, postgres, storage, summary, visibility
 from benchmarks.report import table
 from benchmarks.results_folder import ResultsFolder
 from benchmarks.rounds import Comparison
@@ -39,6 +39,7 @@ SUITES: Mapping[str, Suite] = {
     "growth": Suite(growth.HOW, growth.run),
     "memory": Suite(memory.HOW, memory.run),
     "embedded": Suite(embedded.HOW, embedded.run),
+    "summary": Suite(summary.HOW, summary.run),
     "postgres": Suite(postgres.HOW, postgres.run),
     "storage": Suite(storage.HOW, storage.run),
     "visibility": Suite(visibility.HOW, visibility.run),

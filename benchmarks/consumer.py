@@ -30,6 +30,7 @@ from benchmarks.load.records import EVENTS, VIEWERS, fill
 from benchmarks.rounds import Comparison, Contender, alternate, at_least
 from benchmarks.stored import wait_for_rows
 from benchmarks.suite import Bench
+from benchmarks.tools.clickhouse import local_clickhouse
 from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
 from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
 from siddes_telemetry.schemas.ddl import StoreSchema
@@ -37,7 +38,7 @@ from siddes_telemetry.schemas.record import Line, format_time
 from siddes_telemetry.schemas.table import encode_row, insert_token
 from tests.servers.clickhouse import LocalClickHouse
 from tests.servers.databases import own_database
-from tests.servers.downloads import kafka_jars, libchdb
+from tests.servers.downloads import kafka_jars
 from tests.servers.kafka import LocalKafka
 from tests.servers.names import fresh
 from tests.services.shapes import Shape, migrate, start_member, unmigrated_cluster
@@ -190,6 +191,6 @@ def _table(place: Place) -> Iterator[Shape]:
 def _servers(bench: Bench, folder: Path) -> Iterator[tuple[LocalKafka, LocalClickHouse]]:
     with (
         LocalKafka(jars=kafka_jars(bench.cache), folder=bench.made(folder / "kafka"), jvm=()) as kafka,
-        LocalClickHouse(libchdb=libchdb(bench.cache), folder=bench.made(folder / "clickhouse")) as clickhouse,
+        local_clickhouse(bench.cache, folder / "clickhouse") as clickhouse,
     ):
         yield kafka, clickhouse

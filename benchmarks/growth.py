@@ -24,10 +24,10 @@ from benchmarks.load.wrk import Wrk
 from benchmarks.rounds import Comparison, Contender, alternate, at_most
 from benchmarks.stored import wait_for_rows
 from benchmarks.suite import Bench
+from benchmarks.tools.clickhouse import local_clickhouse
 from siddes_telemetry.backends.kafka_admin import KafkaAdmin
-from tests.servers.clickhouse import LocalClickHouse
 from tests.servers.databases import own_database
-from tests.servers.downloads import kafka_jars, libchdb
+from tests.servers.downloads import kafka_jars
 from tests.servers.kafka import LocalKafka
 from tests.services.process import ServiceProcess
 from tests.services.shapes import migrate, numbered, start_member, unmigrated_cluster
@@ -74,7 +74,7 @@ def run(bench: Bench) -> Sequence[Comparison]:
         comparisons += of_gateway("partitions", [replace(usual, partitions=n) for n in (1, 8, 32)])
         comparisons += of_gateway("idle connections", [usual, replace(usual, idle=IDLE_CONNECTIONS)])
         comparisons += of_gateway("viewers", [replace(usual, viewers=n) for n in (1_000, 100_000)])
-        clickhouse = LocalClickHouse(libchdb=libchdb(bench.cache), folder=bench.made(folder / "clickhouse"))
+        clickhouse = local_clickhouse(bench.cache, folder / "clickhouse")
         stack.enter_context(clickhouse)
 
         def consumer(size: Size) -> AbstractContextManager[Measure]:

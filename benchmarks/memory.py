@@ -22,10 +22,10 @@ from benchmarks.load.records import fill
 from benchmarks.rounds import Comparison, at_most
 from benchmarks.stored import wait_for_rows
 from benchmarks.suite import Bench
+from benchmarks.tools.clickhouse import local_clickhouse
 from siddes_telemetry.backends.kafka_admin import KafkaAdmin
-from tests.servers.clickhouse import LocalClickHouse
 from tests.servers.databases import own_database
-from tests.servers.downloads import kafka_jars, libchdb
+from tests.servers.downloads import kafka_jars
 from tests.servers.kafka import LocalKafka
 from tests.services.process import COMMAND, ServiceProcess
 from tests.services.shapes import migrate, start_member, unmigrated_cluster
@@ -81,7 +81,7 @@ def _consumer(bench: Bench) -> Comparison:
     with (
         bench.folder("memory") as folder,
         _broker(bench, folder) as kafka,
-        LocalClickHouse(libchdb=libchdb(bench.cache), folder=bench.made(folder / "clickhouse")) as clickhouse,
+        local_clickhouse(bench.cache, folder / "clickhouse") as clickhouse,
         own_database(clickhouse.url) as database,
         unmigrated_cluster(kafka.bootstrap, database, folder, PARTITIONS="8") as shape,
     ):

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Generic, TypeVar
 
-Measured = Mapping[str, Sequence[float]]  # by contender: a figure a round
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
-    """Who is measured; `measure` takes one round's figure."""
+class Contender(Generic[T]):
+    """Who is measured; `measure` takes what there is to tell of one round, mostly a figure."""
 
     name: str
-    measure: Callable[[], float]
+    measure: Callable[[], T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,14 @@ def at_most(bound: float) -> Goal:
     return Goal(bound, at_least=False)
 
 
-def alternate(contenders: Sequence[Contender], rounds: int, progress: Callable[[str], None]) -> Measured:
-    """Each in turn, `rounds` times, beginning with another one each time: none is always the one after the same."""
-    measured: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+def alternate(
+    contenders: Sequence[Contender[T]], rounds: int, progress: Callable[[str], None]
+) -> Mapping[str, Sequence[T]]:
+    """Each in turn, `rounds` times, beginning with another one each time: none is always the one after the same.
+
+    Returns what was measured by contender, in the order of the rounds.
+    """
+    measured: dict[str, list[T]] = {contender.name: [] for contender in contenders}
     for number in range(rounds):
         first = number % len(contenders)
         for contender in (*contenders[first:], *contenders[:first]):

@@ -19,8 +19,8 @@ import aiohttp
 
 from benchmarks.rounds import Comparison, at_most
 from benchmarks.suite import Bench
-from tests.servers.clickhouse import LocalClickHouse
-from tests.servers.downloads import kafka_jars, libchdb
+from benchmarks.tools.clickhouse import local_clickhouse
+from tests.servers.downloads import kafka_jars
 from tests.servers.kafka import LocalKafka
 from tests.services.admin import resident_mb
 from tests.services.client import Client
@@ -125,7 +125,7 @@ def _running(bench: Bench, name: str, folder: Path) -> Iterator[Shape]:
         shape: AbstractContextManager[Shape] = embedded(folder)
         if name == "cluster":
             kafka = LocalKafka(jars=kafka_jars(bench.cache), folder=bench.made(folder / "kafka"))
-            clickhouse = LocalClickHouse(libchdb=libchdb(bench.cache), folder=bench.made(folder / "clickhouse"))
+            clickhouse = local_clickhouse(bench.cache, folder / "clickhouse")
             stack.enter_context(kafka)
             stack.enter_context(clickhouse)
             shape = cluster(kafka.bootstrap, clickhouse.url, folder)

@@ -9,14 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import uvloop
+
+from benchmarks.tools.clickhouse import local_clickhouse
 from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse_settings import READ_PINS, within
 from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
+from siddes_telemetry.backends.turns import Turns
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.shapes import make_store
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.table import COUNTS_TABLE
-from tests.servers.clickhouse import LocalClickHouse
-from tests.servers.downloads import libchdb
+from tests.servers.clickhouse import MEMORY_BYTES
 
 T = TypeVar("T")
 
@@ -31,6 +35,7 @@ class RealStore:
     def __init__(self, runner: asyncio.Runner, engine: HttpEngine, schema: StoreSchema) -> None:
         self._runner = runner
         self._engine = engine
+        self._turns = Turns(engine.summaries_at_once)
         self._database = schema.database
         store = make_store(engine, schema)
         self.counts: ClickHouseStore = store.counts
@@ -49,6 +54,12 @@ class RealStore:
         """The rows of a SELECT about the counts' parts or columns; `{table}` and `{database}` are bound."""
         names = {"table": COUNTS_TABLE, "database": self._database}
         return [list(row) for row in self.do(self._engine.read(question, names, settings={}, deadline_s=DEADLINE_S))]
+
+    async def select_1(self, viewer: str, *, deadline_s: float) -> object:
+        """`SELECT 1`, sent as a summary is: in its turn, with a viewer, but with no settings of its own."""
+        async with self._turns.turn(deadline_s) as left_s:
+            settings = {**READ_PINS, **within(left_s)}
+            return await self._engine.read("SELECT 1", {}, bound=viewer, settings=settings, deadline_s=left_s)
 
     def merge(self) -> None:
         """One part for each day, a day at a time."""
@@ -89,11 +100,12 @@ class RealStore:
 
 
 @contextmanager
-def real_store(cache: Path, folder: Path) -> Iterator[RealStore]:
+def real_store(cache: Path, folder: Path, *, memory_bytes: int = MEMORY_BYTES) -> Iterator[RealStore]:
     """A server in this folder, made here, and the store on it, migrated. Raises Unavailable."""
-    library = libchdb(cache)
-    folder.mkdir(parents=True, exist_ok=True)
-    with LocalClickHouse(libchdb=library, folder=folder) as server, asyncio.Runner() as runner:
+    with (
+        local_clickhouse(cache, folder, memory_bytes=memory_bytes) as server,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         address = parse_server_url(server.url)
         engine = HttpEngine(address)
         try:

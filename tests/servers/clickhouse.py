@@ -29,8 +29,8 @@ SYSTEM_LOGS = (
     "asynchronous_insert_log",
     "processors_profile_log",
 )
+MEMORY_BYTES = 4_000_000_000  # a test machine is shared
 SERVER_SETTINGS = {
-    "max_server_memory_usage": "4000000000",  # a test machine is shared
     "mark_cache_size": "67108864",
     "background_pool_size": "2",
     # Tables are looked through for expired rows every second, not every ten seconds to ten minutes.
@@ -55,13 +55,13 @@ def _elements(texts: Mapping[str, str]) -> str:
     return "".join(f"<{name}>{text}</{name}>" for name, text in texts.items())
 
 
-def _config(folder: Path) -> str:
+def _config(folder: Path, memory_bytes: int) -> str:
     logs = _elements({name: _elements({"database": "system", "table": name}) for name in SYSTEM_LOGS})
     return f"""<clickhouse>
   <logger><level>information</level><log>{folder}/clickhouse.log</log></logger>
   <users_config>{folder}/users.xml</users_config>
   {logs}
-  {_elements(SERVER_SETTINGS)}
+  {_elements({**SERVER_SETTINGS, "max_server_memory_usage": str(memory_bytes)})}
 </clickhouse>
 """
 
@@ -89,11 +89,16 @@ USERS = f"""<clickhouse>
 class LocalClickHouse(LocalServer):
     """A server of the caller's own; `url` names user, password and an empty database.
 
-    Its `system` database is kept in memory: the rows of system logs go with the process, databases stay.
+    Its `system` database is kept in memory: the rows of system logs go with the process, databases stay. `also` is a
+    file of settings that change the test's own, as one of config.d/ does.
     """
 
-    def __init__(self, *, libchdb: Path, folder: Path) -> None:
+    def __init__(
+        self, *, libchdb: Path, folder: Path, memory_bytes: int = MEMORY_BYTES, also: Path | None = None
+    ) -> None:
         super().__init__(folder)
+        self._memory_bytes = memory_bytes
+        self._also = also
         self.port, tcp_port = free_ports(2)
         self.url = f"http://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{DATABASE}"
         self._command = [sys.executable, "-I", "-S", str(SERVE), str(libchdb), f"--config-file={folder / 'config.xml'}"]
@@ -101,7 +106,10 @@ class LocalClickHouse(LocalServer):
         self._command += [f"--http_port={self.port}", f"--tcp_port={tcp_port}"]
 
     def _prepare(self) -> list[str]:
-        (self.folder / "config.xml").write_text(_config(self.folder))
+        (self.folder / "config.xml").write_text(_config(self.folder, self._memory_bytes))
+        if self._also is not None:
+            (self.folder / "config.d").mkdir(exist_ok=True)
+            shutil.copy(self._also, self.folder / "config.d")
         (self.folder / "users.xml").write_text(USERS)
         # Left-overs of the in-memory system database would keep the next one's log tables from being made.
         shutil.rmtree(self.folder / "data" / "data" / "system", ignore_errors=True)

@@ -10,7 +10,7 @@ from benchmarks.rounds import Comparison, Contender, Goal, alternate, at_least, 
 def test_each_is_measured_once_a_round_and_another_one_begins_each_time() -> None:
     order: list[str] = []
 
-    def measured(name: str) -> Contender:
+    def measured(name: str) -> Contender[float]:
         def measure() -> float:
             order.append(name)
             return float(len(order))
