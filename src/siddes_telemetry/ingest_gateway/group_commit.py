@@ -3,8 +3,8 @@
 There is no linger timer: a request that finds a free partition goes at the end of the same turn of the event loop,
 and under load records grow by themselves. A keyed client batch belongs to its partition. Unkeyed lines belong to
 none until they are sent: whichever partition is free next takes all that wait, so a slow one delays none of them.
-They take the partitions in turn, and begin no append while `parallel` others are young: more appends at a time would
-be many small records instead of few large ones.
+They take the partitions in turn. Beside a young append another begins only where at least as many wait as that one
+carries, and never more than `parallel` at a time: else there would be many small records instead of few large ones.
 """
 
 from __future__ import annotations
@@ -173,16 +173,21 @@ class GroupCommit:
             if partition.waiting and partition.record is None:
                 self._send(partition)
         while self._unkeyed and self._free:
-            young = self._young()
-            if len(young) >= self._limits.parallel:
-                self._call_by(min(young) + self._limits.young_s)
+            if (until := self._held_back_until()) is not None:
+                self._call_by(until)
                 return
             self._send(self._free[0])
 
-    def _young(self) -> list[float]:
-        """When each of the young appends was sent."""
+    def _held_back_until(self) -> float | None:
+        """Until when those that wait unkeyed are to become more, unless an append is answered before; None: they go."""
         since = self._timers.time() - self._limits.young_s + TIMER_SLACK_S
-        return [partition.sent_at for partition in self._partitions if partition.record and partition.sent_at > since]
+        young = [each for each in self._partitions if each.record is not None and each.sent_at > since]
+        if not young:
+            return None
+        carried = max(len(each.record.waiters) for each in young if each.record is not None)
+        if len(young) < self._limits.parallel and len(self._unkeyed) >= carried:
+            return None
+        return min(each.sent_at for each in young) + self._limits.young_s
 
     def _send(self, partition: _Partition) -> None:
         record = form((partition.waiting, self._unkeyed))

@@ -18,14 +18,8 @@ _FIRST_LINES = {
 }
 
 
-class Answer:
-    """What goes out. `head` lacks its last lines: the connection adds whether it stays open."""
-
-    __slots__ = ("body", "head")
-
-    def __init__(self, head: bytes, body: bytes) -> None:
-        self.head = head
-        self.body = body
+Answer = tuple[bytes, bytes]
+"""What goes out: head and body. The head lacks its last lines: the connection adds whether it stays open."""
 
 
 def render(response: Response, request_id: str, more_lines: str = "", *, with_body: bool = True) -> Answer:
@@ -33,7 +27,7 @@ def render(response: Response, request_id: str, more_lines: str = "", *, with_bo
     body = response.body
     lines = _own_lines(response.status, response.headers, len(body))
     head = f"{lines}Date: {rfc822_formatted_time()}\r\nX-Request-Id: {request_id}\r\n{more_lines}"
-    return Answer(head.encode("latin-1"), body if with_body else b"")
+    return head.encode("latin-1"), body if with_body else b""
 
 
 @lru_cache(maxsize=256)  # most answers are one of a few; a summary's has its own tag

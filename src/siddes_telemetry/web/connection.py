@@ -313,7 +313,8 @@ class Connection(BaseProtocol):
             self.force_close()
 
     def _send(self, answer: Answer, ending: bytes) -> bool:
-        return self.write(answer.head + ending + answer.body)
+        head, body = answer
+        return self.write(head + ending + body)
 
     def write(self, data: bytes) -> bool:
         """Send this; false if nobody is there any more."""

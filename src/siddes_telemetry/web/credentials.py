@@ -16,7 +16,7 @@ class Credentials:
     allow_dev_viewer: bool = True  # false under /api/auth/
 
 
-@dataclass(slots=True)  # not frozen: one for each request
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who is asking. `by_cookie`: a browser sent this by itself, so a write needs the cross-site check."""
 

@@ -137,7 +137,7 @@ class Door:
             self._admit(identity, route, headers)
         if route.method != hdrs.METH_POST:
             return self._ask(exchange, route, identity, b"")
-        compressed = _check_content(headers, route)
+        compressed = _check_content(headers)
         if not incoming.payload.is_eof():
             return self._read_and_ask(exchange, route, identity, compressed=compressed)
         content = body.read_arrived(incoming.payload, route.max_body_bytes)
@@ -156,13 +156,16 @@ class Door:
         self._admit(identity, route, headers)
         if route.method != hdrs.METH_POST:
             return await _awaited(self._ask(exchange, route, identity, b""))
-        return await self._read_and_ask(exchange, route, identity, compressed=_check_content(headers, route))
+        return await self._read_and_ask(exchange, route, identity, compressed=_check_content(headers))
 
     async def _read_and_ask(
         self, exchange: _Exchange, route: Route, identity: Identity, *, compressed: bool
     ) -> Response:
         incoming = exchange.incoming
-        if hdrs.EXPECT in incoming.message.headers:
+        headers = incoming.message.headers
+        if int(headers.get(hdrs.CONTENT_LENGTH, 0)) > route.max_body_bytes:
+            raise ApiError(ErrorCode.too_large)
+        if hdrs.EXPECT in headers:
             incoming.invite_body()
         content = await body.read(incoming.payload, route.max_body_bytes)
         return await _awaited(
@@ -268,18 +271,16 @@ def _insist_on_http(message: RawRequestMessage) -> None:
     headers = message.headers
     if message.version not in _VERSIONS:
         raise ApiError(ErrorCode.bad_request)
-    if headers.get(hdrs.EXPECT, "100-continue").lower() != "100-continue":
+    if hdrs.EXPECT in headers and headers[hdrs.EXPECT].lower() != "100-continue":
         raise ApiError(ErrorCode.bad_request)
-    if headers.get(hdrs.TRANSFER_ENCODING, "chunked").lower() != "chunked":
+    if hdrs.TRANSFER_ENCODING in headers and headers[hdrs.TRANSFER_ENCODING].lower() != "chunked":
         raise ApiError(ErrorCode.bad_request)
 
 
-def _check_content(headers: CIMultiDictProxy[str], route: Route) -> bool:
-    """Judge a body's encoding and type, then its size as far as it is told. Whether it is compressed."""
+def _check_content(headers: CIMultiDictProxy[str]) -> bool:
+    """Judge a body's encoding and type. Whether it is compressed."""
     compressed = body.is_gzip(headers.getall(hdrs.CONTENT_ENCODING, ()))
     body.check_type(headers.get(hdrs.CONTENT_TYPE))
-    if int(headers.get(hdrs.CONTENT_LENGTH, 0)) > route.max_body_bytes:
-        raise ApiError(ErrorCode.too_large)
     return compressed
 
 

@@ -31,14 +31,16 @@ class RateLimiter:
         if not self._interval:
             return 0
         now = self._clock_ns()
-        full_at = self._full_at.get(viewer_id, 0)
-        full_at = (max(now, full_at)) + self._interval  # max() takes longer
+        buckets = self._full_at
+        full_at = buckets.get(viewer_id, 0)
+        full_at = (full_at if full_at > now else now) + self._interval  # noqa: FURB136  # max() takes longer
         early_by = full_at - now - self._depth
-        if early_by <= 0:
-            self._full_at[viewer_id] = full_at
-        elif viewer_id not in self._full_at:  # one bucket is smaller than a request
+        if early_by > 0:
+            if viewer_id in buckets:  # else one bucket is smaller than a request
+                buckets.move_to_end(viewer_id)
             return -(-early_by // _NS)
-        self._full_at.move_to_end(viewer_id)
-        if len(self._full_at) > self._max_viewers:
-            self._full_at.popitem(last=False)
-        return 0 if early_by <= 0 else -(-early_by // _NS)
+        buckets[viewer_id] = full_at
+        buckets.move_to_end(viewer_id)
+        if len(buckets) > self._max_viewers:
+            buckets.popitem(last=False)
+        return 0

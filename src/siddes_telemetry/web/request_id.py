@@ -15,7 +15,7 @@ class RequestIds:
         self._random = random
 
     def new(self) -> str:
-        return f"{self._random.getrandbits(128):032x}"
+        return self._random.getrandbits(128).to_bytes(16, "big").hex()
 
     def for_header(self, sent: str | None) -> str:
         """What was sent, if it is a UUID or 16 to 32 hex digits; else a new one."""

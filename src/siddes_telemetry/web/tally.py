@@ -31,20 +31,18 @@ class Tally(Collector):
 
     def add(self, metric: Counter | Gauge, amount: float = 1.0) -> None:
         """Within a running event loop, as all that count here."""
-        sums = self._sums
-        if metric in sums:
-            sums[metric] += amount
-        else:
-            sums[metric] = amount
+        try:
+            self._sums[metric] += amount
+        except KeyError:
+            self._sums[metric] = amount
             if not self._telling:
                 self._tell_soon()
 
     def observe(self, histogram: Histogram, value: float) -> None:
-        values = self._values
-        if histogram in values:
-            values[histogram].append(value)
-        else:
-            values[histogram] = [value]
+        try:
+            self._values[histogram].append(value)
+        except KeyError:
+            self._values[histogram] = [value]
             if not self._telling:
                 self._tell_soon()
 

@@ -77,6 +77,35 @@ async def test_two_young_appends_hold_the_next_record_back_until_one_is_answered
     assert rig.log.appends[2].viewers == ["c", "d"]
 
 
+async def test_beside_a_young_append_another_begins_once_as_many_wait_as_that_one_carries() -> None:
+    rig = Rig(8)
+    for viewer in "abc":
+        rig.start(viewer)
+    await settle()
+    for viewer in "de":
+        await rig.commit(viewer)
+    assert [append.viewers for append in rig.log.appends] == [["a", "b", "c"]]
+    await rig.commit("f")
+    assert [append.viewers for append in rig.log.appends] == [["a", "b", "c"], ["d", "e", "f"]]
+
+
+async def test_fewer_than_a_young_append_carries_go_when_it_is_answered_or_no_longer_young() -> None:
+    rig = Rig(8)
+    for answered in (True, False):
+        for viewer in "ab":
+            rig.start(viewer)
+        await settle()
+        await rig.commit("c")
+        assert rig.log.appends[-1].viewers == ["a", "b"]
+        if answered:
+            await rig.log.ack(rig.log.open[0])
+        else:
+            await rig.timers.move(YOUNG_S)
+        assert rig.log.appends[-1].viewers == ["c"]
+        while rig.log.open:
+            await rig.log.ack(rig.log.open[0])
+
+
 async def test_appends_that_are_no_longer_young_hold_nobody_back() -> None:
     rig = Rig(8)
     for viewer in "abcd":

@@ -60,11 +60,10 @@ class ViewerAuthenticator:
             if token is None:
                 return None
             token = unquoted(token)
-        viewer_id = self._tokens.remembered(token)
-        if viewer_id is None:
-            return None
-        self._tally.add(self._cookies_known if by_cookie else self._bearers_known)
-        return Identity(viewer_id, by_cookie=by_cookie)
+        known = self._tokens.remembered(token, by_cookie=by_cookie)
+        if known is not None:
+            self._tally.add(self._cookies_known if by_cookie else self._bearers_known)
+        return known
 
     async def identify(self, credentials: Credentials) -> Identity:
         """The viewer. Raises ApiError no_viewer or unavailable."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from jwt import PyJWS, PyJWTError
 
@@ -12,6 +12,7 @@ from siddes_telemetry.web.auth.configuration import Clocks
 from siddes_telemetry.web.auth.keys import KeySource
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Cache
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
+from siddes_telemetry.web.credentials import Identity
 
 MAX_TOKEN_CHARS = 8192  # what servers take as one header line
 MAX_REMEMBERED = 20_000  # tokens, about 8 MB; one over the bound is verified again, in 0.03 to 0.2 ms
@@ -22,7 +23,8 @@ _DOTS = 2
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    viewer_id: str = field(repr=False)
+    bearer: Identity  # who whoever sends it in a header is
+    session: Identity  # the same for a cookie
     expires_at: float  # epoch seconds
 
 
@@ -50,15 +52,15 @@ class TokenVerifier:
         self._hits = metrics.cache_hits[Cache.token]
         self._remembered: ExpiringCache[_Verified] = ExpiringCache(capacity)
 
-    def remembered(self, token: str) -> str | None:
-        """Who a token verified lately speaks for, without waiting; None says nothing."""
+    def remembered(self, token: str, *, by_cookie: bool) -> Identity | None:
+        """Who sends a token that was verified lately, without waiting; None says nothing."""
         if not token.isascii():
             return None
         known = self._remembered.get(digest(token), self._clocks.monotonic_s())
         if known is None or self._clocks.epoch_s() >= known.expires_at:
             return None
         self._tally.add(self._hits)
-        return known.viewer_id
+        return known.session if by_cookie else known.bearer
 
     async def verified(self, token: str) -> str | None:
         """Who the token speaks for, or None where it is not valid. Raises Unanswered."""
@@ -66,7 +68,7 @@ class TokenVerifier:
         if verified is None:
             return None
         self._remembered.put(digest(token), verified, until=self._clocks.monotonic_s() + REMEMBER_S)
-        return verified.viewer_id
+        return verified.bearer.viewer_id
 
     async def _verify(self, token: str) -> _Verified | None:
         try:
@@ -82,7 +84,10 @@ class TokenVerifier:
                 continue
             claims = read_claims(payload, self._rules, self._clocks.epoch_s())
             viewer_id = None if claims is None else self._viewers.admitted(claims.subject)
-            return None if claims is None or viewer_id is None else _Verified(viewer_id, claims.expires_at)
+            if claims is None or viewer_id is None:
+                return None
+            bearer, session = (Identity(viewer_id, by_cookie=by_cookie) for by_cookie in (False, True))
+            return _Verified(bearer, session, claims.expires_at)
         return None
 
 
