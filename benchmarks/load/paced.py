@@ -2,8 +2,8 @@
 
     python -m benchmarks.load.paced URL FILE --rate N --seconds S [--connections C]
 
-Requests fall due every millisecond, as many as the rate has room for: between two of those this program sleeps, and leaves
-its core to the broker. Each takes a free connection; where none is free it waits, and its latency counts from when it was
+Requests fall due every millisecond, as many as the rate has room for: in between this program sleeps, and leaves its
+core to the broker. Each takes a free connection; where none is free it waits, and its latency counts from when it was
 due, so that a server that stalls is charged for everybody it held up. Prints p50 and p99 in milliseconds as JSON.
 FILE is that of requests.lua: path, token and body in turn.
 """
