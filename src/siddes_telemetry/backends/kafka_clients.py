@@ -25,7 +25,7 @@ from aiokafka.record.default_records import DefaultRecord
 from siddes_telemetry.backends.kafka_errors import driver_errors_translated
 
 MAX_REQUEST_BYTES = 1_000_000  # under a broker's default message.max.bytes (1,048,588), with its batch header
-FETCH_PARTITION_BYTES = 4 * 1024 * 1024  # held ready for each partition; a quarter of the largest block
+FETCH_PARTITION_BYTES = 2 * 1024 * 1024  # held ready for each partition; smaller ones cost speed, larger ones memory
 FETCH_BYTES = 32 * 1024 * 1024  # one answer of one broker
 FETCH_WAIT_MS = 250  # an idle fetch; other questions on its connection wait for its end
 METADATA_MAX_AGE_MS = 30_000  # new partitions and moved leaders are noticed by then

@@ -21,12 +21,12 @@ from siddes_telemetry.schemas.table import encode_values
 RUN_BYTES = 256 * 1024  # checked at once: some thousand lines' worth of objects stay in the processor's cache
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class DayRows:
-    """The rows of one table day, as the store takes them: whole lines of table.encode_row, some to a piece."""
+    """The rows of one table day, as the store takes them: lines of table.encode_row."""
 
-    pieces: list[bytes] = field(default_factory=list)
-    rows: int = 0
+    lines: bytes = field(repr=False)
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,18 @@ class Block:
         return tuple(occurrence for _, occurrence in self.occurred)
 
     def bytes_of(self, days: Sequence[str]) -> bytes:
-        """The lines of these days, in the order given."""
-        return b"".join(piece for day in days for piece in self.days[day].pieces)
+        """The lines of these days, in the order given. Of one day, as most blocks are, no copy."""
+        if len(days) == 1:
+            return self.days[days[0]].lines
+        return b"".join([self.days[day].lines for day in days])
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A day's rows while the block is built: some whole lines to a piece."""
+
+    pieces: list[bytes] = field(default_factory=list)
+    rows: int = 0
 
 
 _Part = tuple[Sequence[LogRecord], Run | Decoded]  # one or more records, and what was read; of decoded ones: one
@@ -73,23 +83,24 @@ def build_block(
     parts = list(reader.read(records))
     occurred = _occurred(parts)
     repeated = _repeated(occurred, window)
-    days: dict[str, DayRows] = {}
+    days: dict[str, _Growing] = {}
     dead: list[DeadLetter] = []
     tally = Tally()
     for part_records, read in reader.divided(parts, repeated):
         if isinstance(read, Run):
-            day = days.setdefault(read.day, DayRows())
+            day = days.setdefault(read.day, _Growing())
             day.pieces += encode_values(part_records, source.log_id, source.partition)
             day.rows += read.rows
             tally.counts += read.counts
         else:
             dead += read.dead_letters
             for created_at, count, row in _rows_of_all(read, repeated, source, tally):
-                day = days.setdefault(created_at[:10], DayRows())
+                day = days.setdefault(created_at[:10], _Growing())
                 day.pieces.append(row)
                 day.rows += 1
                 tally.counts += count
-    return Block(start, end, days, tuple(dead), occurred, tally)
+    grown = {name: DayRows(b"".join(day.pieces), day.rows) for name, day in days.items()}
+    return Block(start, end, grown, tuple(dead), occurred, tally)
 
 
 def occurrences_in(records: Sequence[LogRecord], registry: Registry) -> tuple[Occurrence, ...]:

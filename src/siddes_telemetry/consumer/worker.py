@@ -222,15 +222,16 @@ class PartitionWorker:
     async def _build(self, records: Sequence[LogRecord], start: int, end: int) -> Block:
         if records:  # else there is nothing to decide, nor to enter
             await self._window.catch_up(start, records[0].appended_at_ms)
-        return await asyncio.to_thread(  # a full block takes a second: the member must go on answering meanwhile
-            build_block,
-            records,
-            start,
-            end,
-            source=self._source,
-            registry=self._around.registry,
-            window=self._window.keys,
-        )
+        async with self._around.building:
+            return await asyncio.to_thread(  # a full block takes a second: the member must go on answering meanwhile
+                build_block,
+                records,
+                start,
+                end,
+                source=self._source,
+                registry=self._around.registry,
+                window=self._window.keys,
+            )
 
     async def _store(self, block: Block, records: Sequence[LogRecord], *, in_doubt: bool) -> None:
         self._intent_open = True
