@@ -27,7 +27,7 @@ from benchmarks.tools.store import RealStore, real_store
 ROWS = 3_000_000
 VIEWERS = 100_000
 DAYS = 30
-BLOCK_ROWS = 100_000  # just below 16 MB of JSON: the consumer's largest block
+BLOCK_ROWS = 100_000  # 16 MB of JSON: a little less than the largest block of a consumer
 READS = 200  # viewers asked for in a round
 DEADLINE_S = 60.0
 TIMES_SMALLER = 25

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(240)  # each waits for several things that may 
 FLOWING = 500  # events answered 200 before, between and after outages
 REFUSED = {"frozen": 5_000, "killed": 500}  # answers 503 of an outage: some 15 s of the load below, and 2 s
 STORED = 3_000  # events taken while the store is away
-GROWTH_MB = 100.0  # of a process in an outage; the gateway's own cap on what waits is 32 MiB, a block's 16 MB
+GROWTH_MB = 100.0  # of a process in an outage; the gateway's own cap on what waits is 32 MiB, a block's 20 MB
 PACE = Pace(connections=32, batch_events=10, pause_s=0.05)
 
 

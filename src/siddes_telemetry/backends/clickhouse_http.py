@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +10,8 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import Payload
 from clickhouse_connect.driver import create_async_client
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
@@ -24,6 +25,7 @@ from siddes_telemetry.backends.ports import StoreUnavailable
 CONNECT_TIMEOUT_S = 5  # a server that is there accepts at once
 SILENCE_TIMEOUT_S = 3600  # a long ALTER sends nothing until it is done; every call's own deadline is shorter
 SUMMARIES_AT_ONCE = 8  # a process's: each keeps one core of the server busy; more would wait there, in no order
+PIECE_BYTES = 256 * 1024  # of a body: then it waits until the server has taken it
 NO_LIMIT = 0  # of connections: what comes at once is bounded before (summaries; a few statements for each partition)
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
 
@@ -62,6 +64,24 @@ def parse_server_url(url: str) -> ServerAddress:
     )
 
 
+class SentOnce(Payload):
+    """A body as it is. aiohttp copies a BytesIO, and the driver sends bytes again where a connection breaks."""
+
+    _value: bytes
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._size = len(body)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self._value.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        body = memoryview(self._value)
+        for start in range(0, len(body), PIECE_BYTES):
+            await writer.write(body[start : start + PIECE_BYTES])
+
+
 class HttpEngine:
     """An Engine over HTTP. Connects at its first use, so that a server may come later than its clients."""
 
@@ -95,7 +115,7 @@ class HttpEngine:
         async with self._answer(deadline_s) as client:
             await client.raw_insert(
                 table,
-                insert_block=io.BytesIO(block),  # read once: the driver sends bytes again where a connection breaks
+                insert_block=SentOnce(block),  # type: ignore[arg-type]  # what it does not know it hands to aiohttp
                 fmt="JSONEachRow",
                 settings=dict(as_known(settings, client.server_settings)),
             )

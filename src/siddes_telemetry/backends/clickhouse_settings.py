@@ -8,7 +8,7 @@ from math import ceil
 from siddes_telemetry.backends.clickhouse_engine import Settings
 
 MAX_BLOCK_ROWS = 200_000  # what may be inserted at once: the cut below is far above it
-MAX_BLOCK_BYTES = 16 * 1024 * 1024
+MAX_BLOCK_BYTES = 20 * 1024 * 1024
 _NO_CUT_ROWS = 1_048_576  # one table block for each insert: five times MAX_BLOCK_ROWS
 _NO_CUT_BYTES = 256 * 1024 * 1024  # in memory, where a row is at most three times its JSON
 

@@ -19,7 +19,7 @@ class FlushPolicy:
     """When pending records become a block: at the first of these."""
 
     max_rows: int = 200_000  # the store takes a block of this size as one, whatever its profile says
-    max_bytes: int = 16_000_000  # the same; also what one partition's block may cost in memory
+    max_bytes: int = 20_000_000  # the same; also what one partition's block may cost in memory
     max_age_s: float = 1.0  # how long a count may wait to be seen
     max_days: int = 33  # of append: each touches three table days at most, of which the store takes 100 in one insert
     few_rows: int = 0  # no more than these need not wait for others:

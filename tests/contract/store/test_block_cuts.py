@@ -22,7 +22,7 @@ async def rows_in(clickhouse: ClickHouseUnderTest) -> int:
     return sum(held.rows for held in await clickhouse.store.held(LOG, 0, 0))
 
 
-@pytest.mark.parametrize("lines", [LARGEST, MOST_ROWS], ids=["16 MB of three days", "200,000 rows"])
+@pytest.mark.parametrize("lines", [LARGEST, MOST_ROWS], ids=["20 MB of three days", "200,000 rows"])
 async def test_the_largest_block_repeated_counts_once(clickhouse: ClickHouseUnderTest, lines: bytes) -> None:
     for _ in range(2):
         await clickhouse.store.insert(lines, "a", deadline_s=DEADLINE_S)

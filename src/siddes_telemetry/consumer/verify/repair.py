@@ -12,7 +12,7 @@ from siddes_telemetry.backends.ports import BackendError, BlockStore, StoreAudit
 from siddes_telemetry.schemas.table import COUNTS_TABLE, place_of_row
 
 OFFSETS = 200  # in one insert: records have at most 5,000 rows, mostly a hundred
-MAX_ROWS = 50_000  # in one insert all the same: 12 MB, below the 16 MB that the store takes as one block
+MAX_ROWS = 50_000  # in one insert all the same: 12 MB, below the 20 MB that the store takes as one block
 ATTEMPTS = 5  # tokens tried for the same rows, where a crash of the store has spent one of them
 INSERT_DEADLINE_S = 60.0
 
