@@ -94,6 +94,7 @@ class Service:
                 Route("GET", "/openapi.json", "openapi", self.whoami, Access.PUBLIC),
                 Route("GET", "/slow", "slow", self.slow, Access.PUBLIC),
                 Route("GET", "/large", "large", self.large, Access.PUBLIC),
+                Route("GET", "/odd", "odd", self.odd, Access.PUBLIC),
             ],
             authenticator=Guests(),
             limits={Access.READ: limiter(), Access.WRITE: limiter()},
@@ -120,6 +121,9 @@ class Service:
 
     async def large(self, _: Request) -> Response:
         return Response(bytes(1_000_000))
+
+    async def odd(self, _: Request) -> Response:
+        return Response(b"", headers=(("X-Odd", "\N{SNOWMAN}"),))
 
     async def slow(self, _: Request) -> Response:
         self.entered.set()

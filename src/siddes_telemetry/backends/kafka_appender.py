@@ -70,13 +70,13 @@ class KafkaAppender:
             await session.producer.append(partition, value, headers, key)
         except ValueError:
             raise
-        except asyncio.CancelledError:
-            self._give_up(session)  # whether the log has it is not known
-            raise
         except DRIVER_ERRORS as error:
             log.warning("append_failed", partition=partition, error=type(error).__name__)
             self._give_up(session)
             raise LogUnavailable("the record was not acknowledged") from None
+        except BaseException:  # cancelled, or a defect: whether the log has it is not known
+            self._give_up(session)
+            raise
         session.acknowledged = True
 
     async def ping(self) -> None:

@@ -4,7 +4,7 @@ Looks inside aiokafka 0.14 in three places, for want of a door: its metadata req
 the topics they name, its stop() waits for a broker that is away, and it copies each record into an object of eleven
 fields.
 """
-# ruff: noqa: SLF001  # this module is one of the two seams to aiokafka's inside; kafka_group.py is the other
+# ruff: noqa: SLF001  # a seam to aiokafka's inside; the others are kafka_group.py and kafka_produce.py
 
 from __future__ import annotations
 

@@ -34,6 +34,7 @@ from siddes_telemetry.schemas.record import Headers
 
 MAGIC = 2  # the record format with headers
 NO_COMPRESSION = 0
+SEQUENCES = 2**31  # then they begin anew
 RETRY_S = 0.1  # between two tries of a record, jittered by half
 NO_TRANSACTION_MS = 1  # required by the request, without meaning for a producer that begins none
 
@@ -89,7 +90,7 @@ class KafkaProducer:
                 self._torn.add(partition)
                 await self._send_until_taken(partition, batch)
                 self._torn.discard(partition)
-                self._sequences[partition] += 1
+                self._sequences[partition] = (self._sequences[partition] + 1) % SEQUENCES
         finally:
             self._under_way -= 1
             if not self._under_way:

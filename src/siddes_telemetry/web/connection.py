@@ -117,7 +117,7 @@ class Connection(BaseProtocol):
             READ_BUFFER_BYTES,
             payload_exception=ConnectionError,
             auto_decompress=False,
-            max_msg_queue_size=MAX_QUEUED,
+            max_msg_queue_size=MAX_QUEUED + 1,  # it may count one that was taken before its body was whole
         )
         super().__init__(loop, parser)
         self._app = app
@@ -272,7 +272,9 @@ class Connection(BaseProtocol):
             self._finish(self._after(payload, stays=stays))
 
     def _go_on(self) -> None:
-        if self._messages:
+        if self.transport is None:
+            self._end()
+        elif self._messages:
             self._loop.call_soon(self._serve_next)  # one who sends many at once lets others in between
         else:
             self._serving = False
@@ -299,7 +301,8 @@ class Connection(BaseProtocol):
         self._ending.add_done_callback(self._finished)
 
     def _finished(self, ending: asyncio.Task[None]) -> None:
-        self._ending = None
+        if self._ending is ending:  # the next request's may have begun
+            self._ending = None
         if ending.cancelled() or ending.exception() is not None:
             self._end()
 

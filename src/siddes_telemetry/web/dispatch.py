@@ -40,7 +40,7 @@ _VERSIONS = (HttpVersion11, HttpVersion10)
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)  # not frozen: one for each request
+@dataclass(slots=True, repr=False)  # not frozen: one for each request; without a repr: it holds what was sent
 class _Exchange:
     """A request on its way to its answer. `methods`: what its path offers."""
 
@@ -199,7 +199,12 @@ class Door:
             exchange.incoming.answer(None)
             return
         error = work.exception()
-        self._answer(exchange, work.result() if error is None else self._failed(exchange, error))
+        try:
+            self._answer(exchange, work.result() if error is None else self._failed(exchange, error))
+        except Exception as defect:  # noqa: BLE001 - nobody else would answer the client
+            place = where(defect)
+            log.error("answer_failed", request_id=exchange.request_id, error=type(defect).__name__, at=place)
+            exchange.incoming.answer(self.refuse(ErrorCode.internal))
 
     def _answer(self, exchange: _Exchange, response: Response) -> None:
         incoming = exchange.incoming

@@ -45,6 +45,27 @@ async def test_a_record_of_half_a_mebibyte_fits_and_one_beyond_a_request_is_refu
     assert len(await records_of(kafka_bootstrap, topic)) == 4
 
 
+async def test_sequence_numbers_begin_anew_after_the_last(kafka_bootstrap: str, topic: str) -> None:
+    async with appending(kafka_bootstrap, topic) as appender:
+        await soon(appender.append(1, b"connected", HEADERS))
+        appender._session.result().producer._sequences[0] = 2**31 - 1  # of a partition it has written nothing to
+        for value in (b"last", b"first", b"second"):
+            await soon(appender.append(0, value, HEADERS))
+    assert [record.value for record in await records_of(kafka_bootstrap, topic)] == [b"last", b"first", b"second"]
+
+
+async def test_an_error_that_nobody_foresaw_costs_one_producer(kafka_bootstrap: str, topic: str) -> None:
+    registry = CollectorRegistry()
+    async with appending(kafka_bootstrap, topic, registry=registry) as appender:
+        await soon(appender.append(0, b"first", HEADERS))
+        appender._session.result().producer._sequences[0] = 2**40
+        with pytest.raises(OverflowError):
+            await soon(appender.append(0, b"unforeseen", HEADERS))
+        await soon(appender.append(0, b"next", HEADERS))
+    assert registry.get_sample_value("siddes_kafka_producer_rebuilds_total") == 1
+    assert [record.value for record in await records_of(kafka_bootstrap, topic)] == [b"first", b"next"]
+
+
 async def test_who_stops_waiting_leaves_nothing_half_done(kafka_bootstrap: str, topic: str) -> None:
     registry = CollectorRegistry()
     async with appending(kafka_bootstrap, topic, registry=registry) as appender:

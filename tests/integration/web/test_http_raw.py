@@ -189,6 +189,26 @@ async def test_a_hundred_pipelined_requests_are_answered_in_order() -> None:
             assert (await client.answer()).body == b'{"ok":true,"bytes":%d}' % size
 
 
+async def test_requests_are_answered_that_were_sent_ahead_of_the_answer_to_one_that_came_in_pieces() -> None:
+    async with running(Service()) as service, connected(service) as client:
+        first = post("/api/telemetry/slow", body=b"12")
+        await client.send(first[:-1])
+        await service.in_flight(1)  # taken before its body is whole
+        service.release.set()
+        await client.send(first[-1:] + b"".join(post(body=b"x" * size) for size in range(1000)))
+        assert (await client.answer()).body == b'{"ok":true}'
+        for size in range(1000):
+            assert (await client.answer()).body == b'{"ok":true,"bytes":%d}' % size
+
+
+async def test_an_answer_that_cannot_be_written_is_an_internal_error() -> None:
+    async with running(Service()) as service, connected(service) as client:
+        await client.send(get("/odd"))
+        assert (await client.answer()).error == "internal"
+        await client.send(get())
+        assert (await client.answer()).status == 200
+
+
 async def test_requests_before_a_broken_one_are_answered() -> None:
     async with running(Service()) as service, connected(service) as client:
         await client.send(post("/api/telemetry/slow") + post(body=b"12"))
