@@ -135,7 +135,7 @@ def test_what_is_known_by_heart_is_what_would_be_parsed(batch_id: UUID, events: 
     by_heart = PARSER._batch_by_heart(body)
     if by_heart is not None:
         assert by_heart == PARSER._batch(body)
-        assert list(by_heart.counts.sums) == list(PARSER._batch(body).counts.sums)
+        assert list(by_heart.counts.sums) == list(by_heart.counts.reports)
     elif 0 < len(events) * times <= MAX_BATCH_EVENTS:
         assert not set(events) <= {text.decode() for text in PARSER._singles if b" " not in text}
     for event in events:

@@ -65,6 +65,8 @@ class Ingest:
 
 
 def _batch_answer(batch: Batch) -> Response:
+    if not batch.rejected:
+        return Response(b'{"ok":true,"accepted":%d,"rejected":[]}' % batch.accepted)
     rejected = [{"index": index, "error": code.name} for index, code in batch.rejected]
     answer = {"ok": True, "accepted": batch.accepted, "rejected": rejected}
     return Response(json.dumps(answer, separators=(",", ":")).encode())

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from struct import Struct
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -135,7 +135,7 @@ class ViewerOk(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What one client reported, added up. Both have the same events, in the order of their first report."""
+    """What one client reported, added up. Both have the same events, in the same order."""
 
     sums: Mapping[str, int]  # of the counts, by event
     reports: Mapping[str, int]  # how many made up each sum
@@ -186,7 +186,12 @@ class BodyParser:
             for text in _spellings(name, count)
         }
         self._singles = {text: add_up([event]) for text, event in self._by_heart.items()}
-        self._items = {text[1:-1]: event for text, event in self._by_heart.items()}
+        # A number a text, with 32 bits for each event: its count below, one report above. Added up, these are the sums
+        # of a batch: no field overflows, for 500 events of 50 are 25,000.
+        self._ordered = [event.name for event in registry.events]
+        places = {name: 32 * place for place, name in enumerate(self._ordered)}
+        self._items = {text[1:-1]: (1 << 16 | count) << places[name] for text, (name, count) in self._by_heart.items()}
+        self._fields = Struct(f"<{2 * len(places)}H")
 
     def single(self, body: bytes) -> Counts:
         """The event of a single ingest. Raises ApiError invalid_event or unexpected_field."""
@@ -210,15 +215,15 @@ class BodyParser:
         items = spelled[2].split(b"},{")
         if len(items) > MAX_BATCH_EVENTS:
             return None
-        sums: dict[str, int] = {}
-        reports: dict[str, int] = {}
-        for text, times in Counter(items).items():
-            event = self._items.get(text)
-            if event is None:
-                return None
-            name, count = event
-            sums[name] = sums.get(name, 0) + count * times
-            reports[name] = reports.get(name, 0) + times
+        try:
+            total = sum(map(self._items.__getitem__, items))
+        except KeyError:
+            return None
+        fields = self._fields.unpack(total.to_bytes(self._fields.size, "little"))
+        sums, reports = (
+            {name: value for name, value in zip(self._ordered, values, strict=True) if value}
+            for values in (fields[::2], fields[1::2])
+        )
         return Batch(UUID(spelled[1].decode()), Counts(sums, reports), len(items), ())
 
     def _batch(self, body: bytes) -> Batch:

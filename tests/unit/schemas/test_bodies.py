@@ -205,6 +205,12 @@ def test_500_events_are_a_batch_and_501_are_too_large() -> None:
     assert batch_error(batch(f"[{','.join([event] * (MAX_BATCH_EVENTS + 1))}]")) == "too_large"
 
 
+def test_the_largest_batch_of_each_event_is_added_up() -> None:
+    for name in sorted(REGISTRY.names):
+        counts = PARSER.batch(batch(",".join([f'{{"event":"{name}","count":50}}'] * 500))).counts
+        assert (counts.sums, counts.reports) == ({name: 25_000}, {name: 500})
+
+
 def test_an_empty_batch_is_a_batch() -> None:
     assert PARSER.batch(batch("[]")).accepted == 0
 
