@@ -207,7 +207,8 @@ def test_500_events_are_a_batch_and_501_are_too_large() -> None:
 
 def test_the_largest_batch_of_each_event_is_added_up() -> None:
     for name in sorted(REGISTRY.names):
-        counts = PARSER.batch(batch(",".join([f'{{"event":"{name}","count":50}}'] * 500))).counts
+        event = f'{{"event":"{name}","count":50}}'
+        counts = PARSER.batch(batch(f"[{','.join([event] * 500)}]")).counts
         assert (counts.sums, counts.reports) == ({name: 25_000}, {name: 500})
 
 
