@@ -6,8 +6,8 @@ deduplication tokens. The engine parses and inserts, by two consumers. It is mea
 then inserts one block) and with a thread for each consumer, which nobody's default is. The plain INSERT sends rows from
 memory, one block after another, as the consumer does.
 
-The clock runs from the moment partitions are assigned until 97 % of the rows are stored: the engine waits with the last
-few.
+The clock runs from the moment partitions are assigned until four fifths of the rows are stored, and the rows that are
+there then count: the engine stores millions at a time, and waits with the last ones.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ HOW = (
 )
 PARTITIONS = 8
 ASSIGNED_S = 30.0
-SHARE = 0.97  # of the rows: then the clock stops
+SHARE = 0.8  # of the rows: then the clock stops
 BLOCKS, BLOCK_ROWS = 12, 90_000  # of the plain INSERT: as large as the consumer's
 OURS, ENGINE, TUNED, PLAIN = "consumer", "ClickHouse's Kafka engine", "the same, a thread each", "plain INSERT"
 
@@ -78,7 +78,7 @@ class Place:
     backlog: Backlog
 
 
-BACKLOGS = (Backlog(2_000_000, 1, 1.5), Backlog(6_000_000, 100, 2.0))
+BACKLOGS = (Backlog(2_000_000, 1, 1.5), Backlog(12_000_000, 100, 2.0))
 
 
 def run(bench: Bench) -> Sequence[Comparison]:
@@ -113,10 +113,10 @@ def _compare(bench: Bench, folder: Path, bootstrap: str, server: str, backlog: B
 def _ours(place: Place) -> float:
     with _table(place) as shape:
         consumer = start_member(shape, "consumer")
-        seconds = _until_stored(shape, place)
+        stored, ended = _until_stored(shape, place)
         (assigned,) = _ASSIGNED.findall(consumer.said().encode())
         began = datetime.fromisoformat(json.loads(assigned)["timestamp"]).timestamp()
-        return SHARE * place.backlog.rows / (seconds - began)
+        return stored / (ended - began)
 
 
 def _engine(place: Place, more: str) -> float:
@@ -135,7 +135,8 @@ def _engine(place: Place, more: str) -> float:
         )
         try:
             began = _until_assigned(client)
-            return SHARE * place.backlog.rows / (_until_stored(shape, place) - began)
+            stored, ended = _until_stored(shape, place)
+            return stored / (ended - began)
         finally:
             client.command("DROP TABLE arriving SYNC")
             client.command("DROP TABLE queue SYNC")
@@ -186,10 +187,10 @@ def _until_assigned(client: Client) -> float:
     return time.time()
 
 
-def _until_stored(shape: Shape, place: Place) -> float:
-    """When SHARE of the rows were stored, in seconds since the epoch."""
-    wait_for_rows(shape.settings["CLICKHOUSE"], int(SHARE * place.backlog.rows))
-    return time.time()
+def _until_stored(shape: Shape, place: Place) -> tuple[int, float]:
+    """How many rows there were when SHARE of them were stored, and when that was, in seconds since the epoch."""
+    stored = wait_for_rows(shape.settings["CLICKHOUSE"], int(SHARE * place.backlog.rows))
+    return stored, time.time()
 
 
 @contextmanager

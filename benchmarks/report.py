@@ -33,7 +33,8 @@ def document(suites: Mapping[str, tuple[str, Sequence[Comparison]]]) -> str:
     ]
     for name, (said, comparisons) in suites.items():
         parts.append(f"## {name}\n\n{said}\n\n{table(comparisons)}")
-        parts += [f"- {one.what}: {one.note}" for one in comparisons if one.note]
+        if notes := [f"- {one.what}: {one.note}" for one in comparisons if one.note]:
+            parts += [*notes, ""]
     return "\n".join(parts).rstrip() + "\n"
 
 

@@ -11,11 +11,12 @@ LOOK_S = 0.05  # between two looks
 PATIENCE_S = 300.0
 
 
-def wait_for_rows(url: str, rows: int) -> None:
-    """Block until a database has so many rows of counts. RuntimeError where it has not in time."""
+def wait_for_rows(url: str, rows: int) -> int:
+    """Block until a database has so many rows of counts; how many it has then. RuntimeError if it has not in time."""
     with closing(clickhouse_connect.get_client(dsn=url)) as client:
         deadline = monotonic() + PATIENCE_S
-        while int(str(client.command("SELECT count() FROM telemetry_counts"))) < rows:
+        while (stored := int(str(client.command("SELECT count() FROM telemetry_counts")))) < rows:
             if monotonic() > deadline:
                 raise RuntimeError("the consumer did not drain the log in time")
             sleep(LOOK_S)
+    return stored
