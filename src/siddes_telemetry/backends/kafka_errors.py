@@ -12,8 +12,10 @@ from siddes_telemetry.backends.ports import LogUnavailable
 
 QUERY_S = 30.0  # a coordinator may take some seconds to load after a broker's start
 
+# uvloop's word for writing to a connection that broke a moment ago, and that aiokafka still holds for whole.
+CONNECTION_CLOSED = RuntimeError
 # TimeoutError is an OSError. A ValueError is bytes that do not decode, such as a header name that is no UTF-8.
-DRIVER_ERRORS = (KafkaError, ConsumerStoppedError, OSError, ValueError)
+DRIVER_ERRORS = (KafkaError, ConsumerStoppedError, OSError, ValueError, CONNECTION_CLOSED)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
 from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES, REQUEST_S
+from siddes_telemetry.backends.kafka_errors import CONNECTION_CLOSED
 from siddes_telemetry.backends.kafka_produce import ProduceForm
 from siddes_telemetry.schemas.record import Headers
 
@@ -132,7 +133,7 @@ class KafkaProducer:
                     if code in (NoError.errno, DuplicateSequenceNumber.errno):
                         return
                     raise for_code(code)
-                except (KafkaError, OSError) as raised:
+                except (KafkaError, OSError, CONNECTION_CLOSED) as raised:
                     if isinstance(raised, KafkaError) and not raised.retriable:
                         raise
                     error = raised

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import uvloop
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
@@ -64,6 +65,24 @@ async def test_an_error_that_nobody_foresaw_costs_one_producer(kafka_bootstrap: 
         await soon(appender.append(0, b"next", HEADERS))
     assert registry.get_sample_value("siddes_kafka_producer_rebuilds_total") == 1
     assert [record.value for record in await records_of(kafka_bootstrap, topic)] == [b"first", b"next"]
+
+
+def test_a_connection_that_broke_a_moment_ago_costs_repetitions(kafka_bootstrap: str, topic: str) -> None:
+    async def append_after_breaks() -> None:
+        async with appending(kafka_bootstrap, topic) as appender:
+            await soon(appender.append(0, b"first", HEADERS))
+            producer = appender._session.result().producer
+            for turns in range(4):  # of the loop, until aiokafka's reader has heard of it
+                for connection in producer.client._conns.values():
+                    connection._reader.feed_data(bytes(2))  # half an answer, so that it does not look ended
+                    connection._writer.transport.abort()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await soon(appender.append(0, b"%d" % turns, HEADERS))
+        values = [record.value for record in await records_of(kafka_bootstrap, topic)]
+        assert values == [b"first", b"0", b"1", b"2", b"3"]
+
+    uvloop.run(append_after_breaks())  # as the services run: asyncio's own loop drops such a write without a word
 
 
 async def test_who_stops_waiting_leaves_nothing_half_done(kafka_bootstrap: str, topic: str) -> None:
