@@ -52,6 +52,6 @@ def _line(one: Comparison) -> str:
 
 def figure(value: float) -> str:
     """Three digits that count, with separators."""
-    if abs(value) >= 100:  # noqa: PLR2004
+    if abs(value) >= 100:  # noqa: PLR2004  # three digits before the point
         return f"{value:,.0f}"
     return f"{value:.3g}"

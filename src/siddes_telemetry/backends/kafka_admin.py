@@ -51,10 +51,10 @@ class KafkaAdmin:
         """Do it; returns what was done, once that is seen. Raises LogUnavailable or TopicRefused."""
         done: list[str] = []
         async with self._connected() as admin, asyncio.timeout(SETTLE_S):
-            while todo := await self._changes(admin):
-                for change in todo:
+            while changes := await self._changes(admin):
+                for change in changes:
                     await _apply(admin, change)
-                done += [str(change) for change in todo if str(change) not in done]
+                done += [str(change) for change in changes if str(change) not in done]
                 await asyncio.sleep(SETTLE_STEP_S)
         return done
 

@@ -281,7 +281,7 @@ async def test_a_request_that_had_not_begun_at_the_end_is_abandoned_too() -> Non
 @in_virtual_time
 async def test_an_error_nobody_thought_of_holds_nothing_up() -> None:
     class Broken(ModelServer):
-        async def post(self, body: bytes, token: str) -> object:  # type: ignore[override]
+        async def post(self, body: bytes, token: str) -> Answer:
             answer = await super().post(body, token)
             if len(self.bodies) == 1:
                 raise ZeroDivisionError
