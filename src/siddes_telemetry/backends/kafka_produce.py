@@ -1,4 +1,4 @@
-"""One record's produce request and its answer, as bytes (Kafka protocol, Produce v7, one topic and partition).
+"""A produce request and its answer, as bytes (Kafka protocol, Produce v7, one topic, one record batch a partition).
 
 aiokafka writes requests field by field from a description of their form, which takes longer than all else that an
 append does here; this one has one form, so most of it is written once. aiokafka's connection still numbers, sends and
@@ -8,6 +8,7 @@ matches it: that is asked for here by the names it calls.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from io import BytesIO
 
 from aiokafka.errors import IncompatibleBrokerVersion
@@ -16,9 +17,10 @@ API_KEY, API_VERSION = 0, 7  # from 2.1 on every broker takes it; later forms ad
 ALL_IN_SYNC = -1  # acks: every in-sync replica has it
 
 _HEADER = struct.Struct(">hhih")  # api key, version, correlation id, length of the client's name
-_LENGTHS = struct.Struct(">iii")  # partitions, partition, bytes of the batch
+_COUNT = struct.Struct(">i")
+_BATCH = struct.Struct(">ii")  # partition, bytes of the batch
 _CORRELATION = struct.Struct(">i")
-_ERROR_CODE = struct.Struct(">h")
+_ANSWER = struct.Struct(">ih24x")  # partition, error code; offset, time and the log's start are of no use here
 
 
 class ProduceForm:
@@ -28,18 +30,22 @@ class ProduceForm:
         name = topic.encode()
         # no transaction; acks; time-out; one topic
         self._head = struct.pack(f">hhiih{len(name)}s", -1, ALL_IN_SYNC, timeout_ms, 1, len(name), name)
-        self._error_at = 4 + 2 + len(name) + 4 + 4  # in an answer: topics, name, partitions, partition; then the code
+        self._answers_at = 4 + 2 + len(name)  # in an answer: how many topics, the name; then the partitions
 
-    def request(self, partition: int, batch: bytes) -> ProduceRequest:
-        return ProduceRequest(self._head + _LENGTHS.pack(1, partition, len(batch)) + batch, self._error_at)
+    def request(self, batches: Mapping[int, bytes]) -> ProduceRequest:
+        """Of one record batch for each of these partitions."""
+        body = [self._head, _COUNT.pack(len(batches))]
+        for partition, batch in batches.items():
+            body += (_BATCH.pack(partition, len(batch)), batch)
+        return ProduceRequest(b"".join(body), self._answers_at)
 
 
 class ProduceRequest:
-    """What aiokafka's connection sends; answered with the error code alone."""
+    """What aiokafka's connection sends; answered with the error codes alone."""
 
-    def __init__(self, body: bytes, error_at: int) -> None:
+    def __init__(self, body: bytes, answers_at: int) -> None:
         self._body = body
-        self.RESPONSE_TYPE = _Answer(error_at)
+        self.RESPONSE_TYPE = _Answer(answers_at)
 
     def prepare(self, versions: dict[int, tuple[int, int]]) -> ProduceRequest:
         lowest, highest = versions.get(API_KEY, (0, 0))
@@ -70,11 +76,14 @@ class _Header:
 
 
 class _Answer:
-    __slots__ = ("_error_at",)
+    __slots__ = ("_at",)
 
-    def __init__(self, error_at: int) -> None:
-        self._error_at = error_at
+    def __init__(self, at: int) -> None:
+        self._at = at
 
-    def decode(self, answer: BytesIO) -> int:
-        """The error code."""
-        return int(_ERROR_CODE.unpack_from(answer.read(), self._error_at)[0])
+    def decode(self, answer: BytesIO) -> dict[int, int]:
+        """The error code of each partition."""
+        said = answer.read()
+        (count,) = _COUNT.unpack_from(said, self._at)
+        at = self._at + _COUNT.size
+        return dict(_ANSWER.iter_unpack(said[at : at + count * _ANSWER.size]))

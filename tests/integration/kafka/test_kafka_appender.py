@@ -68,19 +68,25 @@ async def test_an_error_that_nobody_foresaw_costs_one_producer(kafka_bootstrap: 
 
 
 def test_a_connection_that_broke_a_moment_ago_costs_repetitions(kafka_bootstrap: str, topic: str) -> None:
+    breaks, partitions = 4, (0, 1)
+
     async def append_after_breaks() -> None:
         async with appending(kafka_bootstrap, topic) as appender:
-            await soon(appender.append(0, b"first", HEADERS))
-            producer = appender._session.result().producer
-            for turns in range(4):  # of the loop, until aiokafka's reader has heard of it
-                for connection in producer.client._conns.values():
+            for turns in range(breaks):  # of the loop, until aiokafka's reader has heard of it
+                first = [appender.append(each, b"%d a" % turns, HEADERS) for each in partitions]
+                await soon(asyncio.gather(*first))
+                for connection in appender._session.result().producer.client._conns.values():
                     connection._reader.feed_data(bytes(2))  # half an answer, so that it does not look ended
                     connection._writer.transport.abort()
                 for _ in range(turns):
                     await asyncio.sleep(0)
-                await soon(appender.append(0, b"%d" % turns, HEADERS))
-        values = [record.value for record in await records_of(kafka_bootstrap, topic)]
-        assert values == [b"first", b"0", b"1", b"2", b"3"]
+                rest = [
+                    appender.append(each, b"%d " % turns + it, HEADERS) for it in (b"b", b"c") for each in partitions
+                ]
+                await soon(asyncio.gather(*rest))
+        for partition in partitions:
+            values = [record.value for record in await records_of(kafka_bootstrap, topic, partition)]
+            assert values == [b"%d %c" % (turns, each) for turns in range(breaks) for each in b"abc"]
 
     uvloop.run(append_after_breaks())  # as the services run: asyncio's own loop drops such a write without a word
 
