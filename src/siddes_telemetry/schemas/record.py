@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
-from uuid import UUID
 
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.viewer import is_viewer_id
@@ -92,9 +91,9 @@ class Line:
     created_at_ms: int
 
 
-def batch_key(batch_id: UUID, viewer_id: str) -> bytes:
+def batch_key(batch_id: bytes, viewer_id: str) -> bytes:
     """The 16 bytes a client batch is known by: blake2b over the UUID's 16 bytes and the viewer."""
-    return hashlib.blake2b(batch_id.bytes + viewer_id.encode("ascii"), digest_size=16).digest()
+    return hashlib.blake2b(batch_id + viewer_id.encode("ascii"), digest_size=16).digest()
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -106,7 +105,12 @@ def partition_of(key: bytes, partitions: int) -> int:
 def format_time(epoch_ms: int) -> str:
     """`2026-11-22 10:00:00.123`, UTC: the one text form that chDB and the server read alike."""
     seconds, millis = divmod(epoch_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{millis:03d}"
+    return f"{_format_second(seconds)}.{millis:03d}"
+
+
+@lru_cache(maxsize=64)
+def _format_second(epoch_s: int) -> str:
+    return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 @lru_cache(maxsize=4096)  # as above

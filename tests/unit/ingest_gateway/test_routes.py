@@ -82,7 +82,7 @@ async def test_equal_events_of_a_batch_are_added_up_under_its_key() -> None:
     shown, skipped = {"event": "suggestion_shown", "count": 50}, {"event": "suggestion_skipped"}
     task = await gateway.post("/api/telemetry/batch", batch(shown, skipped, shown))
     append = gateway.log.appends[0]
-    key = batch_key(UUID(BATCH_ID), "42")
+    key = batch_key(UUID(BATCH_ID).bytes, "42")
     (written,) = append.batches
     assert append.partition == partition_of(key, 8)
     assert written.key == key
