@@ -23,7 +23,7 @@ VISITS_A_RECORD = 20  # of group commit under load
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One row; the log's place of it too."""
+    """A count of one event, one row here; the log's place of it too."""
 
     line: Line
     partition: int
@@ -34,20 +34,26 @@ class Count:
         return encode_row(self.line, format_time(self.line.created_at_ms), LOG_ID, self.partition, self.offset)
 
     def copied(self) -> str:
-        """As COPY takes it: viewer, event, time."""
-        return f"{self.line.viewer_id}\t{self.line.event}\t{format_time(self.line.created_at_ms)}+00\n"
+        """As COPY takes it, a row for each that is counted: viewer, event, time."""
+        row = f"{self.line.viewer_id}\t{self.line.event}\t{format_time(self.line.created_at_ms)}+00\n"
+        return row * self.line.count
 
 
-def history(rng: random.Random, *, rows: int, viewers: int, since_ms: int, until_ms: int) -> Iterator[Count]:
-    """About this many counts of one each, spread evenly over the time; viewers are numbers, as an app's users are."""
-    visits = round(rows / ROWS_A_VISIT)
+def history(
+    rng: random.Random, *, counted: int, up_to: int, viewers: int, since_ms: int, until_ms: int
+) -> Iterator[Count]:
+    """Counts of 1 to `up_to`, about `counted` in sum, spread evenly over the time; viewers are numbers, as an app's
+    users are.
+    """
+    visits = round(counted / ROWS_A_VISIT / ((1 + up_to) / 2))
     for visit in range(visits):
         created_at_ms = since_ms + (until_ms - since_ms) * visit // visits + rng.randrange(20)
         viewer = a_viewer(rng, viewers)
         record = visit // VISITS_A_RECORD
         for chance, event in EVENTS_A_VISIT:
             if rng.random() < chance:
-                yield Count(Line(viewer, event, 1, created_at_ms), record % PARTITIONS, record // PARTITIONS)
+                line = Line(viewer, event, rng.randint(1, up_to), created_at_ms)
+                yield Count(line, record % PARTITIONS, record // PARTITIONS)
 
 
 def a_viewer(rng: random.Random, viewers: int) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from operator import ne
 
 from siddes_telemetry.schemas.record import LogRecord
 
 SOURCE_COLUMN_BYTES = 76  # what log_id, log_partition and log_offset add to a line of a record, at most
+LEAST_BLOCK_BYTES = 1_000_000  # twice a full record: smaller ones would cost the store more than memory is worth
 DAY_MS = 86_400_000
 
 
@@ -19,11 +20,21 @@ class FlushPolicy:
     """When pending records become a block: at the first of these."""
 
     max_rows: int = 200_000  # the store takes a block of this size as one, whatever its profile says
-    max_bytes: int = 20_000_000  # the same; also what one partition's block may cost in memory
+    max_bytes: int = 20_000_000  # the same
+    all_bytes: int = (
+        200_000_000  # of the blocks of all partitions: while the store is away they are all in memory
+    )
     max_age_s: float = 1.0  # how long a count may wait to be seen
     max_days: int = 33  # of append: each touches three table days at most, of which the store takes 100 in one insert
     few_rows: int = 0  # no more than these need not wait for others:
     few_age_s: float = 0.0  # they go as soon as the last block began so long ago
+
+    def shared_by(self, partitions: int) -> FlushPolicy:
+        """What is left to each where a consumer has so many."""
+        if partitions * self.max_bytes <= self.all_bytes:
+            return self
+        share = max(self.all_bytes // partitions, LEAST_BLOCK_BYTES)
+        return replace(self, max_bytes=min(self.max_bytes, share))
 
     def due_s(self, arrived_s: float, rows: int, last_block_s: float) -> float:
         """When pending records are worth a block, however small.

@@ -23,7 +23,6 @@ class Consumer:
     def __init__(self, reader: LogReader, around: Surroundings) -> None:
         self._reader = reader
         self._around = around
-        self._workers: list[int] = []  # whose partitions are these
         self._stalls: dict[int, tuple[int, float]] = {}  # by partition: position, and when it was given up
         self._idle = asyncio.Event()
         self._idle.set()
@@ -50,17 +49,18 @@ class Consumer:
     def trouble(self) -> str | None:
         """Why a partition makes no progress, in a word, or None."""
         since_s = self._around.clocks.monotonic_s() - GIVEN_AWAY_S
-        stalled = any(number in self._workers or at_s > since_s for number, (_, at_s) in self._stalls.items())
+        stalled = any(number in self._around.workers or at_s > since_s for number, (_, at_s) in self._stalls.items())
         return next(iter(self._around.troubles.values()), "stalled" if stalled else None)
 
     async def _work(self, partition: OwnedPartition) -> None:
-        self._workers.append(partition.number)
+        workers = self._around.workers
+        workers.append(partition.number)
         self._idle.clear()
         try:
             await self._watched(PartitionWorker(partition, self._around), partition.number)
         finally:
-            self._workers.remove(partition.number)
-            if not self._workers:
+            workers.remove(partition.number)
+            if not workers:
                 self._idle.set()
 
     async def _watched(self, worker: PartitionWorker, number: int) -> None:
@@ -98,4 +98,4 @@ class Consumer:
             async with asyncio.timeout(DRAIN_S):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("drain_cut_short", workers=len(self._workers))
+            log.warning("drain_cut_short", workers=len(self._around.workers))

@@ -201,7 +201,8 @@ class PartitionWorker:
         return len(records)
 
     def _cut(self, now_s: float) -> int:
-        return cut(self._pending, now_s=now_s, policy=self._around.policy, last_block_s=self._block_began_s)
+        policy = self._around.policy.shared_by(len(self._around.workers))
+        return cut(self._pending, now_s=now_s, policy=policy, last_block_s=self._block_began_s)
 
     async def _store_first(self, count: int) -> None:
         self._block_began_s = self._around.clocks.monotonic_s()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from siddes_telemetry.consumer.block import build_block
 from siddes_telemetry.consumer.cut import FlushPolicy, Pending, cut
 from siddes_telemetry.consumer.retry_window import RetryWindow
@@ -52,6 +54,13 @@ def test_a_few_records_are_due_as_soon_as_the_last_block_began_a_while_ago() -> 
 
 def test_more_than_a_few_wait_until_the_oldest_is_of_age() -> None:
     assert FlushPolicy(max_age_s=1.0, few_rows=5, few_age_s=0.25).due_s(10.0, 6, last_block_s=9.5) == 11.0
+
+
+def test_the_more_partitions_a_consumer_has_the_smaller_are_their_blocks() -> None:
+    policy = FlushPolicy(max_bytes=20_000_000, all_bytes=200_000_000)
+    sizes = {partitions: policy.shared_by(partitions).max_bytes for partitions in (1, 10, 11, 64, 1000)}
+    assert sizes == {1: 20_000_000, 10: 20_000_000, 11: 18_181_818, 64: 3_125_000, 1000: 1_000_000}
+    assert replace(policy.shared_by(64), max_bytes=policy.max_bytes) == policy
 
 
 def test_many_records_make_few_blocks_and_few_make_many() -> None:

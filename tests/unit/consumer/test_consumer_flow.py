@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from siddes_telemetry.backends.ports import Committed, PartitionLost
+from siddes_telemetry.consumer import cut
 from siddes_telemetry.consumer.cut import FlushPolicy
-from tests.fakes.consumption import ACCEPTED, NOON_MS, SHOWN, Process, Sent, World, key, one
+from tests.fakes.consumption import ACCEPTED, NOON_MS, SHOWN, Process, Sent, World, encode, key, one
 from tests.fakes.memory_store import MemoryStore, StoredRow
 from tests.fakes.virtual_time import in_virtual_time, until
 
@@ -109,6 +110,23 @@ async def test_records_wait_until_the_oldest_is_of_age() -> None:
 
     assert process.around.clocks.monotonic_s() - began_s == pytest.approx(7.0, abs=0.1)
     assert world.ranges() == ["0-2"]
+    await process.stop()
+
+
+@in_virtual_time
+@pytest.mark.parametrize(("partitions", "first"), [(1, "0-4"), (2, "0-2")])
+async def test_partitions_share_what_blocks_may_take(
+    monkeypatch: pytest.MonkeyPatch, partitions: int, first: str
+) -> None:
+    monkeypatch.setattr(cut, "LEAST_BLOCK_BYTES", 1)
+    row_bytes = len(encode([one("a", NOON_MS)])[0]) + cut.SOURCE_COLUMN_BYTES
+    world = await World.make(partitions=partitions, policy=FlushPolicy(max_age_s=3600.0, all_bytes=4 * row_bytes))
+    process = world.start()
+    await until(lambda: len(process.around.workers) == partitions)
+    await world.append_viewers(*"abcdefgh")
+    await until(lambda: world.store.attempts)
+
+    assert world.ranges()[0] == first
     await process.stop()
 
 
