@@ -11,9 +11,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+from aiokafka.errors import KafkaError, RequestTimedOutError
+
 from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES
 
 UNDER_WAY = 2  # measured: with one, batches are a little faster and single counts a little slower
+NOT_ANSWERED = RequestTimedOutError.errno  # of a partition that an answer leaves out: to be asked again
 
 Batches = Mapping[int, bytes]  # by partition
 Codes = Mapping[int, int]  # the broker's error codes, by partition
@@ -31,7 +34,7 @@ class Outbox:
         self._ask = ask
         self._waiting: dict[int, _Waiting] = {}  # by partition, the oldest first
         self._under_way = 0
-        self._requests: set[asyncio.Future[Codes]] = set()  # only held: a loop may forget a task that nobody holds
+        self._joined: set[asyncio.Future[Codes]] = set()  # requests for those who waited
 
     async def send(self, partition: int, batch: bytes) -> int:
         """The broker's error code for this batch. One batch of a partition at a time. Raises what `ask` raises.
@@ -48,14 +51,21 @@ class Outbox:
         finally:
             self._under_way -= 1
             self._send_next()
-        return codes[partition]
+        return codes.get(partition, NOT_ANSWERED)
+
+    async def close(self) -> None:
+        """Give up joined requests, for nobody may wait for them any more: KafkaError. `ask` sends none from now on."""
+        while self._joined:
+            for request in self._joined:
+                request.cancel()
+            await asyncio.wait(self._joined)
 
     def _send_next(self) -> None:
         taken = self._take()
         if taken:
             self._under_way += 1
             request = asyncio.ensure_future(self._ask({each: one.batch for each, one in taken.items()}))
-            self._requests.add(request)
+            self._joined.add(request)
             request.add_done_callback(partial(self._answered, taken))
 
     def _take(self) -> dict[int, _Waiting]:
@@ -63,24 +73,24 @@ class Outbox:
         taken: dict[int, _Waiting] = {}
         size = 0
         for partition, waiting in list(self._waiting.items()):
-            size += len(waiting.batch)
-            if taken and size > MAX_REQUEST_BYTES:
-                break
-            del self._waiting[partition]
             if not waiting.code.done():  # else nobody waits any more
+                size += len(waiting.batch)
+                if taken and size > MAX_REQUEST_BYTES:
+                    break
                 taken[partition] = waiting
+            del self._waiting[partition]
         return taken
 
     def _answered(self, taken: dict[int, _Waiting], request: asyncio.Future[Codes]) -> None:
-        self._requests.discard(request)
+        self._joined.discard(request)
         self._under_way -= 1
         self._send_next()
-        error = asyncio.CancelledError() if request.cancelled() else request.exception()
+        error = KafkaError("given up") if request.cancelled() else request.exception()
         codes = request.result() if error is None else {}
         for partition, waiting in taken.items():
             if waiting.code.done():
                 continue
-            if partition in codes:
-                waiting.code.set_result(codes[partition])
+            if error is None:
+                waiting.code.set_result(codes.get(partition, NOT_ANSWERED))
             else:
-                waiting.code.set_exception(error or KeyError("the broker's answer leaves out a partition"))
+                waiting.code.set_exception(error)

@@ -21,6 +21,7 @@ from aiokafka.errors import (
     KafkaError,
     NodeNotReadyError,
     NoError,
+    NotLeaderForPartitionError,
     UnknownTopicOrPartitionError,
     for_code,
 )
@@ -107,6 +108,8 @@ class KafkaProducer:
                 async with asyncio.timeout(patience_s):
                     await self._idle.wait()
         self._finished = True
+        for outbox in self._outboxes.values():
+            await outbox.close()
 
     def _batch(self, sequence: int, value: bytes, headers: Headers, key: bytes | None) -> bytes:
         builder = DefaultRecordBatchBuilder(
@@ -126,17 +129,24 @@ class KafkaProducer:
             self._outboxes[leader] = Outbox(partial(self._ask, leader))
         return self._outboxes[leader]
 
-    async def _ask(self, leader: int, batches: Batches) -> Codes:
+    async def _ask(self, broker: int, batches: Batches) -> Codes:
+        """The broker's error codes. What has another leader by now is not sent to this one."""
         if self._finished:  # the client is closed, or will be now: it would connect again
             raise KafkaError("finished")
-        codes: Codes = await self.client.send(leader, self._form.request(batches))
+        led = {each: batch for each, batch in batches.items() if self._leader(each) == broker}
+        codes = dict.fromkeys(batches.keys() - led.keys(), NotLeaderForPartitionError.errno)
+        if led:
+            codes |= await self.client.send(broker, self._form.request(led))
         return codes
+
+    def _leader(self, partition: int) -> int | None:
+        leader: int | None = self.client.cluster.leader_for_partition(TopicPartition(self._topic, partition))
+        return leader
 
     async def _send_until_taken(self, partition: int, batch: bytes) -> None:
         """The very same bytes each time: under its sequence number the broker keeps a batch once."""
-        place = TopicPartition(self._topic, partition)
         while not self._finished:
-            leader = self.client.cluster.leader_for_partition(place)
+            leader = self._leader(partition)
             if leader is None or leader < 0:
                 error: BaseException = UnknownTopicOrPartitionError()
             else:

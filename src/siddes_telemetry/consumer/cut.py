@@ -11,7 +11,7 @@ from operator import ne
 from siddes_telemetry.schemas.record import LogRecord
 
 SOURCE_COLUMN_BYTES = 76  # what log_id, log_partition and log_offset add to a line of a record, at most
-LEAST_BLOCK_BYTES = 1_000_000  # twice a full record: smaller ones would cost the store more than memory is worth
+LEAST_BLOCK_BYTES = 1_000_000  # a full record: smaller ones would cost the store more than memory is worth
 DAY_MS = 86_400_000
 
 
@@ -21,9 +21,7 @@ class FlushPolicy:
 
     max_rows: int = 200_000  # the store takes a block of this size as one, whatever its profile says
     max_bytes: int = 20_000_000  # the same
-    all_bytes: int = (
-        200_000_000  # of the blocks of all partitions: while the store is away they are all in memory
-    )
+    all_bytes: int = 200_000_000  # of all partitions' blocks: each holds one while the store is away
     max_age_s: float = 1.0  # how long a count may wait to be seen
     max_days: int = 33  # of append: each touches three table days at most, of which the store takes 100 in one insert
     few_rows: int = 0  # no more than these need not wait for others:

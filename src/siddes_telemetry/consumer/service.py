@@ -49,18 +49,18 @@ class Consumer:
     def trouble(self) -> str | None:
         """Why a partition makes no progress, in a word, or None."""
         since_s = self._around.clocks.monotonic_s() - GIVEN_AWAY_S
-        stalled = any(number in self._around.workers or at_s > since_s for number, (_, at_s) in self._stalls.items())
+        stalled = any(number in self._around.owned or at_s > since_s for number, (_, at_s) in self._stalls.items())
         return next(iter(self._around.troubles.values()), "stalled" if stalled else None)
 
     async def _work(self, partition: OwnedPartition) -> None:
-        workers = self._around.workers
-        workers.append(partition.number)
+        owned = self._around.owned
+        owned.append(partition.number)
         self._idle.clear()
         try:
             await self._watched(PartitionWorker(partition, self._around), partition.number)
         finally:
-            workers.remove(partition.number)
-            if not workers:
+            owned.remove(partition.number)
+            if not owned:
                 self._idle.set()
 
     async def _watched(self, worker: PartitionWorker, number: int) -> None:
@@ -98,4 +98,4 @@ class Consumer:
             async with asyncio.timeout(DRAIN_S):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("drain_cut_short", workers=len(self._around.workers))
+            log.warning("drain_cut_short", workers=len(self._around.owned))

@@ -38,7 +38,7 @@ class Surroundings:
     rng: random.Random
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set: store what is fetched, commit, return
     building: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time: more are no faster
-    workers: list[int] = field(default_factory=list)  # whose partitions are these
+    owned: list[int] = field(default_factory=list)  # partitions that have a worker
     windows: KeptWindows = field(default_factory=KeptWindows)
     counted: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # by partition: log id, latest range counted
     troubles: dict[int, str] = field(default_factory=dict)  # by partition: why it makes no progress, in a word

@@ -201,7 +201,7 @@ class PartitionWorker:
         return len(records)
 
     def _cut(self, now_s: float) -> int:
-        policy = self._around.policy.shared_by(len(self._around.workers))
+        policy = self._around.policy.shared_by(len(self._around.owned))
         return cut(self._pending, now_s=now_s, policy=policy, last_block_s=self._block_began_s)
 
     async def _store_first(self, count: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
@@ -15,6 +15,7 @@ from siddes_telemetry.backends.kafka_admin import KafkaAdmin
 from siddes_telemetry.backends.kafka_appender import KafkaAppender
 from siddes_telemetry.backends.kafka_member import GroupTimes
 from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics, KafkaReaderMetrics
+from siddes_telemetry.backends.kafka_produce import ProduceRequest
 from siddes_telemetry.backends.kafka_reader import KafkaReader
 from siddes_telemetry.backends.ports import LogMissing, LogUnavailable, OwnedPartition, PartitionWork
 from siddes_telemetry.schemas.record import Headers, LogRecord
@@ -62,6 +63,19 @@ async def appending(
         yield appender
     finally:
         await appender.close()
+
+
+def shared_requests(appender: KafkaAppender) -> Callable[[], list[int]]:
+    """From now on: of how many records each of the requests was that carried more than one."""
+    form = appender._session.result().producer._form
+    ask, sizes = form.request, list[int]()
+
+    def noted(batches: Mapping[int, bytes]) -> ProduceRequest:
+        sizes.append(len(batches))
+        return ask(batches)
+
+    form.request = noted  # type: ignore[method-assign]
+    return lambda: [size for size in sizes if size > 1]
 
 
 async def pingable(target: KafkaAppender | KafkaReader) -> None:

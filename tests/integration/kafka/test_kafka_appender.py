@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES, reading
 from siddes_telemetry.backends.kafka_history import ends_of, read_range
 from siddes_telemetry.backends.ports import LogMissing, LogUnavailable
-from tests.integration.kafka.kit import HEADERS, appending, make_topic, missing, pingable, soon
+from tests.integration.kafka.kit import HEADERS, WAIT_S, appending, make_topic, missing, pingable, shared_requests, soon
 from tests.servers.names import fresh
 
 pytestmark = pytest.mark.servers
@@ -67,11 +67,34 @@ async def test_an_error_that_nobody_foresaw_costs_one_producer(kafka_bootstrap: 
     assert [record.value for record in await records_of(kafka_bootstrap, topic)] == [b"first", b"next"]
 
 
-def test_a_connection_that_broke_a_moment_ago_costs_repetitions(kafka_bootstrap: str, topic: str) -> None:
-    breaks, partitions = 4, (0, 1)
+async def test_records_that_share_a_request_are_kept_and_answered_one_by_one(kafka_bootstrap: str) -> None:
+    topic, partitions = fresh("log"), range(6)
+    await make_topic(kafka_bootstrap, topic, len(partitions))
+    async with appending(kafka_bootstrap, topic, len(partitions)) as appender:
+
+        async def to_all(value: bytes) -> list[type[BaseException] | None]:
+            appends = [appender.append(each, value, HEADERS) for each in partitions]
+            async with asyncio.timeout(WAIT_S):
+                raised = await asyncio.gather(*appends, return_exceptions=True)
+            return [None if each is None else type(each) for each in raised]
+
+        assert await to_all(b"0") == [None] * 6
+        shared = shared_requests(appender)
+        assert await to_all(b"1") == [None] * 6
+        appender._session.result().producer._sequences[4] += 7  # the broker refuses what comes, in whatever company
+        assert await to_all(b"2") == [None, None, None, None, LogUnavailable, None]
+        assert len(shared()) >= 2
+    for partition in partitions:
+        values = [record.value for record in await records_of(kafka_bootstrap, topic, partition)]
+        assert values == [b"0", b"1"] + [b"2"] * (partition != 4)
+
+
+def test_a_connection_that_broke_a_moment_ago_costs_repetitions(kafka_bootstrap: str) -> None:
+    topic, breaks, partitions = fresh("log"), 4, range(6)
 
     async def append_after_breaks() -> None:
-        async with appending(kafka_bootstrap, topic) as appender:
+        await make_topic(kafka_bootstrap, topic, len(partitions))
+        async with appending(kafka_bootstrap, topic, len(partitions)) as appender:
             for turns in range(breaks):  # of the loop, until aiokafka's reader has heard of it
                 first = [appender.append(each, b"%d a" % turns, HEADERS) for each in partitions]
                 await soon(asyncio.gather(*first))

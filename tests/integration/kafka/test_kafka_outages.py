@@ -20,6 +20,7 @@ from tests.integration.kafka.kit import (
     make_topic,
     pingable,
     running,
+    shared_requests,
     soon,
     until,
 )
@@ -44,12 +45,13 @@ class Following:
 
 
 async def test_a_killed_broker_comes_back_and_everything_goes_on(own_kafka: LocalKafka) -> None:
-    await make_topic(own_kafka.bootstrap, "log")
+    partitions = range(6)
+    await make_topic(own_kafka.bootstrap, "log", len(partitions))
     reader, following = make_reader(own_kafka.bootstrap, "log", "group"), Following()
     answered: list[bytes] = []
     enough = asyncio.Event()
 
-    async with appending(own_kafka.bootstrap, "log") as appender, running(reader, following):
+    async with appending(own_kafka.bootstrap, "log", len(partitions)) as appender, running(reader, following):
 
         async def append(partition: int) -> None:
             number = 0
@@ -62,8 +64,10 @@ async def test_a_killed_broker_comes_back_and_everything_goes_on(own_kafka: Loca
                     continue
                 answered.append(value)
 
-        appends = [asyncio.ensure_future(append(partition)) for partition in (0, 1)]
+        appends = [asyncio.ensure_future(append(partition)) for partition in partitions]
         await until(lambda: len(following.seen) > 100)
+        shared = shared_requests(appender)
+        await until(lambda: len(shared()) > 100)
         await asyncio.to_thread(own_kafka.kill)
         with pytest.raises(LogUnavailable):
             await appender.ping()

@@ -4,9 +4,10 @@ import asyncio
 from collections import deque
 
 import pytest
+from aiokafka.errors import KafkaError
 
 from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES
-from siddes_telemetry.backends.kafka_outbox import Batches, Codes, Outbox
+from siddes_telemetry.backends.kafka_outbox import NOT_ANSWERED, Batches, Codes, Outbox
 
 
 class Broker:
@@ -30,10 +31,6 @@ class Broker:
 
     async def fail(self, error: Exception) -> None:
         self._unanswered.popleft()[1].set_exception(error)
-        await turns()
-
-    async def drop(self) -> None:
-        self._unanswered.popleft()[1].cancel()
         await turns()
 
 
@@ -114,18 +111,22 @@ async def test_who_stops_waiting_does_not_hold_up_the_rest(broker: Broker, outbo
     assert last.result() == 5
 
 
-async def test_a_request_that_is_cancelled_is_so_for_all_in_it(broker: Broker, outbox: Outbox) -> None:
-    _, _, *joined = await sent(outbox, 0, 1, 2, 3)
+async def test_close_gives_up_what_is_sent_for_those_who_waited(broker: Broker, outbox: Outbox) -> None:
+    *first, third, fourth = await sent(outbox, 0, 1, 2, 3)
     await broker.answer()
-    await broker.answer()
-    await broker.drop()
-    assert all(each.cancelled() for each in joined)
+    third.cancel()  # of those who waited for this request, one is left
+    await sent(outbox, 4)
+    await outbox.close()
+    await turns()
+    assert isinstance(fourth.exception(), KafkaError)
+    assert not outbox._joined
+    assert [each.done() for each in first] == [True, False]
 
 
-async def test_an_answer_that_leaves_a_partition_out_is_no_answer_for_it(broker: Broker, outbox: Outbox) -> None:
-    _, _, answered, left_out, last = await sent(outbox, 0, 1, 2, 3, 4)
-    await broker.answer()
+async def test_what_an_answer_leaves_out_is_not_answered(broker: Broker, outbox: Outbox) -> None:
+    alone, _, joined, left_out = await sent(outbox, 0, 1, 2, 3)
+    await broker.answer(without=0)
     await broker.answer()
     await broker.answer(without=3)
-    assert (answered.result(), last.result()) == (2, 4)
-    assert isinstance(left_out.exception(), KeyError)
+    assert [each.result() for each in (alone, joined, left_out)] == [NOT_ANSWERED, 2, NOT_ANSWERED]
+    assert not outbox._joined

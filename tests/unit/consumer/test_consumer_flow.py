@@ -122,7 +122,7 @@ async def test_partitions_share_what_blocks_may_take(
     row_bytes = len(encode([one("a", NOON_MS)])[0]) + cut.SOURCE_COLUMN_BYTES
     world = await World.make(partitions=partitions, policy=FlushPolicy(max_age_s=3600.0, all_bytes=4 * row_bytes))
     process = world.start()
-    await until(lambda: len(process.around.workers) == partitions)
+    await until(lambda: len(process.around.owned) == partitions)
     await world.append_viewers(*"abcdefgh")
     await until(lambda: world.store.attempts)
 
