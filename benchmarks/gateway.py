@@ -106,7 +106,7 @@ def run(bench: Bench) -> Sequence[Comparison]:
 
 def _latency(bench: Bench, targets: Targets, rate: float, bootstrap: str, topic: str) -> Sequence[Comparison]:
     """p99 at half the peak rate: ours against the bare handler's and one append, and against the bare handler's while
-    the broker is sent as many records by somebody else.
+    a program on its core sends the broker as many records.
     """
     partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
     appends: list[float] = []  # ours, a second, by round; the first round begins with ours
@@ -130,7 +130,7 @@ def _latency(bench: Bench, targets: Targets, rate: float, bootstrap: str, topic:
         command = [sys.executable, "-m", "benchmarks.load.appends", bootstrap, topic, "--partitions", f"{PARTITIONS}"]
         command += ["--rate", f"{appends[-1]:.0f}", "--rows", f"{rate / appends[-1]:.0f}"]
         command += ["--seconds", f"{bench.seconds + LOAD_STARTS_S:g}"]
-        with subprocess.Popen(on(MEASURED, *command)) as load:
+        with subprocess.Popen(on(MEASURED, *command)) as load:  # it ends by itself, whatever the broker does
             found = p99(BARE)
         if load.returncode:
             raise RuntimeError("the appends beside the bare handler failed")

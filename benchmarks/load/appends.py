@@ -13,7 +13,7 @@ import time
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from benchmarks.load.paced import TICK_S
+from benchmarks.load.paced import DRAIN_S, TICK_S
 from siddes_telemetry.backends.kafka_appender import KafkaAppender
 from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines
@@ -22,7 +22,9 @@ LINE = encode_lines("viewer-1", {"suggestion_shown": 1}, "2026-11-26 10:00:00.00
 
 
 async def append_at(bootstrap: str, topic: str, *, partitions: int, rate: float, rows: int, seconds: float) -> None:
-    """Records of `rows` counts, to each partition in turn, `rate` a second; returns when all are acknowledged."""
+    """Records of `rows` counts, to each partition in turn, `rate` a second; returns when all are acknowledged. Raises
+    TimeoutError where they are not within DRAIN_S of the last.
+    """
     metrics = KafkaAppenderMetrics(CollectorRegistry())
     appender = KafkaAppender(bootstrap, topic, partitions, metrics=metrics, rng=random.Random(4))
     await appender.start()
@@ -30,7 +32,7 @@ async def append_at(bootstrap: str, topic: str, *, partitions: int, rate: float,
     total, begun = int(rate * seconds), 0
     start = time.perf_counter()
     try:
-        async with asyncio.TaskGroup() as appends:
+        async with asyncio.timeout(seconds + DRAIN_S), asyncio.TaskGroup() as appends:
             while begun < total:
                 due = min(total, int((time.perf_counter() - start) * rate))
                 for number in range(begun, due):

@@ -28,7 +28,6 @@ NOBODY = 65534  # initdb and postgres refuse root
 SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
-    "jit": "off",
     "listen_addresses": "",
     "timezone": "UTC",
     "dynamic_shared_memory_type": "mmap",

@@ -67,10 +67,10 @@ class RealStore:
         for (day,) in self.ask(f"SELECT DISTINCT partition_id {parts} ORDER BY partition_id"):
             self.run(f"OPTIMIZE TABLE {self.table} PARTITION ID '{day}' FINAL")
 
-    def settle(self) -> None:
+    def settle(self, poll_s: float = MERGED_POLL_S) -> None:
         """Wait until no merge runs: what one leaves behind is not the next one's to bear."""
         while self.ask("SELECT count() FROM system.merges")[0][0]:
-            time.sleep(MERGED_POLL_S)
+            time.sleep(poll_s)
 
     def size(self) -> tuple[int, int]:
         """(rows, bytes on disk) of what is active."""

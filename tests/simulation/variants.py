@@ -1,4 +1,4 @@
-"""The product, broken on purpose: the simulation must find each within a few thousand schedules, or it proves nothing.
+"""The product, broken on purpose: the simulation must find each within some thousand schedules, or it proves nothing.
 
 Each breaks what it names in the product's own classes, for as long as its context is open.
 """
