@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from aiokafka.errors import KafkaError, RequestTimedOutError
+from aiokafka.errors import KafkaError, NotLeaderForPartitionError, RequestTimedOutError
 
 from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES
 
@@ -28,10 +28,13 @@ class _Waiting(NamedTuple):
 
 
 class Outbox:
-    """`ask` sends a request of at most MAX_REQUEST_BYTES of batches and returns a code for each of its partitions."""
+    """`ask` sends a request of at most MAX_REQUEST_BYTES of batches and returns a code for each of its partitions;
+    `leads` says whether this broker leads a partition: what has another leader by the time it is its turn is not sent.
+    """
 
-    def __init__(self, ask: Callable[[Batches], Coroutine[Any, Any, Codes]]) -> None:
+    def __init__(self, ask: Callable[[Batches], Coroutine[Any, Any, Codes]], leads: Callable[[int], bool]) -> None:
         self._ask = ask
+        self._leads = leads
         self._waiting: dict[int, _Waiting] = {}  # by partition, the oldest first
         self._under_way = 0
         self._joined: set[asyncio.Future[Codes]] = set()  # requests for those who waited
@@ -73,10 +76,14 @@ class Outbox:
         taken: dict[int, _Waiting] = {}
         size = 0
         for partition, waiting in list(self._waiting.items()):
-            if not waiting.code.done():  # else nobody waits any more
+            if waiting.code.done():
+                pass  # nobody waits any more
+            elif not self._leads(partition):
+                waiting.code.set_result(NotLeaderForPartitionError.errno)
+            elif taken and size + len(waiting.batch) > MAX_REQUEST_BYTES:
+                break
+            else:
                 size += len(waiting.batch)
-                if taken and size > MAX_REQUEST_BYTES:
-                    break
                 taken[partition] = waiting
             del self._waiting[partition]
         return taken

@@ -21,7 +21,6 @@ from aiokafka.errors import (
     KafkaError,
     NodeNotReadyError,
     NoError,
-    NotLeaderForPartitionError,
     UnknownTopicOrPartitionError,
     for_code,
 )
@@ -126,17 +125,13 @@ class KafkaProducer:
 
     def _outbox(self, leader: int) -> Outbox:
         if leader not in self._outboxes:
-            self._outboxes[leader] = Outbox(partial(self._ask, leader))
+            self._outboxes[leader] = Outbox(partial(self._ask, leader), lambda each: self._leader(each) == leader)
         return self._outboxes[leader]
 
     async def _ask(self, broker: int, batches: Batches) -> Codes:
-        """The broker's error codes. What has another leader by now is not sent to this one."""
         if self._finished:  # the client is closed, or will be now: it would connect again
             raise KafkaError("finished")
-        led = {each: batch for each, batch in batches.items() if self._leader(each) == broker}
-        codes = dict.fromkeys(batches.keys() - led.keys(), NotLeaderForPartitionError.errno)
-        if led:
-            codes |= await self.client.send(broker, self._form.request(led))
+        codes: Codes = await self.client.send(broker, self._form.request(batches))
         return codes
 
     def _leader(self, partition: int) -> int | None:

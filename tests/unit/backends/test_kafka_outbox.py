@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 
 import pytest
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NotLeaderForPartitionError
 
 from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES
 from siddes_telemetry.backends.kafka_outbox import NOT_ANSWERED, Batches, Codes, Outbox
@@ -15,6 +15,7 @@ class Broker:
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
+        self.leads_all_but: int | None = None
         self._unanswered: deque[tuple[Batches, asyncio.Future[Codes]]] = deque()
 
     async def ask(self, batches: Batches) -> Codes:
@@ -41,7 +42,7 @@ def broker() -> Broker:
 
 @pytest.fixture
 def outbox(broker: Broker) -> Outbox:
-    return Outbox(broker.ask)
+    return Outbox(broker.ask, lambda partition: partition != broker.leads_all_but)
 
 
 async def turns() -> None:
@@ -109,6 +110,15 @@ async def test_who_stops_waiting_does_not_hold_up_the_rest(broker: Broker, outbo
     (last,) = await sent(outbox, 5)
     await broker.answer()
     assert last.result() == 5
+
+
+async def test_what_has_another_leader_by_the_time_it_is_its_turn_is_not_sent(broker: Broker, outbox: Outbox) -> None:
+    tasks = await sent(outbox, 0, 1, 2, 3, 4)
+    broker.leads_all_but = 3
+    for _ in range(3):
+        await broker.answer()
+    assert broker.asked == [[0], [1], [2, 4]]
+    assert [each.result() for each in tasks] == [0, 1, 2, NotLeaderForPartitionError.errno, 4]
 
 
 async def test_close_gives_up_what_is_sent_for_those_who_waited(broker: Broker, outbox: Outbox) -> None:
