@@ -77,7 +77,7 @@ def build_block(
 ) -> Block:
     """The block of [start, end), given all of its records and the retry window at `start`, which is not changed.
 
-    Raises NewerSchemaError.
+    Raises UnreadableHereError.
     """
     reader = _Reader(source.partition, registry)
     parts = list(reader.read(records))
@@ -104,7 +104,7 @@ def build_block(
 
 
 def occurrences_in(records: Sequence[LogRecord], registry: Registry) -> tuple[Occurrence, ...]:
-    """Block.occurrences of these records. Raises NewerSchemaError."""
+    """Block.occurrences of these records. Raises UnreadableHereError."""
     return tuple(occurrence for _, occurrence in _occurred(_Reader(0, registry).read(records)))
 
 

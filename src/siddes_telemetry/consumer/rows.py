@@ -57,7 +57,7 @@ class Decoded:
 
 
 def decode_all(records: Sequence[LogRecord], partition: int, registry: Registry) -> Decoded:
-    """Raises NewerSchemaError where one was written by a newer version."""
+    """Raises UnreadableHereError."""
     read: list[tuple[LogRecord, tuple[ClientBatch, ...]]] = []
     dead: list[DeadLetter] = []
     for record in records:

@@ -24,7 +24,7 @@ from siddes_telemetry.consumer.recovery import NEWER_SCHEMA, UNKNOWN_INTENT, Hal
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.surroundings import Surroundings
 from siddes_telemetry.consumer.watch import Sign
-from siddes_telemetry.schemas.record import LogRecord, is_newer
+from siddes_telemetry.schemas.record import LogRecord, halt_reason
 
 HALT_RECHECK_S = 5.0  # how soon a mended cause is noticed
 
@@ -195,7 +195,7 @@ class PartitionWorker:
         known = None
         for place, record in enumerate(records):
             if record.headers is not known:
-                if is_newer(record, self._around.registry):
+                if halt_reason(record, self._around.registry) is not None:
                     return place
                 known = record.headers
         return len(records)

@@ -100,7 +100,9 @@ class CanonicalReader:
         keys: list[tuple[bytes, ...]] = []
         known: Headers | None = None
         known_rows, of_record = -1, None
-        for _, _, value, headers in records:
+        for _, _, value, headers, defect in records:
+            if defect is not None:
+                return None
             rows = value.count(b"\n")
             if headers is not known or rows != known_rows:
                 known, known_rows, of_record = headers, rows, self._keys_of(headers, rows)

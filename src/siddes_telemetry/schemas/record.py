@@ -6,10 +6,19 @@ A record's value is lines of
 
 each ended by a newline, so that anybody can look into the topic and see that there is nothing else. Its headers:
 
-    schema   b"1.R": the format of this module and the registry revision R of the writer
+    schema   b"F.R": the format F, and the registry revision R of the writer
     rows     the number of lines, in decimal
     batches  for each client batch in order: a 16-byte key and a big-endian u16 of its number of lines;
              a key of zeros means lines without a batch id (runs of them share entries)
+
+A record is judged by the rules of the format it was written in, for as long as a log may hold it: so versions that
+take a partition over from one another, and `verify` over last week, agree. The formats, and what is judged otherwise:
+
+    1   counts in a transactional batch too; the retry window's time is the running maximum of append times
+    2   in a transactional batch it is a dead letter; the retry window's time is the sum of the clamped steps
+        between append times (consumer/retry_window.py)
+
+What the log's reader could not read, or was told not to, comes as a record with a Defect.
 """
 
 from __future__ import annotations
@@ -27,7 +36,8 @@ from typing import NamedTuple
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.viewer import is_viewer_id
 
-FORMAT = 1
+FORMAT = 2  # what is written
+FORMATS = (1, 2)  # what is read
 NO_BATCH = bytes(16)
 MAX_LINE_COUNT = 25_000  # a batch of 500 equal events of 50 each, added up; also a constraint of the table
 MAX_BATCH_LINES = 0xFFFF  # u16
@@ -51,23 +61,61 @@ class BadRecordError(Exception):
         self.reason = reason
 
 
-class NewerSchemaError(Exception):
-    """Written by a newer version than this one: not to be judged by it. Upgrade the consumers first."""
+class UnreadableHereError(Exception):
+    """Not to be judged by this installation, while another can read it. `reason` is one of HALT_REASONS."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
-BAD_REASONS = ("schema_header", "rows_header", "batches_header", "line", "event")
+# What everybody finds unreadable, or is not to read: dead letters.
+CORRUPT_BATCH = "corrupt_batch"  # a wrong checksum, broken framing, a header name that is not UTF-8
+BATCH_TOO_LARGE = "batch_too_large"  # decompressed
+APPEND_TIME = "append_time"  # outside of what the store can keep
+TRANSACTIONAL = "transactional"  # counted even if it was aborted, were it read: our gateways use no transactions
+SET_ASIDE = "set_aside"  # an operator's decision
+BAD_REASONS = (
+    "schema_header",
+    "rows_header",
+    "batches_header",
+    "line",
+    "event",
+    CORRUPT_BATCH,
+    BATCH_TOO_LARGE,
+    APPEND_TIME,
+    TRANSACTIONAL,
+    SET_ASIDE,
+)
+
+# What another installation can read: the partition waits there.
+NEWER_SCHEMA = "newer_schema"  # of a newer format, or a newer revision of the registry
+UNSUPPORTED_BATCH = "unsupported_batch"  # compressed or framed in a way for which something is missing here
+HALT_REASONS = (NEWER_SCHEMA, UNSUPPORTED_BATCH)
+
+
+class Defect(NamedTuple):
+    """Why the offsets from a record's own to `end`, exclusive, give no record that is to be counted.
+
+    `reason`: one of BAD_REASONS or HALT_REASONS.
+    """
+
+    reason: str
+    end: int
 
 
 class LogRecord(NamedTuple):
     """A record as the log keeps it. `appended_at_ms`: the log's own clock, UTC epoch milliseconds.
 
-    A tuple: consumers make hundreds of thousands a second.
+    `defect` tells of a record, or a batch of them, that was not read from the log as it should be. A tuple: consumers
+    make hundreds of thousands a second.
     """
 
     offset: int
     appended_at_ms: int
     value: bytes
     headers: Headers
+    defect: Defect | None = None
 
     def __repr__(self) -> str:
         return f"LogRecord(offset={self.offset}, {len(self.value)} bytes)"  # never what is in it
@@ -149,12 +197,12 @@ def encode_headers(revision: int, batches: Sequence[tuple[bytes, int]]) -> Heade
 
 
 def decode(record: LogRecord, registry: Registry) -> tuple[ClientBatch, ...]:
-    """The client batches of a record. Decided from its bytes alone.
+    """The client batches of a record. Decided from its bytes, and from what the log said of them, alone.
 
-    Raises NewerSchemaError where its writer was newer than this reader, BadRecordError where it is no record.
+    Raises UnreadableHereError where another installation can read it, BadRecordError where it is no record.
     """
     headers = dict(record.headers)
-    _check_schema(headers, registry.revision)
+    _check_readable(record, headers, registry.revision)
     lines = [_line(text, registry) for text in _split(record.value)]
     if headers.get(HEADER_ROWS) != b"%d" % len(lines):
         raise BadRecordError("rows_header")
@@ -168,21 +216,27 @@ def decode(record: LogRecord, registry: Registry) -> tuple[ClientBatch, ...]:
     return tuple(batches)
 
 
-def is_newer(record: LogRecord, registry: Registry) -> bool:
-    """Whether its writer was newer than this reader, so that `decode` would raise NewerSchemaError."""
+def halt_reason(record: LogRecord, registry: Registry) -> str | None:
+    """Why this installation must not judge a record, so that `decode` would raise UnreadableHereError; or None."""
     try:
-        _check_schema(dict(record.headers), registry.revision)
-    except NewerSchemaError:
-        return True
+        _check_readable(record, dict(record.headers), registry.revision)
+    except UnreadableHereError as error:
+        return error.reason
     except BadRecordError:
-        return False
-    return False
+        return None
+    return None
+
+
+def format_of(headers: Headers) -> int:
+    """The format by whose rules a record with these headers is judged: that of today where they name none."""
+    written_by = _schema_of(dict(headers).get(HEADER_SCHEMA, b""))
+    return FORMAT if written_by is None else written_by[0]
 
 
 def is_readable(schema: bytes, registry: Registry) -> bool:
     """Whether this reader knows the schema that a record's header names."""
     written_by = _schema_of(schema)
-    return written_by is not None and written_by[0] == FORMAT and written_by[1] <= registry.revision
+    return written_by is not None and written_by[0] in FORMATS and written_by[1] <= registry.revision
 
 
 def batch_entries(headers: Mapping[str, bytes]) -> list[tuple[bytes, int]]:
@@ -193,12 +247,17 @@ def batch_entries(headers: Mapping[str, bytes]) -> list[tuple[bytes, int]]:
     return list(_BATCH_ENTRY.iter_unpack(packed))
 
 
-def _check_schema(headers: Mapping[str, bytes], revision: int) -> None:
+def _check_readable(record: LogRecord, headers: Mapping[str, bytes], revision: int) -> None:
+    defect = record.defect
+    if defect is not None and defect.reason != TRANSACTIONAL:
+        raise UnreadableHereError(defect.reason) if defect.reason in HALT_REASONS else BadRecordError(defect.reason)
     written_by = _schema_of(headers.get(HEADER_SCHEMA, b""))
-    if written_by is None or written_by[0] < FORMAT:  # there was no format before this one
+    if written_by is None or written_by[0] < FORMATS[0]:
         raise BadRecordError("schema_header")
     if written_by[0] > FORMAT or written_by[1] > revision:
-        raise NewerSchemaError
+        raise UnreadableHereError(NEWER_SCHEMA)
+    if defect is not None and written_by[0] > 1:
+        raise BadRecordError(TRANSACTIONAL)
 
 
 @lru_cache(maxsize=64)  # a log has a few

@@ -38,7 +38,7 @@ def encode_values(records: Iterable[LogRecord], log_id: int, partition: int) -> 
     A canonical line has one brace pair: its last brace is where the source goes.
     """
     source = b',"log_id":%d,"log_partition":%d,"log_offset":' % (log_id, partition)
-    return [value.replace(b"}", b"%b%d}" % (source, offset)) for offset, _, value, _ in records]
+    return [value.replace(b"}", b"%b%d}" % (source, offset)) for offset, _, value, _, _ in records]
 
 
 def place_of_row(line: bytes) -> tuple[str, int]:

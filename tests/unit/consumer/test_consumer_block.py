@@ -8,7 +8,7 @@ import pytest
 from siddes_telemetry.consumer.block import Block, build_block
 from siddes_telemetry.consumer.retry_window import Occurrence, RetryWindow
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.schemas.record import LogRecord, NewerSchemaError, format_time
+from siddes_telemetry.schemas.record import LogRecord, UnreadableHereError, format_time
 from tests.fakes.consumption import (
     ACCEPTED,
     DAY_MS,
@@ -139,5 +139,5 @@ def test_a_dead_letters_append_time_is_one_of_the_logs() -> None:
 
 
 def test_a_record_of_a_newer_registry_is_not_judged() -> None:
-    with pytest.raises(NewerSchemaError):
+    with pytest.raises(UnreadableHereError):
         build([record(0, NOON_MS, one("a", NOON_MS), revision=2)])

@@ -74,7 +74,7 @@ async def test_the_line_is_written_as_documented() -> None:
     assert append.value == (
         b'{"viewer_id":"A.b_c:d@e-f","event":"suggestion_shown","count":1,"created_at":"2026-11-22 10:00:00.123"}\n'
     )
-    assert append.headers == (("schema", b"1.1"), ("rows", b"1"), ("batches", bytes(16) + b"\x00\x01"))
+    assert append.headers == (("schema", b"2.1"), ("rows", b"1"), ("batches", bytes(16) + b"\x00\x01"))
 
 
 async def test_equal_events_of_a_batch_are_added_up_under_its_key() -> None:

@@ -11,20 +11,23 @@ import pytest
 from siddes_telemetry.schemas.bodies import add_up
 from siddes_telemetry.schemas.record import (
     BAD_REASONS,
+    HALT_REASONS,
     MAX_LINE_COUNT,
+    NEWER_SCHEMA,
     NO_BATCH,
     BadRecordError,
     ClientBatch,
+    Defect,
     Headers,
     Line,
     LogRecord,
-    NewerSchemaError,
+    UnreadableHereError,
     batch_key,
     decode,
     encode_headers,
     encode_lines,
     format_time,
-    is_newer,
+    halt_reason,
     parse_time,
     partition_of,
 )
@@ -198,17 +201,40 @@ def test_headers_that_do_not_tell_the_truth_make_a_dead_letter(written: Headers,
     assert bad(record(GOOD + b"\n", written)) == reason
 
 
-@pytest.mark.parametrize("schema", [b"2.1", b"1.2", b"2.0", b"99999.1"])
+@pytest.mark.parametrize("schema", [b"3.1", b"1.2", b"2.2", b"3.0", b"99999.1", b"99999.99999"])
 def test_a_newer_schema_is_not_judged(schema: bytes) -> None:
     newer = LogRecord(0, 0, b"\xff anything", headers(schema=schema))
-    assert is_newer(newer, REGISTRY)
-    with pytest.raises(NewerSchemaError):
+    assert halt_reason(newer, REGISTRY) == NEWER_SCHEMA
+    with pytest.raises(UnreadableHereError):
         decode(newer, REGISTRY)
 
 
-@pytest.mark.parametrize("schema", [b"1.1", b"1.0", b"0.9", b"", b"x"])
+@pytest.mark.parametrize("schema", [b"2.1", b"2.0", b"1.1", b"1.0", b"0.9", b"", b"x"])
 def test_what_is_not_newer_is(schema: bytes) -> None:
-    assert not is_newer(record(GOOD + b"\n", headers(schema=schema)), REGISTRY)
+    assert halt_reason(record(GOOD + b"\n", headers(schema=schema)), REGISTRY) is None
+
+
+@pytest.mark.parametrize("reason", BAD_REASONS)
+def test_what_the_log_could_not_read_is_a_dead_letter_for_its_reason(reason: str) -> None:
+    assert bad(record(GOOD + b"\n", headers(schema=b"2.1"))._replace(defect=Defect(reason, 8))) == reason
+
+
+@pytest.mark.parametrize("reason", HALT_REASONS)
+def test_what_only_this_installation_cannot_read_is_not_judged(reason: str) -> None:
+    unread = record(GOOD + b"\n", headers(schema=b"2.1"))._replace(defect=Defect(reason, 8))
+    assert halt_reason(unread, REGISTRY) == reason
+    with pytest.raises(UnreadableHereError):
+        decode(unread, REGISTRY)
+
+
+def test_a_transactional_record_of_the_first_format_counts_as_it_did_then() -> None:
+    first = record(GOOD + b"\n", headers(schema=b"1.1"))
+    assert decode(first._replace(defect=Defect("transactional", 1)), REGISTRY) == decode(first, REGISTRY)
+
+
+def test_a_newer_record_waits_for_its_reader_also_in_a_transactional_batch() -> None:
+    newer = LogRecord(0, 0, b"", headers(schema=b"3.1"), Defect("transactional", 1))
+    assert halt_reason(newer, REGISTRY) == NEWER_SCHEMA
 
 
 def test_a_dead_letter_is_not_quoted() -> None:

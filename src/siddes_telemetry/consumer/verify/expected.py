@@ -45,7 +45,7 @@ def expect(
 ) -> Expected:
     """What these records must have left, given the retry window at the first, which is then moved past the last.
 
-    `since`: rows created before are left out; format_time's text. Raises NewerSchemaError.
+    `since`: rows created before are left out; format_time's text. Raises UnreadableHereError.
     """
     decoded = decode_all(records, source.partition, registry)
     tally = Tally()

@@ -77,7 +77,7 @@ class PartitionVerifier:
         self._certain_after_ms: int | None = None
 
     async def run(self) -> None:
-        """Raises LogUnavailable, RecordsGone, StoreUnavailable or NewerSchemaError."""
+        """Raises LogUnavailable, RecordsGone, StoreUnavailable or UnreadableHereError."""
         scope, report = self._scope, self._report
         self._window.advance((), scope.read_from)
         position = scope.read_from

@@ -10,7 +10,7 @@ from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.verify.partition import Bench, DeadPlaces, PartitionVerifier, Repair
 from siddes_telemetry.consumer.verify.report import NO_SUCH_PARTITION, PartitionReport, Report
 from siddes_telemetry.consumer.verify.scope import Scope, scope_of
-from siddes_telemetry.schemas.record import NewerSchemaError
+from siddes_telemetry.schemas.record import UnreadableHereError
 from siddes_telemetry.schemas.registry import Registry
 
 HOUR_MS = 3_600_000
@@ -81,7 +81,7 @@ async def verify(
         try:
             await PartitionVerifier(scope, report, bench).run()
             reports.append(report)
-        except NewerSchemaError:
+        except UnreadableHereError:
             raise RecordsTooNewError("a newer version wrote some of the records: upgrade this command") from None
         except RecordsGone:  # the log was trimmed meanwhile: from where it begins now
             later, again = await planned_for(scope.view)
