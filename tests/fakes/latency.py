@@ -63,6 +63,10 @@ class SlowPartition:
             await self._travel()
             yield piece
 
+    @property
+    def position(self) -> int:
+        return self._partition.position
+
     async def seek(self, offset: int) -> None:
         await self._partition.seek(offset)
 

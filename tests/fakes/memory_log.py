@@ -264,15 +264,22 @@ class MemoryPartition:
     async def seek(self, offset: int) -> None:
         self._position = offset
 
-    async def fetch(self) -> Sequence[LogRecord]:
+    @property
+    def position(self) -> int:
         if self._position is None:
-            raise RuntimeError("seek comes before fetch")
+            raise RuntimeError("seek comes first")
+        return self._position
+
+    async def fetch(self) -> Sequence[LogRecord]:
         while True:
             await self._log.answer()
             grown = self._partition.grown
-            if piece := self._partition.since(self._position)[: self._log.piece]:
-                self._position = piece[-1].offset + 1
+            if piece := self._partition.since(self.position)[: self._log.piece]:
+                self._position = piece[-1].end
                 return piece
+            if self.position < self._partition.next:
+                self._position = self._partition.next
+                return ()
             await grown.wait()
 
     async def high_watermark(self) -> int:

@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from operator import attrgetter
 
 from siddes_telemetry.backends.ports import (
     BackendError,
     Expired,
     Extent,
     Held,
+    SetAside,
     StoreMissing,
     StoreRefused,
     StoreUnavailable,
@@ -85,6 +87,7 @@ class MemoryStore:
         self._failures: list[_Failure] = []
         self._log_ids: dict[str, int] = {}
         self._purged_before_ms = 0
+        self._set_asides: dict[tuple[int, int], set[SetAside]] = {}
 
     def fail_next(
         self, exception: BackendError, *, applied: bool | Collection[date], tokens_only: bool = False
@@ -108,6 +111,14 @@ class MemoryStore:
             return
         self._apply(block, token, days=failure.applied_days, tokens_only=failure.tokens_only)
         raise failure.exception
+
+    async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
+        self._check()
+        return sorted(self._set_asides.get((log_id, partition), ()), key=attrgetter("start"))
+
+    async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
+        self._check()
+        self._set_asides.setdefault((log_id, partition), set()).add(decision)
 
     async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
         self._check()

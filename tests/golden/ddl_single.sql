@@ -68,6 +68,18 @@ MODIFY SETTING
     min_age_to_force_merge_seconds = 3600,
     min_age_to_force_merge_on_partition_only = 1;
 
+CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_set_asides`
+(
+    log_id        UInt32,
+    log_partition UInt16,
+    log_offset    UInt64,
+    until_offset  UInt64,
+    decided_at    DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = MergeTree
+ORDER BY (log_id, log_partition, log_offset)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+
 ALTER TABLE `siddes`.`telemetry_counts` MODIFY COLUMN event Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7);
 
 ALTER TABLE `siddes`.`telemetry_counts` MODIFY TTL toDateTime(created_at) + INTERVAL 30 DAY;

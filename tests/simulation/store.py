@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import Protocol
 
-from siddes_telemetry.backends.ports import Held, StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports import Held, SetAside, StoreRefused, StoreUnavailable
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import SERVER, Host
 from tests.simulation.wire import Wire
@@ -74,6 +75,7 @@ class Store:
         self._remembered_s = faults.rng.choice(REMEMBERED_S)
         self._rows: dict[int, dict[tuple[str, int], int]] = {}  # by partition: how many of a day and offset
         self._tokens: dict[tuple[str, str], float] = {}  # (token, day): when it was written
+        self.set_asides: defaultdict[int, list[SetAside]] = defaultdict(list)  # by partition
         self._life = 0
         self._running = 0
 
@@ -206,6 +208,23 @@ class StoreClient:
             self._host, lambda: self._store.held(partition, from_offset), kind="question to the store", patience_s=60.0
         )
         return held
+
+    async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
+        assert log_id == LOG_ID
+        decided: Sequence[SetAside] = await self._store.wire.ask(
+            self._host, lambda: list(self._store.set_asides[partition]), kind="question to the store", patience_s=3.0
+        )
+        return decided
+
+    async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
+        assert log_id == LOG_ID
+        await self._store.wire.ask(
+            self._host,
+            lambda: self._store.set_asides[partition].append(decision),
+            kind="decision",
+            patience_s=3.0,
+            times=2.0,
+        )
 
     async def log_id(self, log_name: str) -> int | None:  # noqa: ARG002 - the signature is the protocol's
         log_id: int = await self._store.wire.ask(

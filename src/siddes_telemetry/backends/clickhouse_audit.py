@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from siddes_telemetry.backends.clickhouse_engine import Engine, Row
 from siddes_telemetry.backends.clickhouse_settings import ALTER_PINS, READ_PINS, within
-from siddes_telemetry.backends.clickhouse_store import PURGED
-from siddes_telemetry.backends.ports import Extent, Stretch, Sums
+from siddes_telemetry.backends.clickhouse_store import PURGED, read_set_asides
+from siddes_telemetry.backends.ports import Extent, SetAside, Stretch, Sums
 from siddes_telemetry.schemas.ddl import StoreSchema, synchronise_replicas
 from siddes_telemetry.schemas.table import ROW_AS_LINE
 
@@ -52,6 +52,9 @@ class ClickHouseAudit:
     async def purged_before_ms(self) -> int:
         ((before_ms,),) = await self._read(PURGED, {})
         return int(before_ms)
+
+    async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
+        return await read_set_asides(self._engine, self._schema.database, log_id, partition)
 
     async def row_count(self, stretch: Stretch) -> int:
         ((rows,),) = await self._of(stretch, _ROWS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 
@@ -13,10 +14,10 @@ from siddes_telemetry.backends.clickhouse_settings import (
     SUMMARY_PINS,
     within,
 )
-from siddes_telemetry.backends.ports import Held
+from siddes_telemetry.backends.ports import Held, SetAside
 from siddes_telemetry.backends.turns import Turns
 from siddes_telemetry.schemas.ddl import StoreSchema
-from siddes_telemetry.schemas.table import COUNTS_TABLE
+from siddes_telemetry.schemas.table import COUNTS_TABLE, SET_ASIDES_TABLE
 
 PING_DEADLINE_S = 3.0  # a health check's patience
 HELD_DEADLINE_S = 60.0  # it reads three columns of every row once, when a partition is taken over
@@ -47,6 +48,11 @@ WHERE log_name IN (SELECT value FROM bound) ORDER BY generation DESC LIMIT 1
 
 PURGED = "SELECT max(before_ms) FROM {database:Identifier}.telemetry_purges"
 
+_SET_ASIDES = """
+SELECT log_offset, until_offset FROM {database:Identifier}.telemetry_set_asides
+WHERE log_id = {log_id:UInt32} AND log_partition = {partition:UInt16}
+"""
+
 _PING = "SELECT 1 FROM {database:Identifier}.telemetry_counts LIMIT 0"
 
 
@@ -58,6 +64,7 @@ class ClickHouseStore:
         self._turns = Turns(engine.summaries_at_once)
         self._database = schema.database
         self._table = schema.table(COUNTS_TABLE)
+        self._set_asides = schema.table(SET_ASIDES_TABLE)
         self._pins = INSERT_PINS if schema.cluster is None else {**INSERT_PINS, **CLUSTER_INSERT_PINS}
         self.tokens_outlive_rows = schema.cluster is None
 
@@ -82,6 +89,17 @@ class ClickHouseStore:
             deadline_s=PING_DEADLINE_S,
         )
         return int(before_ms)
+
+    async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
+        return await read_set_asides(self._engine, self._database, log_id, partition)
+
+    async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
+        until = decision.end or 0
+        row = {"log_id": log_id, "log_partition": partition, "log_offset": decision.start, "until_offset": until}
+        token = f"aside:{log_id}:{partition}:{decision.start}-{until}"
+        settings = {**self._pins, **within(PING_DEADLINE_S), "insert_deduplication_token": token}
+        block = json.dumps(row).encode() + b"\n"
+        await self._engine.insert(self._set_asides, block, settings=settings, deadline_s=PING_DEADLINE_S)
 
     async def log_id(self, log_name: str) -> int | None:
         rows = await self._engine.read(
@@ -126,3 +144,14 @@ class ClickHouseStore:
                 settings={**SUMMARY_PINS, **within(left_s)},
                 deadline_s=left_s,
             )
+
+
+async def read_set_asides(engine: Engine, database: str, log_id: int, partition: int) -> Sequence[SetAside]:
+    """What operators have decided of a partition. Raises StoreUnavailable or StoreMissing."""
+    rows = await engine.read(
+        _SET_ASIDES,
+        {"database": database, "log_id": log_id, "partition": partition},
+        settings={**READ_PINS, **within(PING_DEADLINE_S)},
+        deadline_s=PING_DEADLINE_S,
+    )
+    return [SetAside(start, until or None) for start, until in rows]

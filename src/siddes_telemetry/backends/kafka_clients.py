@@ -1,8 +1,8 @@
 """aiokafka's clients: made with our settings, and got rid of for certain.
 
-Looks inside aiokafka 0.14 in three places, for want of a door: its metadata requests always allow the broker to create
-the topics they name, its stop() waits for a broker that is away, and it copies each record into an object of eleven
-fields.
+Looks inside aiokafka 0.14 in three places that it has no public API for: its metadata requests always allow the broker
+to create the topics they name, its stop() waits for a broker that is away, and its decoding of what was fetched raises
+for a batch that it cannot read, and copies each record into an object of eleven fields.
 """
 # ruff: noqa: SLF001  # a seam to aiokafka's inside; the others are kafka_group.py and kafka_produce.py
 
@@ -18,10 +18,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.record.default_records import DefaultRecord
 
+from siddes_telemetry.backends.kafka_batches import RecordSet
 from siddes_telemetry.backends.kafka_errors import driver_errors_translated
 
 MAX_REQUEST_BYTES = 1_000_000  # under a broker's default message.max.bytes (1,048,588), with its batch header
@@ -80,6 +81,7 @@ async def reading(bootstrap: str, *, group: str | None = None) -> AsyncIterator[
     try:
         with driver_errors_translated():
             await consumer.start()
+            decode_batches_here(consumer)
             yield consumer
     finally:
         await discard_consumer(consumer)
@@ -115,26 +117,24 @@ def never_create_topics(client: AIOKafkaClient) -> None:
     client._metadata_update = update_all
 
 
-def give_bare_records(consumer: AIOKafkaConsumer) -> None:
-    """Make a consumer, started and subscribed to nothing yet, give records as it has them inside.
+def decode_batches_here(consumer: AIOKafkaConsumer) -> None:
+    """Make a consumer, started and without partitions yet, give what kafka_batches makes of the bytes it fetched.
 
-    They have offset, timestamp, value and headers as the others do; what aiokafka would make of each costs more than
-    all else that happens to a small record here.
+    Its records have offset, timestamp, key, value and headers, as aiokafka's own.
     """
-    consumer._fetcher._records = FetchedParts()
+    fetcher.MemoryRecords = RecordSet  # the module makes one of each answer: for others it is what it was
+    consumer._fetcher._records = FetchedRecords()
 
 
-class FetchedParts(OrderedDict[TopicPartition, Any]):
+class FetchedRecords(OrderedDict[TopicPartition, Any]):
     """What a fetcher holds ready: a FetchResult or a FetchError by partition."""
 
     def __setitem__(self, partition: TopicPartition, fetched: FetchResult | FetchError) -> None:
         if isinstance(fetched, FetchResult):
-            fetched._partition_records._consumer_record = _as_it_is
+            read = fetched._partition_records
+            high_watermark = fetched._assignment.state_value(partition).highwater
+            fetched._partition_records = read._records.records_from(read.next_fetch_offset, high_watermark)
         super().__setitem__(partition, fetched)
-
-
-def _as_it_is(_partition: TopicPartition, record: DefaultRecord) -> DefaultRecord:
-    return record
 
 
 async def discard_consumer(consumer: AIOKafkaConsumer) -> None:

@@ -10,14 +10,13 @@ import asyncio
 import random
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import structlog
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 
 from siddes_telemetry.backends.kafka_appender import KafkaAppender
 from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES, reading
-from siddes_telemetry.backends.kafka_history import read_range
+from siddes_telemetry.backends.kafka_history import FetchedRecord, read_range
 from siddes_telemetry.backends.kafka_metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.backends.kafka_topics import DEAD_PARTITIONS, dead_topic
 from siddes_telemetry.backends.ports import DeadLetter, DeadLetterEntry, LogMissing, LogUnavailable, RecordsGone
@@ -29,6 +28,7 @@ HEADER_REASON, HEADER_SIZE = "reason", "size"
 ORIGINAL = "original-"  # before the names of the headers that the record had
 
 _KEY = re.compile(rb"([0-9]{1,10}):([0-9]{1,19})")
+_SIZE = re.compile(rb"[0-9]{1,10}")
 
 log = structlog.get_logger(__name__)
 
@@ -89,13 +89,13 @@ def letter_record(letter: DeadLetter) -> tuple[bytes, Headers]:
     return letter.value, own + original
 
 
-def letter_entry(record: ConsumerRecord[Any, Any]) -> DeadLetterEntry | None:
+def letter_entry(record: FetchedRecord) -> DeadLetterEntry | None:
     """What may be shown of a letter's record, or None (and a log line) where somebody else wrote it."""
     place = _KEY.fullmatch(record.key or b"")
     headers = dict(record.headers)
     reason = (headers.get(HEADER_REASON) or b"").decode("ascii", "replace")
     size = headers.get(HEADER_SIZE) or b""
-    if place is None or reason not in BAD_REASONS or not size.isdigit():
+    if place is None or reason not in BAD_REASONS or _SIZE.fullmatch(size) is None:
         log.warning("dead_letter_unknown", offset=record.offset)
         return None
     return DeadLetterEntry(int(place[1]), int(place[2]), reason, int(size))

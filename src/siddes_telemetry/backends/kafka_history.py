@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
+from siddes_telemetry.backends.kafka_batches import MarkedRecord
 from siddes_telemetry.backends.kafka_clients import reading
 from siddes_telemetry.backends.ports import LogUnavailable, RecordsGone
 from siddes_telemetry.schemas.record import Headers, LogRecord
@@ -17,15 +18,25 @@ PATIENCE_ROUNDS = 30  # of a second each, without progress
 
 
 class FetchedRecord(Protocol):
-    """What both of aiokafka's records have: the one it gives, and the one inside (see kafka_clients.give_bare_records).
+    """What aiokafka's records have, and kafka_batches.MarkedRecord.
 
     `timestamp` is the broker's, where the topic has LogAppendTime.
     """
 
-    offset: int
-    timestamp: int
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def timestamp(self) -> int: ...
+
+    @property
+    def key(self) -> bytes | None: ...
+
+    @property
+    def value(self) -> bytes | None: ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 def to_log_records(records: Iterable[FetchedRecord]) -> list[LogRecord]:
@@ -37,7 +48,8 @@ def to_log_records(records: Iterable[FetchedRecord]) -> list[LogRecord]:
         if record.headers != known:
             known = record.headers
             headers = tuple([(key, value or b"") for key, value in known])
-        fetched.append(LogRecord(record.offset, record.timestamp, record.value or b"", headers))
+        defect = record.defect if isinstance(record, MarkedRecord) else None
+        fetched.append(LogRecord(record.offset, record.timestamp, record.value or b"", headers, defect))
     return fetched
 
 
@@ -56,7 +68,7 @@ async def offset_at(consumer: AIOKafkaConsumer, partition: TopicPartition, appen
 
 async def read_range(
     bootstrap: str, partition: TopicPartition, start: int, end: int, *, patience_rounds: int = PATIENCE_ROUNDS
-) -> AsyncIterator[Sequence[ConsumerRecord[Any, Any]]]:
+) -> AsyncIterator[Sequence[FetchedRecord]]:
     """The records of [start, end), in pieces; offsets may be missing, the last ones too.
 
     Raises RecordsGone if the log no longer begins at or before `start`, LogUnavailable if it does not answer or does

@@ -57,7 +57,7 @@ class KafkaPartition:
         self._metrics = tools.metrics
         self._monotonic = tools.monotonic
         self._lost = False
-        self._placed = False
+        self._position: int | None = None
         self.waiting_since: float | None = None  # when the present wait for records began
 
     @property
@@ -113,11 +113,16 @@ class KafkaPartition:
         with self._losing():
             self._consumer.seek(self._partition, offset)
             self._consumer.resume(self._partition)
-        self._placed = True
+        self._position = offset
+
+    @property
+    def position(self) -> int:
+        if self._position is None:
+            raise RuntimeError("seek comes first")
+        return self._position
 
     async def fetch(self) -> Sequence[LogRecord]:
-        if not self._placed:
-            raise RuntimeError("seek comes before fetch")
+        before = self.position
         self.waiting_since = self._monotonic()
         try:
             while True:
@@ -125,7 +130,7 @@ class KafkaPartition:
                 # Nothing is awaited between the taking of records and the return: a cancelled fetch drops none.
                 records = await self._take()
                 self._check_owned()
-                if records:
+                if records or self.position > before:
                     self._tools.stalls.discard(self._partition)
                     return records
         finally:
@@ -144,7 +149,11 @@ class KafkaPartition:
         with self._losing():
             try:
                 fetched = await self._consumer.getmany(self._partition, timeout_ms=LISTEN_MS, max_records=PIECE_RECORDS)
-                return to_log_records(fetched.get(self._partition, ()))
+                if records := to_log_records(fetched.get(self._partition, ())):
+                    self._position = records[-1].end
+                else:
+                    self._position = await self._consumer.position(self._partition)
+                return records
             except OffsetOutOfRangeError:
                 position = await self._consumer.position(self._partition)
                 raise await out_of_range(self._consumer, self._partition, position) from None

@@ -11,7 +11,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from siddes_telemetry.backends.backoff import Backoff
-from siddes_telemetry.backends.kafka_clients import discard_consumer, give_bare_records, make_member
+from siddes_telemetry.backends.kafka_clients import decode_batches_here, discard_consumer, make_member
 from siddes_telemetry.backends.kafka_errors import DRIVER_ERRORS, driver_errors_translated
 from siddes_telemetry.backends.kafka_group import GroupSeat
 from siddes_telemetry.backends.kafka_member import GroupTimes, KafkaMember
@@ -83,7 +83,7 @@ class KafkaReader:
         try:
             try:
                 await consumer.start()
-                give_bare_records(consumer)
+                decode_batches_here(consumer)
                 self._consumer = consumer
                 await self._wait_for_topic(consumer)
             except DRIVER_ERRORS as error:

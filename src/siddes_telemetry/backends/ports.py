@@ -123,10 +123,18 @@ class OwnedPartition(PartitionView, Protocol):
         """Where the next `fetch` begins. Must be called once before the first."""
 
     async def fetch(self) -> Sequence[LogRecord]:
-        """Wait for the next records, in order, one or more, as many as are at hand up to a bound.
+        """Wait for the next records, in order, as many as are at hand up to a bound.
 
-        Raises RecordsGone where the log has moved past the place. Offsets may skip (Kafka's control records).
-        That it does not wait while the log has records is the backend's to see to: nobody else can tell.
+        None are given where the log went on by offsets that have none (Kafka's control records). What could not be
+        decoded comes as a record with a defect. Raises RecordsGone where the log has moved past the place. That it
+        does not wait while the log has records is the backend's to see to: nobody else can tell.
+        """
+
+    @property
+    def position(self) -> int:
+        """The offset at which the next `fetch` goes on; after those of the last, and what it passed over behind them.
+
+        There must have been a `seek`.
         """
 
     async def high_watermark(self) -> int:
@@ -237,6 +245,17 @@ class Held:
     last_offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """An operator's decision that the offsets [start, end) of a partition are not to be counted.
+
+    `end` is None until the partition's owner has taken it up: until then it is asked for, and binds nobody.
+    """
+
+    start: int
+    end: int | None = None
+
+
 class BlockStore(Protocol):
     """What the consumer asks of a store."""
 
@@ -259,6 +278,12 @@ class BlockStore(Protocol):
 
     async def purged_before_ms(self) -> int:
         """Rows created before this may have been purged; 0 where none was. Raises StoreUnavailable."""
+
+    async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
+        """What operators have decided of a partition, in no order. Raises StoreUnavailable or StoreMissing."""
+
+    async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
+        """Return once it is durable. Again, it changes nothing. Raises StoreUnavailable or StoreRefused."""
 
     async def log_id(self, log_name: str) -> int | None:
         """The identity of the log of this name, or None before `migrate`. Raises StoreUnavailable or StoreMissing."""
@@ -307,6 +332,9 @@ class StoreAudit(Protocol):
 
     async def purged_before_ms(self) -> int:
         """Rows created before this may have been purged; 0 where none was."""
+
+    async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
+        """What operators have decided of a partition, in no order."""
 
     async def row_count(self, stretch: Stretch) -> int:
         """How many rows a stretch has: far less work than their sums."""

@@ -83,12 +83,17 @@ class SqlitePartition(SqlitePartitionView):
         self._check()
         self._position = offset
 
-    async def fetch(self) -> Sequence[LogRecord]:
+    @property
+    def position(self) -> int:
         if self._position is None:
-            raise RuntimeError("seek comes before fetch")
+            raise RuntimeError("seek comes first")
+        return self._position
+
+    async def fetch(self) -> Sequence[LogRecord]:
+        position = self.position
         self._check()
-        await self._tail.wait_beyond(self._position)
-        records = self._tail.take(self._position) or await self._piece(self._position, self._tail.next_offset)
+        await self._tail.wait_beyond(position)
+        records = self._tail.take(position) or await self._piece(position, self._tail.next_offset)
         self._position = records[-1].offset + 1
         return records
 

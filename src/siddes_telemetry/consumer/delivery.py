@@ -13,6 +13,7 @@ import structlog
 from siddes_telemetry.backends.backoff import Backoff
 from siddes_telemetry.backends.ports import (
     OwnedPartition,
+    SetAside,
     StoreMissing,
     StoreRefused,
     StoreUnavailable,
@@ -59,13 +60,7 @@ class Delivery:
 
         `in_doubt`: an insert of this range may have been tried before, so the store is asked what it has first.
         """
-        for start in range(0, len(block.dead_letters), LETTERS_AT_ONCE):
-            letters = block.dead_letters[start : start + LETTERS_AT_ONCE]
-            adding = [self._around.dead_letters.add(letter) for letter in letters]
-            for outcome in await asyncio.gather(*adding, return_exceptions=True):  # none is left under way
-                if outcome is not None:
-                    raise outcome
-            self.letters_added += len(letters)
+        await self._add_letters(block)
         spent = 0
         while True:
             declared_s = self._around.clocks.boot_s()
@@ -84,6 +79,13 @@ class Delivery:
                 self._around.troubles.pop(self._partition.number, None)
                 return
             in_doubt = True
+
+    async def set_aside(self, block: Block, source: Source) -> None:
+        """Return once it is decided, for every version, that these records are not counted. Raises Stopped."""
+        await self._partition.commit(block.start, encode_intent(block.end, aside=True))
+        await self._add_letters(block)
+        decision = SetAside(block.start, block.end)
+        await self.ask(lambda: self._around.store.write_set_aside(source.log_id, source.partition, decision))
 
     async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
         """The store's answer, waiting with back-off while it is away. Raises Stopped."""
@@ -117,6 +119,15 @@ class Delivery:
         await self._around.pause(backoff.next_s())
         if self._around.stopping.is_set():
             raise Stopped
+
+    async def _add_letters(self, block: Block) -> None:
+        for start in range(0, len(block.dead_letters), LETTERS_AT_ONCE):
+            letters = block.dead_letters[start : start + LETTERS_AT_ONCE]
+            adding = [self._around.dead_letters.add(letter) for letter in letters]
+            for outcome in await asyncio.gather(*adding, return_exceptions=True):  # none is left under way
+                if outcome is not None:
+                    raise outcome
+            self.letters_added += len(letters)
 
     async def _lacking(self, block: Block, source: Source) -> list[str]:
         """The days of the block that the store does not hold."""

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
 from siddes_telemetry.backends.ports import LogUnavailable, OwnedPartition, PartitionLost
 from siddes_telemetry.consumer.block import Block
-from siddes_telemetry.consumer.surroundings import Surroundings
+from siddes_telemetry.consumer.surroundings import Halted, Surroundings
 
-SHOW_LAG_S = 5.0  # how often, while a block waits for the store
+SHOW_LAG_S = 5.0  # how often, whatever else happens
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker is: everything below `position` is stored."""
+
+    position: int
+    oldest_ms: int | None  # the append time of the oldest record that waits
+    fetching: bool
 
 
 class Figures:
-    """Of one ownership; `withdraw` ends them. Positions are offsets, `oldest_ms` the append time of what waits."""
+    """Of one ownership; `withdraw` ends them."""
 
-    def __init__(self, partition: OwnedPartition, around: Surroundings) -> None:
+    def __init__(self, partition: OwnedPartition, around: Surroundings, place: Callable[[], Place]) -> None:
         self._partition = partition
         self._around = around
+        self._place = place
         self._label = str(partition.number)
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
 
@@ -48,43 +58,47 @@ class Figures:
             self._around.metrics.lost_records.inc(records)
             self._log.error("records_lost", records=records, remedy="the log dropped them before they were stored")
 
-    def show_halted(self, *, halted: bool) -> None:
-        """Whether the partition waits for an operator."""
-        self._around.metrics.halted.labels(self._label).set(halted)
+    def show_halt(self, halted: Halted) -> None:
+        """The partition waits for an operator."""
+        if self._around.halts.get(self._partition.number) != halted:
+            self.end_halt()
+        self._around.halts[self._partition.number] = halted
+        self._around.metrics.halted.labels(self._label).set(1)
+        self._around.metrics.halt_offset.labels(self._label, halted.reason).set(halted.offset)
 
-    async def show_lag(self, position: int, oldest_ms: int | None) -> None:
+    def end_halt(self) -> None:
+        """It does not wait any more."""
+        halted = self._around.halts.pop(self._partition.number, None)
+        self._around.metrics.halted.labels(self._label).set(0)
+        if halted is not None:
+            self._around.metrics.halt_offset.remove(self._label, halted.reason)
+
+    async def show_lag(self) -> None:
         """As far as is known without asking. Raises LogUnavailable or PartitionLost."""
-        self._set_lag(await self._partition.high_watermark(), position, oldest_ms)
+        self._set_lag(await self._partition.high_watermark())
 
-    @asynccontextmanager
-    async def lag_shown(self, position: int, oldest_ms: int | None) -> AsyncIterator[None]:
-        """Go on showing the lag inside: nothing is fetched there, so the log is asked where it ends."""
-
-        async def ask_for_ever() -> None:
-            while True:
-                await asyncio.sleep(SHOW_LAG_S)
-                try:
-                    _, end = await self._partition.bounds()
-                except (LogUnavailable, PartitionLost) as error:
-                    self._log.info("lag_unknown", error=type(error).__name__)
+    async def show_lag_for_ever(self) -> None:
+        """Whatever else the partition waits for, from when it is given: where nothing is fetched the log is asked."""
+        while True:
+            try:
+                if self._place().fetching:
+                    await self.show_lag()
                 else:
-                    self._set_lag(end, position, oldest_ms)
-
-        asking = asyncio.ensure_future(ask_for_ever())
-        try:
-            yield
-        finally:
-            asking.cancel()
-            await asyncio.wait({asking})
+                    _, end = await self._partition.bounds()
+                    self._set_lag(end)
+            except (LogUnavailable, PartitionLost) as error:
+                self._log.info("lag_unknown", error=type(error).__name__)
+            await asyncio.sleep(SHOW_LAG_S)
 
     def withdraw(self) -> None:
         """The partition is no longer this process's."""
         metrics = self._around.metrics
+        self.end_halt()
         for gauge in (metrics.lag_records, metrics.lag_seconds, metrics.retry_keys, metrics.halted):
             gauge.remove(self._label)
 
-    def _set_lag(self, end: int, position: int, oldest_ms: int | None) -> None:
-        metrics = self._around.metrics
-        metrics.lag_records.labels(self._label).set(max(0, end - position))
-        waiting_ms = 0 if oldest_ms is None else self._around.clocks.wall_ms() - oldest_ms
+    def _set_lag(self, end: int) -> None:
+        metrics, place = self._around.metrics, self._place()
+        metrics.lag_records.labels(self._label).set(max(0, end - place.position))
+        waiting_ms = 0 if place.oldest_ms is None else self._around.clocks.wall_ms() - place.oldest_ms
         metrics.lag_seconds.labels(self._label).set(max(0, waiting_ms) / 1000)

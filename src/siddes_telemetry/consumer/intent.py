@@ -1,6 +1,7 @@
 """The intent: what the committed offset's metadata says is about to be stored.
 
-`commit(a, {"v":1,"end":b})` says: everything below a is stored, and [a, b) may be, under its token.
+`commit(a, {"v":1,"end":b})` says: everything below a is stored, and [a, b) may be, under its token. With
+`"aside":true` it says that [a, b) is set aside (set_asides.py). A version that does not know this says so, and waits.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 VERSION = 1
 NO_INTENT = ""
+_ASIDE = ',"aside":true'
 
 
 class UnknownIntentError(ValueError):
@@ -22,11 +24,12 @@ class GroupState:
 
     offset: int
     intent_end: int | None = None
+    aside: bool = False  # what is in doubt is not to be stored but to be set aside
 
 
-def encode_intent(end: int) -> str:
+def encode_intent(end: int, *, aside: bool = False) -> str:
     """The metadata that declares [committed offset, end)."""
-    return f'{{"v":{VERSION},"end":{end}}}'
+    return f'{{"v":{VERSION},"end":{end}{_ASIDE if aside else ""}}}'
 
 
 def decode_state(offset: int, metadata: str) -> GroupState:
@@ -37,9 +40,9 @@ def decode_state(offset: int, metadata: str) -> GroupState:
         fields = json.loads(metadata)
     except (ValueError, RecursionError):
         raise UnknownIntentError("the offset's metadata is not ours") from None
-    if not isinstance(fields, dict) or fields.get("v") != VERSION or set(fields) != {"v", "end"}:
+    if not isinstance(fields, dict) or fields.get("v") != VERSION or set(fields) - {"aside"} != {"v", "end"}:
         raise UnknownIntentError("the offset's metadata is of another version")
-    end = fields["end"]
-    if type(end) is not int or end <= offset:
+    end, aside = fields["end"], fields.get("aside", False)
+    if type(end) is not int or end <= offset or type(aside) is not bool:
         raise UnknownIntentError("the offset's metadata declares no range")
-    return GroupState(offset, end)
+    return GroupState(offset, end, aside)

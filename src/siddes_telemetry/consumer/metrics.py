@@ -66,5 +66,17 @@ class ConsumerMetrics:
         self.bad_notes = counter("bad_notes", "Notes of the journal that this version cannot read.")
         self.retry_keys = gauge("retry_keys", "Client batches remembered.")
         self.lag_records = gauge("lag_records", "Records in the log that are not stored yet.")
-        self.lag_seconds = gauge("lag_seconds", "Age of the oldest record that is fetched and not stored; 0 if none.")
+        self.lag_seconds = gauge(
+            "lag_seconds",
+            "Age of the oldest record that is fetched and not stored, one that halts the partition too; 0 if none.",
+        )
         self.halted = gauge("halted", "1 while the partition waits for an operator.")
+        self.halt_offset = Gauge(
+            "siddes_consumer_halt_offset",
+            "The offset at which a partition waits for an operator.",
+            ("partition", "reason"),
+            registry=registry,
+        )
+        self.partitions_owned = Gauge(
+            "siddes_consumer_partitions_owned", "Partitions that this process has in the group.", registry=registry
+        )

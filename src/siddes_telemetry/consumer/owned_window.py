@@ -55,6 +55,11 @@ class OwnedWindow:
             await self._read_back(begin, start, since_ms)
         self.keys.advance((), start)
 
+    def pass_over(self, start: int, end: int) -> None:
+        """The log has no records in [start, end)."""
+        if self.keys.offset == start:
+            self.keys.advance((), end)
+
     def enter(self, block: Block) -> None:
         """Its keys have occurred: it is stored."""
         evicted = self.keys.evicted

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from siddes_telemetry.backends.ports import Held
 from siddes_telemetry.consumer.intent import GroupState
+from siddes_telemetry.schemas import record
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,16 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """[start, end) is in doubt; `first` is where its records begin that the log still has."""
+    """[start, end) is in doubt; `first` is where its records begin that the log still has.
+
+    `aside`: it is to be set aside, and not to be stored.
+    """
 
     start: int
     end: int
     first: int
     lost: int = 0
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,24 @@ UNKNOWN_INTENT = Halt(
     "unknown_intent",
     "the committed offset carries metadata of another version or program: run the consumer version that wrote it",
 )
-NEWER_SCHEMA = Halt(
-    "newer_schema",
-    "a record was written by a newer gateway or registry: upgrade the consumers first, then the gateways",
+_OR_SET_ASIDE = (
+    ". If it is not worth waiting for: siddes-telemetry dead-letters --set-aside PARTITION:OFFSET goes on without it"
 )
+UNREADABLE_HERE = {
+    halt.reason: halt
+    for halt in (
+        Halt(
+            record.NEWER_SCHEMA,
+            "a record was written by a newer gateway or registry: upgrade the consumers first, then the gateways"
+            + _OR_SET_ASIDE,
+        ),
+        Halt(
+            record.UNSUPPORTED_BATCH,
+            "a batch is compressed or framed in a way that this installation cannot read: install the consumer with "
+            "all its dependencies (cramjam for snappy, lz4 and zstd), or upgrade it" + _OR_SET_ASIDE,
+        ),
+    )
+}
 
 
 def plan_recovery(state: GroupState, held: Sequence[Held], *, first: int, end: int) -> Plan:
@@ -78,7 +97,7 @@ def plan_recovery(state: GroupState, held: Sequence[Held], *, first: int, end: i
     lost = begin - state.offset
     if begin >= limit:
         return Resume(begin, lost)
-    return Replay(state.offset, limit, begin, lost)
+    return Replay(state.offset, limit, begin, lost, state.aside)
 
 
 def days_to_insert(expected: dict[str, int], held: Sequence[Held]) -> list[str]:

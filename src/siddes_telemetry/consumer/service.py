@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from operator import attrgetter
 
 import structlog
 
 from siddes_telemetry.backends.ports import LogReader, OwnedPartition, PartitionLost
-from siddes_telemetry.consumer.surroundings import Surroundings
+from siddes_telemetry.consumer.surroundings import Halted, Surroundings
 from siddes_telemetry.consumer.watch import LOOK_EVERY_S, Watch
 from siddes_telemetry.consumer.worker import PartitionWorker
 
@@ -52,14 +54,20 @@ class Consumer:
         stalled = any(number in self._around.owned or at_s > since_s for number, (_, at_s) in self._stalls.items())
         return next(iter(self._around.troubles.values()), "stalled" if stalled else None)
 
+    def halts(self) -> Sequence[Halted]:
+        """The partitions that wait for an operator."""
+        return sorted(self._around.halts.values(), key=attrgetter("partition"))
+
     async def _work(self, partition: OwnedPartition) -> None:
         owned = self._around.owned
         owned.append(partition.number)
+        self._around.metrics.partitions_owned.set(len(owned))
         self._idle.clear()
         try:
             await self._watched(PartitionWorker(partition, self._around), partition.number)
         finally:
             owned.remove(partition.number)
+            self._around.metrics.partitions_owned.set(len(owned))
             if not owned:
                 self._idle.set()
 

@@ -23,6 +23,15 @@ class Clocks:
     wall_ms: Callable[[], int]  # shown as lag only: never decides anything
 
 
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """Where a partition waits for an operator, and why, in a word."""
+
+    partition: int
+    offset: int
+    reason: str
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """All that a worker needs besides its partition."""
@@ -42,6 +51,7 @@ class Surroundings:
     windows: KeptWindows = field(default_factory=KeptWindows)
     counted: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # by partition: log id, latest range counted
     troubles: dict[int, str] = field(default_factory=dict)  # by partition: why it makes no progress, in a word
+    halts: dict[int, Halted] = field(default_factory=dict)  # by partition: where it waits for an operator
 
     async def pause(self, seconds: float) -> None:
         """Wait this long, or until stopping."""

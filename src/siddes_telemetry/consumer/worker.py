@@ -13,16 +13,17 @@ from typing import Any
 
 import structlog
 
-from siddes_telemetry.backends.ports import LogUnavailable, OwnedPartition, PartitionLost, RecordsGone
+from siddes_telemetry.backends.ports import LogUnavailable, OwnedPartition, PartitionLost, RecordsGone, SetAside
 from siddes_telemetry.consumer.block import Block, build_block
 from siddes_telemetry.consumer.cut import Pending, cut
 from siddes_telemetry.consumer.delivery import Delivery, Stopped
-from siddes_telemetry.consumer.figures import Figures
+from siddes_telemetry.consumer.figures import Figures, Place
 from siddes_telemetry.consumer.intent import NO_INTENT, GroupState, UnknownIntentError, decode_state
 from siddes_telemetry.consumer.owned_window import OwnedWindow
-from siddes_telemetry.consumer.recovery import NEWER_SCHEMA, UNKNOWN_INTENT, Halt, Plan, Replay, plan_recovery
+from siddes_telemetry.consumer.recovery import UNKNOWN_INTENT, UNREADABLE_HERE, Halt, Plan, Replay, plan_recovery
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.consumer.surroundings import Surroundings
+from siddes_telemetry.consumer.set_asides import DecidedPartition, Decisions
+from siddes_telemetry.consumer.surroundings import Halted, Surroundings
 from siddes_telemetry.consumer.watch import Sign
 from siddes_telemetry.schemas.record import LogRecord, halt_reason
 
@@ -33,23 +34,30 @@ class PartitionWorker:
     """Moves one partition's records into the store while it is owned. PartitionLost ends it, from any call."""
 
     def __init__(self, partition: OwnedPartition, around: Surroundings) -> None:
-        self._partition = partition
+        self._partition = DecidedPartition(partition)
         self._around = around
         self._delivery = Delivery(partition, around)
-        self._figures = Figures(partition, around)
+        self._figures = Figures(partition, around, self._place)
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
         self._source = Source(0, partition.number)
-        self._window = OwnedWindow(partition, around, self._halt_at_newer)
+        self._window = OwnedWindow(self._partition, around, self._halt_at_unreadable)
         self._position = 0  # everything below is stored
+        self._reached = 0  # everything below is stored, or pending
+        self._committed = 0  # the group's offset
         self._intent_open = False  # what the group has committed carries an intent
         self._pending = Pending()
         self._block_began_s = float("-inf")
-        self._barred = False  # a record of a newer schema is next: nothing is fetched beyond it
+        self._barred: LogRecord | None = None  # next, and not to be read here: nothing is fetched beyond it
         self._fetching: asyncio.Future[Sequence[LogRecord]] | None = None
 
     async def run(self) -> None:
         """Until the partition is lost, the task is cancelled, or `stopping` is set and what was fetched is stored."""
+        showing: asyncio.Future[None] | None = None
         try:
+            committed = await self._partition.committed()
+            first, _ = await self._partition.bounds()
+            self._position = first if committed is None else committed.offset
+            showing = asyncio.ensure_future(self._figures.show_lag_for_ever())
             await self._take_over()
             while not self._around.stopping.is_set():
                 await self._cycle()
@@ -60,11 +68,12 @@ class PartitionWorker:
             self._log.warning("log_failed", error=type(error).__name__, position=self._position)
             raise PartitionLost("the log did not answer, or moved its start meanwhile: take it over anew") from None
         finally:
+            running = [task for task in (showing, self._fetching) if task is not None]
+            for task in running:
+                task.cancel()
             self._around.troubles.pop(self._partition.number, None)
             self._figures.withdraw()
-            if self._fetching is not None:
-                self._fetching.cancel()
-                await asyncio.gather(self._fetching, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
 
     @property
     def sign(self) -> Sign:
@@ -81,18 +90,15 @@ class PartitionWorker:
 
     async def _take_over(self) -> None:
         while isinstance(plan := await self._plan(), Halt):
-            await self._halt(plan)
-        self._around.troubles.pop(self._partition.number, None)
-        self._figures.show_halted(halted=False)
+            await self._halt(plan, self._committed)
+        self._end_halt()
         self._figures.note_lost(plan.lost)
         if isinstance(plan, Replay):
             await self._replay(plan)
         else:
             self._position = plan.at
-            if plan.lost:  # said once: the next owner need not find them lost again
-                await self._partition.commit(plan.at, NO_INTENT)
-                self._intent_open = False
-        await self._partition.seek(self._position)
+            await self._close()  # what was lost is said once: the next owner need not find it lost again
+        await self._go_on_from(self._position)
         self._log.info("partition_taken", position=self._position)
 
     async def _plan(self) -> Plan:
@@ -100,8 +106,10 @@ class PartitionWorker:
         log_id = await self._delivery.log_id()
         self._source = Source(log_id, self._partition.number)
         self._window.begin(self._source)
+        await self._look_at_decisions()
         committed = await self._partition.committed()
         first, end = await self._partition.bounds()
+        self._committed = first if committed is None else committed.offset
         try:
             state = GroupState(first) if committed is None else decode_state(committed.offset, committed.metadata)
         except UnknownIntentError:
@@ -113,28 +121,77 @@ class PartitionWorker:
         return plan
 
     async def _replay(self, plan: Replay) -> None:
-        """Make the intent true: the very records of [start, end), under the same token."""
+        """Make the intent true: the very records of [start, end), under the same token, or set aside."""
+        if plan.aside:
+            self._decide(SetAside(plan.start, plan.end))
         records = [record async for piece in self._partition.read(plan.first, plan.end) for record in piece]
-        await self._halt_at_newer(records)
+        await self._halt_at_unreadable(records)
         block = await self._build(records, plan.start, plan.end)
-        self._log.info("replay", start=plan.start, end=plan.end, rows=block.rows)
+        self._log.info("replay", start=plan.start, end=plan.end, rows=block.rows, aside=plan.aside)
         self._position = plan.start
-        await self._store(block, records, in_doubt=True)
+        await self._store(block, records, in_doubt=True, aside=plan.aside)
 
-    async def _halt(self, halt: Halt) -> None:
+    async def _go_on_from(self, offset: int) -> None:
+        self._reached = offset
+        await self._partition.seek(offset)
+
+    # --- waiting for an operator ---
+
+    async def _halt(self, halt: Halt, offset: int) -> None:
         """Insert nothing; say so; come back in a while to look again."""
         if self._around.troubles.get(self._partition.number) != halt.reason:
-            self._log.error("partition_halted", reason=halt.reason, remedy=halt.remedy)
+            self._log.error("partition_halted", offset=offset, reason=halt.reason, remedy=halt.remedy)
         self._around.troubles[self._partition.number] = halt.reason
-        self._figures.show_halted(halted=True)
+        self._figures.show_halt(Halted(self._partition.number, offset, halt.reason))
         await self._around.pause(HALT_RECHECK_S)
         if self._around.stopping.is_set():
             raise Stopped
 
-    async def _halt_at_newer(self, records: Sequence[LogRecord]) -> None:
-        """Halt for good if a newer version wrote one of these: they were to be read again, and cannot be."""
-        while self._readable(records) < len(records):
-            await self._halt(NEWER_SCHEMA)
+    def _end_halt(self) -> None:
+        self._around.troubles.pop(self._partition.number, None)
+        self._figures.end_halt()
+
+    async def _halt_at_unreadable(self, records: Sequence[LogRecord]) -> None:
+        """Halt for good if one of these cannot be read here: they were to be read again."""
+        while (place := self._readable(records)) < len(records):
+            reason = halt_reason(records[place], self._around.registry)
+            if reason is not None:
+                await self._halt(UNREADABLE_HERE[reason], records[place].offset)
+
+    def _readable(self, records: Sequence[LogRecord]) -> int:
+        """How many of these come before the first that cannot be read here. Neighbours may share their headers."""
+        known = None
+        for place, record in enumerate(records):
+            if record.headers is not known or record.defect is not None:
+                if halt_reason(record, self._around.registry) is not None:
+                    return place
+                known = record.headers
+        return len(records)
+
+    async def _wait_at(self, barred: LogRecord) -> None:
+        """Everything before it is stored: set it aside where that is asked for, else wait."""
+        reason = halt_reason(barred, self._around.registry)
+        if reason is not None and barred.offset not in self._partition.decisions.asked:
+            await self._halt(UNREADABLE_HERE[reason], barred.offset)
+            await self._look_at_decisions()
+            return
+        self._decide(SetAside(barred.offset, barred.end))
+        records = self._partition.decisions.applied_to([barred])
+        block = await self._build(records, barred.offset, barred.end)
+        await self._store(block, records, in_doubt=False, aside=True)
+        self._log.warning("set_aside", start=barred.offset, end=barred.end)
+        self._barred = None
+        self._end_halt()
+        await self._go_on_from(self._position)
+
+    async def _look_at_decisions(self) -> None:
+        store, source = self._around.store, self._source
+        self._partition.decisions = Decisions(
+            await self._delivery.ask(lambda: store.set_asides(source.log_id, source.partition))
+        )
+
+    def _decide(self, decision: SetAside) -> None:
+        self._partition.decisions = self._partition.decisions.with_one(decision)
 
     # --- the cycle ---
 
@@ -144,20 +201,20 @@ class PartitionWorker:
         count = self._cut(around.clocks.monotonic_s())
         if count:
             await self._store_first(count)
-        elif self._barred:
+        elif self._barred is not None:
             if self._pending:
                 await self._store_first(len(self._pending))
-            await self._close_intent()
-            await self._halt(NEWER_SCHEMA)
+            await self._close()
+            await self._wait_at(self._barred)
         else:
-            await self._close_intent()
+            await self._close()
             await self._fetch()
 
     async def _finish(self) -> None:
         """Stopping: store what is pending, and leave the group's offset without an intent."""
         while self._pending:
             await self._store_first(self._cut(now_s=float("inf")))
-        await self._close_intent()
+        await self._close()
 
     async def _fetch(self) -> None:
         """Wait for records until the oldest pending one is of age, or until stopping."""
@@ -180,25 +237,20 @@ class PartitionWorker:
             try:
                 self._enqueue(fetching.result(), clocks.monotonic_s())
             except RecordsGone as gone:
-                expected = self._pending[-1].offset + 1 if self._pending else self._position
-                self._figures.note_lost(gone.first - expected)
-                await self._partition.seek(gone.first)
-        await self._figures.show_lag(self._position, self._oldest_ms)
+                self._figures.note_lost(gone.first - self._reached)
+                await self._go_on_from(gone.first)
+        await self._figures.show_lag()
 
     def _enqueue(self, records: Sequence[LogRecord], now_s: float) -> None:
+        asked = self._partition.decisions.asked
         readable = self._readable(records)
-        self._barred = readable < len(records)
+        readable = next((n for n in range(readable) if records[n].offset in asked), readable) if asked else readable
+        self._barred = records[readable] if readable < len(records) else None
         self._pending.add(records[:readable], now_s)
-
-    def _readable(self, records: Sequence[LogRecord]) -> int:
-        """How many of these come before the first that a newer version wrote. Neighbours may share their headers."""
-        known = None
-        for place, record in enumerate(records):
-            if record.headers is not known:
-                if halt_reason(record, self._around.registry) is not None:
-                    return place
-                known = record.headers
-        return len(records)
+        self._reached = self._partition.position if self._barred is None else self._barred.offset
+        if not self._pending:  # nothing lies between: the log went on without a record
+            self._window.pass_over(self._position, self._reached)
+            self._position = self._reached
 
     def _cut(self, now_s: float) -> int:
         policy = self._around.policy.shared_by(len(self._around.owned))
@@ -207,16 +259,17 @@ class PartitionWorker:
     async def _store_first(self, count: int) -> None:
         self._block_began_s = self._around.clocks.monotonic_s()
         records = self._pending.first(count)
-        block = await self._build(records, self._position, records[-1].offset + 1)
+        end = self._reached if count == len(self._pending) else records[-1].end
+        block = await self._build(records, self._position, end)
         await self._store(block, records, in_doubt=False)
         self._pending.drop(count)
-        await self._figures.show_lag(self._position, self._oldest_ms)
+        await self._figures.show_lag()
 
-    async def _close_intent(self) -> None:
-        """With nothing to declare next, commit what is stored without an intent."""
-        if self._intent_open and not self._pending:
+    async def _close(self) -> None:
+        """With nothing to declare next, commit what is stored, without an intent."""
+        if not self._pending and (self._intent_open or self._position > self._committed):
             await self._partition.commit(self._position, NO_INTENT)
-            self._intent_open = False
+            self._committed, self._intent_open = self._position, False
 
     # --- both ---
 
@@ -234,9 +287,11 @@ class PartitionWorker:
                 window=self._window.keys,
             )
 
-    async def _store(self, block: Block, records: Sequence[LogRecord], *, in_doubt: bool) -> None:
-        self._intent_open = True
-        async with self._figures.lag_shown(self._position, self._oldest_ms):
+    async def _store(self, block: Block, records: Sequence[LogRecord], *, in_doubt: bool, aside: bool = False) -> None:
+        self._committed, self._intent_open = block.start, True
+        if aside:
+            await self._delivery.set_aside(block, self._source)
+        else:
             await self._delivery.settle(block, self._source, in_doubt=in_doubt)
         if records:
             self._window.enter(block)
@@ -245,6 +300,8 @@ class PartitionWorker:
         if records:
             await self._window.leave_notes(block)
 
-    @property
-    def _oldest_ms(self) -> int | None:
-        return self._pending[0].appended_at_ms if self._pending else None
+    def _place(self) -> Place:
+        oldest_ms = self._pending[0].appended_at_ms if self._pending else None
+        if oldest_ms is None and self._barred is not None:
+            oldest_ms = self._barred.appended_at_ms
+        return Place(self._position, oldest_ms, fetching=self._fetching is not None)

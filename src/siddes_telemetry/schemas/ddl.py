@@ -12,7 +12,7 @@ from string import Template
 
 from siddes_telemetry.schemas.record import MAX_LINE_COUNT, format_time
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE, MIGRATIONS_TABLE, PURGES_TABLE
+from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE, MIGRATIONS_TABLE, PURGES_TABLE, SET_ASIDES_TABLE
 from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
 
 DEDUPLICATION_WINDOW = 10_000  # parts: ten times what a lease of 60 s allows, blocks of several days included
@@ -126,10 +126,10 @@ def delete_before(schema: StoreSchema, before_ms: int) -> str:
 
 
 def synchronise_replicas(schema: StoreSchema) -> Sequence[str]:
-    """Wait until every replica has the counts and the purges that were confirmed before."""
+    """Wait until every replica has the counts, purges and decisions that were confirmed before."""
     return [
         f"SYSTEM SYNC REPLICA{_on_cluster(schema)} {schema.table(table)}"
-        for table in (schema.stored_counts, PURGES_TABLE)
+        for table in (schema.stored_counts, PURGES_TABLE, SET_ASIDES_TABLE)
     ]
 
 
@@ -142,6 +142,8 @@ def _placeholders(schema: StoreSchema) -> dict[str, str]:
         "logs_engine": _bookkeeping_engine(schema, LOGS_TABLE),
         "purges": schema.table(PURGES_TABLE),
         "purges_engine": _bookkeeping_engine(schema, PURGES_TABLE),
+        "set_asides": schema.table(SET_ASIDES_TABLE),
+        "set_asides_engine": _bookkeeping_engine(schema, SET_ASIDES_TABLE),
         "bookkeeping_settings": _table_settings(schema),
         "counts": schema.table(COUNTS_TABLE),
         "stored_counts": schema.table(schema.stored_counts),

@@ -41,6 +41,7 @@ FORMATS = (1, 2)  # what is read
 NO_BATCH = bytes(16)
 MAX_LINE_COUNT = 25_000  # a batch of 500 equal events of 50 each, added up; also a constraint of the table
 MAX_BATCH_LINES = 0xFFFF  # u16
+LAST_APPENDED_MS = 10_413_705_600_000  # 2299-12-31: a day before the last that the store can keep
 
 HEADER_SCHEMA, HEADER_ROWS, HEADER_BATCHES = "schema", "rows", "batches"
 Headers = tuple[tuple[str, bytes], ...]
@@ -116,6 +117,11 @@ class LogRecord(NamedTuple):
     value: bytes
     headers: Headers
     defect: Defect | None = None
+
+    @property
+    def end(self) -> int:
+        """The offset after what it tells of."""
+        return self.offset + 1 if self.defect is None else self.defect.end
 
     def __repr__(self) -> str:
         return f"LogRecord(offset={self.offset}, {len(self.value)} bytes)"  # never what is in it

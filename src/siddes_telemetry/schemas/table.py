@@ -12,6 +12,7 @@ COUNTS_TABLE = "telemetry_counts"
 LOGS_TABLE = "telemetry_logs"
 MIGRATIONS_TABLE = "telemetry_migrations"
 PURGES_TABLE = "telemetry_purges"
+SET_ASIDES_TABLE = "telemetry_set_asides"
 
 _PLACE = re.compile(rb'"created_at":"([0-9-]{10}) [^"]*",.*"log_offset":([0-9]+)\}\n$')
 

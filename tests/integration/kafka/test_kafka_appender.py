@@ -28,8 +28,8 @@ async def test_an_appended_record_has_its_bytes_headers_and_the_brokers_time(kaf
         await soon(appender.append(1, b"a\n", HEADERS))
         await soon(appender.append(1, b"b\n", ()))
     first, second = await records_of(kafka_bootstrap, topic, 1)
-    assert (first.offset, first.value, first.headers) == (0, b"a\n", HEADERS)
-    assert (second.offset, second.value, second.headers) == (1, b"b\n", ())
+    assert (first.offset, first.value, tuple(first.headers)) == (0, b"a\n", HEADERS)
+    assert (second.offset, second.value, tuple(second.headers)) == (1, b"b\n", ())
     log_append_time = 1
     assert first.timestamp_type == log_append_time
     assert first.timestamp <= second.timestamp

@@ -16,13 +16,14 @@ from siddes_telemetry.backends.ports import (
     DeadLetters,
     OwnedPartition,
     PartitionView,
+    SetAside,
     StoreUnavailable,
 )
 from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.service import GIVEN_AWAY_S, Consumer
 from siddes_telemetry.consumer.watch import LOOK_EVERY_S, PATIENCE_LOOKS, Sign, Watch
-from tests.fakes.consumption import NOON_MS, Process, World, key, one
+from tests.fakes.consumption import LOG_NAME, NOON_MS, Process, World, key, one
 from tests.fakes.hanging import Hanging, HangingReader
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
 
@@ -68,6 +69,9 @@ def test_a_call_that_never_returns_is_noticed_and_the_partition_taken_over_anew(
         await world.append(one("viewer-a", NOON_MS, batch=key(1)))
         await world.append_bad(one("viewer-b", NOON_MS))
         await world.append(one("viewer-c", NOON_MS, batch=key(1)), one("viewer-d", NOON_MS))
+        await world.append(one("viewer-e", NOON_MS), revision=2)
+        log_id = await world.store.adopt_log(LOG_NAME)
+        await world.store.write_set_aside(log_id, 0, SetAside(3))
         world.log.set_committed(0, Committed(1, encode_intent(2)))  # there is something to recover, and to read back
         released = asyncio.Event()
         process = hanging_process(world, port, call, released)

@@ -16,7 +16,7 @@ from siddes_telemetry.consumer.verify import partition as partition_module
 from siddes_telemetry.consumer.verify import told as told_module
 from siddes_telemetry.consumer.verify.repair import Repairer, TooManyMissingError
 from siddes_telemetry.consumer.verify.report import PartitionReport, Report
-from siddes_telemetry.consumer.verify.verifier import RecordsTooNewError, Subject, verify
+from siddes_telemetry.consumer.verify.verifier import RecordsUnreadableError, Subject, verify
 from tests.fakes.consumption import DAY_MS, LOG_NAME, MINUTE_MS, NOON_MS, REGISTRY, World, key, one
 from tests.fakes.memory_store import MemoryStore, StoredRow
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
@@ -359,7 +359,7 @@ async def test_records_of_a_newer_version_are_not_judged() -> None:
     await world.append(one("viewer-d", NOON_MS), revision=REGISTRY.revision + 1)
     assert (await only(world)).ok
     world.log.set_committed(0, Committed(5, ""))
-    with pytest.raises(RecordsTooNewError, match="upgrade"):
+    with pytest.raises(RecordsUnreadableError, match="newer_schema"):
         await verified(world)
 
 

@@ -16,6 +16,7 @@ from operator import attrgetter
 from siddes_telemetry.backends.ports import DeadLetters, StoreAudit, Stretch
 from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND
 from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
+from siddes_telemetry.consumer.set_asides import Decisions
 from siddes_telemetry.consumer.verify.expected import Expected, expect
 from siddes_telemetry.consumer.verify.report import PartitionReport
 from siddes_telemetry.consumer.verify.scope import Scope
@@ -79,15 +80,21 @@ class PartitionVerifier:
     async def run(self) -> None:
         """Raises LogUnavailable, RecordsGone, StoreUnavailable or UnreadableHereError."""
         scope, report = self._scope, self._report
+        # What was set aside below the group's offset was written down before that was committed.
+        source = scope.source
+        decisions = Decisions(await self._bench.audit.set_asides(source.log_id, source.partition))
+        if scope.aside is not None:
+            decisions = decisions.with_one(scope.aside)
         self._window.advance((), scope.read_from)
         position = scope.read_from
-        async for piece in scope.view.read(scope.read_from, scope.begun_to):
+        async for read in scope.view.read(scope.read_from, scope.begun_to):
+            piece = decisions.applied_to(read)
             judged, doubtful = self._divide(piece)
             await self._expect(piece[: len(piece) - len(judged) - len(doubtful)])
             await self._judge(judged)
             report.in_doubt += (await self._expect(doubtful)).sums.rows
-            self._bench.moved(piece[-1].offset + 1 - position)
-            position = piece[-1].offset + 1
+            self._bench.moved(read[-1].end - position)
+            position = read[-1].end
         if self._certain and self._chunk_start < scope.stored_to:
             await self._compare(scope.stored_to)
         report.judged_from = min(report.judged_from, scope.stored_to) if self._certain else scope.stored_to

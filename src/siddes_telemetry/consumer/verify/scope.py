@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from siddes_telemetry.backends.ports import PartitionView
+from siddes_telemetry.backends.ports import PartitionView, SetAside
 from siddes_telemetry.consumer.intent import GroupState, UnknownIntentError, decode_state
 from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND, UNKNOWN_INTENT
 from siddes_telemetry.consumer.retry_window import WINDOW_MS
@@ -26,6 +26,7 @@ class Scope:
     judge_from: int
     stored_to: int
     begun_to: int
+    aside: SetAside | None  # what is begun is to be set aside
     trimmed: bool  # the log begins later than it did: its first ten minutes may repeat what is gone
     since_ms: int
 
@@ -64,7 +65,8 @@ async def scope_of(
     trimmed = first > origin and read_from == first
     report.log_begins, report.judged_from = first, min(judge_from, stored_to)
     report.judged_to, report.lag = stored_to, end - begun_to
-    return Scope(view, source, read_from, judge_from, stored_to, begun_to, trimmed, since_ms), report
+    aside = SetAside(state.offset, limit) if state.aside else None
+    return Scope(view, source, read_from, judge_from, stored_to, begun_to, aside, trimmed, since_ms), report
 
 
 async def _offset_at(view: PartitionView, appended_at_ms: int, end: int) -> int:

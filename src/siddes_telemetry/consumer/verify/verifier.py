@@ -20,8 +20,8 @@ EXPIRY_MARGIN_MS = HOUR_MS  # rows may expire while this runs
 Progress = Callable[[int, int], None]  # (offsets read, offsets to read)
 
 
-class RecordsTooNewError(BackendError):
-    """A gateway newer than this version wrote some of the records."""
+class RecordsUnreadableError(BackendError):
+    """Some of the records can be read by another installation only: a newer one, or a more complete one."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ async def verify(
 ) -> Report:
     """Compare what was appended in the last `hours`, or all that the log still has.
 
-    Raises LogUnavailable, StoreUnavailable or RecordsTooNewError; with `repair` StoreRefused too.
+    Raises LogUnavailable, StoreUnavailable or RecordsUnreadableError; with `repair` StoreRefused too.
     """
     extents = await subject.audit.extents(subject.log_id)  # before the offsets: what is stored now was begun by then
     since_ms = await _since_ms(subject, clock_ms())
@@ -81,8 +81,11 @@ async def verify(
         try:
             await PartitionVerifier(scope, report, bench).run()
             reports.append(report)
-        except UnreadableHereError:
-            raise RecordsTooNewError("a newer version wrote some of the records: upgrade this command") from None
+        except UnreadableHereError as error:
+            raise RecordsUnreadableError(
+                f"some records of partition {scope.view.number} cannot be read here ({error.reason}): run this command "
+                "in the version that the consumers have, installed with all its dependencies"
+            ) from None
         except RecordsGone:  # the log was trimmed meanwhile: from where it begins now
             later, again = await planned_for(scope.view)
             await PartitionVerifier(later, again, bench).run()

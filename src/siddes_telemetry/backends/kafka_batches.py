@@ -1,0 +1,270 @@
+"""A partition's bytes, as a broker gives them, batch by batch: whatever they are, reading goes on.
+
+aiokafka raises for what it cannot decode, for the whole fetch, again and again. Here a batch gives all its records, or
+one record with a defect in its place. Its place is its first offset, so that everybody who reads it names the same one;
+who begins to read behind that does not meet it. The layout is that of KIP-98, magic 2; parsing and checksums are
+aiokafka's.
+
+    what is found                                            what is given
+    a control batch                                          nothing
+    a wrong checksum, framing or header name                 corrupt_batch, one for the batch
+    more than MAX_INFLATED_BYTES or MAX_RECORDS              batch_too_large, one for the batch
+    a codec or a magic byte that is not known here           unsupported_batch, one for the batch
+    a batch from before magic 2                              schema_header: it has no headers
+    a transactional batch                                    its records, each marked
+    a time that no store could keep                          its record, marked
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from operator import lt
+from typing import NamedTuple, Self
+
+from aiokafka.record.default_records import DefaultRecord, DefaultRecordBatch
+from aiokafka.record.memory_records import MemoryRecords
+
+from siddes_telemetry.backends.kafka_codecs import (
+    BrokenCompressionError,
+    Inflate,
+    InflatedTooLargeError,
+    codecs_here,
+)
+from siddes_telemetry.schemas.record import (
+    APPEND_TIME,
+    BATCH_TOO_LARGE,
+    CORRUPT_BATCH,
+    LAST_APPENDED_MS,
+    TRANSACTIONAL,
+    UNSUPPORTED_BATCH,
+    Defect,
+)
+
+MAX_INFLATED_BYTES = 16 * 1024 * 1024  # of a compressed batch: 32 times a record of ours
+MAX_RECORDS = 100_000  # of a batch: each is an object here, however small it is
+SLACK_BYTES = 32  # aiokafka looks at a header's length before it looks whether the batch has one
+
+_OFFSET = struct.Struct(">q")
+_LENGTH = struct.Struct(">i")
+_LENGTH_END = 12  # what the length does not count: the first offset, and itself
+_MAGIC, _MAGIC_AT = 2, 16
+_HEAD = struct.Struct(">qiibIhiqqqhii")
+_ATTRIBUTES = struct.Struct(">h")
+_ATTRIBUTES_AT = 21
+_CODEC, _APPEND_TIME_BIT, _TRANSACTIONAL_BIT, _CONTROL_BIT = 0x07, 0x08, 0x10, 0x20
+
+
+class MarkedRecord(NamedTuple):
+    """A record with a defect, or a batch that gives no records, in the form of aiokafka's records."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    defect: Defect
+
+
+class _UndecodableError(Exception):
+    """A batch that gives no records, for this reason. `sound`: its checksum is right, so its head may be believed."""
+
+    def __init__(self, reason: str, *, sound: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.sound = sound
+
+
+class RecordSet:
+    """The bytes of one partition in a broker's answer: takes the place of aiokafka's MemoryRecords, and is one too."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        as_aiokafka = MemoryRecords(data)
+        self.size_in_bytes = as_aiokafka.size_in_bytes
+        self.has_next = as_aiokafka.has_next
+        self.next_batch = as_aiokafka.next_batch
+
+    def records_from(self, offset: int, high_watermark: int) -> Records:
+        """The records from an offset on, below which the broker may have begun."""
+        return Records(self._data, offset, high_watermark)
+
+
+class Records:
+    """An iterator over records; `next_fetch_offset` follows it, over offsets that give none too."""
+
+    def __init__(
+        self, data: bytes, offset: int, high_watermark: int, *, codecs: Mapping[int, Inflate] | None = None
+    ) -> None:
+        self.next_fetch_offset = offset
+        self._codecs = codecs_here() if codecs is None else codecs
+        self._reading = self._read(memoryview(data + bytes(SLACK_BYTES)), len(data), high_watermark)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> DefaultRecord | MarkedRecord:
+        return next(self._reading)
+
+    def _read(self, data: memoryview, size: int, high_watermark: int) -> Iterator[DefaultRecord | MarkedRecord]:
+        at = 0
+        while at < size:
+            if (plain := _plain(data, at, size, high_watermark)) is not None:
+                records, following, at = plain
+                for record in records:
+                    if record.offset >= self.next_fetch_offset:
+                        self.next_fetch_offset = record.offset + 1
+                        yield record
+                self.next_fetch_offset = max(self.next_fetch_offset, following)
+                continue
+            end = _batch_end(data, at, size)
+            (first,) = _OFFSET.unpack_from(data, at)
+            if end is None or not 0 <= first < high_watermark:
+                if at == 0:  # else it is cut off here, and fetched again
+                    self.next_fetch_offset += 1
+                    yield _unframed(self.next_fetch_offset - 1)
+                return
+            batch = data[at:end]
+            following = _following(data, first, end, size, high_watermark)
+            try:
+                records, following = self._decode(batch, first, high_watermark)
+            except _UndecodableError as error:
+                records = [_mark_of(batch, first, Defect(error.reason, following), sound=error.sound)]
+            for record in records:
+                if record.offset >= self.next_fetch_offset:
+                    self.next_fetch_offset = record.offset + 1
+                    yield record
+            self.next_fetch_offset = max(self.next_fetch_offset, following)
+            at = end
+
+    def _decode(
+        self, batch: memoryview, first: int, high_watermark: int
+    ) -> tuple[Sequence[DefaultRecord | MarkedRecord], int]:
+        """All of its records, and the offset after it. Raises _UndecodableError."""
+        parsed = _sound(batch)
+        attributes, last, _, latest_ms, _, _, _, count = _HEAD.unpack_from(batch)[5:]
+        following = first + last + 1
+        if not first < following <= high_watermark:
+            raise _UndecodableError(CORRUPT_BATCH, sound=True)
+        if attributes & _CONTROL_BIT:
+            return (), following
+        if count > MAX_RECORDS:
+            raise _UndecodableError(BATCH_TOO_LARGE, sound=True)
+        if attributes & _CODEC:
+            parsed = DefaultRecordBatch(self._inflated(batch, attributes))
+        try:
+            records = list(parsed)
+        except Exception:  # noqa: BLE001 - aiokafka raises several kinds, none of which says anything but this
+            raise _UndecodableError(CORRUPT_BATCH, sound=True) from None
+        if not _in_order(records, first, following):
+            raise _UndecodableError(CORRUPT_BATCH, sound=True)
+        if attributes & _TRANSACTIONAL_BIT:
+            return [_marked(record, TRANSACTIONAL) for record in records], following
+        if attributes & _APPEND_TIME_BIT and _is_time(latest_ms):
+            return records, following
+        return [record if _is_time(record.timestamp) else _marked(record, APPEND_TIME) for record in records], following
+
+    def _inflated(self, batch: memoryview, attributes: int) -> memoryview:
+        """The same batch without compression. Raises _UndecodableError."""
+        inflate = self._codecs.get(attributes & _CODEC)
+        if inflate is None:
+            raise _UndecodableError(UNSUPPORTED_BATCH, sound=True)
+        try:
+            body = inflate(batch[_HEAD.size :], MAX_INFLATED_BYTES)
+        except InflatedTooLargeError:
+            raise _UndecodableError(BATCH_TOO_LARGE, sound=True) from None
+        except BrokenCompressionError:
+            raise _UndecodableError(CORRUPT_BATCH, sound=True) from None
+        whole = bytearray().join((batch[: _HEAD.size], body, bytes(SLACK_BYTES)))
+        _ATTRIBUTES.pack_into(whole, _ATTRIBUTES_AT, attributes & ~_CODEC)
+        return memoryview(whole)[:-SLACK_BYTES]
+
+
+def _plain(
+    data: memoryview, at: int, size: int, high_watermark: int
+) -> tuple[Sequence[DefaultRecord], int, int] | None:
+    """(records, offset after them, where the batch ends) of a batch as our gateways write it, None of all others.
+
+    What Records._decode makes of it, in half the time: most batches are such.
+    """
+    if size - at < _HEAD.size:
+        return None
+    first, length, _, magic, _, attributes, last, _, latest_ms, _, _, _, count = _HEAD.unpack_from(data, at)
+    end, following = at + _LENGTH_END + length, first + last + 1
+    if magic != _MAGIC or attributes != _APPEND_TIME_BIT or not at + _HEAD.size <= end <= size or last != count - 1:
+        return None
+    if not 0 <= first < following <= high_watermark or count > MAX_RECORDS or not 0 <= latest_ms <= LAST_APPENDED_MS:
+        return None
+    parsed = DefaultRecordBatch(data[at:end])
+    if not parsed.validate_crc():
+        return None
+    try:
+        records = list(parsed)
+    except Exception:  # noqa: BLE001 - as in Records._decode, which finds it again
+        return None
+    return (records, following, end) if count == 1 or _in_order(records, first, following) else None
+
+
+def _sound(batch: memoryview) -> DefaultRecordBatch:
+    """The batch, its checksum being right. Raises _UndecodableError."""
+    magic = batch[_MAGIC_AT]
+    if magic != _MAGIC:
+        raise _UndecodableError(UNSUPPORTED_BATCH if magic > _MAGIC else "schema_header", sound=False)
+    if len(batch) < _HEAD.size:
+        raise _UndecodableError(CORRUPT_BATCH, sound=False)
+    parsed = DefaultRecordBatch(batch)
+    if not parsed.validate_crc():
+        raise _UndecodableError(CORRUPT_BATCH, sound=False)
+    return parsed
+
+
+def _batch_end(data: memoryview, at: int, size: int) -> int | None:
+    """Where the batch ends that begins here, or None where it is cut off or has no frame."""
+    if size - at <= _MAGIC_AT:
+        return None
+    (length,) = _LENGTH.unpack_from(data, at + _OFFSET.size)
+    end = at + _LENGTH_END + int(length)
+    return end if at + _MAGIC_AT < end <= size else None
+
+
+def _following(data: memoryview, first: int, end: int, size: int, high_watermark: int) -> int:
+    """The offset after a batch whose own word for it may be wrong: where the next one begins, if that is here."""
+    if end + _OFFSET.size <= size:
+        (following,) = _OFFSET.unpack_from(data, end)
+    else:
+        following = first + 1
+    return int(following) if first < following <= high_watermark else first + 1
+
+
+def _in_order(records: Sequence[DefaultRecord], first: int, following: int) -> bool:
+    """Whether offsets rise and lie within their batch. They are the producer's: the broker does not look at each."""
+    if len(records) == 1:
+        return bool(first <= records[0].offset < following)
+    offsets = [record.offset for record in records]
+    return not offsets or (
+        first <= offsets[0] and offsets[-1] < following and all(map(lt, offsets, islice(offsets, 1, None)))
+    )
+
+
+def _is_time(epoch_ms: int) -> bool:
+    return 0 <= epoch_ms <= LAST_APPENDED_MS
+
+
+def _marked(record: DefaultRecord, reason: str) -> MarkedRecord:
+    appended_ms = record.timestamp
+    if not _is_time(appended_ms):
+        reason, appended_ms = APPEND_TIME, 0
+    defect = Defect(reason, record.offset + 1)
+    return MarkedRecord(record.offset, appended_ms, record.key, record.value, record.headers, defect)
+
+
+def _mark_of(batch: memoryview, first: int, defect: Defect, *, sound: bool) -> MarkedRecord:
+    """What stands for a whole batch: its bytes, at the time of its last record if that can be told."""
+    latest_ms = _HEAD.unpack_from(batch)[8] if sound else 0
+    return MarkedRecord(first, latest_ms if _is_time(latest_ms) else 0, None, bytes(batch), (), defect)
+
+
+def _unframed(offset: int) -> MarkedRecord:
+    """What stands for bytes that show no batch at all: nobody can tell where to go on."""
+    return MarkedRecord(offset, 0, None, None, (), Defect(UNSUPPORTED_BATCH, offset + 1))

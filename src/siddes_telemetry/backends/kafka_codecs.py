@@ -1,0 +1,105 @@
+"""Kafka's compression codecs, each stopped at a limit while it inflates.
+
+Inflated through aiokafka, a batch of 1 MB may take gigabytes. cramjam is what aiokafka uses for all but gzip.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+
+try:
+    import cramjam
+except ImportError:  # the batches that need it wait for an installation that has it
+    cramjam = None  # type: ignore[assignment]  # a module otherwise
+
+_XERIAL = b"\x82SNAPPY\x00"  # java-snappy's stream of blocks, which Kafka's own clients write
+_XERIAL_HEAD = len(_XERIAL) + 8  # two versions follow
+_BLOCK_LENGTH = struct.Struct(">i")
+_FIRST_GUESS_BYTES = 256 * 1024
+_GUESS_GROWS = 4
+_NO_ROOM = "failed to write whole buffer"  # cramjam's word for an output that is too small
+
+Inflate = Callable[[memoryview, int], bytes | bytearray | memoryview]
+
+
+class InflatedTooLargeError(Exception):
+    """More comes out than the limit."""
+
+
+class BrokenCompressionError(Exception):
+    """These bytes are not what the codec makes."""
+
+
+def codecs_here() -> Mapping[int, Inflate]:
+    """What inflates a batch, by the number that its attributes name, as far as this installation has it.
+
+    Each takes the bytes and the most bytes that may come out. Raises InflatedTooLargeError or BrokenCompressionError.
+    """
+    return {1: _gzip} if cramjam is None else {1: _gzip, 2: _snappy, 3: _lz4, 4: _zstd}
+
+
+def _gzip(deflated: memoryview, limit: int) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(deflated)) as file:
+            inflated = file.read(limit + 1)
+    except (OSError, EOFError, zlib.error):
+        raise BrokenCompressionError from None
+    if len(inflated) > limit:
+        raise InflatedTooLargeError
+    return inflated
+
+
+def _snappy(deflated: memoryview, limit: int) -> bytes:
+    if deflated[: len(_XERIAL)] != _XERIAL:
+        return _snappy_block(deflated, limit)
+    inflated = bytearray()
+    at = _XERIAL_HEAD
+    while at < len(deflated):
+        try:
+            (length,) = _BLOCK_LENGTH.unpack_from(deflated, at)
+        except struct.error:
+            raise BrokenCompressionError from None
+        at += _BLOCK_LENGTH.size
+        if not 0 < length <= len(deflated) - at:
+            raise BrokenCompressionError
+        inflated += _snappy_block(deflated[at : at + length], limit - len(inflated))
+        at += length
+    return bytes(inflated)
+
+
+def _snappy_block(block: memoryview, limit: int) -> bytes:
+    try:
+        if cramjam.snappy.decompress_raw_len(block) > limit:
+            raise InflatedTooLargeError
+        return bytes(cramjam.snappy.decompress_raw(block))
+    except cramjam.DecompressionError:
+        raise BrokenCompressionError from None
+
+
+def _lz4(deflated: memoryview, limit: int) -> memoryview:
+    return _into_buffer(cramjam.lz4.decompress_into, deflated, limit)
+
+
+def _zstd(deflated: memoryview, limit: int) -> memoryview:
+    return _into_buffer(cramjam.zstd.decompress_into, deflated, limit)
+
+
+def _into_buffer(
+    decompress_into: Callable[[memoryview, bytearray], int], deflated: memoryview, limit: int
+) -> memoryview:
+    """By buffers that grow: a frame need not say how much comes out, and what it says need not be true."""
+    size = min(_FIRST_GUESS_BYTES, limit)
+    while True:
+        buffer = bytearray(size)
+        try:
+            return memoryview(buffer)[: decompress_into(deflated, buffer)]
+        except cramjam.DecompressionError as error:
+            if _NO_ROOM not in str(error):
+                raise BrokenCompressionError from None
+            if size == limit:
+                raise InflatedTooLargeError from None
+        size = min(size * _GUESS_GROWS, limit)

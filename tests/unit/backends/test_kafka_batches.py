@@ -1,0 +1,274 @@
+"""What a partition's bytes give, whatever they are: all of a batch's records, or one that says why there are none."""
+
+from __future__ import annotations
+
+import random
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Callable, Sequence
+
+import cramjam
+import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
+
+from siddes_telemetry.backends.kafka_batches import MAX_INFLATED_BYTES, MAX_RECORDS, MarkedRecord, Records
+from siddes_telemetry.backends.kafka_codecs import codecs_here
+from siddes_telemetry.backends.kafka_history import FetchedRecord, to_log_records
+from siddes_telemetry.schemas.record import Defect, LogRecord
+
+END = 10**9
+NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
+LOG_APPEND_TIME, TRANSACTIONAL, CONTROL = 0x08, 0x10, 0x20
+MAGIC_AT, CRC_AT, ATTRIBUTES_AT, LAST_DELTA_AT, MAX_TIME_AT, COUNT_AT = 16, 17, 21, 23, 35, 57
+
+
+def batch(
+    first: int = 0,
+    values: Sequence[bytes] = (b"counts",),
+    *,
+    codec: int = NONE,
+    flags: int = LOG_APPEND_TIME,
+    at_ms: int = 7,
+    body: Callable[[bytes], bytes] = lambda body: body,
+) -> bytearray:
+    """A whole batch of these values, as a broker gives it. `body`: what becomes of the records' bytes."""
+    builder = DefaultRecordBatchBuilder(
+        2, 0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1, batch_size=10**8
+    )
+    for offset, value in enumerate(values):
+        builder.append(offset, timestamp=at_ms, key=None, value=value, headers=[("schema", b"2.1")])
+    built = bytes(builder.build())
+    whole = bytearray(built[:61] + body(built[61:]))
+    struct.pack_into(">q", whole, 0, first)
+    struct.pack_into(">i", whole, 8, len(whole) - 12)
+    struct.pack_into(">h", whole, ATTRIBUTES_AT, codec | flags)
+    return sealed(whole)
+
+
+def sealed(whole: bytearray) -> bytearray:
+    """With the checksum of what it holds."""
+    struct.pack_into(">I", whole, CRC_AT, calc_crc32c(bytes(whole[ATTRIBUTES_AT:])))
+    return whole
+
+
+def read(*batches: bytes | bytearray, start: int = 0) -> list[LogRecord]:
+    return to_log_records(Records(b"".join(batches), start, END))
+
+
+def defects(*batches: bytes | bytearray, start: int = 0) -> list[tuple[int, Defect | None]]:
+    return [(record.offset, record.defect) for record in read(*batches, start=start)]
+
+
+def after(whole: bytes | bytearray) -> list[tuple[int, Defect | None]]:
+    """What is read of this batch of offset 1 between two good ones of offsets 0 and 2."""
+    found = defects(batch(0), whole, batch(2))
+    assert found[0] == (0, None)
+    assert found[-1] == (2, None), "what follows is read"
+    return found[1:-1]
+
+
+def zlib_gzip(body: bytes) -> bytes:
+    deflate = zlib.compressobj(wbits=31)
+    return deflate.compress(body) + deflate.flush()
+
+
+def zstd(body: bytes) -> bytes:
+    return bytes(cramjam.zstd.compress(body))
+
+
+def lz4(body: bytes) -> bytes:
+    return bytes(cramjam.lz4.compress(body))
+
+
+def snappy(body: bytes) -> bytes:
+    return bytes(cramjam.snappy.compress_raw(body))
+
+
+def xerial(body: bytes) -> bytes:
+    """java-snappy's stream: blocks, each after its length."""
+    size = max(40, len(body) // 100)
+    blocks = [snappy(body[at : at + size]) for at in range(0, len(body), size)]
+    return b"\x82SNAPPY\x00" + struct.pack(">ii", 1, 1) + b"".join(struct.pack(">i", len(b)) + b for b in blocks)
+
+
+CODECS = [
+    pytest.param(GZIP, zlib_gzip, id="gzip"),
+    pytest.param(SNAPPY, xerial, id="snappy, as Kafka's clients write it"),
+    pytest.param(SNAPPY, snappy, id="snappy, one block"),
+    pytest.param(LZ4, lz4, id="lz4"),
+    pytest.param(ZSTD, zstd, id="zstd"),
+]
+
+
+@pytest.mark.parametrize(("codec", "compress"), CODECS)
+def test_every_codec_of_kafka_is_read(codec: int, compress: Callable[[bytes], bytes]) -> None:
+    values = [b"%d " % number * 500 for number in range(3)]
+    records = read(batch(5, values, codec=codec, body=compress))
+    assert [(r.offset, r.value, r.headers, r.defect) for r in records] == [
+        (5 + number, value, (("schema", b"2.1"),), None) for number, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize(("codec", "compress"), CODECS)
+@pytest.mark.parametrize("spoil", [lambda b: b[:-3], lambda b: b"?" * len(b), lambda _: b""], ids=["cut", "?", "none"])
+def test_what_is_no_compressed_batch_is_one_dead_letter(
+    codec: int, compress: Callable[[bytes], bytes], spoil: Callable[[bytes], bytes]
+) -> None:
+    spoilt = batch(1, codec=codec, body=lambda body: spoil(compress(body)))
+    assert after(spoilt) == [(1, Defect("corrupt_batch", 2))]
+
+
+@pytest.mark.parametrize(("codec", "compress"), CODECS)
+def test_what_inflates_beyond_the_limit_is_one_dead_letter_and_takes_no_memory(
+    codec: int, compress: Callable[[bytes], bytes]
+) -> None:
+    bomb = bytes(batch(1, [bytes(64 * 1024 * 1024)], codec=codec, body=compress))
+    good = bytes(batch(2))
+    tracemalloc.start()
+    try:
+        found = defects(bomb, good)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == [(1, Defect("batch_too_large", 2)), (2, None)]
+    assert peak < 4 * MAX_INFLATED_BYTES + 3 * len(bomb)
+
+
+def test_a_batch_within_the_limit_is_read() -> None:
+    large = [bytes(4_000_000)] * 4
+    assert [record.value for record in read(batch(0, large, codec=ZSTD, body=zstd))] == large
+
+
+def test_a_batch_of_too_many_records_is_one_dead_letter() -> None:
+    assert after(batch(1, [b""] * (MAX_RECORDS + 1))) == [(1, Defect("batch_too_large", 2))]
+
+
+@pytest.mark.parametrize("at", [MAGIC_AT + 1, ATTRIBUTES_AT, LAST_DELTA_AT, MAX_TIME_AT, COUNT_AT, 65])
+def test_a_wrong_checksum_is_one_dead_letter_for_its_batch(at: int) -> None:
+    whole = batch(1, [b"a", b"b"])
+    whole[at] ^= 0x40
+    found = defects(batch(0), whole, batch(3))
+    assert found == [(0, None), (1, Defect("corrupt_batch", 3)), (3, None)]
+
+
+def test_at_the_end_of_the_log_a_broken_batch_is_passed_over_by_its_first_offset_only() -> None:
+    whole = batch(1)
+    struct.pack_into(">i", whole, LAST_DELTA_AT, 2**30)
+    records = Records(bytes(whole), 1, 2)
+    assert [record.offset for record in records] == [1]
+    assert records.next_fetch_offset == 2
+
+
+def test_a_header_name_that_is_no_text_is_one_dead_letter_for_its_batch() -> None:
+    spoilt = batch(1, [b"a", b"b"], body=lambda body: body.replace(b"schema", b"sche\xffa"))
+    assert defects(batch(0), spoilt, batch(3)) == [(0, None), (1, Defect("corrupt_batch", 3)), (3, None)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, -1, 2**31 - 1])
+def test_a_wrong_number_of_records_is_one_dead_letter_for_its_batch(count: int) -> None:
+    whole = batch(1, [b"a", b"b"])
+    struct.pack_into(">i", whole, COUNT_AT, count)
+    assert len(defects(batch(0), sealed(whole), batch(3))) == 3
+    assert defects(sealed(whole), batch(3))[0] in [
+        (1, Defect("corrupt_batch", 3)),
+        (1, Defect("batch_too_large", 3)),
+    ]
+
+
+@pytest.mark.parametrize("last", [0, -1])
+def test_offsets_that_leave_their_batch_are_one_dead_letter(last: int) -> None:
+    whole = batch(1, [b"a", b"b", b"c"])
+    struct.pack_into(">i", whole, LAST_DELTA_AT, last)
+    assert defects(sealed(whole), batch(9)) == [(1, Defect("corrupt_batch", 9)), (9, None)]
+
+
+def test_who_begins_inside_a_broken_batch_does_not_meet_it() -> None:
+    whole = batch(1, [b"a", b"b"])
+    whole[65] ^= 1
+    assert defects(whole, batch(3), start=2) == [(3, None)]
+
+
+def test_who_begins_inside_a_good_batch_reads_the_rest() -> None:
+    assert [r.offset for r in read(batch(0, [b"a", b"b", b"c"]), start=1)] == [1, 2]
+
+
+@pytest.mark.parametrize("codec", [5, 6, 7])
+def test_a_codec_that_is_not_known_here_waits_for_somebody_who_knows_it(codec: int) -> None:
+    assert after(batch(1, codec=codec)) == [(1, Defect("unsupported_batch", 2))]
+
+
+def test_a_codec_whose_library_is_missing_waits_for_it() -> None:
+    whole = bytes(batch(1, [b"a", b"b"], codec=ZSTD, body=zstd))
+    with_gzip_only = {1: codecs_here()[1]}
+    read_here = Records(whole + batch(3), 0, END, codecs=with_gzip_only)
+    assert [(r.offset, r.defect) for r in to_log_records(read_here)] == [
+        (1, Defect("unsupported_batch", 3)),
+        (3, None),
+    ]
+
+
+def test_a_newer_frame_waits_and_an_older_one_is_foreign() -> None:
+    for magic, defect in ((3, "unsupported_batch"), (1, "schema_header"), (0, "schema_header")):
+        whole = batch(1)
+        whole[MAGIC_AT] = magic
+        assert after(whole) == [(1, Defect(defect, 2))]
+
+
+def test_control_batches_give_nothing_and_are_passed_over() -> None:
+    records = Records(bytes(batch(0) + batch(1, flags=CONTROL | TRANSACTIONAL)), 0, END)
+    assert [record.offset for record in records] == [0]
+    assert records.next_fetch_offset == 2
+
+
+def test_records_of_a_transaction_are_marked_each() -> None:
+    assert after(batch(1, flags=TRANSACTIONAL | LOG_APPEND_TIME)) == [(1, Defect("transactional", 2))]
+
+
+@pytest.mark.parametrize("at_ms", [-1, 10**18, 2**63 - 1, 10_413_705_600_001])
+@pytest.mark.parametrize("flags", [LOG_APPEND_TIME, 0, TRANSACTIONAL])
+def test_a_time_that_no_store_could_keep_is_a_dead_letter(at_ms: int, flags: int) -> None:
+    whole = batch(1, flags=flags, at_ms=at_ms)
+    struct.pack_into(">q", whole, MAX_TIME_AT, at_ms)
+    (record,) = read(sealed(whole))
+    assert (record.appended_at_ms, record.defect) == (0, Defect("append_time", 2))
+
+
+@pytest.mark.parametrize(
+    "data", [bytes(5), bytes(17), bytes(200), b"\xff" * 100, struct.pack(">qi", 1, -50) + bytes(99)]
+)
+def test_bytes_without_a_batch_wait_at_the_place_where_they_are(data: bytes) -> None:
+    records = Records(data, 40, END)
+    (record,) = to_log_records(records)
+    assert (record.offset, record.defect) == (40, Defect("unsupported_batch", 41))
+
+
+def test_a_batch_that_is_cut_off_behind_another_is_left_to_the_next_fetch() -> None:
+    records = Records(bytes(batch(0) + batch(1)[:-1]), 0, END)
+    assert [record.offset for record in records] == [0]
+    assert records.next_fetch_offset == 1
+
+
+def test_whatever_the_bytes_are_reading_ends_and_moves_on() -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    whole = bytes(
+        batch(0, [b"a" * 50, b"b"])
+        + batch(2, [b"c"], codec=GZIP, body=zlib_gzip)
+        + batch(3, [b"d"], codec=LZ4, body=lz4)
+    )
+    for _ in range(3000):
+        damaged = bytearray(whole)
+        for _ in range(rng.choice((1, 1, 2, 5))):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        if rng.random() < 0.5:  # a producer seals what it sends
+            damaged = damaged[: len(batch(0, [b"a" * 50, b"b"]))]
+            sealed(damaged)
+        records = Records(bytes(damaged), 0, 4)
+        found: list[FetchedRecord] = list(records)
+        offsets = [record.offset for record in found]
+        assert offsets == sorted(set(offsets))
+        assert records.next_fetch_offset > 0
+        assert all(r.timestamp >= 0 for r in found if isinstance(r, MarkedRecord))
