@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from operator import attrgetter
 
 from siddes_telemetry.backends.ports import (
     BackendError,
@@ -114,7 +113,7 @@ class MemoryStore:
 
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
         self._check()
-        return sorted(self._set_asides.get((log_id, partition), ()), key=attrgetter("start"))
+        return sorted(self._set_asides.get((log_id, partition), ()), key=lambda each: (each.start, each.end or 0))
 
     async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
         self._check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.dispatch import Door
 from siddes_telemetry.web.metrics import HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
-from siddes_telemetry.web.readiness import Check, Readiness
+from siddes_telemetry.web.readiness import Check, Halt, Readiness
 from siddes_telemetry.web.routing import Access, Route
 from siddes_telemetry.web.server import HttpServer
 
@@ -108,10 +108,15 @@ async def public_server(
 
 @asynccontextmanager
 async def admin_port(
-    host: str, port: int, checks: Mapping[str, Check], metrics: CollectorRegistry
+    host: str,
+    port: int,
+    checks: Mapping[str, Check],
+    metrics: CollectorRegistry,
+    *,
+    halts: Callable[[], Sequence[Halt]] = tuple,
 ) -> AsyncIterator[tuple[int, Readiness]]:
     """Health, readiness and metrics, while the context lasts. Gives the port, and what to tell that it drains."""
-    readiness = Readiness(checks, clock=time.monotonic)
+    readiness = Readiness(checks, clock=time.monotonic, halts=halts)
     door = AdminDoor(readiness, exposition=lambda: generate_latest(metrics), random=random.Random())
     server = HttpServer(door)
     bound = await server.listen(host, port)

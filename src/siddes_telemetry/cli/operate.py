@@ -15,11 +15,21 @@ from siddes_telemetry.backends.kafka_view import viewing
 from siddes_telemetry.backends.ports import StoreMissing
 from siddes_telemetry.cli.control import ask_control
 from siddes_telemetry.cli.data_folder import DataFolder, DataInUse
-from siddes_telemetry.cli.operations import Result, list_dead_letters, migrate_cluster, purge, verify_store
+from siddes_telemetry.cli.operations import (
+    Operations,
+    Result,
+    list_dead_letters,
+    migrate_cluster,
+    purge,
+    set_aside,
+    verify_store,
+)
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.shapes import Store, clickhouse, embedded, kafka_admin, kafka_servers
 from siddes_telemetry.consumer.verify.verifier import Progress, Subject
 from siddes_telemetry.schemas.registry import Registry
+
+_ON_BOTH: Operations = {"verify": verify_store, "set-aside": set_aside}  # what looks at the log and at the store
 
 
 async def operate(
@@ -46,14 +56,16 @@ async def _on_cluster(settings: Settings, registry: Registry, operation: str, ar
         async with _dead_letters(settings) as letters:
             return await list_dead_letters(letters)
     async with clickhouse(settings, registry) as store:
-        if operation == "verify":
-            return await _verify_cluster(settings, registry, store, arguments)
+        if operation in _ON_BOTH:
+            return await _on_both(settings, registry, store, operation, arguments)
         if operation == "purge":
             return await purge(store.admin, **arguments)
         return await migrate_cluster(kafka_admin(settings), store.admin, settings.topic, **arguments)
 
 
-async def _verify_cluster(settings: Settings, registry: Registry, store: Store, arguments: dict[str, Any]) -> Result:
+async def _on_both(
+    settings: Settings, registry: Registry, store: Store, operation: str, arguments: dict[str, Any]
+) -> Result:
     log_id = await store.counts.log_id(settings.topic)
     if log_id is None:
         raise StoreMissing("this log has no identity yet: run migrate")
@@ -62,7 +74,7 @@ async def _verify_cluster(settings: Settings, registry: Registry, store: Store, 
         _dead_letters(settings) as letters,
     ):
         subject = Subject(log, log_id, store.audit, letters, registry, settings.retention_days)
-        return await verify_store(subject, store.counts, **arguments)
+        return await _ON_BOTH[operation](subject, store.counts, **arguments)
 
 
 @asynccontextmanager

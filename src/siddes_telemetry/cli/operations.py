@@ -11,10 +11,13 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from siddes_telemetry.backends.ports import BlockStore, DeadLetters, StoreAdmin
+from siddes_telemetry.consumer.rows import Source
+from siddes_telemetry.consumer.set_aside_request import ask_to_set_aside, is_set_aside, waiting_at
 from siddes_telemetry.consumer.verify.repair import Repairer
 from siddes_telemetry.consumer.verify.verifier import Progress, Subject, verify
 
 DAY_MS = 86_400_000
+TAKEN_UP_S = 15.0  # a consumer looks every five seconds
 Result = dict[str, Any]
 Operation = Callable[..., Awaitable[Result]]
 Operations = Mapping[str, Operation]
@@ -68,6 +71,21 @@ async def purge(store_admin: StoreAdmin, *, days: int, dry_run: bool = False) ->
 async def list_dead_letters(dead_letters: DeadLetters) -> Result:
     """The place, reason and size of every record that could not be read."""
     return {"dead_letters": [asdict(entry) for entry in await dead_letters.entries()]}
+
+
+async def set_aside(
+    subject: Subject, store: BlockStore, *, partition: int, offset: int, confirmed: bool = False
+) -> Result:
+    """Say what halts a partition at this offset; once that is `confirmed`, have it go on without it."""
+    source = Source(subject.log_id, partition)
+    if await is_set_aside(store, source, offset):
+        return {"state": "set_aside"}
+    waiting = await waiting_at(subject.log, subject.registry, partition, offset)
+    state = "halts"
+    if confirmed:
+        taken_up = await ask_to_set_aside(store, source, offset, patience_s=TAKEN_UP_S)
+        state = "set_aside" if taken_up else "asked_for"
+    return {"state": state, **asdict(waiting)}
 
 
 async def verify_store(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -15,6 +16,8 @@ from siddes_telemetry.cli.settings import Settings, SettingsError
 from siddes_telemetry.cli.terminal import honest_exit, operator_settings, say
 
 app = typer.Typer()
+
+_PLACE = re.compile(r"([0-9]{1,5}):([0-9]{1,18})")
 
 
 @app.command()
@@ -62,9 +65,20 @@ def purge(
 @app.command(name="dead-letters")
 def dead_letters(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list instead of a table.")] = False,
+    set_aside: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PARTITION:OFFSET",
+            help="Have a partition that halts at a record it cannot read go on without it, once you have said yes.",
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --set-aside: do not ask.")] = False,
 ) -> None:
     """List the records that could not be read: place, reason and size, never their bytes."""
     with honest_exit():
+        if set_aside is not None:
+            _set_aside(set_aside, yes=yes)
+            return
         entries = _operate(operator_settings("kafka"), "dead-letters", {})["dead_letters"]
         if as_json:
             typer.echo(json.dumps(entries))
@@ -74,6 +88,29 @@ def dead_letters(
             typer.echo(f"{'partition':>9}  {'offset':>12}  {'bytes':>8}  reason")
             for entry in entries:
                 typer.echo(f"{entry['partition']:>9}  {entry['offset']:>12}  {entry['size']:>8}  {entry['reason']}")
+
+
+def _set_aside(place: str, *, yes: bool) -> None:
+    match = _PLACE.fullmatch(place)
+    if match is None:
+        raise SettingsError(["--set-aside takes PARTITION:OFFSET, as /readyz of the consumers names them"])
+    partition, offset = int(match[1]), int(match[2])
+    settings = operator_settings("kafka", "clickhouse")
+    asked = {"partition": partition, "offset": offset}
+    found = _operate(settings, "set-aside", asked)
+    if found["state"] == "halts":
+        say(
+            f"partition {partition} halts at offset {offset} ({found['reason']}): offsets {offset} to "
+            f"{found['end'] - 1}, {found['size']} bytes. Set aside, their counts are not stored, by no version, ever."
+        )
+        if not yes:
+            typer.confirm("set it aside?", abort=True, err=True)
+        say("waiting for the consumer that has the partition …")
+        found = _operate(settings, "set-aside", {**asked, "confirmed": True})
+    if found["state"] == "set_aside":
+        typer.echo(f"set aside: partition {partition} goes on behind offset {offset}")
+    else:
+        typer.echo("asked for: the consumer that has the partition sets it aside within seconds, once one runs")
 
 
 def _operate(settings: Settings, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def embedded_service(settings: Settings, registry: Registry, listen: Listen, say
                 "consumer": progressing(consumer),
             }
             admin, readiness = await stack.enter_async_context(
-                admin_port(listen.host, listen.admin_port, checks, metrics)
+                admin_port(listen.host, listen.admin_port, checks, metrics, halts=consumer.halts)
             )
             port = await server.listen(listen.host, listen.port)
             await stack.enter_async_context(
@@ -248,7 +248,9 @@ def consumer_service(settings: Settings, registry: Registry, host: str, admin: i
                 metrics=metrics,
             )
             checks = {"log": pinged(reader.ping), "store": pinged(store.counts.ping), "consumer": progressing(consumer)}
-            bound, readiness = await stack.enter_async_context(admin_port(host, admin, checks, metrics))
+            bound, readiness = await stack.enter_async_context(
+                admin_port(host, admin, checks, metrics, halts=consumer.halts)
+            )
             await stack.enter_async_context(announced(readiness, say, f"ready: admin {public_url(host, bound)}"))
             consuming = asyncio.ensure_future(consumer.run())
             try:

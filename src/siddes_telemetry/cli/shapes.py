@@ -18,7 +18,14 @@ from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
 from siddes_telemetry.backends.kafka_admin import KafkaAdmin
 from siddes_telemetry.backends.sqlite_log import SqliteLog
 from siddes_telemetry.cli.data_folder import DataFolder
-from siddes_telemetry.cli.operations import Operations, list_dead_letters, migrate_embedded, purge, verify_store
+from siddes_telemetry.cli.operations import (
+    Operations,
+    list_dead_letters,
+    migrate_embedded,
+    purge,
+    set_aside,
+    verify_store,
+)
 from siddes_telemetry.cli.settings import Settings, SettingsError
 from siddes_telemetry.consumer.verify.verifier import Subject
 from siddes_telemetry.schemas.ddl import StoreSchema
@@ -101,6 +108,7 @@ class Embedded:
             "migrate": partial(migrate_embedded, self.store.admin, self.log.log_id),
             "purge": partial(purge, self.store.admin),
             "dead-letters": partial(list_dead_letters, self.log.dead_letters),
+            "set-aside": partial(set_aside, subject, store.counts),
             "verify": partial(verify_store, subject, store.counts),
         }
 

@@ -61,7 +61,12 @@ class AdminDoor:
         if path == "/metrics":
             return Response(self._exposition(), headers=(("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),))
         report = await self._readiness.report()
-        body = json.dumps({"ok": report.ok, "checks": dict(report.checks)}, separators=(",", ":"))
+        said: dict[str, object] = {"ok": report.ok, "checks": dict(report.checks)}
+        if report.halts:
+            said["halts"] = [
+                {"partition": halt.partition, "offset": halt.offset, "reason": halt.reason} for halt in report.halts
+            ]
+        body = json.dumps(said, separators=(",", ":"))
         return Response(body.encode(), 200 if report.ok else _NOT_READY)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -21,20 +22,40 @@ Check = Callable[[], Awaitable[str]]
 """Returns OK, or one word for what is missing. Its deadline is kept for it; an exception counts as `failed`."""
 
 
+class Halt(Protocol):
+    """Work that waits for an operator: a partition, at an offset, for a reason that is a word of ours."""
+
+    @property
+    def partition(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     ok: bool
     checks: Mapping[str, str]
+    halts: Sequence[Halt] = ()
 
 
 class Readiness:
     """Asks all checks at once and remembers the answer for a moment."""
 
     def __init__(
-        self, checks: Mapping[str, Check], *, clock: Callable[[], float], deadline_s: float = CHECK_DEADLINE_S
+        self,
+        checks: Mapping[str, Check],
+        *,
+        clock: Callable[[], float],
+        halts: Callable[[], Sequence[Halt]] = tuple,
+        deadline_s: float = CHECK_DEADLINE_S,
     ) -> None:
-        """`clock` gives monotonic seconds."""
+        """`clock` gives monotonic seconds; `halts` what a check that fails may be about, in detail."""
         self._checks = checks
+        self._halts = halts
         self._clock = clock
         self._deadline_s = deadline_s
         self._draining = False
@@ -59,7 +80,7 @@ class Readiness:
         try:
             words = await asyncio.gather(*(self._word(name, check) for name, check in self._checks.items()))
             checks = dict(zip(self._checks, words, strict=True))
-            self._latest = Report(ok=all(word == OK for word in words), checks=checks)
+            self._latest = Report(all(word == OK for word in words), checks, self._halts())
             self._asked_at = self._clock()
             return self._latest
         finally:

@@ -88,7 +88,8 @@ class PartitionVerifier:
         self._window.advance((), scope.read_from)
         position = scope.read_from
         async for read in scope.view.read(scope.read_from, scope.begun_to):
-            piece = decisions.applied_to(read)
+            if not (piece := decisions.applied_to(read)):
+                continue
             judged, doubtful = self._divide(piece)
             await self._expect(piece[: len(piece) - len(judged) - len(doubtful)])
             await self._judge(judged)

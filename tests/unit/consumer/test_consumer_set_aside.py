@@ -1,0 +1,251 @@
+"""An operator has a partition go on without a record that it waits at: the decision holds for every version."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from structlog.typing import EventDict
+
+from siddes_telemetry.backends.ports import Committed, SetAside, StoreUnavailable
+from siddes_telemetry.consumer.intent import NO_INTENT, encode_intent
+from siddes_telemetry.consumer.rows import Source
+from siddes_telemetry.consumer.service import Consumer
+from siddes_telemetry.consumer.set_aside_request import SetAsideRefused, ask_to_set_aside, waiting_at
+from siddes_telemetry.consumer.set_asides import Decisions
+from siddes_telemetry.consumer.verify.verifier import Subject, verify
+from siddes_telemetry.schemas.record import Defect, LogRecord
+from siddes_telemetry.schemas.registry import Registry
+from tests.fakes.consumption import LOG_NAME, NOON_MS, REGISTRY, Process, World, key, one
+from tests.fakes.memory_store import MemoryStore
+from tests.fakes.virtual_time import in_virtual_time, until
+
+NEWER = Registry(2, REGISTRY.events)
+PLACE = (0, 2)
+
+
+async def halted_world() -> World:
+    """Two records that are read, one of a newer revision, and one more."""
+    world = await World.make()
+    await world.append_viewers("a", "b")
+    await world.append(one("newer", NOON_MS, batch=key(1)), revision=2)
+    await world.append(one("c", NOON_MS, batch=key(1)))
+    return world
+
+
+async def log_id_of(world: World) -> int:
+    return await world.store.adopt_log(LOG_NAME)
+
+
+async def ask(world: World, offset: int = 2) -> None:
+    await world.store.write_set_aside(await log_id_of(world), 0, SetAside(offset))
+
+
+def of_registry(process: Process, registry: Registry) -> Process:
+    """The process as a version that has this registry, not begun yet."""
+    process.around = replace(process.around, registry=registry)
+    process.consumer = Consumer(process.reader, process.around)
+    return process
+
+
+async def verified(world: World, registry: Registry = NEWER) -> bool:
+    log_id = await log_id_of(world)
+    subject = Subject(world.log, log_id, world.store, world.log.dead_letters, registry, 30)
+    report = await verify(subject, clock_ms=lambda: NOON_MS, hours=None, repair=None, progress=lambda _a, _b: None)
+    return report.ok
+
+
+@in_virtual_time
+async def test_a_halt_names_its_place_everywhere(logs: list[EventDict]) -> None:
+    world = await halted_world()
+    process = world.start()
+    await until(process.consumer.trouble)
+    await asyncio.sleep(20)
+
+    (halt,) = process.consumer.halts()
+    assert (halt.partition, halt.offset, halt.reason) == (0, 2, "newer_schema")
+    assert process.metric("halt_offset", partition="0", reason="newer_schema") == 2
+    (said,) = [line for line in logs if line["event"] == "partition_halted"]
+    assert (said["partition"], said["offset"], said["reason"]) == (0, 2, "newer_schema")
+    assert "--set-aside" in said["remedy"]
+    assert process.metric("lag_records", partition="0") == 2
+    assert process.metric("partitions_owned") == 1
+    await process.stop()
+    assert process.consumer.halts() == []
+    assert process.metric("partitions_owned") == 0
+
+
+@in_virtual_time
+async def test_a_partition_goes_on_once_its_owner_took_the_decision_up() -> None:
+    world = await halted_world()
+    process = world.start()
+    await until(process.consumer.trouble)
+    await ask(world)
+    await until(world.drained)
+    await process.stop()
+
+    assert world.viewers() == ["a", "b", "c"], "a key of what was set aside did not occur"
+    letter = world.log.dead_letters.letters[PLACE]
+    assert letter.reason == "set_aside"
+    assert letter.value == world.log.records(0)[2].value, "it is kept"
+    assert process.consumer.trouble() is None
+    assert process.metric("halted", partition="0") == 0
+    assert process.metric("dead_letters_total", reason="set_aside") == 1
+    assert (0, 2, encode_intent(3, aside=True)) in world.log.commits
+    assert await world.store.set_asides(await log_id_of(world), 0) == [SetAside(2, None), SetAside(2, 3)]
+    assert await verified(world)
+    assert await verified(world, REGISTRY), "nor does verify have to read it"
+
+
+@in_virtual_time
+async def test_a_version_that_could_read_it_keeps_to_what_was_decided() -> None:
+    world = await halted_world()
+    older = world.start()
+    await until(older.consumer.trouble)
+    await ask(world)
+    await until(world.drained)
+    await older.stop()
+    world.log.set_committed(0, Committed(2, NO_INTENT))  # by hand: the offsets are to be read again
+    world.store.rows = [row for row in world.store.rows if row.offset < 2]
+    world.store.forget_tokens()
+    newer = of_registry(world.process(), NEWER).begin()
+    await until(world.drained)
+    await newer.stop()
+
+    assert world.viewers() == ["a", "b", "c"]
+    assert await verified(world)
+
+
+@in_virtual_time
+async def test_a_newer_version_that_takes_over_before_the_decision_is_written_down_makes_it_true() -> None:
+    world = await halted_world()
+    older = world.start()
+    await until(older.consumer.trouble)
+    await older.kill()
+    world.log.set_committed(0, Committed(2, encode_intent(3, aside=True)))  # declared, and no more than that
+    newer = of_registry(world.process(), NEWER).begin()
+    await until(world.drained)
+    await newer.stop()
+
+    assert world.viewers() == ["a", "b", "c"]
+    assert world.log.dead_letters.letters[PLACE].reason == "set_aside"
+    assert await world.store.set_asides(await log_id_of(world), 0) == [SetAside(2, 3)]
+    assert await verified(world)
+
+
+@in_virtual_time
+async def test_what_nobody_took_up_binds_nobody() -> None:
+    world = await halted_world()
+    newer = of_registry(world.process(), NEWER).begin()
+    await until(world.drained)
+    await ask(world)  # too late: it is stored
+    await newer.stop()
+    heir = of_registry(world.process(), NEWER).begin()
+    await world.append_viewers("d")
+    await until(world.drained)
+    await heir.stop()
+
+    assert world.viewers() == ["a", "b", "d", "newer"], "c repeats a batch"
+    assert world.log.dead_letters.letters == {}
+    assert await verified(world)
+
+
+@in_virtual_time
+async def test_what_was_asked_for_holds_for_a_reader_that_comes_to_it_afterwards() -> None:
+    world = await halted_world()
+    await ask(world)
+    newer = of_registry(world.process(), NEWER).begin()
+    await until(world.drained)
+    await newer.stop()
+
+    assert world.viewers() == ["a", "b", "c"]
+    assert await verified(world)
+
+
+@in_virtual_time
+async def test_a_whole_batch_that_cannot_be_decoded_is_set_aside_as_one() -> None:
+    world = await World.make()
+    await world.append_viewers("a")
+    world.log.partition(0).records.append(LogRecord(1, NOON_MS, b"\n\xff", (), Defect("unsupported_batch", 4)))
+    world.log.skip(0, 3)
+    await world.append_viewers("b")
+    process = world.start()
+    await until(process.consumer.trouble)
+    assert process.consumer.trouble() == "unsupported_batch"
+    await ask(world, 1)
+    await until(world.drained)
+    await process.stop()
+
+    assert world.viewers() == ["a", "b"]
+    assert await world.store.set_asides(await log_id_of(world), 0) == [SetAside(1, None), SetAside(1, 4)]
+    decided = Decisions(await world.store.set_asides(await log_id_of(world), 0))
+    decoded = [LogRecord(offset, NOON_MS, b"x", ()) for offset in range(5)]
+    assert [(r.offset, r.defect) for r in decided.applied_to(decoded)] == [
+        (0, None),
+        (1, Defect("set_aside", 4)),
+        (4, None),
+    ]
+
+
+@in_virtual_time
+async def test_an_outage_of_the_store_delays_a_decision_and_does_not_undo_it() -> None:
+    world = await halted_world()
+    process = world.start(delay=lambda: 0.05)
+    await until(process.consumer.trouble)
+    await ask(world)
+    await until(lambda: world.log.committed(0) == Committed(2, encode_intent(3, aside=True)))
+    world.store.down = StoreUnavailable()
+    await process.kill()
+    heir = world.start()
+    await asyncio.sleep(60)
+    world.store.down = None
+    await until(world.drained)
+    await heir.stop()
+
+    assert world.viewers() == ["a", "b", "c"]
+    assert await verified(world)
+
+
+# What an operator is told.
+
+
+async def refused(world: World, offset: int, *, partition: int = 0, registry: Registry = REGISTRY) -> str:
+    with pytest.raises(SetAsideRefused) as raised:
+        await waiting_at(world.log, registry, partition, offset)
+    return str(raised.value)
+
+
+@in_virtual_time
+async def test_only_the_record_at_which_a_partition_waits_can_be_set_aside() -> None:
+    world = await halted_world()
+    process = world.start()
+    await until(process.consumer.trouble)
+    await until(lambda: world.log.committed(0) == Committed(2, NO_INTENT))
+
+    for offset in (0, 1, 3, 9):
+        assert f"does not wait at offset {offset}" in await refused(world, offset)
+    assert "no partition 7" in await refused(world, 2, partition=7)
+    assert "can be read" in await refused(world, 2, registry=NEWER)
+    found = await waiting_at(world.log, REGISTRY, 0, 2)
+    assert (found.start, found.end, found.reason) == (2, 3, "newer_schema")
+    world.log.set_committed(0, Committed(2, encode_intent(3)))
+    assert "is begun, up to offset 3" in await refused(world, 2)
+    await process.stop()
+
+
+@in_virtual_time
+async def test_who_asks_is_told_whether_it_was_taken_up() -> None:
+    world = await halted_world()
+    source = Source(await log_id_of(world), 0)
+    assert not await ask_to_set_aside(world.store, source, 2, patience_s=15)
+    process = world.start()
+    assert await ask_to_set_aside(world.store, source, 2, patience_s=15)
+    await process.stop()
+
+
+async def test_decisions_are_kept_by_log_and_partition() -> None:
+    store = MemoryStore()
+    await store.write_set_aside(7, 0, SetAside(1))
+    assert await store.set_asides(7, 1) == []
+    assert await store.set_asides(8, 0) == []
