@@ -13,6 +13,7 @@ aiokafka's.
     a batch from before magic 2                              schema_header: it has no headers
     a transactional batch                                    its records, each marked
     a time that no store could keep                          its record, marked
+    no batch at all                                          log_damaged, at the offset that was asked for
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from siddes_telemetry.schemas.record import (
     BATCH_TOO_LARGE,
     CORRUPT_BATCH,
     LAST_APPENDED_MS,
+    LOG_DAMAGED,
     TRANSACTIONAL,
     UNSUPPORTED_BATCH,
     Defect,
@@ -203,7 +205,7 @@ def _plain(
         records = list(parsed)
     except Exception:  # noqa: BLE001 - as in Records._decode, which finds it again
         return None
-    return (records, following, end) if count == 1 or _in_order(records, first, following) else None
+    return (records, following, end) if _in_order(records, first, following) else None
 
 
 def _sound(batch: memoryview) -> DefaultRecordBatch:
@@ -267,4 +269,4 @@ def _mark_of(batch: memoryview, first: int, defect: Defect, *, sound: bool) -> M
 
 def _unframed(offset: int) -> MarkedRecord:
     """What stands for bytes that show no batch at all: nobody can tell where to go on."""
-    return MarkedRecord(offset, 0, None, None, (), Defect(UNSUPPORTED_BATCH, offset + 1))
+    return MarkedRecord(offset, 0, None, None, (), Defect(LOG_DAMAGED, offset + 1))

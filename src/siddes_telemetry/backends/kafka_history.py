@@ -10,7 +10,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from siddes_telemetry.backends.kafka_batches import MarkedRecord
 from siddes_telemetry.backends.kafka_clients import reading
-from siddes_telemetry.backends.ports import LogUnavailable, RecordsGone
+from siddes_telemetry.backends.ports import LogStalled, LogUnavailable, RecordsGone
 from siddes_telemetry.schemas.record import Headers, LogRecord
 
 PIECE_RECORDS = 2000  # a record is mostly some kilobytes; a piece is also bounded by FETCH_PARTITION_BYTES
@@ -71,8 +71,8 @@ async def read_range(
 ) -> AsyncIterator[Sequence[FetchedRecord]]:
     """The records of [start, end), in pieces; offsets may be missing, the last ones too.
 
-    Raises RecordsGone if the log no longer begins at or before `start`, LogUnavailable if it does not answer or does
-    not reach `end`.
+    Raises RecordsGone if the log no longer begins at or before `start`, LogUnavailable if it does not answer,
+    LogStalled if it answers and does not reach `end`.
     """
     if start >= end:
         return
@@ -90,7 +90,7 @@ async def read_range(
             before, position = position, await consumer.position(partition)
             rounds = rounds + 1 if position == before else 0
             if rounds >= patience_rounds:
-                raise LogUnavailable("the log gave no more records")
+                raise LogStalled("the log has more records and gives none")
 
 
 async def out_of_range(

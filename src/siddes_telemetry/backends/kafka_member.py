@@ -17,11 +17,12 @@ from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
 from siddes_telemetry.backends.kafka_errors import DRIVER_ERRORS
-from siddes_telemetry.backends.kafka_history import ends_of
+from siddes_telemetry.backends.kafka_history import ends_of, read_range
 from siddes_telemetry.backends.kafka_partition import KafkaPartition, MemberTools
-from siddes_telemetry.backends.ports import LogUnavailable, PartitionLost, PartitionWork
+from siddes_telemetry.backends.ports import LogStalled, LogUnavailable, PartitionLost, PartitionWork, RecordsGone
 
 CHECK_S = 1.0  # how often the driver's health is looked at
+PATIENCE_ROUNDS = 5  # of a second each, before a partition that gives another reader nothing counts as damaged
 CONFIRM_S = 3.0  # a partition that looks stalled is looked at again after this: its records may just be on their way
 
 log = structlog.get_logger(__name__)
@@ -172,10 +173,24 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             return
         await asyncio.wait({self._ended}, timeout=CONFIRM_S)
         for partition in behind:
-            if await self._is_behind(partition, silent[partition], ends):
-                self._end("stalled")
-            else:
+            if not await self._is_behind(partition, silent[partition], ends) or await self._is_damaged(partition):
                 self._tools.stalls.discard(partition.key)
+            else:
+                self._end("stalled")
+
+    async def _is_damaged(self, partition: KafkaPartition) -> bool:
+        """Whether another connection is given no more than this one: then a new member would not be either."""
+        place = partition.position
+        reading = read_range(self._tools.bootstrap, partition.key, place, place + 1, patience_rounds=PATIENCE_ROUNDS)
+        try:
+            _ = [piece async for piece in reading]
+        except LogStalled:
+            log.error("log_damaged", partition=partition.number, offset=place)
+            partition.find_damaged(place)
+            return True
+        except (LogUnavailable, RecordsGone):
+            return False
+        return False
 
     async def _is_behind(
         self, partition: KafkaPartition, waiting_since: float, ends: Mapping[TopicPartition, int]

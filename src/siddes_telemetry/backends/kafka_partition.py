@@ -24,7 +24,7 @@ from siddes_telemetry.backends.kafka_history import (
 from siddes_telemetry.backends.kafka_metrics import KafkaReaderMetrics
 from siddes_telemetry.backends.kafka_stalls import StalledPartitions
 from siddes_telemetry.backends.ports import Committed, LogUnavailable, PartitionLost
-from siddes_telemetry.schemas.record import LogRecord
+from siddes_telemetry.schemas.record import LOG_DAMAGED, Defect, LogRecord
 
 COMMIT_S = 5.0  # an answer mostly takes milliseconds; after this the partition is given up
 LISTEN_MS = 1000  # one wait for records; fetch waits as often as it takes
@@ -58,6 +58,7 @@ class KafkaPartition:
         self._monotonic = tools.monotonic
         self._lost = False
         self._position: int | None = None
+        self._damaged_at: int | None = None  # the broker gives nothing from this offset on
         self.waiting_since: float | None = None  # when the present wait for records began
 
     @property
@@ -68,6 +69,11 @@ class KafkaPartition:
     def key(self) -> TopicPartition:
         """The partition as the driver names it."""
         return self._partition
+
+    def find_damaged(self, offset: int) -> None:
+        """The log has records from here on and gives them to nobody: `fetch` says so, as of a record."""
+        self._damaged_at = offset
+        self._consumer.pause(self._partition)
 
     def lose(self) -> None:
         """From now on every call raises PartitionLost."""
@@ -113,7 +119,7 @@ class KafkaPartition:
         with self._losing():
             self._consumer.seek(self._partition, offset)
             self._consumer.resume(self._partition)
-        self._position = offset
+        self._position, self._damaged_at = offset, None
 
     @property
     def position(self) -> int:
@@ -127,6 +133,8 @@ class KafkaPartition:
         try:
             while True:
                 self._check_owned()
+                if before == self._damaged_at:
+                    return (LogRecord(before, 0, b"", (), Defect(LOG_DAMAGED, before + 1)),)
                 # Nothing is awaited between the taking of records and the return: a cancelled fetch drops none.
                 records = await self._take()
                 self._check_owned()

@@ -27,7 +27,7 @@ class LogMissing(LogUnavailable):
 
 
 class LogStalled(LogUnavailable):
-    """The log answers and has records for this reader, and they do not come: it is about to join its group anew."""
+    """The log answers and has records for this reader, and they do not come."""
 
 
 class StoreUnavailable(BackendError):
@@ -105,7 +105,7 @@ class PartitionView(Protocol):
     def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
         """Exactly the records of [start, end), apart from the stream of `fetch`, in bounded pieces.
 
-        Raises RecordsGone if the log no longer begins at or before `start`.
+        Raises RecordsGone if the log no longer begins at or before `start`, LogStalled if it does not give all of it.
         """
 
 

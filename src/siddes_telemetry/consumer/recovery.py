@@ -79,6 +79,11 @@ UNREADABLE_HERE = {
             "a batch is compressed or framed in a way that this installation cannot read: install the consumer with "
             "all its dependencies (cramjam for snappy, lz4 and zstd), or upgrade it" + _OR_SET_ASIDE,
         ),
+        Halt(
+            record.LOG_DAMAGED,
+            "the broker gives nothing from this offset on, and has more: its files are damaged. Let another replica "
+            "lead the partition, or delete its records up to behind the damage (kafka-delete-records)" + _OR_SET_ASIDE,
+        ),
     )
 }
 

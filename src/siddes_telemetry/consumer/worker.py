@@ -13,7 +13,14 @@ from typing import Any
 
 import structlog
 
-from siddes_telemetry.backends.ports import LogUnavailable, OwnedPartition, PartitionLost, RecordsGone, SetAside
+from siddes_telemetry.backends.ports import (
+    LogStalled,
+    LogUnavailable,
+    OwnedPartition,
+    PartitionLost,
+    RecordsGone,
+    SetAside,
+)
 from siddes_telemetry.consumer.block import Block, build_block
 from siddes_telemetry.consumer.cut import Pending, cut
 from siddes_telemetry.consumer.delivery import Delivery, Stopped
@@ -25,7 +32,7 @@ from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.set_asides import DecidedPartition, Decisions
 from siddes_telemetry.consumer.surroundings import Halted, Surroundings
 from siddes_telemetry.consumer.watch import Sign
-from siddes_telemetry.schemas.record import LogRecord, halt_reason
+from siddes_telemetry.schemas.record import LOG_DAMAGED, LogRecord, halt_reason
 
 HALT_RECHECK_S = 5.0  # how soon a mended cause is noticed
 
@@ -174,12 +181,25 @@ class PartitionWorker:
         if reason is not None and barred.offset not in self._partition.decisions.asked:
             await self._halt(UNREADABLE_HERE[reason], barred.offset)
             await self._look_at_decisions()
+            if reason == LOG_DAMAGED and await self._is_mended(barred):
+                await self._end_wait()
             return
         self._decide(SetAside(barred.offset, barred.end))
         records = self._partition.decisions.applied_to([barred])
         block = await self._build(records, barred.offset, barred.end)
         await self._store(block, records, in_doubt=False, aside=True)
         self._log.warning("set_aside", start=barred.offset, end=barred.end)
+        await self._end_wait()
+
+    async def _is_mended(self, damaged: LogRecord) -> bool:
+        """Whether the log gives what lies there, be it nothing."""
+        try:
+            _ = [piece async for piece in self._partition.read(damaged.offset, damaged.end)]
+        except LogStalled:
+            return False
+        return True
+
+    async def _end_wait(self) -> None:
         self._barred = None
         self._end_halt()
         await self._go_on_from(self._position)

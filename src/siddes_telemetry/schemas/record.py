@@ -89,10 +89,11 @@ BAD_REASONS = (
     SET_ASIDE,
 )
 
-# What another installation can read: the partition waits there.
+# What another installation can read, or another replica: the partition waits there.
 NEWER_SCHEMA = "newer_schema"  # of a newer format, or a newer revision of the registry
 UNSUPPORTED_BATCH = "unsupported_batch"  # compressed or framed in a way for which something is missing here
-HALT_REASONS = (NEWER_SCHEMA, UNSUPPORTED_BATCH)
+LOG_DAMAGED = "log_damaged"  # the broker does not get beyond this place of its own log
+HALT_REASONS = (NEWER_SCHEMA, UNSUPPORTED_BATCH, LOG_DAMAGED)
 
 
 class Defect(NamedTuple):

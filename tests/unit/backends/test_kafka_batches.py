@@ -184,6 +184,19 @@ def test_offsets_that_leave_their_batch_are_one_dead_letter(last: int) -> None:
     assert defects(sealed(whole), batch(9)) == [(1, Defect("corrupt_batch", 9)), (9, None)]
 
 
+@pytest.mark.parametrize("values", [[b"a"], [b"a", b"b"]])
+@pytest.mark.parametrize("delta", [-1, 0, 5, 63])
+def test_an_offset_of_the_producers_own_choice_moves_nobody(values: Sequence[bytes], delta: int) -> None:
+    whole = batch(1, values)
+    last = whole.rindex(values[-1] + b"\x02\x0cschema") - 3  # before its key, its value's length and its value
+    assert whole[last] == 2 * (len(values) - 1)
+    if delta == len(values) - 1:
+        return
+    whole[last] = 2 * delta if delta >= 0 else 1  # zigzag
+    end = 1 + len(values)
+    assert defects(batch(0), sealed(whole), batch(end)) == [(0, None), (1, Defect("corrupt_batch", end)), (end, None)]
+
+
 def test_who_begins_inside_a_broken_batch_does_not_meet_it() -> None:
     whole = batch(1, [b"a", b"b"])
     whole[65] ^= 1
