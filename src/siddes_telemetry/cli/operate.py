@@ -17,7 +17,7 @@ from siddes_telemetry.cli.control import ask_control
 from siddes_telemetry.cli.data_folder import DataFolder, DataInUse
 from siddes_telemetry.cli.operations import Result, list_dead_letters, migrate_cluster, purge, verify_store
 from siddes_telemetry.cli.settings import Settings
-from siddes_telemetry.cli.shapes import Store, clickhouse, embedded, kafka_admin, kafka_servers
+from siddes_telemetry.cli.shapes import Store, clickhouse, embedded, kafka_admin, kafka_servers, wall_clock_ms
 from siddes_telemetry.consumer.verify.verifier import Progress, Subject
 from siddes_telemetry.schemas.registry import Registry
 
@@ -49,7 +49,7 @@ async def _on_cluster(settings: Settings, registry: Registry, operation: str, ar
         if operation == "verify":
             return await _verify_cluster(settings, registry, store, arguments)
         if operation == "purge":
-            return await purge(store.admin, **arguments)
+            return await purge(store.admin, wall_clock_ms, **arguments)
         return await migrate_cluster(kafka_admin(settings), store.admin, settings.topic, **arguments)
 
 
@@ -62,7 +62,7 @@ async def _verify_cluster(settings: Settings, registry: Registry, store: Store, 
         _dead_letters(settings) as letters,
     ):
         subject = Subject(log, log_id, store.audit, letters, registry, settings.retention_days)
-        return await verify_store(subject, store.counts, **arguments)
+        return await verify_store(subject, store.counts, wall_clock_ms, **arguments)
 
 
 @asynccontextmanager

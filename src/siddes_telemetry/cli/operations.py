@@ -5,7 +5,6 @@ Arguments and results are plain JSON values, so that a running process can do th
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
@@ -18,6 +17,7 @@ DAY_MS = 86_400_000
 Result = dict[str, Any]
 Operation = Callable[..., Awaitable[Result]]
 Operations = Mapping[str, Operation]
+Clock = Callable[[], int]  # the wall clock, UTC epoch milliseconds
 WITH_PROGRESS = frozenset({"verify"})  # they take `progress` besides their arguments
 
 
@@ -58,9 +58,9 @@ def embedded_log_name(log_id: int) -> str:
     return f"sqlite-{log_id}"
 
 
-async def purge(store_admin: StoreAdmin, *, days: int, dry_run: bool = False) -> Result:
+async def purge(store_admin: StoreAdmin, clock_ms: Clock, *, days: int, dry_run: bool = False) -> Result:
     """Remove the rows created more than `days` times 24 h ago, or say what would go."""
-    before_ms = time.time_ns() // 1_000_000 - days * DAY_MS
+    before_ms = clock_ms() - days * DAY_MS
     gone = await (store_admin.expired if dry_run else store_admin.purge)(before_ms)
     return {"before_ms": before_ms, **asdict(gone)}
 
@@ -73,6 +73,7 @@ async def list_dead_letters(dead_letters: DeadLetters) -> Result:
 async def verify_store(
     subject: Subject,
     store: BlockStore,
+    clock_ms: Clock,
     *,
     hours: float | None = None,
     repair: int = 0,
@@ -81,7 +82,7 @@ async def verify_store(
     """Hold what is stored against the log; insert what is missing, up to `repair` rows."""
     report = await verify(
         subject,
-        clock_ms=lambda: time.time_ns() // 1_000_000,
+        clock_ms=clock_ms,
         hours=hours,
         repair=Repairer(store, subject.audit, limit=repair) if repair else None,
         progress=progress,
