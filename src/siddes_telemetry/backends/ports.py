@@ -13,6 +13,10 @@ from typing import Protocol
 
 from siddes_telemetry.schemas.record import Headers, LogRecord
 
+# What lies further ahead of now than this has its time from a clock that was wrong: six times what a gateway's may be
+# off (rows.MAX_CLOCK_SKEW_MS), so that the clock by which it is judged may be off by some minutes too.
+FAR_AHEAD_MS = 3_600_000
+
 
 class BackendError(Exception):
     """Something a backend could not do."""
@@ -100,7 +104,11 @@ class PartitionView(Protocol):
         """(first offset the log still has, next offset it will give)."""
 
     async def offset_at(self, appended_at_ms: int) -> int | None:
-        """The first offset whose append time is not before this, or None where there is none."""
+        """The first offset whose append time is not before this, or None where there is none.
+
+        Exact where append times never step back. Where they do (a clock was set right), a hint and no more: about
+        where such records begin. Who relies on it looks at the records themselves.
+        """
 
     def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
         """Exactly the records of [start, end), apart from the stream of `fetch`, in bounded pieces.
