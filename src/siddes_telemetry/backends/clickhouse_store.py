@@ -13,7 +13,7 @@ from siddes_telemetry.backends.clickhouse_settings import (
     SUMMARY_PINS,
     within,
 )
-from siddes_telemetry.backends.ports import Held
+from siddes_telemetry.backends.ports import Held, Purged, PurgedAhead
 from siddes_telemetry.backends.turns import Turns
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.table import COUNTS_TABLE
@@ -45,7 +45,12 @@ SELECT log_id FROM {database:Identifier}.telemetry_logs
 WHERE log_name IN (SELECT value FROM bound) ORDER BY generation DESC LIMIT 1
 """
 
-PURGED = "SELECT max(before_ms) FROM {database:Identifier}.telemetry_purges"
+PURGED = """
+SELECT (SELECT max(before_ms) FROM {database:Identifier}.telemetry_purges), (
+    SELECT arraySort(groupUniqArray((log_partition, up_to_offset, ahead_ms)))
+    FROM {database:Identifier}.telemetry_purges_ahead WHERE log_id = {log_id:UInt32}
+)
+"""
 
 _PING = "SELECT 1 FROM {database:Identifier}.telemetry_counts LIMIT 0"
 
@@ -74,14 +79,14 @@ class ClickHouseStore:
         )
         return [Held(date.fromisoformat(day), count, last_offset) for day, count, last_offset in rows]
 
-    async def purged_before_ms(self) -> int:
-        ((before_ms,),) = await self._engine.read(
+    async def purged(self, log_id: int) -> Purged:
+        rows = await self._engine.read(
             PURGED,
-            {"database": self._database},
+            {"database": self._database, "log_id": log_id},
             settings={**READ_PINS, **within(PING_DEADLINE_S)},
             deadline_s=PING_DEADLINE_S,
         )
-        return int(before_ms)
+        return as_purged(rows)
 
     async def log_id(self, log_name: str) -> int | None:
         rows = await self._engine.read(
@@ -126,3 +131,9 @@ class ClickHouseStore:
                 settings={**SUMMARY_PINS, **within(left_s)},
                 deadline_s=left_s,
             )
+
+
+def as_purged(rows: Sequence[Row]) -> Purged:
+    """What the answer to PURGED says."""
+    ((before_ms, ahead),) = rows
+    return Purged(int(before_ms), tuple(PurgedAhead(*each) for each in ahead))

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from siddes_telemetry.backends.ports import BlockStore, DeadLetters, StoreAdmin
+from siddes_telemetry.backends.ports import FAR_AHEAD_MS, BlockStore, DeadLetters, StoreAdmin
 from siddes_telemetry.consumer.verify.repair import Repairer
 from siddes_telemetry.consumer.verify.verifier import Progress, Subject, verify
 
@@ -59,9 +59,10 @@ def embedded_log_name(log_id: int) -> str:
 
 
 async def purge(store_admin: StoreAdmin, clock_ms: Clock, *, days: int, dry_run: bool = False) -> Result:
-    """Remove the rows created more than `days` times 24 h ago, or say what would go."""
-    before_ms = clock_ms() - days * DAY_MS
-    gone = await (store_admin.expired if dry_run else store_admin.purge)(before_ms)
+    """Remove the rows created more than `days` times 24 h ago, or far ahead of now, or say what would go."""
+    now_ms = clock_ms()
+    before_ms = now_ms - days * DAY_MS
+    gone = await (store_admin.expired if dry_run else store_admin.purge)(before_ms, now_ms + FAR_AHEAD_MS)
     return {"before_ms": before_ms, **asdict(gone)}
 
 
