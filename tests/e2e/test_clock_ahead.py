@@ -95,7 +95,12 @@ async def test_later_counts_are_stored_at_the_right_time(machine: Machine) -> No
     assert await machine.agrees() == 0
 
 
-async def test_a_batch_that_is_repeated_after_the_clock_came_back_counts_once(machine: Machine) -> None:
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_batch_that_is_repeated_after_the_clock_came_back_counts_once(
+    machine: Machine, *, restarted: bool
+) -> None:
+    if restarted:
+        await machine.start_again()
     assert await machine.client.post_batch("bob", BATCH, EVENTS) == 200
     assert await machine.client.post("bob", "suggestion_shown") == 200
     await machine.client.counts_become("bob", {"suggestion_accepted": 5, "suggestion_shown": 1})
