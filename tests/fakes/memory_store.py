@@ -18,6 +18,8 @@ from siddes_telemetry.backends.ports import (
     Expired,
     Extent,
     Held,
+    Purged,
+    PurgedAhead,
     SetAside,
     StoreMissing,
     StoreRefused,
@@ -87,6 +89,7 @@ class MemoryStore:
         self._log_ids: dict[str, int] = {}
         self._purged_before_ms = 0
         self._set_asides: dict[tuple[int, int], set[SetAside]] = {}
+        self._purged_ahead: set[tuple[int, PurgedAhead]] = set()
 
     def fail_next(
         self, exception: BackendError, *, applied: bool | Collection[date], tokens_only: bool = False
@@ -166,16 +169,26 @@ class MemoryStore:
             self._log_ids[log_name] = self._random.getrandbits(32) if log_id is None else log_id
         return self._log_ids[log_name]
 
-    async def expired(self, before_ms: int) -> Expired:
+    async def expired(self, before_ms: int, ahead_ms: int) -> Expired:
         self._check()
-        old = [row for row in self.rows if row.created_at_ms < before_ms]
-        times = [row.created_at_ms for row in old]
-        return Expired(len(old), sum(row.count for row in old), min(times, default=None), max(times, default=None))
+        gone = [row for row in self.rows if row.created_at_ms < before_ms or row.created_at_ms >= ahead_ms]
+        times = [row.created_at_ms for row in gone]
+        ahead = sum(1 for at_ms in times if at_ms >= ahead_ms)
+        counts = sum(row.count for row in gone)
+        return Expired(len(gone), counts, min(times, default=None), max(times, default=None), ahead)
 
-    async def purge(self, before_ms: int) -> Expired:
-        gone = await self.expired(before_ms)
-        self._purged_before_ms = max(self._purged_before_ms, before_ms)
-        self.rows = [row for row in self.rows if row.created_at_ms >= before_ms]
+    async def purge(self, before_ms: int, ahead_ms: int) -> Expired:
+        gone = await self.expired(before_ms, ahead_ms)
+        if gone.rows > gone.ahead_rows:
+            self._purged_before_ms = max(self._purged_before_ms, before_ms)
+        up_to: dict[tuple[int, int], int] = {}
+        for row in self.rows:
+            if row.created_at_ms >= ahead_ms:
+                place = row.log_id, row.partition
+                up_to[place] = max(row.offset, up_to.get(place, 0))
+        for (log_id, partition), offset in up_to.items():
+            self._purged_ahead.add((log_id, PurgedAhead(partition, offset, ahead_ms)))
+        self.rows = [row for row in self.rows if before_ms <= row.created_at_ms < ahead_ms]
         return gone
 
     async def catch_up(self) -> None:
@@ -189,9 +202,13 @@ class MemoryStore:
                 offsets.setdefault(row.partition, []).append(row.offset)
         return {partition: Extent(len(found), min(found), max(found)) for partition, found in offsets.items()}
 
-    async def purged_before_ms(self) -> int:
+    async def purged(self, log_id: int) -> Purged:
         self._check()
-        return self._purged_before_ms
+        ahead = sorted(
+            (each for log, each in self._purged_ahead if log == log_id),
+            key=lambda each: (each.partition, each.up_to_offset, each.ahead_ms),
+        )
+        return Purged(self._purged_before_ms, tuple(ahead))
 
     async def row_count(self, stretch: Stretch) -> int:
         return sum(1 for _ in self._rows_in(stretch))
@@ -222,6 +239,10 @@ class MemoryStore:
             if (row.log_id, row.partition) == (stretch.log_id, stretch.partition)
             and stretch.start <= row.offset < stretch.end
             and row.created_at_ms >= stretch.since_ms
+            and not any(
+                row.offset <= purged.up_to_offset and row.created_at_ms >= purged.ahead_ms
+                for purged in stretch.purged_ahead
+            )
         )
 
     async def close(self) -> None:

@@ -1,18 +1,22 @@
-"""The product with one thing in it otherwise that no setting changes: a consumer's block size, a gateway's clock.
+"""The product with one thing in it otherwise that no setting changes: a consumer's block size, a process's clock.
 
 python -m tests.faults.otherwise block-rows N consumer ...
 python -m tests.faults.otherwise clock-ahead SECONDS gateway ...
+python -m tests.faults.otherwise clock-of FILE up ...
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
-from siddes_telemetry.cli import main, parts, serve
+from siddes_telemetry.cli import main, operate, parts, serve, shapes
 from siddes_telemetry.cli.shapes import wall_clock_ms
 from siddes_telemetry.consumer.cut import FlushPolicy
+
+HURRIED_TRIM_S = 0.5
 
 
 def small_blocks(rows: int) -> Sequence[str]:
@@ -21,18 +25,37 @@ def small_blocks(rows: int) -> Sequence[str]:
 
 
 def clock_ahead(seconds: int) -> Sequence[str]:
-    """What starts a gateway whose clock is so far ahead; behind, if it is negative."""
+    """What starts a process whose clock is so far ahead; behind, if it is negative."""
     return (sys.executable, "-m", __name__, "clock-ahead", str(seconds))
 
 
-def _run(what: str, amount: int, arguments: Sequence[str]) -> None:
-    if what == "block-rows":
-        setattr(serve, FlushPolicy.__name__, partial(FlushPolicy, max_rows=amount))
-    else:
-        setattr(parts, wall_clock_ms.__name__, lambda: wall_clock_ms() + amount * 1000)
+def clock_of(file: Path) -> Sequence[str]:
+    """What starts a process whose clock is ahead by the seconds that a file holds, whenever it is read.
+
+    It trims its log twice a second, where the product does so every ten minutes.
+    """
+    return (sys.executable, "-m", __name__, "clock-of", str(file))
+
+
+def _set_clock(ahead_s: Callable[[], int]) -> None:
+    for module in (operate, parts, serve, shapes):  # each has imported the process's one clock
+        setattr(module, wall_clock_ms.__name__, lambda: wall_clock_ms() + ahead_s() * 1000)
+
+
+def _run(what: str, argument: str, arguments: Sequence[str]) -> None:
+    match what:
+        case "block-rows":
+            setattr(serve, FlushPolicy.__name__, partial(FlushPolicy, max_rows=int(argument)))
+        case "clock-ahead":
+            _set_clock(lambda: int(argument))
+        case "clock-of":
+            _set_clock(lambda: int(Path(argument).read_text()))
+            serve.TRIM_EVERY_S = HURRIED_TRIM_S
+        case _:
+            raise ValueError("nothing that this can change")
     sys.argv[1:] = arguments
     main.main()
 
 
 if __name__ == "__main__":
-    _run(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
+    _run(sys.argv[1], sys.argv[2], sys.argv[3:])

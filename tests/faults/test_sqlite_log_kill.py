@@ -109,7 +109,7 @@ async def trim_all(log: SqliteLog) -> None:
     async with owning(log.reader()) as partition:
         _, following = await partition.bounds()
         await partition.commit(following, "")
-    await log.trim(LATER_MS)
+    await log.trim(LATER_MS, below=log.end)
     assert await records_of(log) == []
 
 
@@ -130,7 +130,9 @@ async def append_for_ever(path: Path, number: int, seed: int) -> None:
         async with owning(log.reader()) as partition:
             _, following = await partition.bounds()
             await partition.commit(following, "")
-        await asyncio.gather(log.trim(LATER_MS), *(appending(log, appender) for appender in range(APPENDERS)))
+        await asyncio.gather(
+            log.trim(LATER_MS, below=log.end), *(appending(log, appender) for appender in range(APPENDERS))
+        )
 
 
 async def fill_the_disk(path: Path) -> None:

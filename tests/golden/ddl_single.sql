@@ -80,9 +80,21 @@ ENGINE = MergeTree
 ORDER BY (log_id, log_partition, log_offset)
 SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
+CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_purges_ahead`
+(
+    log_id        UInt32,
+    log_partition UInt16,
+    up_to_offset  UInt64,
+    ahead_ms      Int64,
+    purged_at     DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = MergeTree
+ORDER BY (log_id, log_partition)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+
 ALTER TABLE `siddes`.`telemetry_counts` MODIFY COLUMN event Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7);
 
 ALTER TABLE `siddes`.`telemetry_counts` MODIFY TTL toDateTime(created_at) + INTERVAL 30 DAY;
 
-ALTER TABLE `siddes`.`telemetry_counts` DELETE WHERE created_at < toDateTime64('2026-09-21 14:13:20.123', 3, 'UTC');
+ALTER TABLE `siddes`.`telemetry_counts` DELETE WHERE created_at < toDateTime64('2026-09-21 14:13:20.123', 3, 'UTC') OR (created_at >= toDateTime64('2026-09-21 15:13:20.123', 3, 'UTC') AND ((log_id = 7 AND log_partition = 0 AND log_offset <= 41) OR (log_id = 7 AND log_partition = 1 AND log_offset <= 9007199254740992)));
 

@@ -91,23 +91,25 @@ def test_a_topic_made_anew_is_adopted_only_if_asked(settings: dict[str, str], se
     assert len(value(server, ids)) == 2
 
 
-def test_purge_removes_what_is_older_and_only_that(settings: dict[str, str], server: Client) -> None:
+def test_purge_removes_what_is_older_or_far_ahead_and_only_that(settings: dict[str, str], server: Client) -> None:
     migrated(settings)
     now = datetime.now(UTC)
     limit, margin = timedelta(days=5), timedelta(minutes=4)
-    ages = [timedelta(days=9), limit + margin, limit - margin, timedelta()]
+    ages = [timedelta(days=9), limit + margin, limit - margin, timedelta(), timedelta(minutes=-50), timedelta(days=-40)]
     rows: list[list[Any]] = [
         [f"aged-{number}", "suggestion_undo", 3, now - age, 1, 0, number] for number, age in enumerate(ages)
     ]
     server.insert("telemetry_counts", rows, COLUMNS, settings={"insert_deduplication_token": "rows"})
     viewers = "SELECT viewer_id FROM telemetry_counts ORDER BY viewer_id"
     would = run("purge", "--days", "5", "--dry-run", settings=settings)
-    assert would.stdout.startswith("2 rows (6 counts) would go, created ")
-    assert len(server.query(viewers).result_rows) == 4
+    assert would.stdout.startswith("3 rows (9 counts) would go, created ")
+    assert ", 1 of them more than an hour ahead of now; the limit is " in would.stdout
+    assert len(server.query(viewers).result_rows) == 6
     done = run("purge", "--days", "5", settings=settings)
     assert done.returncode == 0
-    assert done.stdout.startswith("2 rows (6 counts) gone, created ")
-    assert server.query(viewers).result_columns == [["aged-2", "aged-3"]]
+    assert done.stdout.startswith("3 rows (9 counts) gone, created ")
+    assert ", 1 of them more than an hour ahead of now; the limit is " in done.stdout
+    assert server.query(viewers).result_columns == [["aged-2", "aged-3", "aged-4"]]
 
 
 async def test_dead_letters_are_listed_and_never_shown(settings: dict[str, str], tmp_path: Path) -> None:

@@ -83,6 +83,29 @@ async def scenario(seed: int) -> None:
     assert Counter(world.store.rows) == after + lost, "what was missing is there again, and nothing else"
 
 
+async def purged(seed: int) -> None:
+    """A purge of old rows and of rows ahead, each from some row's time on, between records."""
+    rng = random.Random(seed)
+    world = await World.make(partitions=2, policy=FlushPolicy(max_rows=rng.randint(1, 20), max_age_s=0.0))
+    for _ in range(2):
+        await fill(world, rng)
+        await drain(world)
+        times = sorted(row.created_at_ms for row in world.store.rows)
+        before_ms, ahead_ms = sorted(rng.choices([0, *times, times[-1] + 1], k=2))
+        await world.store.purge(before_ms, ahead_ms)
+        left = Counter(world.store.rows)
+        report = await verified(world, repair=True)
+        assert report.ok, report
+        assert sum(partition.rows for partition in report.partitions) == left.total()
+        assert Counter(world.store.rows) == left, "a purge is not repaired"
+    await fill(world, rng)
+    await drain(world)
+    lost = world.store.rows.pop(rng.randrange(len(world.store.rows)))
+    report = await verified(world, repair=True)
+    assert sum(partition.missing for partition in report.partitions) == 1
+    assert lost in world.store.rows
+
+
 def test_verify_agrees_with_the_consumers_and_finds_whatever_is_changed() -> None:
     given = os.environ.get("VERIFY_SEED")
     first = random.SystemRandom().randrange(2**32) if given is None else int(given)
@@ -94,6 +117,7 @@ def test_verify_agrees_with_the_consumers_and_finds_whatever_is_changed() -> Non
             told_module.RANGES_A_CHUNK = random.Random(seed + 2).choice((1, 3, 100))
             try:
                 run_in_virtual_time(scenario(seed))
+                run_in_virtual_time(purged(seed))
             except BaseException as error:
                 error.add_note(f"VERIFY_SEED={seed}")
                 raise

@@ -16,7 +16,7 @@ from datetime import date
 from functools import partial
 from typing import Protocol
 
-from siddes_telemetry.backends.ports import Held, SetAside, StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports import Held, Purged, SetAside, StoreRefused, StoreUnavailable
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import SERVER, Host
 from tests.simulation.wire import Wire
@@ -232,9 +232,10 @@ class StoreClient:
         )
         return log_id
 
-    async def purged_before_ms(self) -> int:
-        nothing_was: int = await self._store.wire.ask(
-            self._host, lambda: 0, kind="question to the store", patience_s=3.0
+    async def purged(self, log_id: int) -> Purged:
+        assert log_id == LOG_ID
+        nothing_was: Purged = await self._store.wire.ask(
+            self._host, Purged, kind="question to the store", patience_s=3.0
         )
         return nothing_was
 

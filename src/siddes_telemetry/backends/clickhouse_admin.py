@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
@@ -16,7 +17,13 @@ from siddes_telemetry.backends.clickhouse_settings import (
 )
 from siddes_telemetry.backends.ports import Expired, StoreConflict, StoreUnavailable
 from siddes_telemetry.schemas import ddl
-from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE, MIGRATIONS_TABLE, PURGES_TABLE
+from siddes_telemetry.schemas.table import (
+    COUNTS_TABLE,
+    LOGS_TABLE,
+    MIGRATIONS_TABLE,
+    PURGES_AHEAD_TABLE,
+    PURGES_TABLE,
+)
 
 QUESTION_DEADLINE_S = 60.0  # a question about tables, or a row of the bookkeeping
 CHANGE_DEADLINE_S = 3000.0  # an ALTER may rewrite every part there is
@@ -34,9 +41,17 @@ WHERE log_name IN (SELECT value FROM bound) ORDER BY generation DESC LIMIT 1
 
 _EXPIRED = """
 SELECT
-    count(), sum(count), minOrNull(toUnixTimestamp64Milli(created_at)), maxOrNull(toUnixTimestamp64Milli(created_at))
+    count(), sum(count), minOrNull(toUnixTimestamp64Milli(created_at)), maxOrNull(toUnixTimestamp64Milli(created_at)),
+    countIf(created_at >= fromUnixTimestamp64Milli({ahead_ms:Int64}, 'UTC'))
 FROM {database:Identifier}.telemetry_counts
 WHERE created_at < fromUnixTimestamp64Milli({before_ms:Int64}, 'UTC')
+    OR created_at >= fromUnixTimestamp64Milli({ahead_ms:Int64}, 'UTC')
+"""
+
+_AHEAD = """
+SELECT log_id, log_partition, max(log_offset) FROM {database:Identifier}.telemetry_counts
+WHERE created_at >= fromUnixTimestamp64Milli({ahead_ms:Int64}, 'UTC')
+GROUP BY log_id, log_partition ORDER BY log_id, log_partition
 """
 
 
@@ -88,20 +103,26 @@ class ClickHouseAdmin:
             raise StoreUnavailable("the identity was written and cannot be read yet")
         return last[1]
 
-    async def expired(self, before_ms: int) -> Expired:
-        rows = await self._engine.read(
-            _EXPIRED,
-            {"database": self._schema.database, "before_ms": before_ms},
-            settings={**READ_PINS, **within(QUESTION_DEADLINE_S)},
-            deadline_s=QUESTION_DEADLINE_S,
-        )
+    async def expired(self, before_ms: int, ahead_ms: int) -> Expired:
+        rows = await self._ask(_EXPIRED, before_ms=before_ms, ahead_ms=ahead_ms)
         return Expired(*rows[0])
 
-    async def purge(self, before_ms: int) -> Expired:
-        gone = await self.expired(before_ms)
-        if gone.rows:
+    async def purge(self, before_ms: int, ahead_ms: int) -> Expired:
+        gone = await self.expired(before_ms, ahead_ms)
+        old = gone.rows > gone.ahead_rows
+        ahead = [(log, partition, offset) for log, partition, offset in await self._ask(_AHEAD, ahead_ms=ahead_ms)]
+        if old:
             await self._insert(PURGES_TABLE, {"before_ms": before_ms}, token=f"purge:{before_ms}")
-            await self._change(ddl.delete_before(self._schema, before_ms))
+        if ahead:
+            rows = [
+                {"log_id": log_id, "log_partition": partition, "up_to_offset": offset, "ahead_ms": ahead_ms}
+                for log_id, partition, offset in ahead
+            ]
+            digest = hashlib.blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()
+            await self._insert(PURGES_AHEAD_TABLE, *rows, token=f"purge-ahead:{digest}")
+        if old or ahead:
+            limit_ms = before_ms if old else None
+            await self._change(ddl.delete_purged(self._schema, before_ms=limit_ms, ahead_ms=ahead_ms, ahead=ahead))
         return gone
 
     async def _plan(self) -> tuple[list[ddl.Migration], list[str]]:
@@ -142,10 +163,10 @@ class ClickHouseAdmin:
         rows = await self._ask(_LAST_LOG, bound=log_name)
         return (rows[0][0], rows[0][1]) if rows else None
 
-    async def _ask(self, sql: str, *, bound: str = "") -> Sequence[Row]:
+    async def _ask(self, sql: str, *, bound: str = "", **parameters: int) -> Sequence[Row]:
         return await self._engine.read(
             sql,
-            {"database": self._schema.database},
+            {"database": self._schema.database, **parameters},
             bound=bound,
             settings={**READ_PINS, **within(QUESTION_DEADLINE_S)},
             deadline_s=QUESTION_DEADLINE_S,
@@ -156,7 +177,7 @@ class ClickHouseAdmin:
             statement, settings={**ALTER_PINS, **within(CHANGE_DEADLINE_S)}, deadline_s=CHANGE_DEADLINE_S
         )
 
-    async def _insert(self, table: str, row: Mapping[str, object], *, token: str) -> None:
+    async def _insert(self, table: str, *rows: Mapping[str, object], token: str) -> None:
         settings = {**self._pins, **within(QUESTION_DEADLINE_S), "insert_deduplication_token": token}
-        block = json.dumps(row).encode() + b"\n"
+        block = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
         await self._engine.insert(self._schema.table(table), block, settings=settings, deadline_s=QUESTION_DEADLINE_S)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from siddes_telemetry.backends.clickhouse_engine import Engine, Row
 from siddes_telemetry.backends.clickhouse_settings import ALTER_PINS, READ_PINS, within
-from siddes_telemetry.backends.clickhouse_store import PURGED, read_set_asides
-from siddes_telemetry.backends.ports import Extent, SetAside, Stretch, Sums
+from siddes_telemetry.backends.clickhouse_store import PURGED, as_purged, read_set_asides
+from siddes_telemetry.backends.ports import Extent, Purged, SetAside, Stretch, Sums
 from siddes_telemetry.schemas.ddl import StoreSchema, synchronise_replicas
 from siddes_telemetry.schemas.table import ROW_AS_LINE
 
@@ -19,13 +19,13 @@ WHERE log_id = {log_id:UInt32} AND log_partition = {partition:UInt16}
     AND log_offset >= {start:UInt64} AND log_offset < {end:UInt64}
     AND created_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
 """
-_ROWS = f"SELECT count() {_STRETCH}"
-_SUMS_OF_ROWS = f"count(), sum(count), sumWithOverflow(halfMD5({ROW_AS_LINE}))"
-_SUMS = f"SELECT {_SUMS_OF_ROWS} {_STRETCH}"
-_SUMS_BY_RANGE = f"""
-SELECT intDiv(log_offset - {{start:UInt64}}, {{width:UInt64}}) AS number, {_SUMS_OF_ROWS} {_STRETCH} GROUP BY number
+_UNLESS_PURGED = """\
+    AND NOT (
+        log_offset <= {up_to_#:UInt64} AND created_at >= fromUnixTimestamp64Milli({ahead_ms_#:Int64}, 'UTC')
+    )
 """
-_LINES = f"SELECT {ROW_AS_LINE} {_STRETCH}"
+_SUMS = f"count(), sum(count), sumWithOverflow(halfMD5({ROW_AS_LINE}))"
+_RANGE = "intDiv(log_offset - {start:UInt64}, {width:UInt64})"
 
 _EXTENTS = """
 SELECT log_partition, count(), min(log_offset), max(log_offset) FROM {database:Identifier}.telemetry_counts
@@ -49,15 +49,14 @@ class ClickHouseAudit:
         rows = await self._read(_EXTENTS, {"log_id": log_id})
         return {partition: Extent(count, first, last) for partition, count, first, last in rows}
 
-    async def purged_before_ms(self) -> int:
-        ((before_ms,),) = await self._read(PURGED, {})
-        return int(before_ms)
+    async def purged(self, log_id: int) -> Purged:
+        return as_purged(await self._read(PURGED, {"log_id": log_id}))
 
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
         return await read_set_asides(self._engine, self._schema.database, log_id, partition)
 
     async def row_count(self, stretch: Stretch) -> int:
-        ((rows,),) = await self._of(stretch, _ROWS)
+        ((rows,),) = await self._of(stretch, "count()")
         return int(rows)
 
     async def sums(self, stretch: Stretch) -> Sums:
@@ -65,15 +64,19 @@ class ClickHouseAudit:
         return Sums(rows, counts, checksum)
 
     async def sums_by_range(self, stretch: Stretch, width: int) -> Mapping[int, Sums]:
-        found = await self._of(stretch, _SUMS_BY_RANGE, width=width)
+        found = await self._of(stretch, f"{_RANGE} AS number, {_SUMS}", group_by="number", width=width)
         return {number: Sums(rows, counts, checksum) for number, rows, counts, checksum in found}
 
     async def lines(self, stretch: Stretch) -> Sequence[bytes]:
-        return [str(line).encode() for (line,) in await self._of(stretch, _LINES)]
+        return [str(line).encode() for (line,) in await self._of(stretch, ROW_AS_LINE)]
 
-    async def _of(self, stretch: Stretch, sql: str, **more: int) -> Sequence[Row]:
+    async def _of(self, stretch: Stretch, what: str, *, group_by: str = "", **more: int) -> Sequence[Row]:
+        sql = f"SELECT {what} {_STRETCH}"
+        for number, purged in enumerate(each for each in stretch.purged_ahead if each.up_to_offset >= stretch.start):
+            sql += _UNLESS_PURGED.replace("#", str(number))
+            more |= {f"up_to_{number}": purged.up_to_offset, f"ahead_ms_{number}": purged.ahead_ms}
         return await self._read(
-            sql,
+            sql + (f"GROUP BY {group_by}" if group_by else ""),
             {
                 "log_id": stretch.log_id,
                 "partition": stretch.partition,

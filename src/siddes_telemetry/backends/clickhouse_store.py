@@ -14,7 +14,7 @@ from siddes_telemetry.backends.clickhouse_settings import (
     SUMMARY_PINS,
     within,
 )
-from siddes_telemetry.backends.ports import Held, SetAside
+from siddes_telemetry.backends.ports import Held, Purged, PurgedAhead, SetAside
 from siddes_telemetry.backends.turns import Turns
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.table import COUNTS_TABLE, SET_ASIDES_TABLE
@@ -46,7 +46,12 @@ SELECT log_id FROM {database:Identifier}.telemetry_logs
 WHERE log_name IN (SELECT value FROM bound) ORDER BY generation DESC LIMIT 1
 """
 
-PURGED = "SELECT max(before_ms) FROM {database:Identifier}.telemetry_purges"
+PURGED = """
+SELECT (SELECT max(before_ms) FROM {database:Identifier}.telemetry_purges), (
+    SELECT arraySort(groupUniqArray((log_partition, up_to_offset, ahead_ms)))
+    FROM {database:Identifier}.telemetry_purges_ahead WHERE log_id = {log_id:UInt32}
+)
+"""
 
 _SET_ASIDES = """
 SELECT log_offset, until_offset FROM {database:Identifier}.telemetry_set_asides
@@ -81,14 +86,14 @@ class ClickHouseStore:
         )
         return [Held(date.fromisoformat(day), count, last_offset) for day, count, last_offset in rows]
 
-    async def purged_before_ms(self) -> int:
-        ((before_ms,),) = await self._engine.read(
+    async def purged(self, log_id: int) -> Purged:
+        rows = await self._engine.read(
             PURGED,
-            {"database": self._database},
+            {"database": self._database, "log_id": log_id},
             settings={**READ_PINS, **within(PING_DEADLINE_S)},
             deadline_s=PING_DEADLINE_S,
         )
-        return int(before_ms)
+        return as_purged(rows)
 
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
         return await read_set_asides(self._engine, self._database, log_id, partition)
@@ -144,6 +149,12 @@ class ClickHouseStore:
                 settings={**SUMMARY_PINS, **within(left_s)},
                 deadline_s=left_s,
             )
+
+
+def as_purged(rows: Sequence[Row]) -> Purged:
+    """What the answer to PURGED says."""
+    ((before_ms, ahead),) = rows
+    return Purged(int(before_ms), tuple(PurgedAhead(*each) for each in ahead))
 
 
 async def read_set_asides(engine: Engine, database: str, log_id: int, partition: int) -> Sequence[SetAside]:

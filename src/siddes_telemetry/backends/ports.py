@@ -13,6 +13,10 @@ from typing import Protocol
 
 from siddes_telemetry.schemas.record import Headers, LogRecord
 
+# What lies further ahead of now than this has its time from a clock that was wrong: six times what a gateway's may be
+# off (rows.MAX_CLOCK_SKEW_MS), so that the clock by which it is judged may be off by some minutes too.
+FAR_AHEAD_MS = 3_600_000
+
 
 class BackendError(Exception):
     """Something a backend could not do."""
@@ -100,7 +104,11 @@ class PartitionView(Protocol):
         """(first offset the log still has, next offset it will give)."""
 
     async def offset_at(self, appended_at_ms: int) -> int | None:
-        """The first offset whose append time is not before this, or None where there is none."""
+        """The first offset whose append time is not before this, or None where there is none.
+
+        Exact where append times never step back. Where they do (a clock was set right), a hint and no more: about
+        where such records begin. Who relies on it looks at the records themselves.
+        """
 
     def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
         """Exactly the records of [start, end), apart from the stream of `fetch`, in bounded pieces.
@@ -256,6 +264,30 @@ class SetAside:
     end: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PurgedAhead:
+    """Of a partition's offsets up to `up_to_offset`, it included, rows created at `ahead_ms` or later were purged.
+
+    They lay ahead of the time of the purge; rows of later offsets may rightly have the same times one day.
+    """
+
+    partition: int
+    up_to_offset: int
+    ahead_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What of a log may have been purged: rows created before `before_ms` (0: none), and rows that lay ahead."""
+
+    before_ms: int = 0
+    ahead: tuple[PurgedAhead, ...] = ()
+
+    def ahead_of(self, partition: int) -> tuple[PurgedAhead, ...]:
+        """Of one partition."""
+        return tuple(each for each in self.ahead if each.partition == partition)
+
+
 class BlockStore(Protocol):
     """What the consumer asks of a store."""
 
@@ -276,8 +308,8 @@ class BlockStore(Protocol):
     async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
         """What is stored of this log and partition from `from_offset` on, by table day. Raises StoreUnavailable."""
 
-    async def purged_before_ms(self) -> int:
-        """Rows created before this may have been purged; 0 where none was. Raises StoreUnavailable."""
+    async def purged(self, log_id: int) -> Purged:
+        """What of this log may have been purged. Raises StoreUnavailable or StoreMissing."""
 
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
         """What operators have decided of a partition, in no order. Raises StoreUnavailable or StoreMissing."""
@@ -294,13 +326,17 @@ class BlockStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The rows that came from offsets [start, end) of a log's partition and were created at `since_ms` or later."""
+    """The rows that came from offsets [start, end) of a log's partition and were created at `since_ms` or later.
+
+    Without those that `purged_ahead`, of this partition, tells of.
+    """
 
     log_id: int
     partition: int
     start: int
     end: int
     since_ms: int
+    purged_ahead: tuple[PurgedAhead, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,8 +366,8 @@ class StoreAudit(Protocol):
     async def extents(self, log_id: int) -> Mapping[int, Extent]:
         """What is stored of a log, by partition; only those of which something is."""
 
-    async def purged_before_ms(self) -> int:
-        """Rows created before this may have been purged; 0 where none was."""
+    async def purged(self, log_id: int) -> Purged:
+        """What of this log may have been purged."""
 
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
         """What operators have decided of a partition, in no order."""
@@ -351,12 +387,13 @@ class StoreAudit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What a purge would remove, or removed."""
+    """What a purge would remove, or removed. `ahead_rows`: how many of the rows lie ahead."""
 
     rows: int
     counts: int
     oldest_ms: int | None
     newest_ms: int | None
+    ahead_rows: int
 
 
 class StoreAdmin(Protocol):
@@ -374,11 +411,12 @@ class StoreAdmin(Protocol):
         `log_id` gives the identity instead of a random one (the embedded log carries its own).
         """
 
-    async def expired(self, before_ms: int) -> Expired:
-        """What `purge` with the same argument would remove. Raises StoreUnavailable."""
+    async def expired(self, before_ms: int, ahead_ms: int) -> Expired:
+        """What `purge` with the same arguments would remove. Raises StoreUnavailable."""
 
-    async def purge(self, before_ms: int) -> Expired:
-        """Remove the rows created before this, exactly, and return when they are gone from reads.
+    async def purge(self, before_ms: int, ahead_ms: int) -> Expired:
+        """Remove the rows created before the one or not before the other, and return when they are gone from reads.
 
-        That it did is written down first, for StoreAudit.purged_before_ms.
+        That it did is written down first, for `purged`. What is stored meanwhile and lies ahead may stay: nothing goes
+        that is not written down. Raises StoreUnavailable, or StoreMissing where `migrate` has not made room for that.
         """

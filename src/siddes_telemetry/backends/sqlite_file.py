@@ -38,6 +38,7 @@ CREATE TABLE dead_letters (
 INSERT INTO consumer_group (partition, generation) VALUES ({PARTITION}, 0);
 INSERT INTO meta (name, value) VALUES ('format', {FORMAT}), ('newest_trimmed_ms', 0), ('times_proved_writable', 0);
 """  # noqa: S608 (our own integers)
+# newest_trimmed_ms: versions whose append times never stepped back ask for it where there is no record.
 
 # Younger than the format: files of earlier versions lack it, and earlier versions do not look at it.
 _NOTES = """CREATE TABLE IF NOT EXISTS key_notes (

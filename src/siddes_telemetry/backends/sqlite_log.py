@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from siddes_telemetry.backends import sqlite_queries
 from siddes_telemetry.backends.note_queue import JournalMetrics
-from siddes_telemetry.backends.ports import PartitionView
+from siddes_telemetry.backends.ports import FAR_AHEAD_MS, PartitionView
 from siddes_telemetry.backends.sqlite_dead_letters import SqliteDeadLetters
 from siddes_telemetry.backends.sqlite_file import ORIGIN, PARTITION, connect, open_or_make
 from siddes_telemetry.backends.sqlite_headers import pack_headers
@@ -40,7 +40,8 @@ class Trimmed(NamedTuple):
 class SqliteLog:
     """A LogAppender and a LogView; `reader()` gives a LogReader, `dead_letters` is a DeadLetters.
 
-    `clock_ms` is the wall clock of append times, UTC epoch milliseconds; `random_bits` makes the identity of a new
+    `clock_ms` is the wall clock, UTC epoch milliseconds: append times are what it says, and step back where it is set
+    back, so that a clock that was ahead is over with once it is right. `random_bits` makes the identity of a new
     log. Opens the file now: raises LogFileRefused or LogUnavailable. Used from one event loop.
     """
 
@@ -57,7 +58,6 @@ class SqliteLog:
         self._rng = rng
         _, following = sqlite_queries.bounds(connection)
         self._tail = Tail(following)
-        self._newest_ms = sqlite_queries.newest_ms(connection)  # the writer's thread alone moves it on
         self._writer = SqliteWriter(connection, partial(connect, path))
         self._reads = SqliteReads(partial(connect, path, writing=False))
         self._membership = asyncio.Lock()
@@ -69,9 +69,9 @@ class SqliteLog:
         packed = pack_headers(headers)
 
         def write(connection: sqlite3.Connection) -> LogRecord:
-            self._newest_ms = max(self._newest_ms, self._clock_ms())
-            offset = sqlite_queries.insert(connection, self._newest_ms, value, packed)
-            return LogRecord(offset, self._newest_ms, value, headers)
+            now_ms = self._clock_ms()
+            offset = sqlite_queries.insert(connection, now_ms, value, packed)
+            return LogRecord(offset, now_ms, value, headers)
 
         appending = self._writer.submit(write, one_statement=True)
         appending.add_done_callback(self._appended)  # even where nobody waits any more
@@ -101,26 +101,53 @@ class SqliteLog:
         """Its journal of keys: to be closed before the log."""
         return SqliteJournal(self._reads, self._writer, self._clock_ms, metrics)
 
+    @property
+    def end(self) -> int:
+        """The offset that the next record will get."""
+        return self._tail.next_offset
+
     async def trim(
-        self, now_ms: int, *, records_kept_ms: int = RECORDS_KEPT_MS, dead_letters_kept_ms: int = DEAD_LETTERS_KEPT_MS
+        self,
+        now_ms: int,
+        *,
+        below: int,
+        records_kept_ms: int = RECORDS_KEPT_MS,
+        dead_letters_kept_ms: int = DEAD_LETTERS_KEPT_MS,
     ) -> Trimmed:
         """Remove records below the committed offset that are older than this, and old dead letters and notes.
+
+        No record from `below` on. One that is dated far ahead goes with the next that is old enough; dead letters and
+        notes that are count as added now.
 
         In pieces, each sharing a transaction with appends. What is removed is overwritten, and its room is given
         back to the file system. Raises LogUnavailable.
         """
+        while await self._writer.run(lambda c: sqlite_queries.redate_piece(c, now_ms)):
+            pass
         notes = await self._remove(sqlite_queries.trim_notes_piece, now_ms - NOTES_KEPT_MS)
         letters = await self._remove(sqlite_queries.trim_dead_letters_piece, now_ms - dead_letters_kept_ms)
-        records = await self._remove(sqlite_queries.trim_piece, now_ms - records_kept_ms)
+        end = await self._trim_end(below, now_ms - records_kept_ms, now_ms + FAR_AHEAD_MS)
+        records = await self._remove(sqlite_queries.trim_piece, end)
         if records:
             self._tail.forget()
         if notes or letters or records:
             await self._reads.checkpoint()
         return Trimmed(records, letters)
 
-    async def _remove(self, piece: Callable[[sqlite3.Connection, int], int], before_ms: int) -> int:
+    async def _trim_end(self, below: int, before_ms: int, ahead_ms: int) -> int:
+        """The offset before which records may go: beyond the last old one that no young one precedes."""
+        end = at = 0
+        while page := await self._reads.run(partial(sqlite_queries.append_times, after=at, below=below)):
+            for at, appended_at_ms in page:
+                if appended_at_ms < before_ms:
+                    end = at + 1
+                elif appended_at_ms <= ahead_ms:
+                    return end
+        return end
+
+    async def _remove(self, piece: Callable[[sqlite3.Connection, int], int], before: int) -> int:
         def remove(connection: sqlite3.Connection) -> int:
-            removed = piece(connection, before_ms)
+            removed = piece(connection, before)
             sqlite_queries.vacuum_piece(connection)
             return removed
 

@@ -6,7 +6,7 @@ import sqlite3
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from siddes_telemetry.backends.ports import Committed, DeadLetter, DeadLetterEntry, RecordsGone
+from siddes_telemetry.backends.ports import FAR_AHEAD_MS, Committed, DeadLetter, DeadLetterEntry, RecordsGone
 from siddes_telemetry.backends.sqlite_file import PARTITION
 from siddes_telemetry.backends.sqlite_headers import pack_headers, unpack_headers
 from siddes_telemetry.schemas.record import LogRecord
@@ -19,22 +19,13 @@ VACUUMED_PAGES = 4096  # given back with each trimmed piece: more than a piece f
 
 
 def insert(connection: sqlite3.Connection, appended_at_ms: int, value: bytes, packed_headers: bytes) -> int:
-    """The offset that a new record got. Its append time must not be before `newest_ms`. One statement."""
+    """The offset that a new record got. One statement."""
     offset = connection.execute(
         "INSERT INTO records (appended_at_ms, headers, value) VALUES (?, ?, ?)", (appended_at_ms, packed_headers, value)
     ).lastrowid
     if offset is None:
         raise sqlite3.InternalError("an INSERT gave no offset")
     return offset
-
-
-def newest_ms(connection: sqlite3.Connection) -> int:
-    """The append time of the last record there ever was, trimmed ones included."""
-    (newest,) = connection.execute(
-        "SELECT coalesce((SELECT appended_at_ms FROM records ORDER BY offset DESC LIMIT 1),"
-        " (SELECT value FROM meta WHERE name = 'newest_trimmed_ms'))"
-    ).fetchone()
-    return int(newest)
 
 
 def prove_writable(connection: sqlite3.Connection) -> None:
@@ -69,7 +60,7 @@ def piece(connection: sqlite3.Connection, start: int, end: int) -> Sequence[LogR
 
 
 def offset_at(connection: sqlite3.Connection, appended_at_ms: int) -> int | None:
-    """The first offset appended at or after this: found by halving, since neither offsets nor times ever step back."""
+    """The first offset appended at or after this, found by halving: about there, where times have stepped back."""
 
     def appended_at(offset: int) -> int:
         query = "SELECT appended_at_ms FROM records WHERE offset = ?"
@@ -106,21 +97,27 @@ def committed(connection: sqlite3.Connection) -> Committed | None:
     return None if offset is None else Committed(offset, metadata)
 
 
-def trim_piece(connection: sqlite3.Connection, before_ms: int) -> int:
-    """How many of the oldest records were removed now: committed beyond, appended before this, and bounded."""
-    last, newest_ms, records, size = 0, 0, 0, 0
-    for offset, appended_at_ms, length in connection.execute(
-        "SELECT offset, appended_at_ms, length(value) FROM records"
-        " WHERE offset < (SELECT offset FROM consumer_group WHERE partition = ?) ORDER BY offset LIMIT ?",
-        (PARTITION, PIECE_RECORDS),
+def append_times(connection: sqlite3.Connection, *, after: int, below: int) -> Sequence[tuple[int, int]]:
+    """(offset, append time) of the first records in (after, below) that the group has committed, bounded."""
+    return connection.execute(
+        "SELECT offset, appended_at_ms FROM records WHERE offset > ? AND offset < ?"
+        " AND offset < (SELECT offset FROM consumer_group WHERE partition = ?) ORDER BY offset LIMIT ?",
+        (after, below, PARTITION, PIECE_RECORDS),
+    ).fetchall()
+
+
+def trim_piece(connection: sqlite3.Connection, end: int) -> int:
+    """How many of the first records were removed now: those before `end`, bounded."""
+    last, records, size = 0, 0, 0
+    for offset, length in connection.execute(
+        "SELECT offset, length(value) FROM records WHERE offset < ? ORDER BY offset LIMIT ?", (end, PIECE_RECORDS)
     ):
         size += length
-        if appended_at_ms >= before_ms or (records and size > PIECE_BYTES):
+        if records and size > PIECE_BYTES:
             break
-        last, newest_ms, records = offset, appended_at_ms, records + 1
+        last, records = offset, records + 1
     if records:
         connection.execute("DELETE FROM records WHERE offset <= ?", (last,))
-        connection.execute("UPDATE meta SET value = ? WHERE name = 'newest_trimmed_ms'", (newest_ms,))
     return records
 
 
@@ -158,7 +155,7 @@ def trim_dead_letters_piece(connection: sqlite3.Connection, before_ms: int) -> i
 
 
 def add_note(connection: sqlite3.Connection, now_ms: int, note: bytes) -> None:
-    """Keep a note. Its time is not before that of any record it may tell of."""
+    """Keep a note. Its time is not before that of the last record: whoever reads back asks by the records' times."""
     connection.execute(
         "INSERT INTO key_notes (added_at_ms, note) SELECT max(?,"
         " coalesce((SELECT appended_at_ms FROM records ORDER BY offset DESC LIMIT 1), 0)), ?",
@@ -180,3 +177,15 @@ def trim_notes_piece(connection: sqlite3.Connection, before_ms: int) -> int:
         "DELETE FROM key_notes WHERE id IN (SELECT id FROM key_notes WHERE added_at_ms < ? ORDER BY id LIMIT ?)",
         (before_ms, PIECE_RECORDS),
     ).rowcount
+
+
+def redate_piece(connection: sqlite3.Connection, now_ms: int) -> int:
+    """How many notes and dead letters dated far ahead count as added now from here on, bounded."""
+    return sum(
+        connection.execute(
+            f"UPDATE {table} SET added_at_ms = ? WHERE rowid IN"  # noqa: S608 (our own names)
+            f" (SELECT rowid FROM {table} WHERE added_at_ms > ? ORDER BY rowid LIMIT ?)",
+            (now_ms, now_ms + FAR_AHEAD_MS, PIECE_NOTES),
+        ).rowcount
+        for table in ("key_notes", "dead_letters")
+    )

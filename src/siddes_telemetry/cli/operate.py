@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -25,11 +26,14 @@ from siddes_telemetry.cli.operations import (
     verify_store,
 )
 from siddes_telemetry.cli.settings import Settings
-from siddes_telemetry.cli.shapes import Store, clickhouse, embedded, kafka_admin, kafka_servers
+from siddes_telemetry.cli.shapes import Store, clickhouse, embedded, kafka_admin, kafka_servers, wall_clock_ms
 from siddes_telemetry.consumer.verify.verifier import Progress, Subject
 from siddes_telemetry.schemas.registry import Registry
 
-_ON_BOTH: Operations = {"verify": verify_store, "set-aside": set_aside}  # what looks at the log and at the store
+_ON_BOTH: Operations = {  # what looks at the log and at the store
+    "verify": partial(verify_store, clock_ms=wall_clock_ms),
+    "set-aside": set_aside,
+}
 
 
 async def operate(
@@ -59,7 +63,7 @@ async def _on_cluster(settings: Settings, registry: Registry, operation: str, ar
         if operation in _ON_BOTH:
             return await _on_both(settings, registry, store, operation, arguments)
         if operation == "purge":
-            return await purge(store.admin, **arguments)
+            return await purge(store.admin, wall_clock_ms, **arguments)
         return await migrate_cluster(kafka_admin(settings), store.admin, settings.topic, **arguments)
 
 

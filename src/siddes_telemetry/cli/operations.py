@@ -5,12 +5,11 @@ Arguments and results are plain JSON values, so that a running process can do th
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from siddes_telemetry.backends.ports import BlockStore, DeadLetters, StoreAdmin
+from siddes_telemetry.backends.ports import FAR_AHEAD_MS, BlockStore, DeadLetters, StoreAdmin
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.set_aside_request import ask_to_set_aside, is_set_aside, waiting_at
 from siddes_telemetry.consumer.verify.repair import Repairer
@@ -21,6 +20,7 @@ TAKEN_UP_S = 15.0  # a consumer looks every five seconds
 Result = dict[str, Any]
 Operation = Callable[..., Awaitable[Result]]
 Operations = Mapping[str, Operation]
+Clock = Callable[[], int]  # the wall clock, UTC epoch milliseconds
 WITH_PROGRESS = frozenset({"verify"})  # they take `progress` besides their arguments
 
 
@@ -61,10 +61,11 @@ def embedded_log_name(log_id: int) -> str:
     return f"sqlite-{log_id}"
 
 
-async def purge(store_admin: StoreAdmin, *, days: int, dry_run: bool = False) -> Result:
-    """Remove the rows created more than `days` times 24 h ago, or say what would go."""
-    before_ms = time.time_ns() // 1_000_000 - days * DAY_MS
-    gone = await (store_admin.expired if dry_run else store_admin.purge)(before_ms)
+async def purge(store_admin: StoreAdmin, clock_ms: Clock, *, days: int, dry_run: bool = False) -> Result:
+    """Remove the rows created more than `days` times 24 h ago, or far ahead of now, or say what would go."""
+    now_ms = clock_ms()
+    before_ms = now_ms - days * DAY_MS
+    gone = await (store_admin.expired if dry_run else store_admin.purge)(before_ms, now_ms + FAR_AHEAD_MS)
     return {"before_ms": before_ms, **asdict(gone)}
 
 
@@ -91,6 +92,7 @@ async def set_aside(
 async def verify_store(
     subject: Subject,
     store: BlockStore,
+    clock_ms: Clock,
     *,
     hours: float | None = None,
     repair: int = 0,
@@ -99,7 +101,7 @@ async def verify_store(
     """Hold what is stored against the log; insert what is missing, up to `repair` rows."""
     report = await verify(
         subject,
-        clock_ms=lambda: time.time_ns() // 1_000_000,
+        clock_ms=clock_ms,
         hours=hours,
         repair=Repairer(store, subject.audit, limit=repair) if repair else None,
         progress=progress,

@@ -49,15 +49,21 @@ def purge(
     days: Annotated[int | None, typer.Option(min=0, help="Keep this many days.", show_default="the retention")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
-    """Remove the counts that are older than so many days, exactly and at once."""
+    """Remove the counts that are older than so many days, exactly and at once.
+
+    Those that lie more than an hour ahead of now go with them: a clock was
+    wrong when they came.
+    """
     with honest_exit():
         settings = operator_settings("clickhouse")
         kept_days = settings.retention_days if days is None else days
         if not dry_run:
-            say(f"removing counts older than {kept_days} days; this rewrites the parts they are in …")
+            say(f"removing counts older than {kept_days} days, or ahead of now; this rewrites the parts they are in …")
         gone = _operate(settings, "purge", {"days": kept_days, "dry_run": dry_run})
         verb = "would go" if dry_run else "gone"
         span = f", created {_time(gone['oldest_ms'])} to {_time(gone['newest_ms'])} UTC" if gone["rows"] else ""
+        if gone["ahead_rows"]:
+            span += f", {gone['ahead_rows']} of them more than an hour ahead of now"
         limit = _time(gone["before_ms"])
         typer.echo(f"{gone['rows']} rows ({gone['counts']} counts) {verb}{span}; the limit is {limit} UTC")
 

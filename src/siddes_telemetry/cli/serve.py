@@ -45,7 +45,7 @@ from siddes_telemetry.web.server import HttpServer
 
 # One process and a small engine: a count is seen within half a second, one of a few within a tenth or two.
 EMBEDDED_FLUSH = FlushPolicy(max_age_s=0.4, few_rows=100, few_age_s=0.1)
-TRIM_EVERY_S = 600.0
+TRIM_EVERY_S = 600.0  # no less: a client may retry a batch for ten minutes
 COMMIT_DRAIN_S = 2.0  # the requests have been answered by then: this waits for appends that nobody waits for
 
 log = structlog.get_logger(__name__)
@@ -306,10 +306,17 @@ or in a browser:
 
 
 async def _trim_for_ever(embedded_log: SqliteLog, metrics: SqliteTrimMetrics) -> None:
-    """Let go of records that have been stored for a day."""
+    """Let go of records that have been stored for a day.
+
+    None goes that was not in the file for ten minutes of this process, by a clock that nobody sets, nor anything in its
+    first ten minutes: the wall clock may have been far off when a record was appended, or be so until it is set after a
+    start, and a restart needs the keys of the last ten minutes.
+    """
     while True:
+        below = embedded_log.end
+        await asyncio.sleep(TRIM_EVERY_S)
         try:
-            trimmed = await embedded_log.trim(wall_clock_ms())
+            trimmed = await embedded_log.trim(wall_clock_ms(), below=below)
         except LogUnavailable:
             metrics.failures.inc()
             log.warning("trim_failed")
@@ -318,4 +325,3 @@ async def _trim_for_ever(embedded_log: SqliteLog, metrics: SqliteTrimMetrics) ->
             metrics.dead_letters.inc(trimmed.dead_letters)
             if trimmed.dead_letters:
                 log.warning("dead_letters_trimmed", letters=trimmed.dead_letters)
-        await asyncio.sleep(TRIM_EVERY_S)

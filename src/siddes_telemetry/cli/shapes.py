@@ -106,10 +106,10 @@ class Embedded:
         subject = Subject(log, log.log_id, store.audit, log.dead_letters, self.registry, self.retention_days)
         return {
             "migrate": partial(migrate_embedded, self.store.admin, self.log.log_id),
-            "purge": partial(purge, self.store.admin),
+            "purge": partial(purge, self.store.admin, wall_clock_ms),
             "dead-letters": partial(list_dead_letters, self.log.dead_letters),
             "set-aside": partial(set_aside, subject, store.counts),
-            "verify": partial(verify_store, subject, store.counts),
+            "verify": partial(verify_store, subject, store.counts, wall_clock_ms),
         }
 
 

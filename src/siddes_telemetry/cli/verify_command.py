@@ -57,7 +57,7 @@ def verify(
     Above that offset a declared block is in doubt and the rest is lag: neither
     is a difference. Left out, and said: what the log no longer has, the ten
     minutes after its beginning (they may repeat batches that are gone), and
-    what is so old that it may have expired or was purged.
+    what is so old that it may have expired, or was purged.
 
     It proves the way from the log to the store. It does not prove that what a
     client sent reached the log (a 200 says that), nor that the log itself lost
@@ -138,4 +138,4 @@ def _left_out(report: dict[str, Any]) -> Iterator[str]:
     yield f"rightly not stored: {repeated:,} repeated client batches, {dead:,} unreadable records"
     earlier, old = (sum(p[field] for p in partitions) for field in ("earlier_rows", "left_out_rows"))
     since = f"{datetime.fromtimestamp(report['since_ms'] / 1000, UTC):%Y-%m-%d %H:%M:%S}"
-    yield f"left out: {earlier:,} rows stored of earlier offsets, {old:,} rows created before {since} UTC"
+    yield f"left out: {earlier:,} rows stored of earlier offsets, {old:,} rows created before {since} UTC or purged"

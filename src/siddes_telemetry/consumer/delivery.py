@@ -21,10 +21,9 @@ from siddes_telemetry.backends.ports import (
 from siddes_telemetry.consumer.block import Block
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, OTHERS_END_S, may_insert
-from siddes_telemetry.consumer.recovery import days_to_insert
+from siddes_telemetry.consumer.recovery import days_to_insert, purged_in_part
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.surroundings import Surroundings
-from siddes_telemetry.schemas.record import format_time
 from siddes_telemetry.schemas.table import insert_token
 
 LETTERS_AT_ONCE = 100  # a block may be tens of thousands of unreadable records
@@ -140,9 +139,13 @@ class Delivery:
         A lone server has a day whole or not at all: of one that it holds in part, somebody has removed the rest.
         """
         held = await self.ask(lambda: self._around.store.held(source.log_id, source.partition, block.start))
-        purged = format_time(await self.ask(self._around.store.purged_before_ms))
+        purged = await self.ask(lambda: self._around.store.purged(source.log_id))
         there = {day.day.isoformat() for day in held}
-        return [day for day in sorted(block.days) if day not in there and f"{day} " > purged]
+        return [
+            day
+            for day in sorted(block.days)
+            if day not in there and not purged_in_part(day, purged, source.partition, block.start)
+        ]
 
     async def _was_dropped(self, block: Block, source: Source) -> bool:
         """Whether the store confirmed the block by its token and lacks its rows, as a crash of it may leave things.

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from siddes_telemetry.backends.ports import Held
+from siddes_telemetry.backends.ports import Held, Purged
 from siddes_telemetry.consumer.intent import GroupState
 from siddes_telemetry.schemas import record
+from siddes_telemetry.schemas.record import format_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +114,11 @@ def days_to_insert(expected: dict[str, int], held: Sequence[Held]) -> list[str]:
     """
     stored = {day.day.isoformat(): day.rows for day in held}
     return [day for day in sorted(expected) if stored.get(day, 0) < expected[day]]
+
+
+def purged_in_part(day: str, purged: Purged, partition: int, from_offset: int) -> bool:
+    """Whether rows of this table day, of this partition from an offset on, may have been purged."""
+    return f"{day} " <= format_time(purged.before_ms) or any(
+        each.up_to_offset >= from_offset and day >= format_time(each.ahead_ms)[: len(day)]
+        for each in purged.ahead_of(partition)
+    )

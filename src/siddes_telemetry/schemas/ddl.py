@@ -12,7 +12,14 @@ from string import Template
 
 from siddes_telemetry.schemas.record import MAX_LINE_COUNT, format_time
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE, MIGRATIONS_TABLE, PURGES_TABLE, SET_ASIDES_TABLE
+from siddes_telemetry.schemas.table import (
+    COUNTS_TABLE,
+    LOGS_TABLE,
+    MIGRATIONS_TABLE,
+    PURGES_AHEAD_TABLE,
+    PURGES_TABLE,
+    SET_ASIDES_TABLE,
+)
 from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
 
 DEDUPLICATION_WINDOW = 10_000  # parts: ten times what a lease of 60 s allows, blocks of several days included
@@ -117,19 +124,30 @@ def modify_retention(schema: StoreSchema) -> str:
     return f"ALTER TABLE {schema.table(schema.stored_counts)}{_on_cluster(schema)} MODIFY TTL {_ttl(schema)}"
 
 
-def delete_before(schema: StoreSchema, before_ms: int) -> str:
-    """Removes the rows created before this. A mutation keeps deduplication tokens; DROP PARTITION would forget them."""
-    return (
-        f"ALTER TABLE {schema.table(schema.stored_counts)}{_on_cluster(schema)} "
-        f"DELETE WHERE created_at < toDateTime64('{format_time(before_ms)}', 3, 'UTC')"
-    )
+def delete_purged(
+    schema: StoreSchema, *, before_ms: int | None, ahead_ms: int, ahead: Sequence[tuple[int, int, int]]
+) -> str:
+    """Removes the rows created before the one time (None: none of these), and those not before the other.
+
+    Of the latter only those whose place is in `ahead`: log, partition, and offset up to which. One of the two is given.
+    A mutation keeps deduplication tokens; DROP PARTITION would forget them.
+    """
+    conditions = [] if before_ms is None else [f"created_at < {_time(before_ms)}"]
+    if ahead:
+        places = " OR ".join(
+            f"(log_id = {log_id} AND log_partition = {partition} AND log_offset <= {up_to_offset})"
+            for log_id, partition, up_to_offset in ahead
+        )
+        conditions.append(f"(created_at >= {_time(ahead_ms)} AND ({places}))")
+    table = f"{schema.table(schema.stored_counts)}{_on_cluster(schema)}"
+    return f"ALTER TABLE {table} DELETE WHERE {' OR '.join(conditions)}"
 
 
 def synchronise_replicas(schema: StoreSchema) -> Sequence[str]:
     """Wait until every replica has the counts, purges and decisions that were confirmed before."""
     return [
         f"SYSTEM SYNC REPLICA{_on_cluster(schema)} {schema.table(table)}"
-        for table in (schema.stored_counts, PURGES_TABLE, SET_ASIDES_TABLE)
+        for table in (schema.stored_counts, PURGES_TABLE, PURGES_AHEAD_TABLE, SET_ASIDES_TABLE)
     ]
 
 
@@ -144,6 +162,8 @@ def _placeholders(schema: StoreSchema) -> dict[str, str]:
         "purges_engine": _bookkeeping_engine(schema, PURGES_TABLE),
         "set_asides": schema.table(SET_ASIDES_TABLE),
         "set_asides_engine": _bookkeeping_engine(schema, SET_ASIDES_TABLE),
+        "purges_ahead": schema.table(PURGES_AHEAD_TABLE),
+        "purges_ahead_engine": _bookkeeping_engine(schema, PURGES_AHEAD_TABLE),
         "bookkeeping_settings": _table_settings(schema),
         "counts": schema.table(COUNTS_TABLE),
         "stored_counts": schema.table(schema.stored_counts),
@@ -159,6 +179,10 @@ def _placeholders(schema: StoreSchema) -> dict[str, str]:
         "cluster_name": quote_string(schema.cluster or ""),
         "database_name": quote_string(schema.database),
     }
+
+
+def _time(epoch_ms: int) -> str:
+    return f"toDateTime64('{format_time(epoch_ms)}', 3, 'UTC')"
 
 
 def _on_cluster(schema: StoreSchema) -> str:

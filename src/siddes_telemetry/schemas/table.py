@@ -13,8 +13,9 @@ LOGS_TABLE = "telemetry_logs"
 MIGRATIONS_TABLE = "telemetry_migrations"
 PURGES_TABLE = "telemetry_purges"
 SET_ASIDES_TABLE = "telemetry_set_asides"
+PURGES_AHEAD_TABLE = "telemetry_purges_ahead"
 
-_PLACE = re.compile(rb'"created_at":"([0-9-]{10}) [^"]*",.*"log_offset":([0-9]+)\}\n$')
+_PLACE = re.compile(rb'"created_at":"([0-9-]{10}) ([^"]*)",.*"log_offset":([0-9]+)\}\n$')
 
 # The same line as encode_row's, of a stored row, in ClickHouse's SQL.
 ROW_AS_LINE = (
@@ -47,7 +48,15 @@ def place_of_row(line: bytes) -> tuple[str, int]:
     match = _PLACE.search(line)
     if match is None:
         raise ValueError("not a line of encode_row")
-    return match[1].decode(), int(match[2])
+    return match[1].decode(), int(match[3])
+
+
+def time_of_row(line: bytes) -> str:
+    """When it was created, format_time's text, of a line of encode_row. Raises ValueError where it is none."""
+    match = _PLACE.search(line)
+    if match is None:
+        raise ValueError("not a line of encode_row")
+    return f"{match[1].decode()} {match[2].decode()}"
 
 
 def row_checksum(line: bytes) -> int:

@@ -87,7 +87,7 @@ async def sqlite_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTe
     journal = log.journal(JournalMetrics(CollectorRegistry()))
 
     async def trim(partition: int, first: int) -> None:
-        await log.trim(clock.now_ms + TWO_DAYS_MS)
+        await log.trim(clock.now_ms + TWO_DAYS_MS, below=log.end)
 
     try:
         yield LogUnderTest(log, log.reader, log.dead_letters, journal, log_itself(log), 1, False, clock.set, trim)

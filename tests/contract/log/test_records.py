@@ -13,6 +13,7 @@ from siddes_telemetry.schemas.record import Headers, LogRecord
 from tests.contract.log.backends import START_MS, LogUnderTest
 from tests.contract.log.membership import everything_in, fetched, owning, records_in
 
+DAY_MS = 24 * 3600 * 1000
 HEADERS: Headers = (("schema", b"1.1"), ("rows", b"2"), ("batches", bytes(range(36))), ("empty", b""))
 
 
@@ -73,23 +74,15 @@ async def test_partitions_are_apart(log: LogUnderTest) -> None:
             assert [record.value for record in await everything_in(partition)] == [b"record %d" % number]
 
 
-async def test_append_times_never_decrease(log: LogUnderTest) -> None:
-    for number, step_ms in enumerate([0, 5, -3_600_000, 0, 7, -1]):
-        if log.set_clock_ms is not None:
-            log.set_clock_ms(START_MS + step_ms)
-        await append(log, number)
-    async with owning(log.make_reader()) as partition:
-        times = [record.appended_at_ms for record in await everything_in(partition)]
-    assert times == sorted(times)
-
-
-async def test_append_times_are_the_logs_clock(log: LogUnderTest) -> None:
+async def test_append_times_are_the_logs_clock_wherever_it_is_set(log: LogUnderTest) -> None:
     if log.set_clock_ms is None:
         pytest.skip("this log's clock cannot be set")
-    log.set_clock_ms(START_MS + 42)
-    await append(log, 1)
+    times = [START_MS + step_ms for step_ms in (42, 5, -3_600_000, 40 * DAY_MS, 7, -1)]
+    for number, now_ms in enumerate(times):
+        log.set_clock_ms(now_ms)
+        await append(log, number)
     async with owning(log.make_reader()) as partition:
-        assert [record.appended_at_ms for record in await everything_in(partition)] == [START_MS + 42]
+        assert [record.appended_at_ms for record in await everything_in(partition)] == times
 
 
 async def test_an_empty_log_begins_where_it_ends(log: LogUnderTest) -> None:
@@ -217,6 +210,17 @@ async def test_offset_at_is_the_first_record_not_before_a_time(log: LogUnderTest
             for asked_ms in (record.appended_at_ms - 1, record.appended_at_ms, record.appended_at_ms + 1):
                 assert await partition.offset_at(asked_ms) == _first_not_before(records, asked_ms)
         assert await partition.offset_at(0) == records[0].offset
+
+
+async def test_offset_at_answers_where_times_step_back_too(log: LogUnderTest) -> None:
+    for number, step_ms in enumerate([0, 40 * DAY_MS, 10, -DAY_MS, 20]):
+        if log.set_clock_ms is not None:
+            log.set_clock_ms(START_MS + step_ms)
+        await append(log, number)
+    async with owning(log.make_reader()) as partition:
+        offsets = [record.offset for record in await everything_in(partition)]
+        for asked_ms in (0, START_MS - DAY_MS, START_MS, START_MS + 15, START_MS + 50 * DAY_MS):
+            assert await partition.offset_at(asked_ms) in (*offsets, None)
 
 
 async def test_offset_at_of_an_empty_log_is_none(log: LogUnderTest) -> None:

@@ -21,6 +21,7 @@ from siddes_telemetry.backends.sqlite_reads import Query, SqliteReads
 from tests.contract.log.backends import START_MS, TWO_DAYS_MS, ManualClock
 from tests.contract.log.membership import everything_in, member, owning
 
+DAY_MS = 24 * 3600 * 1000
 NOW = ManualClock()
 
 
@@ -133,7 +134,7 @@ async def test_records_and_commits_are_there_after_reopening(path: Path) -> None
         assert await values_in(log) == [b"one", b"two"]
 
 
-async def test_neither_offsets_nor_append_times_step_back_after_trimming_all_and_reopening(path: Path) -> None:
+async def test_offsets_go_on_after_trimming_all_and_reopening(path: Path) -> None:
     clock = ManualClock()
     async with opened(path, clock) as log:
         for number in range(3):
@@ -141,13 +142,33 @@ async def test_neither_offsets_nor_append_times_step_back_after_trimming_all_and
         async with owning(log.reader()) as partition:
             _, following = await partition.bounds()
             await partition.commit(following, "")
-        assert (await log.trim(START_MS + TWO_DAYS_MS)).records == 3
-    clock.set(START_MS - 1000)
+        assert (await log.trim(START_MS + TWO_DAYS_MS, below=log.end)).records == 3
     async with opened(path, clock) as log:
         await log.append(0, b"new", ())
         async with owning(log.reader()) as partition:
             [record] = await everything_in(partition)
-    assert (record.offset, record.appended_at_ms) == (following, START_MS)
+    assert record.offset == following
+
+
+async def test_append_times_are_right_at_once_in_a_file_whose_clock_was_ahead(path: Path) -> None:
+    clock = ManualClock(START_MS + 40 * DAY_MS)
+    async with opened(path, clock) as log:
+        await log.append(0, b"ahead", ())
+    clock.set(START_MS)
+    async with opened(path, clock) as log:
+        await log.append(0, b"right", ())
+        async with owning(log.reader()) as partition:
+            times = [record.appended_at_ms for record in await everything_in(partition)]
+    assert times == [START_MS + 40 * DAY_MS, START_MS]
+
+
+async def test_an_older_version_can_open_the_file(path: Path) -> None:
+    async with opened(path):
+        pass
+    older = sqlite3.connect(path)
+    asked = "SELECT coalesce((SELECT appended_at_ms FROM records), (SELECT value FROM meta WHERE name = ?))"
+    assert older.execute(asked, ("newest_trimmed_ms",)).fetchone() == (0,)
+    older.close()
 
 
 async def test_closing_finishes_what_is_queued(path: Path) -> None:

@@ -24,6 +24,8 @@ from tests.contract.log.backends import START_MS, ManualClock
 from tests.contract.log.membership import everything_in, owning
 
 CANARY = b"canary-5e1f"
+HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
 
 
 @pytest.fixture
@@ -58,19 +60,63 @@ async def test_only_what_is_both_committed_and_old_goes(log: SqliteLog, clock: M
     for number in range(6):
         clock.set(START_MS + number)
         await log.append(0, b"%d" % number, ())
-    assert (await log.trim(START_MS + 2 * RECORDS_KEPT_MS)).records == 0
+    assert (await log.trim(START_MS + 2 * RECORDS_KEPT_MS, below=log.end)).records == 0
     await commit(log, 4)
-    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 2)).records == 2
+    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 2, below=log.end)).records == 2
     assert await values_in(log) == [b"2", b"3", b"4", b"5"]
-    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 100)).records == 2
+    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 100, below=log.end)).records == 2
     assert await values_in(log) == [b"4", b"5"]
+
+
+async def appended(log: SqliteLog, clock: ManualClock, *steps_ms: int) -> None:
+    """Append a record at each of these times after START_MS, its number its value, and commit all there is."""
+    for number, step_ms in enumerate(steps_ms):
+        clock.set(START_MS + step_ms)
+        await log.append(0, b"%d" % number, ())
+    async with owning(log.reader()) as partition:
+        await partition.commit(log.end, "")
+
+
+async def test_records_that_are_dated_ahead_go_with_the_next_that_is_old(log: SqliteLog, clock: ManualClock) -> None:
+    await appended(log, clock, 0, 40 * DAY_MS, 40 * DAY_MS, HOUR_MS, 40 * DAY_MS)
+    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 1, below=log.end)).records == 1
+    assert await values_in(log) == [b"1", b"2", b"3", b"4"]
+    assert (await log.trim(START_MS + HOUR_MS + RECORDS_KEPT_MS + 1, below=log.end)).records == 3
+    assert await values_in(log) == [b"4"]
+
+
+async def test_a_record_that_is_not_far_ahead_keeps_those_behind_it(log: SqliteLog, clock: ManualClock) -> None:
+    await appended(log, clock, RECORDS_KEPT_MS + HOUR_MS, 0)
+    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 1, below=log.end)).records == 0
+    await appended(log, clock, 2 * RECORDS_KEPT_MS)
+    assert (await log.trim(START_MS + 2 * RECORDS_KEPT_MS + HOUR_MS + 1, below=log.end)).records == 2
+
+
+async def test_more_records_ahead_than_a_piece_has_stop_nothing(log: SqliteLog, clock: ManualClock) -> None:
+    clock.set(START_MS + 40 * DAY_MS)
+    await asyncio.gather(*(log.append(0, b"ahead", ()) for _ in range(PIECE_RECORDS + 1)))
+    clock.set(START_MS)
+    await log.append(0, b"right", ())
+    await commit(log, PIECE_RECORDS + 2)
+    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 1, below=log.end)).records == PIECE_RECORDS + 2
+
+
+async def test_nothing_goes_from_the_given_offset_on_however_old_it_says_it_is(
+    log: SqliteLog, clock: ManualClock
+) -> None:
+    await appended(log, clock, 0, 0)
+    bound = log.end
+    await appended(log, clock, -40 * DAY_MS)
+    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 1, below=bound)).records == 2
+    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 1, below=bound)).records == 0
+    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 1, below=log.end)).records == 1
 
 
 async def test_how_long_records_are_kept_is_an_argument(log: SqliteLog) -> None:
     await log.append(0, b"x", ())
     await commit(log, 1)
-    assert (await log.trim(START_MS + 10, records_kept_ms=10)).records == 0
-    assert (await log.trim(START_MS + 11, records_kept_ms=10)).records == 1
+    assert (await log.trim(START_MS + 10, records_kept_ms=10, below=log.end)).records == 0
+    assert (await log.trim(START_MS + 11, records_kept_ms=10, below=log.end)).records == 1
 
 
 async def test_what_was_trimmed_is_in_no_file_any_more(log: SqliteLog, tmp_path: Path) -> None:
@@ -80,7 +126,7 @@ async def test_what_was_trimmed_is_in_no_file_any_more(log: SqliteLog, tmp_path:
     await log.append(0, b"stays", ())
     assert files_holding(tmp_path, CANARY)
     await commit(log, 50)
-    await log.trim(START_MS + DEAD_LETTERS_KEPT_MS + 1)
+    await log.trim(START_MS + DEAD_LETTERS_KEPT_MS + 1, below=log.end)
     assert files_holding(tmp_path, CANARY) == []
     assert await values_in(log) == [b"stays"]
 
@@ -93,7 +139,7 @@ async def test_the_room_is_given_back(log: SqliteLog, tmp_path: Path) -> None:
     await log.append(0, b"stays", ())
     await log._reads.checkpoint()
     assert file.stat().st_size > 15_000_000
-    assert (await log.trim(START_MS + 2 * RECORDS_KEPT_MS)).records == 40
+    assert (await log.trim(START_MS + 2 * RECORDS_KEPT_MS, below=log.end)).records == 40
     assert sum(each.stat().st_size for each in tmp_path.iterdir()) < 500_000
 
 
@@ -101,7 +147,7 @@ async def test_trimming_comes_in_pieces_and_appends_go_on_between(log: SqliteLog
     records = 2 * PIECE_RECORDS + 1
     await asyncio.gather(*(log.append(0, b"old", ()) for _ in range(records)))
     await commit(log, records)
-    trimming = asyncio.create_task(log.trim(START_MS + 2 * RECORDS_KEPT_MS))
+    trimming = asyncio.create_task(log.trim(START_MS + 2 * RECORDS_KEPT_MS, below=log.end))
     appended = 0
     while not trimming.done():
         await log.append(0, b"new", ())
@@ -116,7 +162,7 @@ async def test_old_dead_letters_go(log: SqliteLog, clock: ManualClock) -> None:
         await log.dead_letters.add(DeadLetter(0, number, "line", b"x", ()))
     clock.set(START_MS + 1)
     await log.dead_letters.add(DeadLetter(0, 40, "line", b"x", ()))
-    assert await log.trim(START_MS + DEAD_LETTERS_KEPT_MS + 1) == Trimmed(0, 40)
+    assert await log.trim(START_MS + DEAD_LETTERS_KEPT_MS + 1, below=log.end) == Trimmed(0, 40)
     assert [entry.offset for entry in await log.dead_letters.entries()] == [40]
 
 
@@ -128,8 +174,38 @@ async def test_old_notes_go_and_are_in_no_file_any_more(log: SqliteLog, clock: M
     journal = log.journal(JournalMetrics(CollectorRegistry()))
     journal.note(0, b"young")
     await journal.close()
-    await log.trim(START_MS + NOTES_KEPT_MS)
+    await log.trim(START_MS + NOTES_KEPT_MS, below=log.end)
     assert len([note async for note in journal.notes(0, 0)]) == 2
-    await log.trim(START_MS + NOTES_KEPT_MS + 1)
+    await log.trim(START_MS + NOTES_KEPT_MS + 1, below=log.end)
     assert [note async for note in journal.notes(0, 0)] == [b"young"]
     assert files_holding(tmp_path, CANARY) == []
+
+
+async def test_dead_letters_and_notes_that_are_dated_ahead_count_as_added_when_that_is_seen(
+    log: SqliteLog, clock: ManualClock
+) -> None:
+    now_ms = START_MS - 40 * DAY_MS  # the clock that says START_MS is ahead
+    for offset in range(40):
+        await log.dead_letters.add(DeadLetter(0, offset, "line", b"x", ()))
+    journal = log.journal(JournalMetrics(CollectorRegistry()))
+    for _ in range(40):
+        journal.note(0, b"note")
+    await journal.close()
+    clock.set(now_ms)
+    for later_ms, letters, notes in (
+        (0, 40, 40),
+        (NOTES_KEPT_MS, 40, 40),
+        (NOTES_KEPT_MS + 1, 40, 0),
+        (DEAD_LETTERS_KEPT_MS, 40, 0),
+        (DEAD_LETTERS_KEPT_MS + 1, 0, 0),
+    ):
+        await log.trim(now_ms + later_ms, below=log.end)
+        assert len(await log.dead_letters.entries()) == letters
+        assert len([note async for note in journal.notes(0, 0)]) == notes
+
+
+async def test_a_dead_letter_a_little_ahead_keeps_its_time(log: SqliteLog) -> None:
+    await log.dead_letters.add(DeadLetter(0, 1, "line", b"x", ()))
+    await log.trim(START_MS - HOUR_MS, below=log.end)
+    assert await log.trim(START_MS - HOUR_MS + DEAD_LETTERS_KEPT_MS + 1, below=log.end) == Trimmed(0, 0)
+    assert await log.trim(START_MS + DEAD_LETTERS_KEPT_MS + 1, below=log.end) == Trimmed(0, 1)

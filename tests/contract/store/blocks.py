@@ -10,10 +10,11 @@ from siddes_telemetry.schemas.record import Line, format_time
 from siddes_telemetry.schemas.table import encode_row
 from tests.unit.schemas.shipped import REGISTRY
 
-__all__ = ["DAY_MS", "LOG", "NOON_MS", "REGISTRY", "block", "day_of", "line", "row"]
+__all__ = ["DAY_MS", "LOG", "NEVER_MS", "NOON_MS", "REGISTRY", "block", "day_of", "line", "row"]
 
 DAY_MS = 24 * 3600 * 1000
 NOON_MS = int(time.time() * 1000) // DAY_MS * DAY_MS - DAY_MS // 2  # of yesterday: rows of it do not expire
+NEVER_MS = NOON_MS + 400 * DAY_MS  # beyond every row
 LOG = 7
 
 

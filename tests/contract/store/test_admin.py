@@ -9,7 +9,10 @@ import pytest
 
 from siddes_telemetry.backends.ports import Expired, Held, StoreMissing
 from tests.contract.store.backends import DEADLINE_S, StoreUnderTest
-from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, block, row
+from tests.contract.store.blocks import DAY_MS, LOG, NEVER_MS, NOON_MS, block, row
+
+NOTHING = Expired(0, 0, None, None, 0)
+AHEAD_MS = NOON_MS + 5 * DAY_MS
 
 Question = Callable[[StoreUnderTest], Awaitable[object]]
 QUESTIONS: dict[str, Question] = {
@@ -21,6 +24,8 @@ QUESTIONS: dict[str, Question] = {
     ),
     "held": lambda backend: backend.store.held(LOG, 0, 0),
     "log_id": lambda backend: backend.store.log_id("log"),
+    "purged": lambda backend: backend.store.purged(LOG),
+    "purge": lambda backend: backend.admin.purge(NOON_MS, NEVER_MS),
 }
 
 
@@ -79,23 +84,43 @@ async def test_many_that_adopt_a_log_at_once_agree(backend: StoreUnderTest) -> N
 async def test_purge_removes_what_is_older_to_the_millisecond(backend: StoreUnderTest) -> None:
     rows = row(0, at_ms=NOON_MS - 1, count=3) + row(1, at_ms=NOON_MS - DAY_MS, count=4) + row(2, at_ms=NOON_MS)
     await backend.store.insert(rows, "a", deadline_s=DEADLINE_S)
-    gone = Expired(rows=2, counts=7, oldest_ms=NOON_MS - DAY_MS, newest_ms=NOON_MS - 1)
-    assert await backend.admin.expired(NOON_MS) == gone
-    assert await backend.admin.purge(NOON_MS) == gone
-    assert await backend.admin.expired(NOON_MS) == Expired(0, 0, None, None)
+    gone = Expired(rows=2, counts=7, oldest_ms=NOON_MS - DAY_MS, newest_ms=NOON_MS - 1, ahead_rows=0)
+    assert await backend.admin.expired(NOON_MS, NEVER_MS) == gone
+    assert await backend.admin.purge(NOON_MS, NEVER_MS) == gone
+    assert await backend.admin.expired(NOON_MS, NEVER_MS) == NOTHING
     assert await backend.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
+
+
+async def test_purge_removes_what_lies_ahead_to_the_millisecond(backend: StoreUnderTest) -> None:
+    rows = row(0, at_ms=NOON_MS - 1, count=3) + row(1, at_ms=AHEAD_MS, count=4) + row(2, at_ms=AHEAD_MS - 1)
+    rows += row(3, at_ms=AHEAD_MS + 40 * DAY_MS, partition=1, count=5)
+    await backend.store.insert(rows, "a", deadline_s=DEADLINE_S)
+    gone = Expired(rows=3, counts=12, oldest_ms=NOON_MS - 1, newest_ms=AHEAD_MS + 40 * DAY_MS, ahead_rows=2)
+    assert await backend.admin.expired(NOON_MS, AHEAD_MS) == gone
+    assert await backend.admin.purge(NOON_MS, AHEAD_MS) == gone
+    assert await backend.admin.purge(NOON_MS, AHEAD_MS) == NOTHING
+    assert await backend.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
+
+
+async def test_purge_removes_what_lies_ahead_where_nothing_is_old(backend: StoreUnderTest) -> None:
+    await backend.store.insert(row(1, at_ms=AHEAD_MS) + row(2), "a", deadline_s=DEADLINE_S)
+    gone = await backend.admin.purge(NOON_MS - 36_500 * DAY_MS, AHEAD_MS)
+    assert (gone.rows, gone.ahead_rows) == (1, 1)
+    assert [day.rows for day in await backend.store.held(LOG, 0, 0)] == [1]
 
 
 async def test_a_dry_run_removes_nothing(backend: StoreUnderTest) -> None:
     await backend.store.insert(row(), "a", deadline_s=DEADLINE_S)
-    assert (await backend.admin.expired(NOON_MS + 1)).rows == 1
+    assert (await backend.admin.expired(NOON_MS + 1, NEVER_MS)).rows == 1
+    assert (await backend.admin.expired(0, NOON_MS)).ahead_rows == 1
     assert (await backend.store.held(LOG, 0, 0))[0].rows == 1
 
 
 async def test_tokens_outlive_a_purge(backend: StoreUnderTest) -> None:
-    kept, old = block(10), row(10, viewer="old", at_ms=NOON_MS - 1)
+    kept = block(10)
+    old = row(10, viewer="old", at_ms=NOON_MS - 1) + row(11, viewer="ahead", at_ms=NOON_MS + DAY_MS)
     await backend.store.insert(kept + old, "a", deadline_s=DEADLINE_S)
-    await backend.admin.purge(NOON_MS)
+    await backend.admin.purge(NOON_MS, NOON_MS + DAY_MS)
     await backend.store.insert(kept + old, "a", deadline_s=DEADLINE_S)
     held: list[Held] = list(await backend.store.held(LOG, 0, 0))
     assert [day.rows for day in held] == [10]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from siddes_telemetry.backends.ports import Extent, StoreMissing, Stretch, Sums
+from siddes_telemetry.backends.ports import Extent, Purged, PurgedAhead, StoreMissing, Stretch, Sums
 from siddes_telemetry.schemas.table import row_checksum
-from tests.contract.store.backends import DEADLINE_S, StoreUnderTest
-from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, row
+from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, StoreUnderTest
+from tests.contract.store.blocks import DAY_MS, LOG, NEVER_MS, NOON_MS, row
 
 EVERYTHING = Stretch(LOG, 0, 0, 2**63, 0)
 VIEWERS = ("42", "a" * 64, "A.b_c:d@e-f")
@@ -71,11 +73,55 @@ async def test_extents_are_told_by_partition_of_one_log(filled: StoreUnderTest) 
 
 
 async def test_a_purge_leaves_a_mark(filled: StoreUnderTest) -> None:
-    assert await filled.audit.purged_before_ms() == 0
-    await filled.admin.purge(NOON_MS - DAY_MS + 2)
-    await filled.admin.purge(1000)  # an older one, which says less
-    assert await filled.audit.purged_before_ms() == NOON_MS - DAY_MS + 2
+    assert await filled.audit.purged(LOG) == Purged() == await filled.store.purged(LOG)
+    await filled.admin.purge(NOON_MS - DAY_MS + 2, NEVER_MS)
+    await filled.admin.purge(1000, NEVER_MS)  # an older one, which says less
+    purged = Purged(NOON_MS - DAY_MS + 2, ())
+    assert await filled.audit.purged(LOG) == purged == await filled.store.purged(LOG)
     assert (await filled.audit.sums(EVERYTHING)).rows == 4
+
+
+async def test_a_purge_of_what_lies_ahead_is_noted_by_log_and_place(filled: StoreUnderTest) -> None:
+    ahead_ms = NOON_MS + DAY_MS
+    ahead = row(5, at_ms=ahead_ms) + row(7, at_ms=ahead_ms) + row(3, partition=1, at_ms=ahead_ms + 1)
+    await filled.store.insert(ahead, "b", deadline_s=DEADLINE_S)
+    await filled.store.insert(row(9, log_id=LOG + 1, at_ms=ahead_ms), "c", deadline_s=DEADLINE_S)
+    for _ in range(2):
+        await filled.admin.purge(0, ahead_ms)
+    purged = Purged(0, (PurgedAhead(0, 7, ahead_ms), PurgedAhead(1, 3, ahead_ms)))
+    assert await filled.audit.purged(LOG) == purged == await filled.store.purged(LOG)
+    assert await filled.audit.purged(LOG + 1) == Purged(0, (PurgedAhead(0, 9, ahead_ms),))
+    assert await filled.audit.row_count(EVERYTHING) == 5
+
+    await filled.store.insert(row(8, at_ms=ahead_ms), "d", deadline_s=DEADLINE_S)
+    await filled.admin.purge(0, ahead_ms - 1)
+    notes = (PurgedAhead(0, 7, ahead_ms), PurgedAhead(0, 8, ahead_ms - 1), PurgedAhead(1, 3, ahead_ms))
+    assert (await filled.audit.purged(LOG)).ahead == notes
+
+
+async def test_a_stretch_is_without_what_was_purged_ahead(filled: StoreUnderTest) -> None:
+    all_lines = lines()  # of offsets 0, 1, 2, 0 and 2**53 + 1, the second a day before
+    without = replace(EVERYTHING, purged_ahead=(PurgedAhead(0, 1, NOON_MS),))
+    left, counts = [all_lines[1], all_lines[2], all_lines[4]], 25_008
+    assert sorted(await filled.audit.lines(without)) == sorted(left)
+    assert await filled.audit.row_count(without) == 3
+    assert await filled.audit.sums(without) == sums(left, counts)
+    assert await filled.audit.sums_by_range(without, 2**62) == {0: sums(left, counts)}
+    more = replace(without, purged_ahead=(*without.purged_ahead, PurgedAhead(0, 2, NOON_MS + 999)))
+    assert sorted(await filled.audit.lines(more)) == sorted([all_lines[1], all_lines[4]])
+    assert await filled.audit.row_count(replace(more, start=1, end=2)) == 1
+
+
+async def test_a_purge_that_found_no_place_to_be_noted_removed_nothing(clickhouse: ClickHouseUnderTest) -> None:
+    """As after an upgrade before `migrate`."""
+    await clickhouse.store.insert(row(1, at_ms=NOON_MS + DAY_MS), "a", deadline_s=DEADLINE_S)
+    await clickhouse.run(f"DROP TABLE {clickhouse.schema.table('telemetry_purges_ahead')} SYNC")
+    with pytest.raises(StoreMissing):
+        await clickhouse.admin.purge(0, NOON_MS + DAY_MS)
+    for asked in (clickhouse.store, clickhouse.audit):
+        with pytest.raises(StoreMissing):
+            await asked.purged(LOG)
+    assert [day.rows for day in await clickhouse.store.held(LOG, 0, 0)] == [1]
 
 
 async def test_catching_up_waits_for_nothing_on_a_lone_store(filled: StoreUnderTest) -> None:

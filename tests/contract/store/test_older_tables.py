@@ -64,7 +64,7 @@ async def assert_all_there(clickhouse: ClickHouseUnderTest, held: list[Held]) ->
 async def test_an_older_table_gets_all_that_an_alter_can_give(older: ClickHouseUnderTest) -> None:
     held = list(await older.store.held(LOG, 0, 0))
     later = [migration for migration in shipped_migrations(older.schema) if migration.number >= 5]
-    assert await older.admin.migrate() == [statement for each in later for statement in each.statements]
+    assert await older.admin.migrate() == [statement for migration in later for statement in migration.statements]
     assert await older.admin.migrate() == []
     statement = await made(older)
     for codec in ("`event` Enum8(", "CODEC(T64(), ZSTD(1))", "`log_partition` UInt16 CODEC(T64())"):

@@ -66,7 +66,7 @@ async def test_only_the_table_knows_a_viewer(server: ConfiguredClickHouse) -> No
         await opened.store.insert(row(viewer=CANARY), "a", deadline_s=DEADLINE_S)
         assert await opened.store.counts(CANARY, since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
         assert await opened.store.counts_by_step(CANARY, since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S)
-        await opened.admin.purge(NOON_MS - 1)
+        await opened.admin.purge(NOON_MS - 1, NOON_MS)
     finally:
         await engine.close()
     client = clickhouse_connect.get_client(dsn=server.url)

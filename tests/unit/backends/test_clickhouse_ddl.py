@@ -22,7 +22,11 @@ def all_statements(schema: ddl.StoreSchema) -> str:
     statements = [ddl.create_database(schema)]
     statements += [statement for migration in shipped_migrations(schema) for statement in migration.statements]
     statements += [ddl.modify_events(schema, schema.stored_counts), ddl.modify_retention(schema)]
-    statements += [ddl.delete_before(schema, 1_790_000_000_123)]
+    statements += [
+        ddl.delete_purged(
+            schema, before_ms=1_790_000_000_123, ahead_ms=1_790_003_600_123, ahead=[(7, 0, 41), (7, 1, 2**53)]
+        )
+    ]
     if schema.cluster is not None:
         statements += ddl.synchronise_replicas(schema)
     return "".join(f"{statement};\n\n" for statement in statements)

@@ -254,7 +254,7 @@ def test_a_time_that_no_store_could_keep_is_a_dead_letter(at_ms: int, flags: int
 def test_bytes_without_a_batch_wait_at_the_place_where_they_are(data: bytes) -> None:
     records = Records(data, 40, END)
     (record,) = to_log_records(records)
-    assert (record.offset, record.defect) == (40, Defect("unsupported_batch", 41))
+    assert (record.offset, record.defect) == (40, Defect("log_damaged", 41))
 
 
 def test_a_batch_that_is_cut_off_behind_another_is_left_to_the_next_fetch() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from siddes_telemetry.backends.clickhouse_engine import Parameters, Row, Settings
 from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
-from siddes_telemetry.backends.ports import StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports import Purged, StoreRefused, StoreUnavailable
 from siddes_telemetry.schemas.ddl import StoreSchema
 from tests.unit.schemas.shipped import REGISTRY
 
@@ -31,7 +31,7 @@ class Slow:
         self, sql: str, parameters: Parameters, *, bound: str = "", settings: Settings, deadline_s: float
     ) -> Sequence[Row]:
         if "since_ms" not in parameters:  # no summary
-            return [[0]]
+            return [[0, []]]
         assert "FROM bound" in sql
         assert settings["max_execution_time"] == ceil(deadline_s)
         self.asked.append(bound)
@@ -167,7 +167,7 @@ async def test_what_consumers_ask_does_not_wait_for_summaries() -> None:
     await asking.ask("a", "b")
     async with asyncio.timeout(1):
         await store.insert(b"", "token", deadline_s=PATIENCE_S)
-        assert await store.purged_before_ms() == 0
+        assert await store.purged(7) == Purged()
         await store.ping()
     for task in asking.tasks.values():
         task.cancel()

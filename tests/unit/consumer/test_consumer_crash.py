@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import date
 from itertools import cycle
 from typing import Literal
@@ -16,6 +17,7 @@ from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, LEASE_S, ON_ITS_WAY_S
 from tests.fakes.consumption import DAY_MS, MINUTE_MS, NOON_MS, Process, World, key, one
 from tests.fakes.latency import Fate, SlowStore
+from tests.fakes.memory_store import MemoryStore
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
 
 MIDNIGHT_MS = NOON_MS + DAY_MS // 2
@@ -295,19 +297,30 @@ async def test_a_store_whose_tokens_go_with_their_rows_is_not_asked_after_a_repe
     assert {token.rpartition(":")[2] for token, _ in world.store.attempts} == {"0-1"}
 
 
-@pytest.mark.parametrize("purged", [False, True], ids=["deleted in part", "purged whole"])
+async def delete_in_part(store: MemoryStore) -> None:
+    store.rows = [row for row in store.rows if row.viewer_id != "a"]
+
+
+async def purge_old(store: MemoryStore) -> None:
+    await store.purge(NOON_MS + MINUTE_MS, NOON_MS + DAY_MS)
+
+
+async def purge_ahead(store: MemoryStore) -> None:
+    await store.purge(0, NOON_MS - MINUTE_MS)
+
+
+@pytest.mark.parametrize("remove", [delete_in_part, purge_old, purge_ahead])
 @in_virtual_time
-async def test_rows_that_an_operator_removed_do_not_come_back_with_a_replay(*, purged: bool) -> None:
+async def test_rows_that_an_operator_removed_do_not_come_back_with_a_replay(
+    remove: Callable[[MemoryStore], Awaitable[None]],
+) -> None:
     world = await World.make(policy=LARGE_BLOCKS)
     await world.append_viewers("a", "b", "c")
     first = world.start()
     await until(world.drained)
     await first.kill()
     world.log.set_committed(0, Committed(0, encode_intent(3)))  # it died before it committed the end of the block
-    if purged:
-        await world.store.purge(NOON_MS + MINUTE_MS)
-    else:
-        world.store.rows = [row for row in world.store.rows if row.viewer_id != "a"]
+    await remove(world.store)
     left = world.viewers()
     heir = world.start()
     await until(world.drained)

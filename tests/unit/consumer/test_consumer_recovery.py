@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from siddes_telemetry.backends.ports import Held
+from siddes_telemetry.backends.ports import Held, Purged, PurgedAhead
 from siddes_telemetry.consumer.intent import GroupState
 from siddes_telemetry.consumer.recovery import (
     OFFSET_BEYOND,
@@ -14,6 +14,7 @@ from siddes_telemetry.consumer.recovery import (
     Resume,
     days_to_insert,
     plan_recovery,
+    purged_in_part,
 )
 
 DAY, NEXT_DAY = date(2026, 11, 22), date(2026, 11, 23)
@@ -67,3 +68,24 @@ def test_days_that_are_there_whole_are_not_inserted_again() -> None:
     assert days_to_insert(expected, [held(7, rows=3)]) == ["2026-11-23"]
     assert days_to_insert(expected, [held(7, rows=3), held(7, rows=2, day=NEXT_DAY)]) == []
     assert days_to_insert(expected, [held(7, rows=2)]) == ["2026-11-22", "2026-11-23"], "a shard lacks its part"
+
+
+DAY_MS = 86_400_000
+DAY_BEGINS_MS = (DAY - date(1970, 1, 1)).days * DAY_MS
+
+
+@pytest.mark.parametrize(
+    ("purged", "in_part"),
+    [
+        (Purged(), False),
+        (Purged(DAY_BEGINS_MS - 1), False),
+        (Purged(DAY_BEGINS_MS + 1), True),
+        (Purged(0, (PurgedAhead(3, 7, DAY_BEGINS_MS + DAY_MS - 1),)), True),
+        (Purged(0, (PurgedAhead(3, 7, DAY_BEGINS_MS + DAY_MS),)), False),
+        (Purged(0, (PurgedAhead(3, 6, DAY_BEGINS_MS),)), False),
+        (Purged(0, (PurgedAhead(2, 7, DAY_BEGINS_MS),)), False),
+        (Purged(0, (PurgedAhead(3, 6, 0), PurgedAhead(3, 9, DAY_BEGINS_MS))), True),
+    ],
+)
+def test_a_day_is_purged_in_part_where_rows_of_it_and_of_later_offsets_may_be(purged: Purged, *, in_part: bool) -> None:
+    assert purged_in_part(DAY.isoformat(), purged, partition=3, from_offset=7) is in_part

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -330,7 +331,7 @@ async def test_what_may_have_expired_or_was_purged_is_left_out_and_said() -> Non
     world.log.now_ms = NOON_MS
     await world.append(one("viewer-a", NOON_MS), one("viewer-b", NOON_MS + 1))
     await drain(world)
-    await world.store.purge(NOON_MS + 1)
+    await world.store.purge(NOON_MS + 1, NOON_MS + DAY_MS)
     report = await only(world)
     assert (report.ok, report.rows, report.left_out_rows) == (True, 1, 1)
 
@@ -346,11 +347,120 @@ async def test_a_purge_while_it_runs_is_no_difference(monkeypatch: pytest.Monkey
     sums = world.store.sums
 
     async def after_a_purge(stretch: Stretch) -> Sums:
-        await world.store.purge(NOON_MS + 1)
+        await world.store.purge(NOON_MS + 1, NOON_MS + DAY_MS)
         return await sums(stretch)
 
     monkeypatch.setattr(world.store, "sums", after_a_purge)
     assert (await only(world)).ok
+
+
+AHEAD_MS = NOON_MS + HOUR_MS  # what lies ahead of noon
+
+
+async def world_that_was_ahead() -> World:
+    """Two rows of noon, around two that were counted while the clock was 40 days ahead, at offset 1. All is stored."""
+    world = await World.make()
+    for viewer, at_ms in (("viewer-a", NOON_MS), ("viewer-b", NOON_MS + 40 * DAY_MS), ("viewer-c", NOON_MS)):
+        world.log.now_ms = at_ms
+        await world.append(*(one(viewer, at_ms + line) for line in range(2 if viewer == "viewer-b" else 1)))
+    await drain(world)
+    return world
+
+
+@in_virtual_time
+async def test_what_was_purged_ahead_is_left_out_and_what_has_such_times_later_is_not() -> None:
+    world = await world_that_was_ahead()
+    assert (await only(world)).rows == 4
+    await world.store.purge(0, AHEAD_MS)
+    report = await only(world, repair=True)
+    assert (report.ok, report.rows, report.left_out_rows, report.repaired) == (True, 2, 2, 0)
+
+    world.log.now_ms = NOON_MS + 2 * HOUR_MS
+    await world.append(one("viewer-d", world.log.now_ms))
+    await drain(world)
+    assert ((await only(world)).ok, (await only(world)).rows) == (True, 3)
+    world.store.rows.pop()
+    assert (await only(world)).missing == 1
+
+
+@in_virtual_time
+async def test_what_was_purged_ahead_and_is_there_is_no_surplus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was written down before it goes, and may be there for a while or for good. Sums leave it out as well."""
+    world = await world_that_was_ahead()
+    rows = list(world.store.rows)
+    await world.store.purge(0, AHEAD_MS)
+    world.store.rows = rows
+
+    async def unasked(_: Stretch) -> Sequence[bytes]:
+        raise AssertionError("sums that are alike need no look at rows")
+
+    monkeypatch.setattr(world.store, "lines", unasked)
+    report = await only(world)
+    assert (report.ok, report.rows, report.left_out_rows) == (True, 2, 2)
+
+
+async def purge_old(world: World) -> None:
+    await world.store.purge(NOON_MS + 1, NOON_MS + 400 * DAY_MS)
+
+
+async def purge_ahead(world: World) -> None:
+    await world.store.purge(0, AHEAD_MS)
+
+
+async def verified_beside(
+    question: str, time: int, purge: Callable[[World], Awaitable[None]]
+) -> PartitionReport | None:
+    """With a purge just before a question is asked of the store for the so-and-so-many-th time; None if it is not."""
+    world = await world_that_was_ahead()
+    world.store.rows.append(replace(world.store.rows[0], viewer_id="surplus"))  # so that rows are looked at
+    answer, asked = getattr(world.store, question), 0
+
+    async def after_a_purge(*arguments: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == time:
+            await purge(world)
+        return await answer(*arguments)
+
+    setattr(world.store, question, after_a_purge)
+    report = await only(world, repair=True)
+    return report if asked >= time else None
+
+
+@pytest.mark.parametrize("purge", [purge_old, purge_ahead])
+@pytest.mark.parametrize("question", ["sums", "lines", "purged", "catch_up"])
+@in_virtual_time
+async def test_a_purge_before_any_question_is_no_difference_and_is_not_undone(
+    question: str, purge: Callable[[World], Awaitable[None]]
+) -> None:
+    time = 1
+    while (report := await verified_beside(question, time, purge)) is not None:
+        assert (report.missing, report.repaired) == (0, 0)
+        time += 1
+    assert time > 1
+
+
+@in_virtual_time
+async def test_a_repair_does_not_bring_back_what_is_purged_while_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await world_that_was_ahead()
+    ahead = [row for row in world.store.rows if row.created_at_ms >= AHEAD_MS]
+    lost = next(row for row in world.store.rows if row not in ahead)
+    for row in (lost, ahead[0]):
+        world.store.rows.remove(row)
+    catch_up, asked = world.store.catch_up, 0
+
+    async def after_a_purge() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:  # the repair's own
+            await purge_ahead(world)
+        await catch_up()
+
+    monkeypatch.setattr(world.store, "catch_up", after_a_purge)
+    report = await only(world, repair=True)
+    assert (report.missing, report.repaired) == (2, 1)
+    assert lost in world.store.rows
+    assert not set(ahead) & set(world.store.rows)
 
 
 @in_virtual_time

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from siddes_telemetry.backends.ports import Sums
 from siddes_telemetry.consumer.retry_window import RetryWindow
 from siddes_telemetry.consumer.rows import Source, Tally, decode_all, rows_to_store
+from siddes_telemetry.consumer.verify.left_out import LeftOut
 from siddes_telemetry.schemas.record import LogRecord
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.table import row_checksum
@@ -22,7 +23,7 @@ class Expected:
     rows: list[tuple[str, bytes]] = field(default_factory=list)
     sums: Sums = field(default_factory=Sums)
     records: int = 0
-    left_out_rows: int = 0  # created before the time from which rows are looked at
+    left_out_rows: int = 0  # the store may rightly lack them
     repeated_batches: int = 0
     dead_letters: list[int] = field(default_factory=list)  # their offsets
 
@@ -41,19 +42,19 @@ class Expected:
 
 
 def expect(
-    records: Sequence[LogRecord], window: RetryWindow, *, source: Source, registry: Registry, since: str
+    records: Sequence[LogRecord], window: RetryWindow, *, source: Source, registry: Registry, left_out: LeftOut
 ) -> Expected:
     """What these records must have left, given the retry window at the first, which is then moved past the last.
 
-    `since`: rows created before are left out; format_time's text. Raises UnreadableHereError.
+    Raises UnreadableHereError.
     """
     decoded = decode_all(records, source.partition, registry)
     tally = Tally()
     rows: list[tuple[str, bytes]] = []
-    left_out = counts = checksum = 0
+    left_out_rows = counts = checksum = 0
     for created_at, count, line in rows_to_store(decoded, window, source, tally):
-        if created_at < since:  # both of format_time: their order is that of the times
-            left_out += 1
+        if left_out.has_created(created_at, line):
+            left_out_rows += 1
             continue
         rows.append((created_at, line))
         counts += count
@@ -64,7 +65,7 @@ def expect(
         rows,
         Sums(len(rows), counts, checksum % _MODULUS),
         len(records),
-        left_out,
+        left_out_rows,
         tally.repeated_batches,
         [letter.offset for letter in decoded.dead_letters],
     )

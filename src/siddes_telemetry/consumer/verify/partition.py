@@ -18,10 +18,11 @@ from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND
 from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
 from siddes_telemetry.consumer.set_asides import Decisions
 from siddes_telemetry.consumer.verify.expected import Expected, expect
+from siddes_telemetry.consumer.verify.left_out import LeftOut
 from siddes_telemetry.consumer.verify.report import PartitionReport
 from siddes_telemetry.consumer.verify.scope import Scope
 from siddes_telemetry.consumer.verify.told import Told, next_question
-from siddes_telemetry.schemas.record import LogRecord, format_time
+from siddes_telemetry.schemas.record import LogRecord
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.table import place_of_row
 
@@ -52,12 +53,12 @@ class DeadPlaces:
 
 @dataclass(frozen=True)
 class Bench:
-    """What verifying a partition works with. `since_ms` is asked anew where something is missing: purges move it."""
+    """What verifying a partition works with. `left_out` is asked anew where something is missing: purges add to it."""
 
     audit: StoreAudit
     dead_letters: DeadPlaces
     registry: Registry
-    since_ms: Callable[[], Awaitable[int]]
+    left_out: Callable[[int], Awaitable[LeftOut]]  # of a partition
     repair: Repair | None
     moved: Moved
 
@@ -65,12 +66,12 @@ class Bench:
 class PartitionVerifier:
     """Reads and compares what is in scope, and enters what it finds into the report."""
 
-    def __init__(self, scope: Scope, report: PartitionReport, bench: Bench) -> None:
+    def __init__(self, scope: Scope, report: PartitionReport, left_out: LeftOut, bench: Bench) -> None:
         self._scope = scope
         self._report = report
+        self._left_out = left_out
         self._bench = bench
         self._window = RetryWindow()
-        self._since = format_time(scope.since_ms)
         self._chunk = Expected()
         self._chunk_start = self._chunk_end = scope.judge_from
         self._told: Told | None = None  # of the stretch that follows the first chunk
@@ -131,7 +132,7 @@ class PartitionVerifier:
             self._window,
             source=self._scope.source,
             registry=self._bench.registry,
-            since=self._since,
+            left_out=self._left_out,
         )
 
     async def _judge(self, records: Sequence[LogRecord]) -> None:
@@ -184,14 +185,14 @@ class PartitionVerifier:
         self._told = Told(asked, width, await self._bench.audit.sums_by_range(asked, width))
 
     def _stretch(self, start: int, end: int) -> Stretch:
-        return Stretch(self._scope.source.log_id, self._scope.source.partition, start, end, self._scope.since_ms)
+        source, left_out = self._scope.source, self._left_out
+        return Stretch(source.log_id, source.partition, start, end, left_out.since_ms, left_out.purged_ahead)
 
     async def _enter_difference(self, chunk: Expected, stretch: Stretch) -> None:
-        since_ms = await self._bench.since_ms()
-        since = format_time(since_ms)
-        stretch = replace(stretch, since_ms=since_ms)
-        stored = Counter(await self._bench.audit.lines(stretch))
-        expected = Counter(line for created_at, line in chunk.rows if created_at >= since)
+        lines = await self._bench.audit.lines(stretch)
+        left_out = await self._bench.left_out(stretch.partition)  # after the rows: a purge is written down before them
+        stored = Counter(line for line in lines if not left_out.has(line))
+        expected = Counter(line for created_at, line in chunk.rows if not left_out.has_created(created_at, line))
         missing = expected - stored
         self._report.differ(_by_offset(missing), _by_offset(stored - expected))
         if missing and self._bench.repair is not None and self._report.trouble is None:
@@ -205,7 +206,7 @@ class PartitionVerifier:
         before = self._stretch(0, report.judged_from)
         report.earlier_rows = await self._bench.audit.row_count(before) if report.judged_from else 0
         if report.trouble in (ROWS_BEYOND.reason, OFFSET_BEYOND.reason):
-            beyond = replace(self._stretch(scope.begun_to, NO_END), since_ms=0)
+            beyond = replace(self._stretch(scope.begun_to, NO_END), since_ms=0, purged_ahead=())
             report.surplus += await self._bench.audit.row_count(beyond)
 
 

@@ -41,7 +41,7 @@ class PartitionReport:
     missing_dead_letters: int = 0
     in_doubt: int = 0  # rows that an intent has declared: stored or about to be
     lag: int = 0  # records beyond that
-    left_out_rows: int = 0  # created so long ago that they may be expired or purged
+    left_out_rows: int = 0  # expired or purged, or so near to it that they may be
     earlier_rows: int = 0  # stored of offsets before the judged range
     repaired: int = 0
     trouble: str | None = None  # why the group's state and the log or the store do not fit together

@@ -7,7 +7,7 @@ asked for the sums of many short ranges in one question, and chunks end where on
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from siddes_telemetry.backends.ports import Stretch, Sums
 
@@ -52,4 +52,4 @@ def next_question(stretch: Stretch, *, offsets: int, rows: int, chunk_rows: int)
     """
     width = max(1, offsets * chunk_rows // (RANGES_A_CHUNK * max(1, rows)))
     end = min(stretch.end, stretch.start + width * RANGES)
-    return Stretch(stretch.log_id, stretch.partition, stretch.start, end, stretch.since_ms), width
+    return replace(stretch, end=end), width

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from siddes_telemetry.backends.ports import BackendError, DeadLetters, LogView, PartitionView, RecordsGone, StoreAudit
 from siddes_telemetry.consumer.rows import Source
+from siddes_telemetry.consumer.verify.left_out import LeftOut
 from siddes_telemetry.consumer.verify.partition import Bench, DeadPlaces, PartitionVerifier, Repair
 from siddes_telemetry.consumer.verify.report import NO_SUCH_PARTITION, PartitionReport, Report
 from siddes_telemetry.consumer.verify.scope import Scope, scope_of
@@ -44,23 +45,27 @@ async def verify(
     Raises LogUnavailable, StoreUnavailable or RecordsUnreadableError; with `repair` StoreRefused too.
     """
     extents = await subject.audit.extents(subject.log_id)  # before the offsets: what is stored now was begun by then
-    since_ms = await _since_ms(subject, clock_ms())
     from_ms = None if hours is None else clock_ms() - round(hours * HOUR_MS)
 
-    async def planned_for(view: PartitionView) -> tuple[Scope, PartitionReport]:
-        stored = extents.get(view.number)
-        return await scope_of(
+    async def left_out(partition: int) -> LeftOut:
+        expired_ms = max(0, clock_ms() - subject.retention_days * DAY_MS + EXPIRY_MARGIN_MS)
+        return LeftOut(await subject.audit.purged(subject.log_id), partition, expired_ms=expired_ms)
+
+    async def planned_for(view: PartitionView) -> tuple[Scope, PartitionReport, LeftOut]:
+        stored, out = extents.get(view.number), await left_out(view.number)
+        scope, report = await scope_of(
             view,
             Source(subject.log_id, view.number),
             origin=subject.log.origin,
             from_ms=from_ms,
-            since_ms=await _since_ms(subject, clock_ms()),
+            since_ms=out.since_ms,
             last_stored=None if stored is None else stored.last_offset,
         )
+        return scope, report, out
 
     planned = [await planned_for(view) for view in await subject.log.partitions()]
     await subject.audit.catch_up()
-    total, done = sum(scope.length for scope, _ in planned), 0
+    total, done = sum(scope.length for scope, _, _ in planned), 0
 
     def moved(offsets: int) -> None:
         nonlocal done
@@ -71,15 +76,15 @@ async def verify(
         subject.audit,
         DeadPlaces(subject.dead_letters),
         subject.registry,
-        lambda: _since_ms(subject, clock_ms()),
+        left_out,
         repair,
         moved,
     )
     moved(0)
     reports = []
-    for scope, report in planned:
+    for scope, report, out in planned:
         try:
-            await PartitionVerifier(scope, report, bench).run()
+            await PartitionVerifier(scope, report, out, bench).run()
             reports.append(report)
         except UnreadableHereError as error:
             raise RecordsUnreadableError(
@@ -87,8 +92,8 @@ async def verify(
                 "in the version that the consumers have, installed with all its dependencies"
             ) from None
         except RecordsGone:  # the log was trimmed meanwhile: from where it begins now
-            later, again = await planned_for(scope.view)
-            await PartitionVerifier(later, again, bench).run()
+            later, again, out_by_now = await planned_for(scope.view)
+            await PartitionVerifier(later, again, out_by_now, bench).run()
             reports.append(again)
     there = {report.partition for report in reports}
     reports += [
@@ -96,10 +101,4 @@ async def verify(
         for number, extent in sorted(extents.items())
         if number not in there
     ]
-    return Report(subject.log_id, since_ms, tuple(reports))
-
-
-async def _since_ms(subject: Subject, now_ms: int) -> int:
-    """Rows created before may be gone, expired or purged."""
-    expired_ms = now_ms - subject.retention_days * DAY_MS + EXPIRY_MARGIN_MS
-    return max(expired_ms, await subject.audit.purged_before_ms(), 0)
+    return Report(subject.log_id, max((out.since_ms for _, _, out in planned), default=0), tuple(reports))
