@@ -27,10 +27,12 @@ def environment(settings: Settings) -> dict[str, str]:
     return kept | {f"SIDDES_TELEMETRY_{name}": value for name, value in settings.items()}
 
 
-def run(*arguments: str, settings: Settings, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, settings: Settings, cwd: Path | None = None, command: Sequence[str] = COMMAND
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; its exit status is the caller's to judge."""
     return subprocess.run(
-        [*COMMAND, *arguments],
+        [*command, *arguments],
         env=environment(settings),
         cwd=cwd,
         capture_output=True,

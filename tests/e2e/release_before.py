@@ -1,0 +1,26 @@
+"""The release before this one, as processes: its source comes from the repository's history."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+COMMIT = "5b3ae940545a9f8b5dbaa7869d7c495385b2a08a"  # record format 1; to be moved on when a release has changed a log
+ROOT = Path(__file__).parents[2]
+
+
+def command_of_release_before(folder: Path) -> Sequence[str]:
+    """What starts it. Skips where this copy of the project has no history."""
+    archive = subprocess.run(["git", "-C", str(ROOT), "archive", COMMIT, "src"], capture_output=True, check=False)
+    if archive.returncode:
+        pytest.skip("the release before is not in this copy's history")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as source:
+        source.extractall(folder, filter="data")
+    start = f"import sys, runpy; sys.path.insert(0, {str(folder / 'src')!r}); "
+    return sys.executable, "-c", start + "runpy.run_module('siddes_telemetry', run_name='__main__', alter_sys=True)"
