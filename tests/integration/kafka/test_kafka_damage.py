@@ -9,35 +9,17 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.codec import lz4_encode
 
-from siddes_telemetry.backends.kafka_clients import make_client
 from siddes_telemetry.backends.kafka_history import read_range, to_log_records
 from siddes_telemetry.backends.kafka_member import GroupTimes
-from siddes_telemetry.backends.kafka_produce import ProduceForm
 from siddes_telemetry.backends.ports import OwnedPartition
 from siddes_telemetry.schemas.record import Defect, LogRecord
+from tests.fakes.raw_batches import GZIP, LZ4, SNAPPY, ZSTD, batch, lz4, sealed, send, xerial, zlib_gzip, zstd
 from tests.integration.kafka.kit import HEADERS, WAIT_S, Hands, appending, make_reader, make_topic, running, soon
 from tests.servers.kafka import LocalKafka
-from tests.unit.backends.test_kafka_batches import GZIP, LZ4, SNAPPY, ZSTD, batch, sealed, xerial, zlib_gzip
-from tests.unit.backends.test_kafka_batches import zstd as zstd_encode
 
 pytestmark = pytest.mark.servers
 QUICK_STALL = GroupTimes(session_s=6.0, rebalance_s=10.0, release_s=5.0, stall_s=1.0)
-
-
-async def send(bootstrap: str, topic: str, *batches: bytes | bytearray, partition: int = 0) -> None:
-    """Raw batches, each in a request of its own, as any producer may send them."""
-    client = make_client(bootstrap)
-    await client.bootstrap()
-    try:
-        await client.force_metadata_update()
-        form = ProduceForm(topic, 5000)
-        for raw in batches:
-            leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
-            assert await client.send(leader, form.request({partition: bytes(raw)})) == {partition: 0}
-    finally:
-        await client.close()
 
 
 async def fetched(partition: OwnedPartition, end: int) -> list[LogRecord]:
@@ -61,9 +43,7 @@ async def both_ways(bootstrap: str, topic: str, end: int) -> list[LogRecord]:
     return records
 
 
-@pytest.mark.parametrize(
-    ("codec", "compress"), [(GZIP, zlib_gzip), (SNAPPY, xerial), (LZ4, lz4_encode), (ZSTD, zstd_encode)]
-)
+@pytest.mark.parametrize(("codec", "compress"), [(GZIP, zlib_gzip), (SNAPPY, xerial), (LZ4, lz4), (ZSTD, zstd)])
 async def test_batches_of_every_codec_are_read(
     kafka_bootstrap: str, topic: str, codec: int, compress: Callable[[bytes], bytes]
 ) -> None:
@@ -80,7 +60,7 @@ async def test_what_a_broker_takes_and_nobody_can_read_is_passed_by(kafka_bootst
         topic,
         batch(0, [b"good"], flags=0),
         batch(0, [b"a", b"b"], flags=0, body=lambda body: body.replace(b"schema", b"sche\xffa")),
-        batch(0, [bytes(64 * 2**20)], codec=ZSTD, body=zstd_encode, flags=0),
+        batch(0, [bytes(64 * 2**20)], codec=ZSTD, body=zstd, flags=0),
         sealed(wrong_offset),
         batch(0, [b"last"], flags=0),
     )

@@ -5,52 +5,37 @@ from __future__ import annotations
 import random
 import struct
 import tracemalloc
-import zlib
 from collections.abc import Callable, Sequence
 
-import cramjam
 import pytest
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.util import calc_crc32c
 
 from siddes_telemetry.backends.kafka_batches import MAX_INFLATED_BYTES, MAX_RECORDS, MarkedRecord, Records
 from siddes_telemetry.backends.kafka_codecs import codecs_here
 from siddes_telemetry.backends.kafka_history import FetchedRecord, to_log_records
 from siddes_telemetry.schemas.record import Defect, LogRecord
+from tests.fakes.raw_batches import (
+    ATTRIBUTES_AT,
+    CONTROL,
+    COUNT_AT,
+    GZIP,
+    LAST_DELTA_AT,
+    LOG_APPEND_TIME,
+    LZ4,
+    MAGIC_AT,
+    MAX_TIME_AT,
+    SNAPPY,
+    TRANSACTIONAL,
+    ZSTD,
+    batch,
+    lz4,
+    sealed,
+    snappy,
+    xerial,
+    zlib_gzip,
+    zstd,
+)
 
 END = 10**9
-NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
-LOG_APPEND_TIME, TRANSACTIONAL, CONTROL = 0x08, 0x10, 0x20
-MAGIC_AT, CRC_AT, ATTRIBUTES_AT, LAST_DELTA_AT, MAX_TIME_AT, COUNT_AT = 16, 17, 21, 23, 35, 57
-
-
-def batch(
-    first: int = 0,
-    values: Sequence[bytes] = (b"counts",),
-    *,
-    codec: int = NONE,
-    flags: int = LOG_APPEND_TIME,
-    at_ms: int = 7,
-    body: Callable[[bytes], bytes] = lambda body: body,
-) -> bytearray:
-    """A whole batch of these values, as a broker gives it. `body`: what becomes of the records' bytes."""
-    builder = DefaultRecordBatchBuilder(
-        2, 0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1, batch_size=10**8
-    )
-    for offset, value in enumerate(values):
-        builder.append(offset, timestamp=at_ms, key=None, value=value, headers=[("schema", b"2.1")])
-    built = bytes(builder.build())
-    whole = bytearray(built[:61] + body(built[61:]))
-    struct.pack_into(">q", whole, 0, first)
-    struct.pack_into(">i", whole, 8, len(whole) - 12)
-    struct.pack_into(">h", whole, ATTRIBUTES_AT, codec | flags)
-    return sealed(whole)
-
-
-def sealed(whole: bytearray) -> bytearray:
-    """With the checksum of what it holds."""
-    struct.pack_into(">I", whole, CRC_AT, calc_crc32c(bytes(whole[ATTRIBUTES_AT:])))
-    return whole
 
 
 def read(*batches: bytes | bytearray, start: int = 0) -> list[LogRecord]:
@@ -67,30 +52,6 @@ def after(whole: bytes | bytearray) -> list[tuple[int, Defect | None]]:
     assert found[0] == (0, None)
     assert found[-1] == (2, None), "what follows is read"
     return found[1:-1]
-
-
-def zlib_gzip(body: bytes) -> bytes:
-    deflate = zlib.compressobj(wbits=31)
-    return deflate.compress(body) + deflate.flush()
-
-
-def zstd(body: bytes) -> bytes:
-    return bytes(cramjam.zstd.compress(body))
-
-
-def lz4(body: bytes) -> bytes:
-    return bytes(cramjam.lz4.compress(body))
-
-
-def snappy(body: bytes) -> bytes:
-    return bytes(cramjam.snappy.compress_raw(body))
-
-
-def xerial(body: bytes) -> bytes:
-    """java-snappy's stream: blocks, each after its length."""
-    size = max(40, len(body) // 100)
-    blocks = [snappy(body[at : at + size]) for at in range(0, len(body), size)]
-    return b"\x82SNAPPY\x00" + struct.pack(">ii", 1, 1) + b"".join(struct.pack(">i", len(b)) + b for b in blocks)
 
 
 CODECS = [

@@ -1,0 +1,278 @@
+"""Somebody else writes to our topics whatever a broker takes, beside good counts: it stops no more than itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from random import Random
+from uuid import UUID, uuid4
+
+import aiohttp
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from siddes_telemetry.schemas.record import NO_BATCH, Headers, batch_key, encode_headers, format_time, partition_of
+from tests.fakes.raw_batches import GZIP, LZ4, SNAPPY, ZSTD, batch, lz4, sealed, send, xerial, zlib_gzip, zstd
+from tests.services.admin import Operator
+from tests.services.client import Client, eventually
+from tests.services.load import seeded
+from tests.services.process import ServiceProcess, run
+from tests.services.shapes import Shape, cluster
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
+
+PARTITIONS = 8
+HALTING = 3  # the partition that is made to wait for an operator
+FOREIGN = "foreign"
+LATEST_S = 5.0
+MOST_MB = 600
+GOOD = encode_headers(1, [(NO_BATCH, 1)])
+
+
+def line(count: int) -> bytes:
+    created_at = format_time(time.time_ns() // 1_000_000)
+    return (
+        f'{{"viewer_id":"{FOREIGN}","event":"suggestion_shown","count":{count},"created_at":"{created_at}"}}\n'.encode()
+    )
+
+
+class Counting:
+    """A viewer for each partition, whose batches are all in it: how long each takes from its 200 to the summary."""
+
+    def __init__(self, client: Client, urls: Sequence[str], rng: Random) -> None:
+        self.latencies_s: dict[int, list[float]] = {number: [] for number in range(PARTITIONS)}
+        self.expected = dict.fromkeys(range(PARTITIONS), 0)
+        self.waits: set[int] = set()  # partitions of which nothing is expected to come for now
+        self._client = client
+        self._urls = urls
+        self._rng = rng
+        self._ended = asyncio.Event()
+
+    async def go_on(self) -> None:
+        """Until `end`."""
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(PARTITIONS):
+                tasks.create_task(self._count(number))
+
+    def end(self) -> None:
+        self._ended.set()
+
+    async def _count(self, number: int) -> None:
+        viewer = f"viewer-{number}"
+        while not self._ended.is_set():
+            batch_id = self._id_in(number, viewer)
+            events = [{"event": "suggestion_accepted", "count": 2}]
+            for _ in range(self._rng.choice((1, 1, 2))):  # some are sent again
+                assert await self._client.post_batch(viewer, batch_id, events, url=self._rng.choice(self._urls)) == 200
+            self.expected[number] += 2
+            began_s = time.monotonic()
+            while (await self._client.counts(viewer)).get("suggestion_accepted", 0) < self.expected[number]:
+                if number in self.waits or self._ended.is_set():
+                    break
+                await asyncio.sleep(0.05)
+            else:
+                self.latencies_s[number].append(time.monotonic() - began_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), 0.2)
+
+    def _id_in(self, number: int, viewer: str) -> UUID:
+        while True:
+            batch_id = uuid4()
+            if partition_of(batch_key(batch_id.bytes, viewer), PARTITIONS) == number:
+                return batch_id
+
+
+@cache
+def bomb(codec: int) -> bytearray:
+    """As much as a broker takes: it inflates to many times the limit of what is read."""
+    compress, size_mb = {GZIP: (zlib_gzip, 512), LZ4: (lz4, 128), ZSTD: (zstd, 512)}[codec]
+    return batch(0, [bytes(size_mb * 2**20)], codec=codec, body=compress, flags=0)
+
+
+def hostile_batches() -> Iterator[tuple[bytearray, int, int]]:
+    """(batch, how many counts it holds that are counted, how many dead letters it leaves)."""
+    for codec, compress in ((GZIP, zlib_gzip), (SNAPPY, xerial), (LZ4, lz4), (ZSTD, zstd)):
+        yield batch(0, [line(1), line(2)], codec=codec, body=compress, headers=GOOD, flags=0), 3, 0
+        if codec != SNAPPY:
+            yield bomb(codec), 0, 1
+    spoilt = batch(0, [line(1)], flags=0, headers=GOOD, body=lambda body: body.replace(b"schema", b"sche\xffa"))
+    yield spoilt, 0, 1
+    elsewhere = batch(0, [b"a"], flags=0)
+    elsewhere[64] = 126  # its offset: 63 beyond its place
+    yield sealed(elsewhere), 0, 1
+    yield batch(0, [b""] * 100_001, codec=ZSTD, body=zstd, flags=0), 0, 1
+    for headers, value in (((), b"hello"), (GOOD, b"\xff\n"), (GOOD, b"[" * 100_000 + b"\n"), (GOOD, b"")):
+        yield batch(0, [value], headers=headers, flags=0), 0, 1
+    yield batch(0, [line(4)], headers=GOOD, flags=0), 4, 0
+
+
+async def write_transactions(bootstrap: str, topic: str) -> int:
+    """Kept, aborted, and left open; how many dead letters that is."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=topic)
+    await producer.start()
+    try:
+        for ending in (producer.commit_transaction, producer.abort_transaction, None):
+            await producer.begin_transaction()
+            for partition in range(PARTITIONS):
+                await producer.send_and_wait(topic, line(9), partition=partition, headers=list(GOOD))
+            if ending is not None:
+                await ending()
+    finally:
+        await producer.stop()
+    return 3 * PARTITIONS
+
+
+async def write_into_our_own_topics(bootstrap: str, topic: str) -> None:
+    """Dead letters and notes that are none."""
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        letter: Headers = (("reason", b"line"), ("size", b"9" * 5000))
+        await producer.send_and_wait(f"{topic}.dead", b"x", key=b"0:1", headers=list(letter))
+        await producer.send_and_wait(f"{topic}.dead", None, key=b"9" * 5000 + b":1", headers=[("reason", b"\xff")])
+        for partition in range(PARTITIONS):
+            await producer.send_and_wait(f"{topic}.keys", b"\x02" + bytes(40), partition=partition)
+    spoilt = batch(0, [b"x"], flags=0, body=lambda body: body.replace(b"schema", b"sche\xffa"))
+    bomb = batch(0, [bytes(64 * 2**20)], codec=ZSTD, body=zstd, flags=0)
+    await send(bootstrap, f"{topic}.dead", spoilt, bomb)
+    await send(bootstrap, f"{topic}.keys", spoilt, bomb)
+
+
+async def compress_at_the_broker(bootstrap: str, topic: str, codec: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        settings = {"compression.type": codec, "message.timestamp.type": "LogAppendTime"}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, settings)])
+    finally:
+        await admin.close()
+
+
+def most_mb(process: ServiceProcess) -> float:
+    """The most memory that it has ever had resident."""
+    match = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
+    assert match
+    return int(match[1]) / 1024
+
+
+async def command(shape: Shape, *arguments: str) -> str:
+    done = await asyncio.to_thread(run, *arguments, settings=shape.settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+async def test_whatever_is_in_the_log_every_good_count_is_stored(
+    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
+) -> None:
+    rng = seeded()
+    with cluster(
+        kafka_bootstrap, clickhouse_database_url, tmp_path, consumers=2, gateways=2, PARTITIONS=str(PARTITIONS)
+    ) as shape:
+        topic = shape.settings["TOPIC"]
+        consumers = [shape.processes[name] for name in ("consumer", "consumer-2")]
+        async with aiohttp.ClientSession() as session:
+            client, operator = Client(session, shape), Operator(session)
+            urls = [shape.processes[name].url for name in ("gateway", "gateway-2")]
+            counting = Counting(client, urls, rng)
+            going_on = asyncio.ensure_future(counting.go_on())
+            try:
+                foreign, letters = await be_hostile(kafka_bootstrap, topic, rng)
+                await compress_at_the_broker(kafka_bootstrap, topic, "zstd")
+                await write_into_our_own_topics(kafka_bootstrap, topic)
+                letters += await write_transactions(kafka_bootstrap, topic)
+                await halt_and_set_aside(kafka_bootstrap, shape, session, counting)
+                letters += 1
+            finally:
+                counting.end()
+                await going_on
+            for number, count in counting.expected.items():
+                await client.counts_become(f"viewer-{number}", {"suggestion_accepted": count})
+            await client.counts_become(FOREIGN, {"suggestion_shown": foreign})
+
+            report = json.loads(await command(shape, "verify", "--json"))
+            assert report["ok"]
+            assert sum(partition["dead_letters"] for partition in report["partitions"]) == letters
+            assert sum(partition["lag"] for partition in report["partitions"]) == 0, "ends of transactions are no lag"
+            listed = json.loads(await command(shape, "dead-letters", "--json"))
+            assert len(listed) == letters
+            assert {entry["reason"] for entry in listed} == {
+                "corrupt_batch", "batch_too_large", "schema_header", "line", "transactional", "set_aside"
+            }  # fmt: skip
+            latest = {number: max(times, default=0.0) for number, times in counting.latencies_s.items()}
+            print("latest, by partition:", {number: f"{seconds:.2f} s" for number, seconds in latest.items()})
+            print("most memory of a consumer:", [f"{most_mb(process):.0f} MB" for process in consumers])
+            assert max(latest.values()) < LATEST_S
+            assert all(len(times) > 3 for times in counting.latencies_s.values())
+            for process in consumers:
+                assert most_mb(process) < MOST_MB
+                assert await operator.metric(process, "siddes_kafka_rejoins_total") == 0
+            owned = [await operator.metric(process, "siddes_consumer_partitions_owned") for process in consumers]
+            assert sum(owned) == PARTITIONS
+
+
+async def be_hostile(bootstrap: str, topic: str, rng: Random) -> tuple[int, int]:
+    """(counts that are counted, dead letters) of what was written, to every partition in its own order."""
+    foreign = letters = 0
+    for partition in range(PARTITIONS):
+        batches = list(hostile_batches())
+        rng.shuffle(batches)
+        await send(bootstrap, topic, *[raw for raw, _, _ in batches], partition=partition)
+        foreign += sum(counts for _, counts, _ in batches)
+        letters += sum(dead for _, _, dead in batches)
+    return foreign, letters
+
+
+async def halt_and_set_aside(bootstrap: str, shape: Shape, session: aiohttp.ClientSession, counting: Counting) -> None:
+    """A record of a version that never was: its partition waits, and goes on when an operator says so."""
+    counting.waits.add(HALTING)
+    newer = batch(0, [b"whatever"], headers=(("schema", b"99999.99999"),), flags=0)
+    await send(bootstrap, shape.settings["TOPIC"], newer, partition=HALTING)
+    consumers = [shape.processes[name] for name in ("consumer", "consumer-2")]
+    halts: list[dict[str, object]] = []
+
+    async def halted() -> bool:
+        halts.clear()
+        for process in consumers:
+            async with session.get(f"{process.admin}/readyz") as answer:
+                halts.extend((await answer.json()).get("halts", []))
+        return bool(halts)
+
+    await eventually(halted, lambda: "no partition halted")
+    (halt,) = halts
+    assert (halt["partition"], halt["reason"]) == (HALTING, "newer_schema")
+    offset = int(str(halt["offset"]))
+    lag = await lag_by_partition(session, consumers)
+    assert set(lag) == set(range(PARTITIONS)), "the lag of a partition that waits is shown as well"
+    await asyncio.sleep(5)  # the others go on meanwhile: their latencies are looked at later
+
+    beside = await asyncio.to_thread(
+        run, "dead-letters", "--set-aside", f"{HALTING}:{offset + 1}", "--yes", settings=shape.settings
+    )
+    assert beside.returncode == 1
+    assert "does not wait" in beside.stderr
+    said = await command(shape, "dead-letters", "--set-aside", f"{HALTING}:{offset}", "--yes")
+    assert said.startswith("set aside")
+    assert (await command(shape, "dead-letters", "--set-aside", f"{HALTING}:{offset}", "--yes")) == said
+    counting.waits.discard(HALTING)
+
+    async def goes_on() -> bool:
+        return not await halted()
+
+    await eventually(goes_on, lambda: "it halts still")
+    await asyncio.sleep(3)
+
+
+async def lag_by_partition(session: aiohttp.ClientSession, consumers: Sequence[ServiceProcess]) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for process in consumers:
+        async with session.get(f"{process.admin}/metrics") as answer:
+            page = await answer.text()
+        series = re.findall(r'^siddes_consumer_lag_records\{partition="(\d+)"\} (\S+)$', page, re.MULTILINE)
+        found |= {int(number): float(value) for number, value in series}
+    return found
