@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -25,7 +26,7 @@ from tests.services.admin import Operator
 from tests.services.client import Client, eventually
 from tests.services.load import seeded
 from tests.services.process import ServiceProcess, run
-from tests.services.shapes import Shape, cluster
+from tests.services.shapes import Shape, cluster, migrate, start_member, unmigrated_cluster
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
@@ -34,6 +35,11 @@ HALTING = 3  # the partition that is made to wait for an operator
 FOREIGN = "foreign"
 LATEST_S = 5.0
 MOST_MB = 600
+WITHOUT_CRAMJAM = (
+    sys.executable,
+    "-c",
+    "import sys; sys.modules['cramjam'] = None; from siddes_telemetry.cli.main import main; main()",
+)
 GOOD = encode_headers(1, [(NO_BATCH, 1)])
 
 
@@ -214,6 +220,31 @@ async def test_whatever_is_in_the_log_every_good_count_is_stored(
                 assert await operator.metric(process, "siddes_kafka_rejoins_total") == 0
             owned = [await operator.metric(process, "siddes_consumer_partitions_owned") for process in consumers]
             assert sum(owned) == PARTITIONS
+
+
+async def test_what_only_this_installation_cannot_read_waits_for_one_that_can(
+    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
+) -> None:
+    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="2") as shape:
+        await asyncio.to_thread(migrate, shape)
+        start_member(shape, "consumer", command=WITHOUT_CRAMJAM)
+        for name in ("gateway", "summary"):
+            start_member(shape, name)
+        for process in shape.processes.values():
+            await asyncio.to_thread(process.wait_ready)
+        async with aiohttp.ClientSession() as session:
+            client, operator = Client(session, shape), Operator(session)
+            compressed = batch(0, [line(5), line(6)], codec=ZSTD, body=zstd, headers=GOOD, flags=0)
+            await send(kafka_bootstrap, shape.settings["TOPIC"], compressed, partition=0)
+            await operator.becomes_unready(shape.processes["consumer"], "consumer")
+            assert await operator.troubles(shape.processes["consumer"]) == {"consumer": "unsupported_batch"}
+            for _ in range(20):
+                assert await client.post("alice", "suggestion_shown") == 200  # to the other partition, or behind it
+            assert await asyncio.to_thread(shape.processes["consumer"].stop) == 0
+            await asyncio.to_thread(start_member(shape, "consumer").wait_ready)
+            await client.counts_become(FOREIGN, {"suggestion_shown": 11})
+            await client.counts_become("alice", {"suggestion_shown": 20})
+            assert json.loads(await command(shape, "verify", "--json"))["ok"]
 
 
 async def be_hostile(bootstrap: str, topic: str, rng: Random) -> tuple[int, int]:

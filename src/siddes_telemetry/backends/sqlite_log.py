@@ -23,7 +23,7 @@ from siddes_telemetry.backends.sqlite_reader import SqliteReader
 from siddes_telemetry.backends.sqlite_reads import SqliteReads
 from siddes_telemetry.backends.sqlite_tail import Tail
 from siddes_telemetry.backends.sqlite_writer import SqliteWriter
-from siddes_telemetry.schemas.record import Headers, LogRecord
+from siddes_telemetry.schemas.record import LAST_APPENDED_MS, Headers, LogRecord
 
 RECORDS_KEPT_MS = 24 * 3600 * 1000  # stored records stay a day, for an operator to look at, and for client retries
 NOTES_KEPT_MS = 3600 * 1000  # as on Kafka: ten minutes matter
@@ -69,7 +69,7 @@ class SqliteLog:
         packed = pack_headers(headers)
 
         def write(connection: sqlite3.Connection) -> LogRecord:
-            now_ms = self._clock_ms()
+            now_ms = min(max(0, self._clock_ms()), LAST_APPENDED_MS)
             offset = sqlite_queries.insert(connection, now_ms, value, packed)
             return LogRecord(offset, now_ms, value, headers)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from bisect import bisect_left
 from collections.abc import Sequence
 
 from siddes_telemetry.backends.ports import FAR_AHEAD_MS, Committed, DeadLetter, DeadLetterEntry, RecordsGone
 from siddes_telemetry.backends.sqlite_file import PARTITION
 from siddes_telemetry.backends.sqlite_headers import pack_headers, unpack_headers
-from siddes_telemetry.schemas.record import LogRecord
+from siddes_telemetry.schemas.record import APPEND_TIME, CORRUPT_BATCH, LAST_APPENDED_MS, Defect, LogRecord
 
 PIECE_RECORDS = 4096  # records in one answer; with
 PIECE_BYTES = 4 * 1024 * 1024  # values in one answer (one record at least): a read or a trim holds the file shortly
@@ -55,8 +56,19 @@ def piece(connection: sqlite3.Connection, start: int, end: int) -> Sequence[LogR
         size += len(value)
         if records and size > PIECE_BYTES:
             break
-        records.append(LogRecord(offset, appended_at_ms, value, unpack_headers(packed_headers)))
+        records.append(_record(offset, appended_at_ms, value, packed_headers))
     return records
+
+
+def _record(offset: int, appended_at_ms: int, value: bytes, packed_headers: bytes) -> LogRecord:
+    """With a defect where its headers cannot be told, or its time is one that the store could not keep."""
+    try:
+        headers = unpack_headers(packed_headers)
+    except (struct.error, UnicodeDecodeError):
+        return LogRecord(offset, 0, value, (), Defect(CORRUPT_BATCH, offset + 1))
+    if not 0 <= appended_at_ms <= LAST_APPENDED_MS:
+        return LogRecord(offset, 0, value, headers, Defect(APPEND_TIME, offset + 1))
+    return LogRecord(offset, appended_at_ms, value, headers)
 
 
 def offset_at(connection: sqlite3.Connection, appended_at_ms: int) -> int | None:

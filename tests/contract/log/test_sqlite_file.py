@@ -7,7 +7,7 @@ import random
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from siddes_telemetry.backends.ports import LogUnavailable, OwnedPartition, Part
 from siddes_telemetry.backends.sqlite_file import FORMAT, LogFileRefused, connect
 from siddes_telemetry.backends.sqlite_log import SqliteLog
 from siddes_telemetry.backends.sqlite_reads import Query, SqliteReads
+from siddes_telemetry.schemas.record import LAST_APPENDED_MS, Defect
 from tests.contract.log.backends import START_MS, TWO_DAYS_MS, ManualClock
 from tests.contract.log.membership import everything_in, member, owning
 
@@ -315,3 +316,40 @@ async def test_a_member_in_another_process_fences_the_first(path: Path) -> None:
             committed = await partition.committed()
     assert committed is not None
     assert committed.offset == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "appended_at_ms", "reason"),
+    [
+        (b"\x00", START_MS, "corrupt_batch"),
+        (b"\x00\x02\xff\xff\x00\x00\x00\x00", START_MS, "corrupt_batch"),
+        (b"", -1, "append_time"),
+        (b"", 2**62, "append_time"),
+    ],
+)
+async def test_a_row_that_cannot_be_read_stops_no_other(
+    path: Path, headers: bytes, appended_at_ms: int, reason: str
+) -> None:
+    async with opened(path) as log:
+        await log.append(0, b"before", ())
+        with closing(sqlite3.connect(path)) as other, other:
+            row = (appended_at_ms, headers, b"foreign")
+            other.execute("INSERT INTO records (appended_at_ms, headers, value) VALUES (?, ?, ?)", row)
+        await log.append(0, b"after", ())
+        async with owning(log.reader()) as partition:
+            records = await everything_in(partition)
+    assert [(record.value, record.defect) for record in records] == [
+        (b"before", None),
+        (b"foreign", Defect(reason, 3)),
+        (b"after", None),
+    ]
+
+
+@pytest.mark.parametrize("clock_ms", [-(10**15), 10**17])
+async def test_a_clock_beyond_what_the_store_can_keep_is_taken_as_its_bound(path: Path, clock_ms: int) -> None:
+    async with opened(path, clock_ms=lambda: clock_ms) as log:
+        await log.append(0, b"x", ())
+        async with owning(log.reader()) as partition:
+            (record,) = await everything_in(partition)
+    assert record.defect is None
+    assert record.appended_at_ms in (0, LAST_APPENDED_MS)
