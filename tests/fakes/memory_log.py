@@ -63,8 +63,7 @@ class MemoryLog:
     async def append(self, partition: int, value: bytes, headers: Headers) -> None:
         await self.answer()
         p = self._partitions[partition]
-        appended_at_ms = max(self.now_ms, p.records[-1].appended_at_ms if p.records else 0)
-        p.records.append(LogRecord(p.next, appended_at_ms, value, headers))
+        p.records.append(LogRecord(p.next, self.now_ms, value, headers))
         self.skip(partition, 1)
 
     async def ping(self) -> None:
