@@ -39,9 +39,9 @@ from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.shapes import wall_clock_ms
 from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.key_notes import encode_notes
+from siddes_telemetry.consumer.log_clock import Occurrence
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.owned_window import OwnedWindow
-from siddes_telemetry.consumer.retry_window import Occurrence
 from siddes_telemetry.consumer.surroundings import Clocks, Surroundings
 from siddes_telemetry.schemas.bodies import add_up
 from siddes_telemetry.schemas.record import LogRecord, encode_headers, encode_lines, format_time
@@ -197,7 +197,7 @@ async def rebuild(place: Place, source: str) -> Figures:
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: proc(5)
         resident = peak_resident_kb()
         began_s = time.perf_counter()
-        await window.catch_up(end, wall_clock_ms())
+        await window.catch_up(end, [LogRecord(end, wall_clock_ms(), b"", ())])
         seconds = time.perf_counter() - began_s
         peak = peak_resident_kb() - resident
         read_bytes = sum(

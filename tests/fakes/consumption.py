@@ -26,6 +26,7 @@ from tests.fakes.memory_store import MemoryStore
 SHOWN, ACCEPTED = "suggestion_shown", "suggestion_accepted"
 REGISTRY = Registry(1, (Event(SHOWN, 1, Part.SHOWN, "shown"), Event(ACCEPTED, 2, Part.ACCEPT, "accepted")))
 LOG_NAME = "counts"
+CLOCK = "clock"
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
@@ -65,6 +66,17 @@ def record(offset: int, appended_at_ms: int, *batches: Sent, revision: int = REG
     """The record as the log gives it."""
     value, headers = encode(batches, revision=revision)
     return LogRecord(offset, appended_at_ms, value, headers)
+
+
+def written_in(record_format: int, record: LogRecord) -> LogRecord:
+    """The same as a gateway of this format writes it."""
+    return record._replace(headers=headers_in(record_format, record.headers))
+
+
+def headers_in(record_format: int, headers: Headers) -> Headers:
+    """These headers as a gateway of this format writes them."""
+    schema, *others = headers
+    return ((schema[0], b"%d.%s" % (record_format, schema[1].partition(b".")[2])), *others)
 
 
 def bad_record(offset: int, appended_at_ms: int, *batches: Sent) -> LogRecord:
@@ -197,6 +209,12 @@ class World:
         """One record of these batches."""
         await self.log.append(partition, *encode(batches, revision=revision))
 
+    async def let_pass(self, minutes: int, partition: int = 0) -> None:
+        """Let time go on in the log: a single count of CLOCK in each minute."""
+        for _ in range(minutes):
+            self.log.now_ms += MINUTE_MS
+            await self.append(one(CLOCK, self.log.now_ms), partition=partition)
+
     async def append_viewers(self, *viewers: str) -> None:
         """One record for each, of one row."""
         for viewer in viewers:
@@ -208,8 +226,8 @@ class World:
         await self.log.append(0, unreadable.value, unreadable.headers)
 
     def viewers(self) -> list[str]:
-        """Whose rows are stored, one for each row, sorted."""
-        return sorted(row.viewer_id for row in self.store.rows)
+        """Whose rows are stored, one for each row, sorted; without those of `let_pass`."""
+        return sorted(row.viewer_id for row in self.store.rows if row.viewer_id != CLOCK)
 
     def ranges(self) -> list[str]:
         """The range in the token of each insert that was tried, in order."""

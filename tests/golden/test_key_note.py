@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from siddes_telemetry.consumer.key_notes import KeyNote, decode_note, encode_notes
-from siddes_telemetry.consumer.retry_window import Occurrence
+from siddes_telemetry.consumer.log_clock import Occurrence, Rest
 from tests.fakes.consumption import key
 
-HEAD = "01 0000002a 0000000000000007 000000000000000b 00000002"  # version 1, log 42, [7, 11), 2 times
-NOTE = bytes.fromhex(
-    f"{HEAD} 000001a0c1f42c00 00000003 {key(1).hex()} {key(2).hex()} {key(1).hex()} 000001a0c1f42c05 00000000"
-)
+AT_MS = 0x1A0C1F42C00
+HEAD = "02 0000002a 0000000000000007 000000000000000c 00000003"  # version 2, log 42, [7, 12), 3 entries
+RUN = "000001a0c1f42bff 00000000 000001a0c1f42bfd 000001a0c1f42bff 0000000000000000"
+KEYS = f"000001a0c1f42c00 00000003 {key(1).hex()} {key(2).hex()} {key(1).hex()}"
+EARLIER = f"000001a0c1f341a0 00000001 {key(3).hex()}"
+NOTE = bytes.fromhex(f"{HEAD} {RUN} {KEYS} {EARLIER}")
 
 
-def test_a_note_of_version_1_is_these_bytes() -> None:
-    at_ms = 0x1A0C1F42C00
+def test_a_note_of_version_2_is_these_bytes() -> None:
     records = [
-        (7, Occurrence(at_ms - 1, ())),
-        (8, Occurrence(at_ms, (key(1), key(2)))),
-        (9, Occurrence(at_ms - 60_000, (key(1),))),
-        (10, Occurrence(at_ms + 5, ())),
+        (7, Occurrence(AT_MS - 1, ())),
+        (8, Occurrence(AT_MS - 3, ())),
+        (9, Occurrence(AT_MS, (key(1), key(2)))),
+        (10, Occurrence(AT_MS, (key(1),))),
+        (11, Occurrence(AT_MS - 60_000, (key(3),), format=1)),
     ]
 
-    assert encode_notes(42, 7, 11, records) == [NOTE]
-    clock = (Occurrence(at_ms, (key(1), key(2), key(1))), Occurrence(at_ms + 5, ()))
-    assert decode_note(NOTE) == KeyNote(42, 7, 11, clock)
+    assert encode_notes(42, 7, 12, records) == [NOTE]
+    assert decode_note(NOTE) == KeyNote(
+        42,
+        7,
+        12,
+        (
+            Occurrence(AT_MS - 1, (), rest=Rest(AT_MS - 3, AT_MS - 1, 0)),
+            Occurrence(AT_MS, (key(1), key(2), key(1))),
+            Occurrence(AT_MS - 60_000, (key(3),)),
+        ),
+    )

@@ -1,27 +1,43 @@
-"""A window that is brought up to date from notes decides as the log says, whatever became of the notes."""
+"""A window that is brought up to date decides as the log says, whatever became of the notes and of the log's clocks."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from itertools import pairwise
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from siddes_telemetry.consumer import kept_windows, owned_window, reach
+from siddes_telemetry.consumer.block import occurrences_in
 from siddes_telemetry.consumer.key_notes import KeyNote, encode_notes
+from siddes_telemetry.consumer.log_clock import Occurrence
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
-from siddes_telemetry.consumer.read_back import notes_of, spans
-from siddes_telemetry.consumer.retry_window import WINDOW_MS, Occurrence, RetryWindow
+from siddes_telemetry.consumer.owned_window import OwnedWindow
+from siddes_telemetry.consumer.read_back import spans
+from siddes_telemetry.consumer.retry_window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
+from siddes_telemetry.consumer.surroundings import Clocks, Surroundings
+from siddes_telemetry.schemas.record import LogRecord
+from tests.fakes.consumption import AT_ONCE, DAY_MS, LOG_NAME, REGISTRY, one, record, written_in
 from tests.fakes.memory_journal import MemoryJournal
-from tests.property.test_consumer_retry_window import CAPS, CUTS, Log, decide, logs, stated
+from tests.fakes.memory_log import MemoryLog, MemoryPartition
+from tests.fakes.memory_store import MemoryStore
+from tests.property.test_consumer_retry_window import CAPS, CUTS, Log, logs, stated
 
 LOG_ID, OTHER_LOG_ID = 7, 8
 SOURCE = Source(LOG_ID, 0)
-METRICS = ConsumerMetrics(CollectorRegistry())
 BROKEN = [b"", b"\x01", b"\x02" + bytes(60), bytes(60)]
+
+METRICS = ConsumerMetrics(CollectorRegistry())
+CLOCKS = Clocks(lambda: 0.0, lambda: 0.0, lambda: 0)
+
+OffsetAt = Callable[[int], Awaitable[int | None]]
 
 
 def notes_about(log: Log, start: int, end: int, log_id: int = LOG_ID) -> list[bytes]:
@@ -30,7 +46,7 @@ def notes_about(log: Log, start: int, end: int, log_id: int = LOG_ID) -> list[by
 
 
 @st.composite
-def journals(draw: st.DrawFn, log: Log, blocks: Sequence[int]) -> list[bytes]:
+def journals(draw: st.DrawFn, log: Log, blocks: Sequence[int]) -> MemoryJournal:
     """What blocks that end at these offsets left, and what became of it: lost, repeated, out of order; and more."""
     left: list[list[bytes]] = []
     for start, end in pairwise(sorted({0, len(log), *(end for end in blocks if end < len(log))})):
@@ -43,52 +59,158 @@ def journals(draw: st.DrawFn, log: Log, blocks: Sequence[int]) -> list[bytes]:
     left.insert(draw(st.integers(0, len(left))), [draw(st.sampled_from(BROKEN))])
     if draw(st.booleans()):
         left = draw(st.permutations(left))
-    return [note for notes in left for note in notes]
+    return journal_of(note for notes in left for note in notes)
 
 
-async def read_back(window: RetryWindow, log: Log, start: int, journal: MemoryJournal) -> list[tuple[int, int]]:
-    """Bring the window to `start`, as a worker does; the ranges that were read from the log."""
-    since_ms = log[start].appended_at_ms - WINDOW_MS
-    begin = max(window.offset, next(o for o, record in enumerate(log) if record.appended_at_ms >= since_ms))
-    gaps = []
-    if begin < start:
-        notes = notes_of(journal, SOURCE, 0, METRICS)
-        async for span in spans(notes, kept=window.offset, begin=begin, end=start):
-            if isinstance(span, KeyNote):
-                window.advance(span.occurrences, span.end)
-            else:
-                gaps.append((span.start, span.end))
-                window.advance(log[span.start : span.end], span.end)
-    window.advance((), start)
-    return gaps
+def journal_of(notes: Iterable[bytes]) -> MemoryJournal:
+    journal = MemoryJournal(lambda: 2**62)  # none is too old
+    for note in notes:
+        journal.note(0, note)
+    return journal
 
 
-@settings(max_examples=500)
+class Partition(MemoryPartition):
+    """Of these records. Remembers what was read; `hint` answers instead of offset_at."""
+
+    def __init__(self, log: Log) -> None:
+        memory = MemoryLog(piece=3)
+        memory.partition(0).records = self.records = [made(offset, each) for offset, each in enumerate(log)]
+        memory.partition(0).next = len(log)
+        super().__init__(memory, 0, 0)
+        self.reads: list[tuple[int, int]] = []
+        self.hint: OffsetAt = super().offset_at
+
+    async def offset_at(self, appended_at_ms: int) -> int | None:
+        return await self.hint(appended_at_ms)
+
+    async def read(self, start: int, end: int) -> AsyncGenerator[Sequence[LogRecord]]:
+        self.reads.append((start, end))
+        async for piece in super().read(start, end):
+            yield piece
+
+
+def made(offset: int, occurrence: Occurrence) -> LogRecord:
+    at_ms = occurrence.appended_at_ms
+    batches = [one("viewer", at_ms, batch=key) for key in occurrence.keys] or [one("viewer", at_ms)]
+    return written_in(occurrence.format, record(offset, at_ms, *batches))
+
+
+async def unchecked(_records: Sequence[LogRecord]) -> None:
+    """All are of this version."""
+
+
+def decided(
+    partition: Partition, start: int, cuts: Sequence[int], *, journal: MemoryJournal, kept: RetryWindow, cap: int
+) -> list[list[bool]]:
+    """What somebody who owns it from `start` on decides, in blocks that are cut at these offsets."""
+
+    async def own() -> list[list[bool]]:
+        around = Surroundings(
+            store=MemoryStore(),
+            dead_letters=MemoryLog().dead_letters,
+            journal=journal,
+            registry=REGISTRY,
+            log_name=LOG_NAME,
+            policy=AT_ONCE,
+            clocks=CLOCKS,
+            metrics=METRICS,
+            rng=random.Random(0),
+        )
+        around.windows.keep(LOG_ID, 0, kept, around.clocks.monotonic_s())
+        window = OwnedWindow(partition, around, unchecked)
+        window.begin(SOURCE)
+        records, answers = partition.records, []
+        for begin, end in pairwise(sorted({start, len(records), *(c for c in cuts if start < c < len(records))})):
+            await window.catch_up(begin, records[begin:end])
+            occurrences = occurrences_in(records[begin:end], REGISTRY)
+            answers += [answer for answer in window.keys.repeats(occurrences) if answer]
+            window.keys.advance(occurrences, end)
+        return answers
+
+    def window(begin: int = 0) -> RetryWindow:
+        return RetryWindow(begin, max_keys=cap)
+
+    with patch.object(owned_window, "RetryWindow", window), patch.object(kept_windows, "RetryWindow", window):
+        return asyncio.run(own())
+
+
+def keyed(answers: list[list[bool]]) -> list[list[bool]]:
+    return [answer for answer in answers if answer]
+
+
+@st.composite
+def kept_from_before(draw: st.DrawFn, log: Log, start: int, cap: int) -> RetryWindow:
+    """A window of an earlier ownership, or what came of one that ended while the window was still read back."""
+    end = draw(st.integers(0, start))
+    window = RetryWindow(draw(st.sampled_from([0, draw(st.integers(0, end))])), max_keys=cap)
+    window.advance(log[window.begin : end], end)
+    return window
+
+
+def sizes(data: st.DataObject) -> AbstractContextManager[object]:
+    """How far is gone back at least."""
+    return patch.multiple(
+        reach, MARGIN=data.draw(st.sampled_from([0, 1, 16])), LEAST=data.draw(st.sampled_from([1, 3]))
+    )
+
+
+@settings(max_examples=400)
 @given(logs(), CAPS, CUTS, CUTS, st.data())
 def test_any_notes_and_the_log_decide_by_the_stated_rule(
     log: Log, cap: int, blocks: list[int], cuts: list[int], data: st.DataObject
 ) -> None:
-    journal = MemoryJournal()
-    for note in data.draw(journals(log, blocks)):
-        journal.note(0, note)
     start = data.draw(st.integers(0, len(log) - 1).map(lambda back: len(log) - 1 - back))
-    kept_to = data.draw(st.sampled_from([0, data.draw(st.integers(0, start))]))
-    window = RetryWindow(max_keys=cap)
-    decide(window, log[:kept_to], cuts)
-    asyncio.run(read_back(window, log, start, journal))
+    journal = data.draw(journals(log, blocks))
+    kept = data.draw(kept_from_before(log, start, cap))
+    with sizes(data):
+        answers = decided(Partition(log), start, cuts, journal=journal, kept=kept, cap=cap)
 
-    assert decide(window, log, cuts) == stated(log, cap)[start:]
+    assert answers == keyed(stated(log, cap)[start:])
 
 
-@given(logs(), CUTS)
-def test_where_all_notes_are_there_the_log_is_not_read(log: Log, blocks: list[int]) -> None:
-    journal = MemoryJournal()
-    ends = sorted({0, *(end for end in blocks if end < len(log))})
-    for start, end in pairwise(ends):
-        for note in notes_about(log, start, end):
-            journal.note(0, note)
+@settings(max_examples=200)
+@given(logs(), CAPS, CUTS, st.data())
+def test_whatever_the_logs_times_name_decides_by_the_stated_rule(
+    log: Log, cap: int, cuts: list[int], data: st.DataObject
+) -> None:
+    """But for records of format 1, which were all written while no time stepped back: the halving may go astray."""
+    old = data.draw(st.integers(0, len(log)))
+    times_ms = sorted(each.appended_at_ms for each in log[:old])
+    log = [
+        *(each._replace(appended_at_ms=at_ms, format=1) for each, at_ms in zip(log, times_ms, strict=False)),
+        *(each._replace(appended_at_ms=each.appended_at_ms - DAY_MS, format=2) for each in log[old:]),
+    ]
+    start = data.draw(st.integers(0, len(log) - 1))
+    partition = Partition(log)
+    at_random = data.draw(st.dictionaries(st.integers(0, 9), st.integers(0, len(log))))
 
-    assert asyncio.run(read_back(RetryWindow(), log, ends[-1], journal)) == []
+    async def halved(appended_at_ms: int) -> int | None:
+        low, high = 0, len(log)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if log[middle].appended_at_ms < appended_at_ms else (low, middle)
+        return low if low < len(log) else None
+
+    async def anything(appended_at_ms: int) -> int | None:
+        return at_random.get(appended_at_ms % 10)
+
+    partition.hint = halved if old else data.draw(st.sampled_from([halved, anything]))
+    with sizes(data):
+        empty = RetryWindow(max_keys=cap)
+        answers = decided(partition, start, cuts, journal=MemoryJournal(), kept=empty, cap=cap)
+
+    assert answers == keyed(stated(log, cap)[start:])
+
+
+@given(logs(), CUTS, st.data())
+def test_where_all_notes_are_there_the_log_is_not_read(log: Log, blocks: list[int], data: st.DataObject) -> None:
+    ends = sorted({0, len(log) - 1, *(end for end in blocks if end < len(log))})
+    journal = journal_of([note for start, end in pairwise(ends) for note in notes_about(log, start, end)])
+    partition = Partition(log)
+    with sizes(data):
+        decided(partition, len(log) - 1, (), journal=journal, kept=RetryWindow(), cap=1000)
+
+    assert partition.reads == []
 
 
 def test_only_what_the_notes_leave_out_is_read() -> None:

@@ -1,50 +1,62 @@
-"""Which retries are dropped is a function of the log alone."""
+"""Which retries are dropped is a function of the log alone, by the clock of the format that each record is of."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from copy import deepcopy
+from itertools import groupby, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siddes_telemetry.consumer.retry_window import WINDOW_MS, Occurrence, RetryWindow
-from tests.fakes.consumption import NOON_MS, key
+from siddes_telemetry.consumer.log_clock import Occurrence, joined, run_of
+from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
+from tests.fakes.consumption import DAY_MS, MINUTE_MS, NOON_MS, key
 
 Log = list[Occurrence]  # its places are its offsets
 
-STEPS_MS = st.one_of(
-    st.integers(-3, 3),
-    st.sampled_from([WINDOW_MS // 3, -WINDOW_MS // 3, WINDOW_MS - 1, WINDOW_MS, WINDOW_MS + 1, -WINDOW_MS - 1]),
-)
-RECORDS = st.tuples(STEPS_MS, st.lists(st.integers(1, 5).map(key), max_size=4))
-CAPS = st.integers(1, 8)
+_AROUND_MS = [at_ms + by_ms for at_ms in (0, MINUTE_MS, WINDOW_MS) for by_ms in (-1, 0, 1)]
+STEPS_MS = st.sampled_from([0, 1, *_AROUND_MS, 5 * MINUTE_MS, -5 * MINUTE_MS, -MINUTE_MS, -WINDOW_MS, DAY_MS, -DAY_MS])
+SPIKES_MS = st.sampled_from([0] * 7 + [DAY_MS, -DAY_MS, 2 * MINUTE_MS])  # of one record alone
+KEYS = st.lists(st.integers(1, 3).map(key), max_size=2)
+RECORDS = st.tuples(STEPS_MS, SPIKES_MS, KEYS, st.booleans())
+FORMATS = st.sampled_from([(1, 1), (2, 2), (2, 2), (1, 2)])
+CAPS = st.one_of(st.integers(1, 8), st.just(1000))
+CUTS = st.lists(st.integers(1, 20), max_size=6)
 
 
 @st.composite
 def logs(draw: st.DrawFn) -> Log:
-    """Records whose append times go forth and back."""
+    """Records of either format or both, whose append times go forth and back, and leap."""
     log: Log = []
     at_ms = NOON_MS
-    for step_ms, keys in draw(st.lists(RECORDS, min_size=1, max_size=20)):
+    formats = draw(FORMATS)
+    for step_ms, spike_ms, keys, later in draw(st.lists(RECORDS, min_size=draw(st.sampled_from([1, 15])), max_size=25)):
         at_ms += step_ms
-        log.append(Occurrence(at_ms, keys))
+        log.append(Occurrence(at_ms + spike_ms, keys, formats[later]))
     return log
 
 
 def stated(log: Log, cap: int) -> list[list[bool]]:
     """The rule as it is stated, the slow way."""
-    occurred: list[tuple[bytes, int]] = []  # key and clock, in log order
-    answers, clock_ms = [], 0
-    for record in log:
-        clock_ms = max(clock_ms, record.appended_at_ms)
+    occurred: list[tuple[bytes, int]] = []  # key and place, in log order
+    answers = []
+    for place, record in enumerate(log):
         answer = []
         for each in record.keys:
             last = occurred[-cap:]
-            answer.append(any(key == each and clock_ms - at_ms <= WINDOW_MS for key, at_ms in last))
-            occurred.append((each, clock_ms))
+            answer.append(any(key == each and passed_ms(log, since, place) <= WINDOW_MS for key, since in last))
+            occurred.append((each, place))
         answers.append(answer)
     return answers
+
+
+def passed_ms(log: Log, since: int, to: int) -> int:
+    """How much time lies between two records, by the rule of the later one's format."""
+    times_ms = [record.appended_at_ms for record in log]
+    if log[to].format == 1:
+        return max(times_ms[: to + 1]) - max(times_ms[: since + 1])
+    return sum(min(max(after - before, 0), MINUTE_MS) for before, after in pairwise(times_ms[since : to + 1]))
 
 
 def decide(window: RetryWindow, log: Log, cuts: Sequence[int]) -> list[list[bool]]:
@@ -57,16 +69,14 @@ def decide(window: RetryWindow, log: Log, cuts: Sequence[int]) -> list[list[bool
     return answers
 
 
-def read_back(window: RetryWindow, log: Log, start: int, cuts: Sequence[int]) -> None:
-    """Bring the window to `start` with no more than a consumer reads."""
-    horizon_ms = log[start].appended_at_ms - WINDOW_MS
-    begin = max(window.offset, next(o for o, record in enumerate(log) if record.appended_at_ms >= horizon_ms))
-    for a, b in pairwise(sorted({begin, start, *(c for c in cuts if begin < c < start)})):
-        window.advance(log[a:b], b)
-    window.advance((), start)
-
-
-CUTS = st.lists(st.integers(1, 20), max_size=6)
+def contents(window: RetryWindow) -> dict[str, object]:
+    """All that a window decides by, copied."""
+    inside = deepcopy(vars(window))
+    head = inside.pop("_head")
+    for column in ("_passed_ms", "_highest_ms"):
+        inside[column] = list(inside[column][head:])
+    del inside["evicted"]  # what the cap pushed out while records were entered one by one decides nothing
+    return inside
 
 
 @given(logs(), CAPS, CUTS)
@@ -74,28 +84,19 @@ def test_any_cutting_into_blocks_decides_by_the_stated_rule(log: Log, cap: int, 
     assert decide(RetryWindow(max_keys=cap), log, cuts) == stated(log, cap)
 
 
-@given(logs(), CAPS, CUTS, CUTS, st.data())
-def test_a_window_rebuilt_from_ten_minutes_before_decides_the_same(
-    log: Log, cap: int, cuts: list[int], back_cuts: list[int], data: st.DataObject
-) -> None:
-    start = data.draw(st.integers(0, len(log) - 1))
-    window = RetryWindow(max_keys=cap)
-    read_back(window, log, start, back_cuts)
-
-    assert decide(window, log, cuts) == stated(log, cap)[start:]
-
-
-@given(logs(), CAPS, CUTS, CUTS, st.data())
-def test_a_window_kept_from_an_earlier_ownership_decides_the_same(
-    log: Log, cap: int, cuts: list[int], back_cuts: list[int], data: st.DataObject
-) -> None:
-    start = data.draw(st.integers(0, len(log) - 1))
-    kept_to = data.draw(st.integers(0, start))
-    window = RetryWindow(max_keys=cap)
-    decide(window, log[:kept_to], cuts)
-    read_back(window, log, start, back_cuts)
-
-    assert decide(window, log, cuts) == stated(log, cap)[start:]
+@given(logs(), CAPS)
+def test_records_without_keys_move_the_clocks_alike_as_runs(log: Log, cap: int) -> None:
+    one_by_one, by_runs = RetryWindow(max_keys=cap), RetryWindow(max_keys=cap)
+    for keyless, run in groupby(log, lambda record: not record.keys):
+        records = list(run)
+        one_by_one.advance(records, 0)
+        times_ms = [record.appended_at_ms for record in records]
+        by_runs.advance([run_of(times_ms)] if keyless else records, 0)
+        if keyless:
+            half = len(records) // 2
+            runs = [run_of(part) for part in (times_ms[:half], times_ms[half:]) if part]
+            assert joined(runs) == run_of(times_ms) == joined(records)
+    assert contents(one_by_one) == contents(by_runs)
 
 
 @given(logs(), CAPS)

@@ -8,35 +8,53 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from unittest.mock import patch
 
+from siddes_telemetry.consumer import reach
 from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.verify import partition as partition_module
 from siddes_telemetry.consumer.verify import told as told_module
 from siddes_telemetry.schemas.record import NO_BATCH
-from tests.fakes.consumption import ACCEPTED, DAY_MS, MINUTE_MS, SHOWN, Sent, World, bad_record, encode, key
+from tests.fakes.consumption import (
+    ACCEPTED,
+    DAY_MS,
+    LOG_NAME,
+    MINUTE_MS,
+    SHOWN,
+    Sent,
+    World,
+    bad_record,
+    encode,
+    headers_in,
+    key,
+)
 from tests.fakes.memory_store import StoredRow
 from tests.fakes.virtual_time import run_in_virtual_time
 from tests.unit.consumer.test_verify import drain, verified
 
 LOGS = 150
-RECORDS = 25
-CLOCK_STEPS_MS = (0, 0, 1, 1000, 3 * MINUTE_MS, 10 * MINUTE_MS + 1, DAY_MS)
+RECORDS = 40
+CLOCK_STEPS_MS = (0, 0, 1, 1000, MINUTE_MS, 3 * MINUTE_MS, 10 * MINUTE_MS + 1, DAY_MS, -MINUTE_MS, -DAY_MS)
+SPIKES_MS = (0, 0, 0, 0, 0, 0, 0, 3 * DAY_MS, -3 * DAY_MS)  # of one record alone
 SKEWS_MS = (0, 0, -1, -9 * MINUTE_MS, 10 * MINUTE_MS + 1, -3 * DAY_MS)
 
 
-async def fill(world: World, rng: random.Random) -> None:
+async def fill(world: World, rng: random.Random, formats: Sequence[int]) -> None:
     for _ in range(RECORDS):
         world.log.now_ms += rng.choice(CLOCK_STEPS_MS)
         batches = [batch(rng, world.log.now_ms) for _ in range(rng.choice((1, 1, 2, 4)))]
         partition = rng.randrange(2)
         if rng.random() < 0.1:
             world.log.skip(partition, rng.randint(1, 3))  # as Kafka's control records do
+        value, headers = encode(batches)
         if rng.random() < 0.1:
-            unreadable = bad_record(0, 0, *batches)
-            await world.log.append(partition, unreadable.value, unreadable.headers)
-        else:
-            await world.log.append(partition, *encode(batches))
+            _, _, value, headers, _ = bad_record(0, 0, *batches)
+        spike_ms = rng.choice(SPIKES_MS)
+        world.log.now_ms += spike_ms
+        await world.log.append(partition, value, headers_in(rng.choice(formats), headers))
+        world.log.now_ms -= spike_ms
 
 
 def batch(rng: random.Random, now_ms: int) -> Sent:
@@ -44,6 +62,17 @@ def batch(rng: random.Random, now_ms: int) -> Sent:
     counts = {event: rng.randint(1, 50) for event in events}
     named = key(rng.randint(1, 6)) if rng.random() < 0.6 else NO_BATCH
     return Sent(named, f"viewer-{rng.randrange(4)}", counts, now_ms + rng.choice(SKEWS_MS))
+
+
+async def trimmed_anywhere(world: World, rng: random.Random) -> None:
+    """Whatever the log drops of its beginning, what is left does not look wrong: what cannot be known is left out."""
+    records = [world.log.records(number) for number in range(2)]
+    for number, first in enumerate(rng.randrange(len(each) + 1) for each in records):
+        world.log.trim(number, first)
+    report = await verified(world)
+    assert report.ok, report
+    for number, each in enumerate(records):
+        world.log.partition(number).records, world.log.partition(number).first = list(each), 0
 
 
 def tamper(rows: list[StoredRow], rng: random.Random) -> None:
@@ -65,13 +94,20 @@ async def scenario(seed: int) -> None:
     rng = random.Random(seed)
     world = await World.make(partitions=2, policy=FlushPolicy(max_rows=rng.randint(1, 20), max_age_s=0.0))
     world.log.piece = rng.choice((1, 3, 1000))
-    await fill(world, rng)
+    formats = rng.choice(((1,), (2,), (2,), (1, 2)))
+    await fill(world, rng, formats)
     await drain(world)
     before = Counter(world.store.rows)
     report = await verified(world)
     assert report.ok, report
     assert sum(partition.rows for partition in report.partitions) == before.total()
     assert sum(partition.counts for partition in report.partitions) == sum(row.count for row in before.elements())
+
+    for hours in (0.1, 24.0, 100.0):  # it begins to judge where it is told, and knows what came before
+        report = await verified(world, hours=hours)
+        assert report.ok, (hours, report)
+    if formats == (2,):  # the time of format 1 is whatever the log dropped, if that was from the future
+        await trimmed_anywhere(world, rng)
 
     tamper(world.store.rows, rng)
     after = Counter(world.store.rows)
@@ -87,23 +123,28 @@ async def purged(seed: int) -> None:
     """A purge of old rows and of rows ahead, each from some row's time on, between records."""
     rng = random.Random(seed)
     world = await World.make(partitions=2, policy=FlushPolicy(max_rows=rng.randint(1, 20), max_age_s=0.0))
+    formats = rng.choice(((1,), (2,), (1, 2)))
+    limit_ms = 0  # what is older may have been purged, for all that verify knows
     for _ in range(2):
-        await fill(world, rng)
+        await fill(world, rng, formats)
         await drain(world)
         times = sorted(row.created_at_ms for row in world.store.rows)
         before_ms, ahead_ms = sorted(rng.choices([0, *times, times[-1] + 1], k=2))
         await world.store.purge(before_ms, ahead_ms)
+        limit_ms = (await world.store.purged(await world.store.adopt_log(LOG_NAME))).before_ms
         left = Counter(world.store.rows)
         report = await verified(world, repair=True)
         assert report.ok, report
-        assert sum(partition.rows for partition in report.partitions) == left.total()
+        judged = sum(partition.rows for partition in report.partitions)
+        assert judged == sum(row.created_at_ms >= limit_ms for row in left.elements())
         assert Counter(world.store.rows) == left, "a purge is not repaired"
-    await fill(world, rng)
+    await fill(world, rng, formats)
     await drain(world)
-    lost = world.store.rows.pop(rng.randrange(len(world.store.rows)))
+    lost = rng.choice(world.store.rows)
+    world.store.rows.remove(lost)
     report = await verified(world, repair=True)
-    assert sum(partition.missing for partition in report.partitions) == 1
-    assert lost in world.store.rows
+    assert sum(partition.missing for partition in report.partitions) == (lost.created_at_ms >= limit_ms)
+    assert lost in world.store.rows or lost.created_at_ms < limit_ms
 
 
 def test_verify_agrees_with_the_consumers_and_finds_whatever_is_changed() -> None:
@@ -116,8 +157,9 @@ def test_verify_agrees_with_the_consumers_and_finds_whatever_is_changed() -> Non
             told_module.RANGES = random.Random(seed + 1).choice((1, 3, ranges))
             told_module.RANGES_A_CHUNK = random.Random(seed + 2).choice((1, 3, 100))
             try:
-                run_in_virtual_time(scenario(seed))
-                run_in_virtual_time(purged(seed))
+                with patch.multiple(reach, MARGIN=seed % 3, LEAST=1 + seed % 2):
+                    run_in_virtual_time(scenario(seed))
+                    run_in_virtual_time(purged(seed))
             except BaseException as error:
                 error.add_note(f"VERIFY_SEED={seed}")
                 raise

@@ -6,7 +6,7 @@ Each breaks what it names in the product's own classes, for as long as its conte
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -17,11 +17,13 @@ from aiokafka.errors import KafkaError
 
 from siddes_telemetry.backends.kafka_group import CommitRefusedError, GroupSeat, Membership
 from siddes_telemetry.backends.kafka_member import KafkaMember
-from siddes_telemetry.consumer import delivery, worker
+from siddes_telemetry.consumer import delivery, log_clock, retry_window, worker
 from siddes_telemetry.consumer.block import Block
 from siddes_telemetry.consumer.delivery import Delivery
+from siddes_telemetry.consumer.log_clock import Occurrence
 from siddes_telemetry.consumer.owned_window import OwnedWindow
 from siddes_telemetry.consumer.recovery import Plan, Replay, Resume, plan_recovery
+from siddes_telemetry.consumer.retry_window import BY_HIGHEST, RetryWindow
 from siddes_telemetry.consumer.rows import Source
 from tests.simulation.group import NO_ERROR, Group
 
@@ -99,10 +101,35 @@ def store_not_asked() -> Iterator[None]:
 def retry_window_not_rebuilt() -> AbstractContextManager[Any]:
     """Whoever takes a partition over knows of no batch that occurred before."""
 
-    async def catch_up(self: OwnedWindow, start: int, _next_appended_at_ms: int) -> None:
+    async def catch_up(self: OwnedWindow, start: int, _records: object) -> None:
         self.keys.advance((), start)
 
     return patch.object(OwnedWindow, "catch_up", catch_up)
+
+
+def too_little_read_back() -> AbstractContextManager[Any]:
+    """Whoever takes a partition over believes the log's times, and reads no further than those."""
+    return patch.object(RetryWindow, "reaches_back", lambda _self, _at_ms: True)
+
+
+def time_is_a_running_maximum() -> AbstractContextManager[Any]:
+    """Of records of every format: one from the future freezes the window, and empties it."""
+    repeats = RetryWindow.repeats
+
+    def by_highest(self: RetryWindow, occurrences: Iterable[Occurrence]) -> list[list[bool]]:
+        return repeats(self, (each._replace(format=BY_HIGHEST) for each in occurrences))
+
+    return patch.object(RetryWindow, "repeats", by_highest)
+
+
+def time_is_the_sum_of_steps() -> AbstractContextManager[Any]:
+    """Of records of every format."""
+    return patch.object(retry_window, "BY_HIGHEST", 0)
+
+
+def steps_not_clamped() -> AbstractContextManager[Any]:
+    """A clock that leaps is believed."""
+    return patch.object(log_clock, "MAX_STEP_MS", 2**62)
 
 
 def spent_tokens_trusted() -> AbstractContextManager[Any]:
@@ -126,6 +153,10 @@ VARIANTS: dict[str, Variant] = {
     "a replay cuts differently": replay_cuts_differently,
     "the store is not asked after a doubt": store_not_asked,
     "the retry window is not rebuilt": retry_window_not_rebuilt,
+    "too little is read back": too_little_read_back,
+    "time is a running maximum": time_is_a_running_maximum,
+    "time is the sum of steps, of records of format 1 too": time_is_the_sum_of_steps,
+    "steps are not clamped": steps_not_clamped,
     "spent tokens are trusted": spent_tokens_trusted,
     "the lease is ignored": lease_ignored,
 }

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from siddes_telemetry.backends.ports import DeadLetter
-from siddes_telemetry.consumer.retry_window import Occurrence, RetryWindow
+from siddes_telemetry.consumer.log_clock import Occurrence, joined, run_of
+from siddes_telemetry.consumer.retry_window import RetryWindow
 from siddes_telemetry.consumer.rows import MAX_CLOCK_SKEW_MS, Decoded, Source, Tally, decode_all, rows_of
 from siddes_telemetry.schemas.canonical import CanonicalReader, Run
 from siddes_telemetry.schemas.record import LogRecord
@@ -34,7 +35,7 @@ class Block:
     """The records of [start, end) as they are to be stored. `days` is keyed by YYYY-MM-DD, UTC.
 
     `occurred`: what to enter into the retry window once the block is stored, each with the offset it begins at. A run
-    of records without keys is one, at its highest append time: all that it does is to move the log's clock.
+    of records without keys is one: all that it does is to move the log's clocks.
     """
 
     start: int
@@ -50,7 +51,7 @@ class Block:
 
     @property
     def occurrences(self) -> tuple[Occurrence, ...]:
-        """The keyed batches, in order."""
+        """The keyed batches, in order, and what moves the log's clocks."""
         return tuple(occurrence for _, occurrence in self.occurred)
 
     def bytes_of(self, days: Sequence[str]) -> bytes:
@@ -160,22 +161,25 @@ def _chunks(records: Sequence[LogRecord]) -> Iterator[Sequence[LogRecord]]:
 def _occurred(parts: Iterable[_Part]) -> tuple[tuple[int, Occurrence], ...]:
     """Block.occurred."""
     occurred: list[tuple[int, Occurrence]] = []
-    for offset, appended_at_ms, keys in _by_record(parts):
-        if keys or not occurred or occurred[-1][1].keys:
-            occurred.append((offset, Occurrence(appended_at_ms, keys)))
-        elif appended_at_ms > occurred[-1][1].appended_at_ms:
-            occurred[-1] = occurred[-1][0], Occurrence(appended_at_ms, ())
+    for offset, occurrence in _by_record(parts):
+        if occurrence.keys or not occurred or occurred[-1][1].keys:
+            occurred.append((offset, occurrence))
+        else:
+            begin, run = occurred[-1]
+            occurred[-1] = begin, joined((run, occurrence))
     return tuple(occurred)
 
 
-def _by_record(parts: Iterable[_Part]) -> Iterator[tuple[int, int, tuple[bytes, ...]]]:
-    """(offset, append time, keys) of each record; runs without keys as one record appended at their highest time."""
+def _by_record(parts: Iterable[_Part]) -> Iterator[tuple[int, Occurrence]]:
+    """What each record does to the retry window, with its offset; runs without keys as one."""
     for records, read in parts:
-        if by_record := read.keys:
-            for record, keys in zip(records, by_record, strict=True):
-                yield record.offset, record.appended_at_ms, keys
+        if isinstance(read, Decoded):
+            yield from zip([record.offset for record in records], read.occurrences, strict=True)
+        elif read.keys:
+            for record, keys in zip(records, read.keys, strict=True):
+                yield record.offset, Occurrence(record.appended_at_ms, keys, read.format)
         else:
-            yield records[0].offset, max([record.appended_at_ms for record in records]), ()
+            yield records[0].offset, run_of([record.appended_at_ms for record in records])
 
 
 def _repeated(occurred: Sequence[tuple[int, Occurrence]], window: RetryWindow) -> _Repeated:

@@ -1,92 +1,112 @@
 """Which client batches occurred lately: a retry of one is dropped.
 
-The set is a function of the log alone: at an offset, the keys of the batches of its partition whose record's time lies
-within ten minutes of the newest, the last N of them in log order, however the log is cut into
-blocks. A replay therefore decides as the first try did.
-Time is the running maximum of the records' append times, so that a clock set back forgets nothing.
+The set is a function of the log alone: at a record, the keys of the batches of its partition that occurred no more than
+ten minutes before, the last N of them in log order, however the log is cut into blocks. A replay therefore decides as
+the first try did. What ten minutes are depends on the record that asks: by its format it goes by one of the log's two
+clocks (log_clock.py). Since both are moved by steps between records, a key of a log with little traffic is known
+longer: every record adds a minute at most.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+
+from siddes_telemetry.consumer.log_clock import LogClock, Occurrence
 
 WINDOW_MS = 600_000  # a client may retry a batch for ten minutes
 MAX_KEYS = 200_000  # a partition: 333 batches a second for ten minutes; 54 MB, at 270 bytes a key
+BY_HIGHEST = 1  # the record format whose time is the running maximum; that of all others is the sum of steps
 
-
-@dataclass(frozen=True, slots=True)
-class Occurrence:
-    """The keyed batches of one record, in order."""
-
-    appended_at_ms: int
-    keys: Sequence[bytes]
+_FEWEST_LET_GO = 1000  # places at the head of the columns, before what lies behind is moved up
 
 
 class RetryWindow:
-    """The keys of one partition up to `offset`, exclusive.
+    """The keys of one partition's records of [begin, offset), or those of them that may still matter.
 
-    What occurred is numbered from 1 on. Both numbers and times only rise, so the keys that are remembered are those
+    What occurred is numbered from 1 on. Numbers and both clocks only rise, so the keys that are remembered are those
     from some number on.
     """
 
-    def __init__(self, *, max_keys: int = MAX_KEYS) -> None:
-        self.offset = 0
+    def __init__(self, begin: int = 0, *, max_keys: int = MAX_KEYS) -> None:
+        self.begin = begin
+        self.offset = begin
         self.evicted = 0  # keys the cap pushed out within the ten minutes: a later retry of one counts again
         self._max_keys = max_keys
-        self._clock_ms = 0
+        self._clock = LogClock()
         self._number = 0  # of the key that occurred last
         self._latest: dict[bytes, int] = {}  # key → the number under which it occurred last
         self._keys: deque[bytes] = deque()  # what occurred, in order: the last has `_number`
-        self._times_ms: deque[int] = deque()  # the clock at each of `_keys`: one object for all keys of a record
+        self._passed_ms = array("q")  # both clocks at each of `_keys`, which begin at `_head`
+        self._highest_ms = array("q")
+        self._head = 0
 
     def __len__(self) -> int:
         return len(self._latest)
 
+    def reaches_back(self, at_ms: int) -> bool:
+        """Whether no key from before `begin` matters to a next record of that append time, by the sum of steps."""
+        clock = self._clock.copy()
+        clock.tick(at_ms)
+        return clock.passed_ms > WINDOW_MS or self._number >= self._max_keys
+
     def repeats(self, occurrences: Iterable[Occurrence]) -> list[list[bool]]:
         """For each record and each of its keys: did it occur before, here or in this sequence? Changes nothing."""
-        clock_ms, number = self._clock_ms, self._number
-        fresh: dict[bytes, tuple[int, int]] = {}  # key → (clock, number)
-        times_ms = iter(self._times_ms)
-        oldest_ms = next(times_ms, clock_ms)  # the clock at `first`, which is the first number that time leaves
-        first = number - len(self._times_ms) + 1
+        clock, number = self._clock.copy(), self._number
+        fresh: dict[bytes, tuple[int, int, int]] = {}  # key → (passed, highest, number)
+        latest, head = self._latest, self._head - (number - len(self._keys) + 1)  # a number's place is beyond `head`
         answers: list[list[bool]] = []
         for occurrence in occurrences:
-            clock_ms = max(clock_ms, occurrence.appended_at_ms)
-            while first <= self._number and clock_ms - oldest_ms > WINDOW_MS:
-                first += 1
-                oldest_ms = next(times_ms, clock_ms)
+            clock.move(occurrence)
             answer: list[bool] = []
-            for key in occurrence.keys:
-                number += 1
-                if (again := fresh.get(key)) is not None:
-                    at_ms, before = again
-                    answer.append(clock_ms - at_ms <= WINDOW_MS and number - before <= self._max_keys)
-                else:
-                    before = self._latest.get(key, 0)
-                    answer.append(before >= first and number - before <= self._max_keys)
-                fresh[key] = (clock_ms, number)
+            if occurrence.keys:
+                passed_ms, highest_ms = clock.passed_ms, clock.highest_ms
+                by_highest = occurrence.format == BY_HIGHEST
+                now_ms, column = (highest_ms, self._highest_ms) if by_highest else (passed_ms, self._passed_ms)
+                for key in occurrence.keys:
+                    number += 1
+                    if (again := fresh.get(key)) is not None:
+                        at_ms, before = again[by_highest], again[2]
+                        answer.append(now_ms - at_ms <= WINDOW_MS and number - before <= self._max_keys)
+                    elif (before := latest.get(key, 0)) and number - before <= self._max_keys:
+                        answer.append(now_ms - column[head + before] <= WINDOW_MS)
+                    else:
+                        answer.append(False)
+                    fresh[key] = (passed_ms, highest_ms, number)
             answers.append(answer)
         return answers
 
     def advance(self, occurrences: Iterable[Occurrence], offset: int) -> None:
         """Enter the keys of the records up to `offset`: dropped or not, they occurred."""
+        clock = self._clock
         for occurrence in occurrences:
-            self._clock_ms = max(self._clock_ms, occurrence.appended_at_ms)
-            for key in occurrence.keys:
-                self._number += 1
-                self._latest[key] = self._number
-                self._keys.append(key)
-                self._times_ms.append(self._clock_ms)
+            clock.move(occurrence)
+            if count := len(occurrence.keys):
+                self._keys.extend(occurrence.keys)
+                for key in occurrence.keys:
+                    self._number += 1
+                    self._latest[key] = self._number
+                self._passed_ms.extend([clock.passed_ms] * count)
+                self._highest_ms.extend([clock.highest_ms] * count)
             self._forget()
         self.offset = offset
 
     def _forget(self) -> None:
-        first = self._number - len(self._keys) + 1
-        while self._keys and (first <= self._number - self._max_keys or self._clock_ms - self._times_ms[0] > WINDOW_MS):
-            key, at_ms = self._keys.popleft(), self._times_ms.popleft()
+        """Let go what is beyond the cap, or too old for either clock."""
+        keys, passed_ms, highest_ms, head = self._keys, self._passed_ms, self._highest_ms, self._head
+        first, first_within_cap = self._number - len(keys) + 1, self._number - self._max_keys + 1
+        young_ms, young_by_highest_ms = self._clock.passed_ms - WINDOW_MS, self._clock.highest_ms - WINDOW_MS
+        while keys and (
+            first < first_within_cap or (passed_ms[head] < young_ms and highest_ms[head] < young_by_highest_ms)
+        ):
+            key = keys.popleft()
             if self._latest[key] == first:
                 del self._latest[key]
-                self.evicted += self._clock_ms - at_ms <= WINDOW_MS
+                self.evicted += passed_ms[head] >= young_ms
+            head += 1
             first += 1
+        if head >= _FEWEST_LET_GO and 4 * head > len(passed_ms):
+            del passed_ms[:head], highest_ms[:head]
+            head = 0
+        self._head = head

@@ -9,8 +9,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from siddes_telemetry.backends.ports import DeadLetter
-from siddes_telemetry.consumer.retry_window import Occurrence, RetryWindow
-from siddes_telemetry.schemas.record import NO_BATCH, BadRecordError, ClientBatch, LogRecord, decode, format_time
+from siddes_telemetry.consumer.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.schemas.record import (
+    NO_BATCH,
+    BadRecordError,
+    ClientBatch,
+    LogRecord,
+    decode,
+    format_of,
+    format_time,
+)
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.table import encode_row
 
@@ -52,7 +61,8 @@ class Decoded:
     def occurrences(self) -> tuple[Occurrence, ...]:
         """The keyed batches by record. Append times of dead-lettered records are the log's as well."""
         return tuple(
-            Occurrence(record.appended_at_ms, keys) for (record, _), keys in zip(self.records, self.keys, strict=True)
+            Occurrence(record.appended_at_ms, keys, format_of(record.headers))
+            for (record, _), keys in zip(self.records, self.keys, strict=True)
         )
 
 

@@ -295,7 +295,7 @@ class PartitionWorker:
 
     async def _build(self, records: Sequence[LogRecord], start: int, end: int) -> Block:
         if records:  # else there is nothing to decide, nor to enter
-            await self._window.catch_up(start, records[0].appended_at_ms)
+            await self._window.catch_up(start, records)
         async with self._around.building:
             return await asyncio.to_thread(  # a full block takes a second: the member must go on answering meanwhile
                 build_block,

@@ -23,6 +23,7 @@ from siddes_telemetry.schemas.record import (
     Headers,
     LogRecord,
     batch_entries,
+    format_of,
     is_readable,
     parse_time,
 )
@@ -42,13 +43,14 @@ _BETWEEN = b'","count":'
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Canonical records in order, whose lines were all created on one day. Times are UTC epoch milliseconds."""
+    """Canonical records of one format in order, whose lines were all created on one day. Times: UTC epoch ms."""
 
     rows: int
     counts: int
     day: str  # YYYY-MM-DD
     earliest_ms: int
     latest_ms: int
+    format: int
     keys: Sequence[tuple[bytes, ...]]  # by record, of its batches that have an id; empty where none has any
 
 
@@ -60,7 +62,7 @@ class CanonicalReader:
         self._names = frozenset(name.encode("ascii") for name in registry.names)
 
     def read(self, records: Sequence[LogRecord]) -> Run | None:
-        """One or more records as a Run; None where some are not plainly canonical, or where days differ.
+        """One or more records as a Run; None where some are not plainly canonical, or where days or formats differ.
 
         Of a Run, `decode` reads every record, and encode_row makes of their lines what encode_values makes.
         """
@@ -79,10 +81,11 @@ class CanonicalReader:
             earliest_ms, latest_ms = parse_time(first.decode()), parse_time(last.decode())
         except ValueError:
             return None
-        keys = self._keys(records)
+        written_in = format_of(records[0].headers)
+        keys = self._keys(records, b"%d." % written_in)
         if keys is None:
             return None
-        return Run(len(flat) // (_GROUPS + 1), counts, first[:10].decode(), earliest_ms, latest_ms, keys)
+        return Run(len(flat) // (_GROUPS + 1), counts, first[:10].decode(), earliest_ms, latest_ms, written_in, keys)
 
     def _counts(self, counted: Sequence[bytes]) -> int | None:
         """The sum, given event and count of each line; None where one of either is none."""
@@ -95,8 +98,8 @@ class CanonicalReader:
             total += count * times
         return total
 
-    def _keys(self, records: Sequence[LogRecord]) -> Sequence[tuple[bytes, ...]] | None:
-        """Run.keys; None where the headers of one are not plainly those of its lines."""
+    def _keys(self, records: Sequence[LogRecord], schemas: bytes) -> Sequence[tuple[bytes, ...]] | None:
+        """Run.keys; None where the headers of one are not plainly those of its lines, with a schema that begins so."""
         keys: list[tuple[bytes, ...]] = []
         known: Headers | None = None
         known_rows, of_record = -1, None
@@ -105,16 +108,17 @@ class CanonicalReader:
                 return None
             rows = value.count(b"\n")
             if headers is not known or rows != known_rows:
-                known, known_rows, of_record = headers, rows, self._keys_of(headers, rows)
+                known, known_rows, of_record = headers, rows, self._keys_of(headers, rows, schemas)
             if of_record is None:
                 return None
             keys.append(of_record)
         return keys if any(keys) else ()
 
-    def _keys_of(self, headers: Headers, rows: int) -> tuple[bytes, ...] | None:
+    def _keys_of(self, headers: Headers, rows: int, schemas: bytes) -> tuple[bytes, ...] | None:
         if [name for name, _ in headers] != [HEADER_SCHEMA, HEADER_ROWS, HEADER_BATCHES]:
             return None
-        if headers[1][1] != b"%d" % rows or not is_readable(headers[0][1], self._registry):
+        schema = headers[0][1]
+        if headers[1][1] != b"%d" % rows or not (schema.startswith(schemas) and is_readable(schema, self._registry)):
             return None
         try:
             entries = batch_entries(dict(headers))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from siddes_telemetry.consumer.block import Block, build_block
-from siddes_telemetry.consumer.retry_window import Occurrence, RetryWindow
+from siddes_telemetry.consumer.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.schemas.record import LogRecord, UnreadableHereError, format_time
 from tests.fakes.consumption import (
@@ -21,6 +22,7 @@ from tests.fakes.consumption import (
     key,
     one,
     record,
+    written_in,
 )
 
 SOURCE = Source(77, 3)
@@ -129,13 +131,23 @@ def test_keys_of_dead_letters_did_not_occur() -> None:
     assert (block.rows, block.tally.repeated_batches) == (1, 0)
 
 
-def test_a_dead_letters_append_time_is_one_of_the_logs() -> None:
-    """The running maximum is the log's: a record that cannot be read was appended all the same."""
+@pytest.mark.parametrize("asking", [1, 2])
+def test_a_dead_letters_append_time_is_one_of_the_logs(asking: int) -> None:
+    """Both clocks are the log's: a record that cannot be read was appended all the same."""
     first = record(0, NOON_MS, one("a", NOON_MS, batch=key(1)))
-    again = record(2, NOON_MS, one("a", NOON_MS, batch=key(1)))
+    between = [bad_record(n, NOON_MS + n * MINUTE_MS, one("b", NOON_MS)) for n in range(1, 12)]
+    again = written_in(asking, record(12, NOON_MS, one("a", NOON_MS, batch=key(1))))
 
-    assert build([first, bad_record(1, NOON_MS + 11 * MINUTE_MS), again]).tally.repeated_batches == 0
-    assert build([first, bad_record(1, NOON_MS + 9 * MINUTE_MS), again]).tally.repeated_batches == 1
+    assert build([first, *between, again]).tally.repeated_batches == 0
+    assert build([first, *between[:9], again]).tally.repeated_batches == 1
+
+
+def test_in_one_block_each_record_goes_by_the_clock_of_its_format() -> None:
+    times_ms = (NOON_MS, NOON_MS + 11 * MINUTE_MS, NOON_MS + 11 * MINUTE_MS)
+    first, old, new = (record(n, at_ms, one(f"v{n}", at_ms, batch=key(1))) for n, at_ms in enumerate(times_ms))
+
+    assert [viewer for viewer, _ in rows(build([first, written_in(1, old), new]))] == ["v0", "v1"]
+    assert [viewer for viewer, _ in rows(build([first, new]))] == ["v0"]
 
 
 def test_a_record_of_a_newer_registry_is_not_judged() -> None:

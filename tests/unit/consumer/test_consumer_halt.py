@@ -10,7 +10,8 @@ from structlog.typing import EventDict
 from siddes_telemetry.backends.ports import Committed
 from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
-from tests.fakes.consumption import LOG_NAME, MINUTE_MS, NOON_MS, World, key, one, record
+from siddes_telemetry.consumer.reach import MARGIN
+from tests.fakes.consumption import LOG_NAME, NOON_MS, World, key, one, record
 from tests.fakes.latency import Fate, SlowStore
 from tests.fakes.virtual_time import in_virtual_time, until
 
@@ -171,8 +172,8 @@ async def test_retries_are_not_judged_where_a_newer_record_would_have_to_be_read
 async def test_a_newer_record_older_than_any_retry_does_not_matter() -> None:
     world = await World.make()
     await world.append(one("newer", NOON_MS), revision=2)
-    world.log.set_committed(0, Committed(1, ""))
-    world.log.now_ms += 10 * MINUTE_MS + 1
+    await world.let_pass(MARGIN + 11)
+    world.log.set_committed(0, Committed(MARGIN + 12, ""))
     await world.append_viewers("a")
     process = world.start()
     await until(world.drained)

@@ -7,9 +7,12 @@ from structlog.typing import EventDict
 
 from siddes_telemetry.backends.ports import StoreUnavailable
 from siddes_telemetry.consumer.key_notes import decode_note
-from tests.fakes.consumption import MINUTE_MS, NOON_MS, Process, World, key, one
+from siddes_telemetry.consumer.reach import MARGIN
+from tests.fakes.consumption import DAY_MS, MINUTE_MS, NOON_MS, Process, World, key, one
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.virtual_time import in_virtual_time, until
+
+NOTE_BYTES = 25 + 12 + 16  # of one record with one key
 
 
 async def world_with_journal() -> World:
@@ -62,7 +65,7 @@ async def test_a_crash_is_got_over_from_the_notes_alone() -> None:
     assert world.viewers() == ["viewer-a"] * 3
     assert heir.reader.reads == []
     assert heir.metric("read_backs_total", source="journal") == 1
-    assert heir.metric("read_back_bytes_total", source="journal") == 3 * (25 + 12 + 16)
+    assert heir.metric("read_back_bytes_total", source="journal") == 3 * NOTE_BYTES
 
 
 @in_virtual_time
@@ -102,7 +105,7 @@ async def test_a_journal_that_does_not_answer_leaves_the_log(logs: list[EventDic
     assert "journal_unavailable" in [entry["event"] for entry in logs]
 
 
-@pytest.mark.parametrize("spoilt", [b"", b"\x02" + bytes(60), bytes(60)])
+@pytest.mark.parametrize("spoilt", [b"", b"\x01" + bytes(60), bytes(60)])
 @in_virtual_time
 async def test_a_note_that_cannot_be_read_is_no_note_and_counted(spoilt: bytes) -> None:
     world = await world_with_journal()
@@ -178,13 +181,29 @@ async def test_a_rebalance_asks_the_journal_only_for_what_others_stored() -> Non
 async def test_no_more_is_asked_of_the_journal_than_ten_minutes() -> None:
     world = await world_with_journal()
     doomed = world.start()
-    await store(world, 9)
-    world.log.now_ms += 11 * MINUTE_MS
-    await store(world, 1)
+    await world.let_pass(MARGIN)
+    await until(world.drained)
+    for batch in range(1, 21):
+        world.log.now_ms += MINUTE_MS
+        await store(world, batch)
     await doomed.kill()
-    world.log.now_ms += 9 * MINUTE_MS
-    heir = await retried(world, 1)
+    world.log.now_ms += MINUTE_MS
+    heir = await retried(world, 12)
+
+    assert world.viewers() == ["viewer-a"] * 20
+    assert heir.metric("read_back_bytes_total", source="journal") == 10 * NOTE_BYTES
+
+
+@pytest.mark.parametrize("ahead_ms", [DAY_MS, -DAY_MS])
+@in_virtual_time
+async def test_a_journal_whose_clock_is_off_leaves_the_log(ahead_ms: int) -> None:
+    world = await world_with_journal()
+    assert world.journal
+    world.journal.clock_ms = lambda: world.log.now_ms + ahead_ms
+    doomed = world.start()
+    await store(world, 1, 2)
+    await doomed.kill()
+    heir = await retried(world, 1, 2)
 
     assert world.viewers() == ["viewer-a"] * 2
-    assert heir.reader.reads == []
-    assert heir.metric("read_back_bytes_total", source="journal") == 25 + 12 + 16
+    assert heir.reader.reads == ([] if ahead_ms > 0 else [(0, 2)])

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+
+import pytest
 
 from siddes_telemetry.backends.ports import Committed, StoreUnavailable
+from siddes_telemetry.consumer import reach
+from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
-from tests.fakes.consumption import MINUTE_MS, NOON_MS, World, key, one
+from siddes_telemetry.consumer.reach import MARGIN
+from tests.fakes.consumption import CLOCK, DAY_MS, MINUTE_MS, NOON_MS, World, encode, headers_in, key, one
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.virtual_time import in_virtual_time, until
+
+HOUR_MS = 60 * MINUTE_MS
+TEN_MINUTES_MS = [MINUTE_MS] * 10
+
+
+@pytest.fixture
+def step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more is read back at a time than what turns out to be needed."""
+    monkeypatch.setattr(reach, "MARGIN", 0)
+    monkeypatch.setattr(reach, "LEAST", 1)
 
 
 async def send(world: World, viewer: str, batch: int) -> None:
@@ -19,14 +36,14 @@ async def test_a_retried_batch_counts_once() -> None:
     world = await World.make()
     process = world.start()
     await send(world, "viewer-a", 1)
-    await until(world.drained)
-    world.log.now_ms += 10 * MINUTE_MS
+    await world.let_pass(10)
     await send(world, "viewer-a", 1)
     await until(world.drained)
     assert world.viewers() == ["viewer-a"]
     assert process.metric("repeated_batches_total") == process.metric("repeated_rows_total") == 1
 
-    world.log.now_ms += 10 * MINUTE_MS + 1
+    await world.let_pass(10)
+    world.log.now_ms += 1
     await send(world, "viewer-a", 1)
     await until(world.drained)
     assert world.viewers() == ["viewer-a", "viewer-a"], "ten minutes are over"
@@ -37,19 +54,96 @@ async def test_a_retried_batch_counts_once() -> None:
 async def test_a_retry_counts_once_across_a_crash() -> None:
     world = await World.make()
     doomed = world.start()
-    await send(world, "viewer-0", 9)
-    world.log.now_ms += 11 * MINUTE_MS
+    await world.let_pass(20)
     await send(world, "viewer-a", 1)
     await until(world.drained)
     await doomed.kill()
-    world.log.now_ms += 9 * MINUTE_MS
+    await world.let_pass(9)
     await send(world, "viewer-a", 1)
     heir = world.start()
     await until(world.drained)
     await heir.stop()
 
-    assert world.viewers() == ["viewer-0", "viewer-a"]
-    assert heir.reader.reads == [(1, 2)], "no more is read back than ten minutes"
+    assert world.viewers() == ["viewer-a"]
+    assert heir.reader.reads == [(0, 21)]
+
+
+@in_virtual_time
+async def test_with_a_clock_that_goes_on_little_more_is_read_back_than_ten_minutes() -> None:
+    world = await World.make()
+    doomed = world.start()
+    await world.let_pass(200)
+    await until(world.drained)
+    await doomed.kill()
+    await world.let_pass(1)
+    heir = world.start()
+    await until(world.drained)
+    await heir.stop()
+
+    assert heir.reader.reads == [(200 - 10 - MARGIN, 200)]
+
+
+@pytest.mark.usefixtures("step_by_step")
+@pytest.mark.parametrize("journal", [None, MemoryJournal()])
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize(
+    ("steps_ms", "counts"),
+    [
+        ([3 * DAY_MS, -3 * DAY_MS, MINUTE_MS], 1),
+        ([3 * DAY_MS, -3 * DAY_MS, *TEN_MINUTES_MS], 2),
+        ([3 * DAY_MS, MINUTE_MS, -3 * DAY_MS, MINUTE_MS], 1),
+        ([-3 * DAY_MS, 3 * DAY_MS, MINUTE_MS], 1),
+        ([-HOUR_MS, *TEN_MINUTES_MS], 1),
+        ([-HOUR_MS, *TEN_MINUTES_MS, 1], 2),
+        ([30 * DAY_MS], 1),
+        ([*TEN_MINUTES_MS, 1], 2),
+    ],
+)
+@in_virtual_time
+async def test_whoever_owns_the_partition_by_then_goes_by_the_sum_of_steps(
+    steps_ms: Sequence[int], counts: int, kept: bool, journal: MemoryJournal | None
+) -> None:
+    world = await World.make(journal=journal and MemoryJournal())
+    process = world.start()
+    await send(world, "viewer-a", 1)
+    for step_ms in steps_ms:
+        world.log.now_ms += step_ms
+        await world.append(one(CLOCK, world.log.now_ms))
+    await until(world.drained)
+    if kept:
+        world.log.revoke(0)
+    else:
+        await process.kill()
+        process = world.start()
+    await send(world, "viewer-a", 1)
+    await until(world.drained)
+    await process.stop()
+
+    assert world.viewers() == ["viewer-a"] * counts
+
+
+@pytest.mark.usefixtures("step_by_step")
+@pytest.mark.parametrize("leap_ms", [11 * MINUTE_MS, -HOUR_MS])
+@in_virtual_time
+async def test_a_takeover_judges_records_of_format_1_as_their_time_did(leap_ms: int) -> None:
+    """Behind them in the log are such of format 2, of which ten minutes reach less far back, or further."""
+    world = await World.make()
+    doomed = world.start()
+    await send(world, "viewer-a", 1)
+    world.log.now_ms += leap_ms
+    await world.append(one(CLOCK, world.log.now_ms))
+    await world.let_pass(0 if leap_ms > 0 else 40)
+    await until(world.drained)
+    await doomed.kill()
+    await send(world, "viewer-b", 2)  # a block of its own, of format 2
+    heir = world.process(policy=FlushPolicy(max_rows=1, max_age_s=0.0)).begin()
+    await until(world.drained)
+    value, headers = encode([one("viewer-a", world.log.now_ms, batch=key(1))])
+    await world.log.append(0, value, headers_in(1, headers))
+    await until(world.drained)
+    await heir.stop()
+
+    assert world.viewers() == ["viewer-a"] * (2 if leap_ms > 0 else 1) + ["viewer-b"]
 
 
 @in_virtual_time

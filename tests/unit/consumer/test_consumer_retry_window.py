@@ -2,22 +2,50 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+from collections.abc import Sequence
 
-from siddes_telemetry.consumer.retry_window import WINDOW_MS, Occurrence, RetryWindow
+import pytest
+
+from siddes_telemetry.consumer.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
 from tests.fakes.consumption import NOON_MS, key
 
 A, B, C = key(1), key(2), key(3)
 TEN_MINUTES_MS = 600_000
+DAY_MS = 86_400_000
 
 
 def at(after_ms: int, *keys: bytes) -> Occurrence:
     return Occurrence(NOON_MS + after_ms, keys)
 
 
+def minutes(first: int, last: int) -> list[Occurrence]:
+    """A record without keys in each of these minutes."""
+    return [at(60_000 * minute) for minute in range(first, last + 1)]
+
+
+def by_highest(occurrences: Sequence[Occurrence]) -> list[Occurrence]:
+    """The same, written in format 1."""
+    return [each._replace(format=1) for each in occurrences]
+
+
+def repeats(occurrences: Sequence[Occurrence]) -> list[list[bool]]:
+    """What a new window answers, of the records that have keys."""
+    answers = RetryWindow().repeats(occurrences)
+    return [answer for answer in answers if answer]
+
+
 def test_a_key_is_a_repeat_for_ten_minutes_inclusive() -> None:
     assert WINDOW_MS == TEN_MINUTES_MS
-    assert RetryWindow().repeats([at(0, A), at(TEN_MINUTES_MS, A)]) == [[False], [True]]
-    assert RetryWindow().repeats([at(0, A), at(TEN_MINUTES_MS + 1, A)]) == [[False], [False]]
+    assert repeats([at(0, A), *minutes(1, 9), at(TEN_MINUTES_MS, A)]) == [[False], [True]]
+    assert repeats([at(0, A), *minutes(1, 10), at(TEN_MINUTES_MS + 1, A)]) == [[False], [False]]
+
+
+def test_between_two_records_a_minute_passes_at_most() -> None:
+    hourly = [at(60 * 60_000 * hour) for hour in range(1, 10)]
+
+    assert repeats([at(0, A), *hourly, at(DAY_MS, A)]) == [[False], [True]]
+    assert repeats([at(0, A), *hourly, at(DAY_MS), at(2 * DAY_MS, A)]) == [[False], [False]]
 
 
 def test_a_key_is_a_repeat_earlier_in_the_same_record() -> None:
@@ -25,19 +53,47 @@ def test_a_key_is_a_repeat_earlier_in_the_same_record() -> None:
 
 
 def test_a_dropped_batch_occurred_too() -> None:
-    tries = [at(0, A), at(TEN_MINUTES_MS, A), at(2 * TEN_MINUTES_MS, A)]
+    tries = [at(0, A), *minutes(1, 9), at(TEN_MINUTES_MS, A), *minutes(11, 19), at(2 * TEN_MINUTES_MS, A)]
 
-    assert RetryWindow().repeats(tries) == [[False], [True], [True]]
-
-
-def test_a_clock_that_goes_back_forgets_nothing_and_makes_nothing_younger() -> None:
-    forth_and_back = [at(TEN_MINUTES_MS, A), at(0, B), at(TEN_MINUTES_MS + 1, C), at(2 * TEN_MINUTES_MS, A, B)]
-
-    assert RetryWindow().repeats(forth_and_back) == [[False], [False], [False], [True, True]]
+    assert repeats(tries) == [[False], [True], [True]]
 
 
-def test_a_clock_that_leapt_ahead_ends_the_window_for_what_came_before() -> None:
-    assert RetryWindow().repeats([at(0, A), at(TEN_MINUTES_MS + 1, B), at(1, A)]) == [[False], [False], [False]]
+@pytest.mark.parametrize("leap_ms", [TEN_MINUTES_MS + 1, 3 * DAY_MS])
+def test_a_record_from_the_future_empties_nothing_and_freezes_nothing(leap_ms: int) -> None:
+    assert repeats([at(0, A), at(leap_ms), at(1, A)]) == [[False], [True]]
+    assert repeats([at(0, A), at(leap_ms, B), *minutes(1, 11), at(12 * 60_000, A, B)]) == [
+        [False],
+        [False],
+        [False] * 2,
+    ]
+
+
+@pytest.mark.parametrize("leap_ms", [TEN_MINUTES_MS + 1, 3 * DAY_MS])
+def test_a_clock_that_goes_back_forgets_nothing_and_goes_on_from_there(leap_ms: int) -> None:
+    before = [at(leap_ms, A), at(0, B)]
+
+    assert repeats([*before, *minutes(1, 10), at(TEN_MINUTES_MS, A, B)]) == [[False], [False], [True, True]]
+    assert repeats([*before, *minutes(1, 10), at(TEN_MINUTES_MS + 1, A, B)]) == [[False], [False], [False, False]]
+
+
+def test_records_of_format_1_go_by_the_running_maximum() -> None:
+    leap_and_back = [at(0, A), at(TEN_MINUTES_MS + 1, B), at(1, A, B)]
+    later = [at(TEN_MINUTES_MS, A), at(0, B), at(2 * TEN_MINUTES_MS, A, B)]
+
+    assert repeats(by_highest(leap_and_back)) == [[False], [False], [False, True]]
+    assert repeats(by_highest([at(0, A), at(TEN_MINUTES_MS, A)])) == [[False], [True]]
+    assert repeats(by_highest([at(0, A), at(TEN_MINUTES_MS + 1, A)])) == [[False], [False]]
+    assert repeats(by_highest(later)) == [[False], [False], [True, True]]
+
+
+def test_the_record_that_asks_says_by_which_clock() -> None:
+    """Whatever came before moves both, and is known by both."""
+    window = RetryWindow()
+    window.advance([*by_highest([at(0, A)]), at(TEN_MINUTES_MS + 1)], 2)
+    again = at(TEN_MINUTES_MS + 1, A)
+
+    assert window.repeats([again]) == [[True]]
+    assert window.repeats(by_highest([again])) == [[False]]
 
 
 def test_asking_changes_nothing_until_the_block_is_entered() -> None:
@@ -60,7 +116,7 @@ def test_what_the_cap_pushes_out_is_counted_and_what_time_ends_is_not() -> None:
     window.advance([at(0, A, B, C)], 1)
     assert (window.evicted, len(window)) == (1, 2)
 
-    window.advance([at(TEN_MINUTES_MS + 1)], 2)
+    window.advance([*minutes(1, 10), at(TEN_MINUTES_MS + 1)], 2)
     assert (window.evicted, len(window)) == (1, 0)
 
 
@@ -72,8 +128,19 @@ def test_memory_is_bounded_by_the_cap_and_by_time() -> None:
 
     window = RetryWindow()
     for n in range(100):
-        window.advance([at(n * TEN_MINUTES_MS // 4, key(n + 1))], n + 1)
-    assert len(window) == 5
+        window.advance([at(n * 60_000, key(n + 1))], n + 1)
+    assert len(window) == 11
+
+
+@pytest.mark.parametrize("asking", [1, 2])
+def test_after_many_keys_came_and_went_the_last_ten_minutes_are_known(asking: int) -> None:
+    """What was let go is moved out of the way now and then."""
+    window = RetryWindow()
+    for n in range(10_000):
+        window.advance([at(400 * n, key(n))], n + 1)
+    last = at(400 * 9_999, *(key(n) for n in range(10_000)))._replace(format=asking)
+
+    assert window.repeats([last]) == [[n >= 9_999 - 1_500 for n in range(10_000)]]
 
 
 def test_a_key_costs_no_more_than_the_operations_page_says() -> None:
@@ -86,4 +153,5 @@ def test_a_key_costs_no_more_than_the_operations_page_says() -> None:
     tracemalloc.stop()
 
     assert len(window) == 20_000
+    print(f"{peak / len(window):.0f} bytes a key at most")
     assert peak / len(window) < 300

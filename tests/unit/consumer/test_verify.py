@@ -13,12 +13,24 @@ import pytest
 from siddes_telemetry.backends.ports import Committed, LogUnavailable, StoreUnavailable, Stretch, Sums
 from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
+from siddes_telemetry.consumer.reach import MARGIN
 from siddes_telemetry.consumer.verify import partition as partition_module
 from siddes_telemetry.consumer.verify import told as told_module
 from siddes_telemetry.consumer.verify.repair import Repairer, TooManyMissingError
 from siddes_telemetry.consumer.verify.report import PartitionReport, Report
 from siddes_telemetry.consumer.verify.verifier import RecordsUnreadableError, Subject, verify
-from tests.fakes.consumption import DAY_MS, LOG_NAME, MINUTE_MS, NOON_MS, REGISTRY, World, key, one
+from tests.fakes.consumption import (
+    DAY_MS,
+    LOG_NAME,
+    MINUTE_MS,
+    NOON_MS,
+    REGISTRY,
+    World,
+    encode,
+    headers_in,
+    key,
+    one,
+)
 from tests.fakes.memory_store import MemoryStore, StoredRow
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
 
@@ -294,21 +306,88 @@ async def test_only_the_asked_hours_are_judged_yet_retries_of_before_are_known()
 
 
 @in_virtual_time
+async def test_the_asked_hours_are_judged_also_where_the_clock_leapt_and_what_came_before_is_known() -> None:
+    world = await World.make()
+    await world.append(one("viewer-a", NOON_MS, batch=key(1)))
+    await world.let_pass(MARGIN)
+    await world.append(one("viewer-b", world.log.now_ms, batch=key(2)))
+    world.log.now_ms += DAY_MS  # one minute, by the sum of steps
+    await world.append(one("viewer-b", world.log.now_ms, batch=key(2)), one("viewer-a", NOON_MS, batch=key(1)))
+    await drain(world)
+    report = await only(world, hours=1)
+    assert (report.ok, report.judged_from, report.rows, report.repeated_batches) == (True, MARGIN + 2, 1, 1)
+
+
+@in_virtual_time
+async def test_of_format_1_all_is_known_that_the_running_maximum_makes_young() -> None:
+    world = await World.make()
+    await world.append(one("viewer-a", NOON_MS, batch=key(1)))
+    world.log.now_ms -= HOUR_MS
+    await world.let_pass(64)
+    world.log.now_ms += MINUTE_MS
+    value, headers = encode([one("viewer-a", NOON_MS, batch=key(1)), one("viewer-b", NOON_MS)])
+    await world.log.append(0, value, headers_in(1, headers))
+    await drain(world)
+    report = await only(world, hours=0)
+    assert (report.ok, report.judged_from, report.rows, report.repeated_batches) == (True, 65, 1, 1)
+
+
+@in_virtual_time
 async def test_the_ten_minutes_after_the_beginning_of_a_trimmed_log_are_left_out() -> None:
     world = await World.make()
     await world.append(one("viewer-a", NOON_MS, batch=key(1)))
     for _ in range(3):
-        world.log.now_ms += 5 * MINUTE_MS
+        await world.let_pass(4)
+        world.log.now_ms += MINUTE_MS
         await world.append(one("viewer-a", world.log.now_ms, batch=key(1)), one("viewer-b", world.log.now_ms))
     world.log.now_ms += 1
     await world.append(one("viewer-c", world.log.now_ms))
     await drain(world)
+    world.log.trim(0, 5)
+    report = await only(world)
+    assert (report.ok, report.log_begins, report.judged_from, report.records) == (True, 5, 16, 1)
+    world.log.trim(0, 6)
+    report = await only(world)
+    assert (report.ok, report.judged_from, report.judged_to, report.records) == (True, 17, 17, 0)
+
+
+@in_virtual_time
+async def test_a_leap_of_the_clock_is_a_minute_of_those_ten() -> None:
+    world = await World.make()
+    await world.append(one("viewer-a", NOON_MS, batch=key(1)))
+    await world.append(one("viewer-b", NOON_MS))
+    world.log.now_ms += DAY_MS
+    await world.append(one("viewer-a", world.log.now_ms, batch=key(1)))  # a retry of what is gone
+    await drain(world)
     world.log.trim(0, 1)
     report = await only(world)
-    assert (report.ok, report.log_begins, report.judged_from, report.records) == (True, 1, 4, 1)
-    world.log.trim(0, 2)
+    assert (report.ok, report.records) == (True, 0)
+
+
+@in_virtual_time
+async def test_records_of_format_1_wait_for_their_own_ten_minutes() -> None:
+    """The log's beginning is from the future: time goes on by the sum of steps, and does not by the maximum."""
+    world = await World.make()
+    world.log.piece = 1
+    world.log.now_ms += DAY_MS
+    await world.append(one("viewer-a", world.log.now_ms, batch=key(1)))
+    await world.append(one("viewer-b", world.log.now_ms))
+    world.log.now_ms -= DAY_MS
+    await world.let_pass(12)
+    value, headers = encode([one("viewer-a", world.log.now_ms, batch=key(1))])
+    await world.log.append(0, value, headers_in(1, headers))  # a retry of what is gone, and dropped
+    await world.append(one("viewer-c", world.log.now_ms))
+    await drain(world)
+    world.log.trim(0, 1)
     report = await only(world)
-    assert (report.ok, report.judged_from, report.judged_to, report.records) == (True, 5, 5, 0)
+    assert (report.ok, report.records, report.judged_from) == (True, 2, 15)
+    lose_the_row_of(world, "viewer-c")
+    report = await only(world)
+    assert (report.ok, report.missing) == (False, 1)
+
+
+def lose_the_row_of(world: World, viewer: str) -> None:
+    world.store.rows[:] = [row for row in world.store.rows if row.viewer_id != viewer]
 
 
 @in_virtual_time

@@ -15,8 +15,9 @@ from operator import attrgetter
 
 from siddes_telemetry.backends.ports import DeadLetters, StoreAudit, Stretch
 from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND
-from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
+from siddes_telemetry.consumer.retry_window import RetryWindow
 from siddes_telemetry.consumer.set_asides import Decisions
+from siddes_telemetry.consumer.verify.beginning import Beginning
 from siddes_telemetry.consumer.verify.expected import Expected, expect
 from siddes_telemetry.consumer.verify.left_out import LeftOut
 from siddes_telemetry.consumer.verify.report import PartitionReport
@@ -75,8 +76,7 @@ class PartitionVerifier:
         self._chunk = Expected()
         self._chunk_start = self._chunk_end = scope.judge_from
         self._told: Told | None = None  # of the stretch that follows the first chunk
-        self._certain = not scope.trimmed  # whether all that may be repeated was read
-        self._certain_after_ms: int | None = None
+        self._beginning = Beginning(trimmed=scope.trimmed)
 
     async def run(self) -> None:
         """Raises LogUnavailable, RecordsGone, StoreUnavailable or UnreadableHereError."""
@@ -89,39 +89,33 @@ class PartitionVerifier:
         self._window.advance((), scope.read_from)
         position = scope.read_from
         async for read in scope.view.read(scope.read_from, scope.begun_to):
-            if not (piece := decisions.applied_to(read)):
-                continue
-            judged, doubtful = self._divide(piece)
-            await self._expect(piece[: len(piece) - len(judged) - len(doubtful)])
-            await self._judge(judged)
-            report.in_doubt += (await self._expect(doubtful)).sums.rows
+            if piece := decisions.applied_to(read):
+                for certain, records in self._beginning.divide(piece):
+                    await (self._take(records) if certain else self._leave_out(records))
             self._bench.moved(read[-1].end - position)
             position = read[-1].end
-        if self._certain and self._chunk_start < scope.stored_to:
+        if self._chunk_start < scope.stored_to:
             await self._compare(scope.stored_to)
-        report.judged_from = min(report.judged_from, scope.stored_to) if self._certain else scope.stored_to
+        report.judged_from = min(report.judged_from, scope.stored_to)
         self._bench.moved(max(0, scope.begun_to - position))
         await self._look_around()
 
-    def _divide(self, piece: Sequence[LogRecord]) -> tuple[Sequence[LogRecord], Sequence[LogRecord]]:
-        """The records that are to be judged, and those in doubt; what comes before them only has occurred."""
-        begin = bisect_left(piece, self._scope.judge_from, key=_offset)
-        if not self._certain:
-            uncertain = self._uncertain(piece)
-            begin = max(begin, uncertain)
-            if uncertain < len(piece):
-                self._certain = True
-                self._chunk_start = self._report.judged_from = max(self._chunk_start, piece[uncertain].offset)
-                self._chunk_end = self._chunk_start
-        split = bisect_left(piece, self._scope.stored_to, key=_offset)
-        return piece[begin:split], piece[max(begin, split) :]
+    async def _take(self, records: Sequence[LogRecord]) -> None:
+        """Judge those that are in scope; what comes before them only has occurred, what comes after is in doubt."""
+        begin = bisect_left(records, self._scope.judge_from, key=_offset)
+        split = max(begin, bisect_left(records, self._scope.stored_to, key=_offset))
+        await self._expect(records[:begin])
+        await self._judge(records[begin:split])
+        self._report.in_doubt += (await self._expect(records[split:])).sums.rows
 
-    def _uncertain(self, piece: Sequence[LogRecord]) -> int:
-        """How many of these records may repeat batches that the log has dropped."""
-        if self._certain_after_ms is None:
-            self._certain_after_ms = piece[0].appended_at_ms + WINDOW_MS
-        after_ms = self._certain_after_ms
-        return next((n for n, record in enumerate(piece) if record.appended_at_ms > after_ms), len(piece))
+    async def _leave_out(self, records: Sequence[LogRecord]) -> None:
+        """These may repeat batches that the log has dropped: what is judged begins after them."""
+        stored_to = self._scope.stored_to
+        if self._chunk.records:
+            await self._compare(min(records[0].offset, stored_to))
+        await self._expect(records)
+        self._chunk_start = self._chunk_end = max(self._chunk_start, min(records[-1].offset + 1, stored_to))
+        self._report.judged_from = self._chunk_start
 
     async def _expect(self, records: Sequence[LogRecord]) -> Expected:
         if not records:

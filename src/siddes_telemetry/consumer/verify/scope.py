@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from siddes_telemetry.backends.ports import PartitionView, SetAside
+from siddes_telemetry.backends.ports import PartitionView, RecordsGone, SetAside
 from siddes_telemetry.consumer.intent import GroupState, UnknownIntentError, decode_state
+from siddes_telemetry.consumer.log_clock import LogClock
+from siddes_telemetry.consumer.reach import reach_of
 from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND, UNKNOWN_INTENT
 from siddes_telemetry.consumer.retry_window import WINDOW_MS
 from siddes_telemetry.consumer.rows import Source
@@ -41,7 +43,7 @@ async def scope_of(
 ) -> tuple[Scope, PartitionReport]:
     """The group's state now, and what follows from it. `last_stored` was read before that. Raises LogUnavailable.
 
-    `from_ms`: verify what was appended from then on, or all there is.
+    `from_ms`: verify from about what was appended then on, or all there is.
     """
     report = PartitionReport(view.number)
     committed = await view.committed()
@@ -60,8 +62,9 @@ async def scope_of(
     stored_to = min(state.offset, end)
     judge_from = read_from = first
     if from_ms is not None:
-        judge_from = max(first, await _offset_at(view, from_ms, end))
-        read_from = max(first, await _offset_at(view, from_ms - WINDOW_MS, end))
+        found = await view.offset_at(from_ms)
+        judge_from = end if found is None else max(first, found)
+        read_from = await _ten_minutes_before(view, judge_from, from_ms) if judge_from < begun_to else judge_from
     trimmed = first > origin and read_from == first
     report.log_begins, report.judged_from = first, min(judge_from, stored_to)
     report.judged_to, report.lag = stored_to, end - begun_to
@@ -69,6 +72,17 @@ async def scope_of(
     return Scope(view, source, read_from, judge_from, stored_to, begun_to, aside, trimmed, since_ms), report
 
 
-async def _offset_at(view: PartitionView, appended_at_ms: int, end: int) -> int:
-    found = await view.offset_at(appended_at_ms)
-    return end if found is None else found
+async def _ten_minutes_before(view: PartitionView, judge_from: int, from_ms: int) -> int:
+    """Where to begin reading, to know all that records from `judge_from` on may repeat, of whichever format."""
+    reach = await reach_of(view, judge_from, from_ms)
+    for begin in reach.places(by_highest=True):
+        clock = LogClock()
+        try:
+            async for piece in view.read(begin, judge_from + 1):
+                for record in piece:
+                    clock.tick(record.appended_at_ms)
+        except RecordsGone:  # the log was trimmed meanwhile: whoever reads from there will notice
+            return reach.first
+        if clock.passed_ms > WINDOW_MS:
+            return begin
+    return min(reach.first, judge_from)

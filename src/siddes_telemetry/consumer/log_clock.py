@@ -1,0 +1,88 @@
+"""The two clocks of a partition's log, which every record moves: of whichever format, readable or not. Pure.
+
+    passed_ms    the sum of the steps between append times, each clamped to 0..MAX_STEP_MS
+    highest_ms   the running maximum of append times
+
+The first goes on whatever the times do: a record from the future adds a minute at most, one from the past nothing, and
+what follows either counts again. The second is the rule of record format 1: after a record from the future nothing
+moves it until the time has caught up. Neither ever goes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from siddes_telemetry.schemas.record import FORMAT
+
+MAX_STEP_MS = 60_000  # a leap of the clock is at most this: ten of them, and the retry window is empty
+
+_NEVER = 2**63  # as an append time: after all others, so that the first record makes no step
+
+
+class Rest(NamedTuple):
+    """What the records of a run do to the clocks after its first: their last time, their highest, the sum of steps."""
+
+    last_ms: int
+    highest_ms: int
+    passed_ms: int
+
+
+class Occurrence(NamedTuple):
+    """The keyed batches of one record, in order; or a run of records without any, as one.
+
+    `appended_at_ms`: the record's, or that of a run's first. `format`: by whose rule the keys are judged.
+    """
+
+    appended_at_ms: int
+    keys: Sequence[bytes]
+    format: int = FORMAT
+    rest: Rest | None = None  # of a run
+
+
+@dataclass(slots=True)
+class LogClock:
+    """Both clocks, from a first record on: only differences of `passed_ms` mean something."""
+
+    first_ms: int = _NEVER  # the append times of the first record and of the last
+    last_ms: int = _NEVER
+    highest_ms: int = 0
+    passed_ms: int = 0
+
+    def tick(self, appended_at_ms: int) -> None:
+        """The next record."""
+        step_ms = appended_at_ms - self.last_ms
+        if step_ms > 0:
+            self.passed_ms += min(MAX_STEP_MS, step_ms)
+        elif self.last_ms == _NEVER:
+            self.first_ms = appended_at_ms
+        self.highest_ms = max(self.highest_ms, appended_at_ms)
+        self.last_ms = appended_at_ms
+
+    def move(self, occurrence: Occurrence) -> None:
+        """The next record or run."""
+        self.tick(occurrence.appended_at_ms)
+        if occurrence.rest is not None:
+            self.last_ms = occurrence.rest.last_ms
+            self.highest_ms = max(self.highest_ms, occurrence.rest.highest_ms)
+            self.passed_ms += occurrence.rest.passed_ms
+
+    def copy(self) -> LogClock:
+        return LogClock(self.first_ms, self.last_ms, self.highest_ms, self.passed_ms)
+
+
+def run_of(times_ms: Sequence[int]) -> Occurrence:
+    """Records without keys that were appended at these times."""
+    first_ms, last_ms = times_ms[0], times_ms[-1]
+    if last_ms - first_ms <= MAX_STEP_MS and sorted(times_ms) == times_ms:  # so no step is too large either
+        return Occurrence(first_ms, (), rest=Rest(last_ms, last_ms, last_ms - first_ms))
+    return joined(Occurrence(each_ms, ()) for each_ms in times_ms)
+
+
+def joined(occurrences: Iterable[Occurrence]) -> Occurrence:
+    """Records and runs without keys that follow one another, as one run."""
+    clock = LogClock()
+    for occurrence in occurrences:
+        clock.move(occurrence)
+    return Occurrence(clock.first_ms, (), rest=Rest(clock.last_ms, clock.highest_ms, clock.passed_ms))

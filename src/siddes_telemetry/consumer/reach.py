@@ -1,0 +1,57 @@
+"""Where reading has to begin so that all is known that occurred in the ten minutes before a record.
+
+How far back that is in offsets cannot be told from the log's times alone, which may leap and step back. So places are
+tried, further and further back: from each the log is read in order, and what was read tells whether it was enough.
+With clocks that only go on, the first place is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from siddes_telemetry.backends.ports import PartitionView
+from siddes_telemetry.consumer.retry_window import WINDOW_MS
+
+# Offsets before the one that the log's times name. The last of them is over ten minutes old, some may be no records,
+# and where records are a minute or more apart these are ten minutes.
+MARGIN = 16
+LEAST = 1024  # offsets to go back where times name none, or too few
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Of records before `start`, in a log that begins at `first`.
+
+    `hint`: the first offset of the ten minutes before, as the log has it. No record before that was appended within
+    them; but for a log that finds it by halving (the embedded one), where times step back. While those wrote format 1
+    they never did, and reading back by the sum of steps then goes beyond it as well.
+    `plausible`: time has gone on from there, mostly; not leapt ahead, or gone back and begun anew.
+    """
+
+    first: int
+    start: int
+    hint: int
+    plausible: bool
+
+    def places(self, *, by_highest: bool) -> Iterator[int]:
+        """Where to begin: the nearest first, the last is `first`. `by_highest`: at or before the hint in any case."""
+        begin = self.hint - MARGIN if self.plausible or by_highest else self.start - LEAST
+        while begin > self.first:
+            yield begin
+            begin = self.start - max(LEAST, 2 * (self.start - begin))
+        yield min(self.first, self.start)
+
+    def is_near(self, begin: int) -> bool:
+        """Whether this place goes by the log's times."""
+        return self.plausible and begin >= self.hint - MARGIN
+
+
+async def reach_of(view: PartitionView, start: int, at_ms: int) -> Reach:
+    """What the log says of the ten minutes before a record at `start`, appended at `at_ms`. Raises LogUnavailable."""
+    first, _ = await view.bounds()
+    hint, future = [
+        start if found is None else min(found, start)
+        for found in (await view.offset_at(at_ms - WINDOW_MS), await view.offset_at(at_ms + 1))
+    ]
+    return Reach(first, start, hint, plausible=start - future <= future - hint)
