@@ -11,7 +11,7 @@ from typing import Protocol
 from aiokafka.errors import KafkaConnectionError, RequestTimedOutError
 
 from siddes_telemetry.backends.ports import Committed, DeadLetter, DeadLetterEntry, LogUnavailable
-from siddes_telemetry.schemas.record import Headers, LogRecord
+from siddes_telemetry.schemas.record import CORRUPT_BATCH, UNSUPPORTED_BATCH, Defect, Headers, LogRecord
 from tests.simulation.faults import Faults
 from tests.simulation.group import HEARTBEAT_S, LOADING, NO_ERROR, NOT_COORDINATOR, Group
 from tests.simulation.hosts import SERVER, Host
@@ -33,10 +33,14 @@ class Coordinator(Protocol):
 
 
 class PartitionLog:
-    """The records of one partition; offsets may skip, as at Kafka's control records."""
+    """The records of one partition; offsets may skip, as at Kafka's control records.
+
+    `packed`: batches that only the newer of two versions of the consumer can decode, by their first offset their end.
+    """
 
     def __init__(self) -> None:
         self.records: list[LogRecord] = []
+        self.packed: dict[int, int] = {}
         self.first = 0
         self.next = 0
         self.grown: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -44,6 +48,12 @@ class PartitionLog:
     def append(self, appended_at_ms: int, value: bytes, headers: Headers) -> None:
         self.records.append(LogRecord(self.next, appended_at_ms, value, headers))
         self.skip(1)
+
+    def append_corrupt(self, appended_at_ms: int, offsets: int) -> None:
+        """A batch that nobody can decode."""
+        defect = Defect(CORRUPT_BATCH, self.next + offsets)
+        self.records.append(LogRecord(self.next, appended_at_ms, b"\n\n", (), defect))
+        self.skip(offsets)
 
     def skip(self, offsets: int) -> None:
         self.next += offsets
@@ -57,6 +67,20 @@ class PartitionLog:
 
     def since(self, offset: int) -> list[LogRecord]:
         return self.records[bisect_left(self.records, offset, key=_offset) :]
+
+    def as_read_by(self, host: Host, offset: int) -> list[LogRecord]:
+        """The same, as the version on this host decodes them."""
+        records = self.since(offset)
+        if host.reads_all or not self.packed:
+            return records
+        decoded: list[LogRecord] = []
+        for record in records:
+            end = next((end for first, end in self.packed.items() if first <= record.offset < end), None)
+            if end is None:
+                decoded.append(record)
+            elif not decoded or decoded[-1].end != end:
+                decoded.append(LogRecord(record.offset, record.appended_at_ms, b"", (), Defect(UNSUPPORTED_BATCH, end)))
+        return decoded
 
 
 class Broker:

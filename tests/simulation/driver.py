@@ -17,6 +17,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 from aiokafka.protocol.commit import OffsetCommitRequest
 
+from siddes_telemetry.backends.kafka_batches import MarkedRecord
 from siddes_telemetry.backends.ports import Committed
 from siddes_telemetry.schemas.record import LogRecord
 from tests.simulation.broker import Broker
@@ -32,8 +33,16 @@ RETRY_S = 1.0  # ten times the driver's: outages are long, and each try costs
 class _Fetched:
     offset: int
     timestamp: int
+    key: bytes | None
     value: bytes
     headers: Sequence[tuple[str, bytes]]
+
+
+def _fetched(record: LogRecord) -> _Fetched | MarkedRecord:
+    offset, at_ms, value, headers, defect = record
+    if defect is None:
+        return _Fetched(offset, at_ms, None, value, headers)
+    return MarkedRecord(offset, at_ms, None, value, headers, defect)
 
 
 class Driver:
@@ -106,7 +115,7 @@ class Driver:
 
     async def getmany(
         self, key: TopicPartition, *, timeout_ms: int, max_records: int
-    ) -> dict[TopicPartition, list[_Fetched]]:
+    ) -> dict[TopicPartition, list[_Fetched | MarkedRecord]]:
         """As in the driver, nothing is awaited between the taking of records and the return."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + timeout_ms / 1000
@@ -119,10 +128,10 @@ class Driver:
             if self._host.audible and self._broker.up:
                 if not partition.first <= position <= partition.next:
                     raise OffsetOutOfRangeError({key: position})
-                records = partition.since(position)[: min(self._broker.piece, max_records)]
-                self._positions[key.partition] = records[-1].offset + 1 if records else partition.next
+                records = partition.as_read_by(self._host, position)[: min(self._broker.piece, max_records)]
+                self._positions[key.partition] = records[-1].end if records else partition.next
                 if records:
-                    return {key: [_Fetched(r.offset, r.appended_at_ms, r.value, r.headers) for r in records]}
+                    return {key: [_fetched(record) for record in records]}
             left_s = deadline_s - loop.time()
             if left_s <= 0:
                 return {}

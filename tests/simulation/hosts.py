@@ -27,6 +27,7 @@ class Host:
     def __init__(self, name: str) -> None:
         self.name = name
         self.dead = False  # nothing it sends leaves it any more
+        self.reads_all = True  # whether its consumer is of the newer of two versions
         self.cut_off = False  # nothing reaches it, and what it sends is lost or arrives when this is over
         self.waiting: list[Callable[[], None]] = []  # messages that arrive when it is no longer cut off
         self.context = Context()

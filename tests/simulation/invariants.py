@@ -79,6 +79,10 @@ class Invariants:
                 self._break("an intent was forgotten")
         else:
             declared = (now.offset, state.intent_end)
+            if state.aside and declared != (start, end):
+                if any(self._stored.get((partition, offset)) for offset in range(*declared)):
+                    self._break("set aside, and stored before")
+                self._traffic.set_aside(partition, *declared)
             if declared != (start, end) and now.offset < end:
                 self._break("an intent was declared over another")
             self._declared[partition] = declared

@@ -13,6 +13,7 @@ from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.service import Consumer
 from siddes_telemetry.consumer.surroundings import Clocks, Surroundings
+from siddes_telemetry.schemas.registry import Registry
 from tests.fakes.consumption import LOG_NAME, NOON_MS, REGISTRY
 from tests.simulation.broker import Broker, BrokerDeadLetters
 from tests.simulation.driver import TOPIC
@@ -21,6 +22,7 @@ from tests.simulation.invariants import Invariants
 from tests.simulation.journal import HostJournal, Journal
 from tests.simulation.store import Store, StoreClient
 
+NEWER = Registry(REGISTRY.revision + 1, REGISTRY.events)
 Metrics = tuple[ConsumerMetrics, KafkaReaderMetrics]
 
 
@@ -51,7 +53,7 @@ class Process:
             store=StoreClient(store, host, witness),
             dead_letters=BrokerDeadLetters(broker, host),
             journal=HostJournal(journal, host),
-            registry=REGISTRY,
+            registry=NEWER if host.reads_all else REGISTRY,
             log_name=LOG_NAME,
             policy=policy,
             clocks=Clocks(host.monotonic_s, loop.time, lambda: NOON_MS),

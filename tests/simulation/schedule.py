@@ -11,11 +11,14 @@ from typing import Any
 from unittest.mock import patch
 
 from siddes_telemetry.backends import kafka_clients, kafka_member, kafka_partition
-from siddes_telemetry.backends.ports import Committed
+from siddes_telemetry.backends.ports import Committed, SetAside
 from siddes_telemetry.consumer import reach
 from siddes_telemetry.consumer.cut import FlushPolicy
-from siddes_telemetry.consumer.intent import NO_INTENT
+from siddes_telemetry.consumer.intent import NO_INTENT, decode_state
 from siddes_telemetry.consumer.recovery import ROWS_BEYOND
+from siddes_telemetry.consumer.surroundings import Halted
+from siddes_telemetry.consumer.worker import HALT_RECHECK_S
+from siddes_telemetry.schemas.record import HALT_REASONS
 from tests.simulation.broker import Broker
 from tests.simulation.driver import Driver
 from tests.simulation.faults import Faults
@@ -73,6 +76,7 @@ class Schedule:
                 await self._drain()
                 await self._leave()
                 self._invariants.check_end()
+                self._count("set aside", self._traffic.times_set_aside)
             finally:
                 await self._abandon()
 
@@ -92,6 +96,7 @@ class Schedule:
             self._add_partition: 1,
             self._trim: 1,
             self._lose_offsets: 1,
+            self._set_aside: 4,
         }
 
     # --- what may happen ---
@@ -107,12 +112,13 @@ class Schedule:
         self._count("offsets skipped")
         self._rng.choice(self._broker.partitions).skip(self._rng.randint(1, 3))
 
-    def _start(self) -> None:
+    def _start(self, *, newer: bool = False) -> None:
         if len(self._processes) >= MOST_PROCESSES:
             return
         self._count("consumer started")
         policy = FlushPolicy(max_rows=self._rng.randint(1, 12), max_age_s=self._rng.choice((0.0, 0.3, 2.0)))
         host = Host(f"host-{len(self._hosts)}-{self._rng.randrange(1000)}")
+        host.reads_all = newer or not self._traffic.two_versions or self._rng.random() < 0.5
         self._hosts[host.name] = host
         metrics = self._spare_metrics.pop() if self._spare_metrics else make_metrics()
         self._processes.append(
@@ -222,7 +228,7 @@ class Schedule:
             self._invariants.offsets_lost(number)
         for _ in range(5):
             self._traffic.append()
-        self._start()
+        self._start(newer=True)
         process = self._processes[-1]
         damaged = {
             number: last
@@ -239,6 +245,32 @@ class Schedule:
         await self._until(self._drained)
         self.faults.calm = False
 
+    def _set_aside(self) -> None:
+        """An operator asks to go on without a record at which a partition waits; it may take a while to arrive."""
+        halts = [halt for process in self._processes for halt in process.consumer.halts() if self._may_set_aside(halt)]
+        if halts:
+            halt = self._rng.choice(halts)
+            decided = self._store.set_asides[halt.partition]
+            self._count("asked to set aside")
+            asyncio.get_running_loop().call_later(
+                self._rng.choice(WAITS_S), lambda: decided.append(SetAside(halt.offset)), context=SERVER
+            )
+
+    def _may_set_aside(self, halt: Halted) -> bool:
+        """As the command sees it, which looks at the group's offset."""
+        committed = self._broker.offsets.get(halt.partition, Committed(0, NO_INTENT))
+        state = decode_state(committed.offset, committed.metadata)
+        return halt.reason in HALT_REASONS and state.offset <= halt.offset and (state.intent_end or 0) <= halt.offset
+
+    def _retire_older(self) -> None:
+        """The upgrade that a halt asks for."""
+        self._count("upgraded")
+        for process in [process for process in self._processes if not process.host.reads_all]:
+            self._processes.remove(process)
+            process.stop()
+            self._leaving.append(process)
+        self._start(newer=True)
+
     # --- how it ends ---
 
     async def _drain(self) -> None:
@@ -251,7 +283,21 @@ class Schedule:
             self._thaw(host, suspended=False)
         if not self._processes:
             self._start()
+        if self._traffic.two_versions:
+            await self._settle_halts()
         await self._until(self._drained)
+
+    async def _settle_halts(self) -> None:
+        """Operators set aside what they may, then upgrade."""
+        for _ in range(self._rng.choice((0, 1, 5, 20))):
+            await asyncio.sleep(HALT_RECHECK_S)
+            self._check()
+            self._set_aside()
+        if any(process.consumer.halts() for process in self._processes) or self._rng.random() < 0.5:
+            self._retire_older()
+        elif not self._drained():
+            await asyncio.sleep(HALT_S)
+            self._retire_older()
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         deadline_s = asyncio.get_running_loop().time() + DRAIN_S

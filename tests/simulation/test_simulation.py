@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.invariants import Broken, NoProgress
 from tests.simulation.run import REPLAY, Tally, run_seeds
 from tests.simulation.schedule import Schedule, run_schedule
-from tests.simulation.variants import VARIANTS
+from tests.simulation.variants import HANGING, VARIANTS
 
 SCHEDULES = 800
 WITHIN = 10_000  # schedules in which a broken variant is found: the hardest takes 440 of them, as seen
@@ -48,6 +48,9 @@ INJECTED = {
     "offsets deleted",
     "log trimmed",
     "records trimmed before they were stored",
+    "asked to set aside",
+    "set aside",
+    "upgraded",
 }
 
 
@@ -68,6 +71,14 @@ def test_a_seed_replays_to_the_last_step() -> None:
     run_schedule(second)
     assert first.faults.counts == second.faults.counts
     assert first.faults.rng.getstate() == second.faults.rng.getstate()
+
+
+@pytest.mark.parametrize("variant", HANGING)
+def test_a_product_that_stops_too_much_is_found_out(variant: str) -> None:
+    first = random.SystemRandom().randrange(2**32)
+    print(f"from seed {first}")
+    with HANGING[variant](), pytest.raises(NoProgress):
+        run_seeds(range(first, first + WITHIN), Tally())
 
 
 @pytest.mark.timeout(WITHIN_S)

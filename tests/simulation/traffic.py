@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from siddes_telemetry.schemas.record import NO_BATCH, format_time, partition_of
@@ -13,6 +13,7 @@ from tests.fakes.consumption import (
     DAY_MS,
     MINUTE_MS,
     NOON_MS,
+    REGISTRY,
     SHOWN,
     Sent,
     bad_record,
@@ -32,6 +33,16 @@ MINUTES = 11  # after which no batch is a retry of what came before
 Place = tuple[int, int]  # partition, offset
 
 
+@dataclass(frozen=True, slots=True)
+class _Appended:
+    """A readable record. `number`: its place among all records of its partition, corrupt batches being one."""
+
+    offset: int
+    number: int
+    format: int
+    batches: list[Sent]
+
+
 class Traffic:
     """The gateways of one schedule. `setting`: the number of partitions that keyed batches are shared out over."""
 
@@ -40,11 +51,15 @@ class Traffic:
         self.expected: dict[Place, Counter[StoredRow]] = {}  # by readable record
         self.with_repeats: dict[Place, Counter[StoredRow]] = {}  # the same, had no batch occurred before
         self.broken: set[Place] = set()
+        self.times_set_aside = 0
         self.repeats = 0  # client batches sent again within the ten minutes
         self._rng = rng
         self._partitions = partitions
         self._setting = len(partitions)
+        self.two_versions = rng.random() < 0.4  # of the consumer: some records are for the newer one alone
         self._formats = rng.choice(((1,), (2,), (2,), (1, 2)))  # that the gateways write
+        self._appended: dict[int, list[_Appended]] = {}  # by partition, in order
+        self._set_aside: dict[int, list[tuple[int, int]]] = {}  # by partition: ranges
         self._times_ms: dict[int, list[int]] = {}  # by partition, of all records there ever were
         self._occurred: dict[int, list[tuple[bytes, int]]] = {}  # by partition: key, and the record's place in those
 
@@ -66,17 +81,43 @@ class Traffic:
             self.now_ms += MINUTE_MS
             self._put(number, [replace(self._batch(), key=NO_BATCH)], self.now_ms)
 
+    def set_aside(self, number: int, start: int, end: int) -> None:
+        """What lies there is not to be stored: one dead letter stands for it, and none of its keys occurred."""
+        self.times_set_aside += 1
+        self._set_aside.setdefault(number, []).append((start, end))
+        self.broken = {(n, at) for n, at in self.broken if n != number or not start <= at < end} | {(number, start)}
+        self._occurred.pop(number, None)
+        for appended in self._appended.get(number, ()):
+            self._enter(number, appended)
+
     def _put(self, number: int, batches: list[Sent], at_ms: int) -> None:
         rng, partition = self._rng, self._partitions[number]
-        place = (number, partition.next)
-        self._times_ms.setdefault(number, []).append(at_ms)
+        if rng.random() < 0.05:
+            self.broken.add((number, partition.next))
+            self._times_ms.setdefault(number, []).append(at_ms)
+            partition.append_corrupt(at_ms, rng.randint(1, 3))
+            return
+        first = partition.next
+        packed = self.two_versions and rng.random() < 0.1
+        for _ in range(rng.randint(1, 3) if packed else 1):
+            self._put_record(number, batches, at_ms)
+        if packed:
+            partition.packed[first] = partition.next
+
+    def _put_record(self, number: int, batches: list[Sent], at_ms: int) -> None:
+        rng, partition = self._rng, self._partitions[number]
+        times_ms = self._times_ms.setdefault(number, [])
+        times_ms.append(at_ms)
         record_format = rng.choice(self._formats)
         if rng.random() < 0.1:
-            self.broken.add(place)
+            self.broken.add((number, partition.next))
             _, _, value, headers, _ = bad_record(0, 0, *batches)
         else:
-            self.expected[place], self.with_repeats[place] = self._expect(place, at_ms, record_format, batches)
-            value, headers = encode(batches)
+            appended = _Appended(partition.next, len(times_ms) - 1, record_format, batches)
+            self._appended.setdefault(number, []).append(appended)
+            self.repeats += self._enter(number, appended)
+            newer = self.two_versions and rng.random() < 0.05
+            value, headers = encode(batches, revision=REGISTRY.revision + newer)
         partition.append(at_ms, value, headers_in(record_format, headers))
 
     def _batch(self) -> Sent:
@@ -89,31 +130,34 @@ class Traffic:
             self.now_ms + rng.choice(SKEWS_MS),
         )
 
-    def _expect(
-        self, place: Place, at_ms: int, record_format: int, batches: list[Sent]
-    ) -> tuple[Counter[StoredRow], Counter[StoredRow]]:
-        number, offset = place
-        occurred = self._occurred.setdefault(number, [])
+    def _enter(self, number: int, appended: _Appended) -> int:
+        """What is to be stored of it, after all that came before; returns how many of its batches are repeats."""
+        offset, place = appended.offset, (number, appended.offset)
         expected: Counter[StoredRow] = Counter()
         with_repeats: Counter[StoredRow] = Counter()
-        for batch in batches:
+        self.expected[place], self.with_repeats[place] = expected, with_repeats
+        if any(start <= offset < end for start, end in self._set_aside.get(number, ())):
+            return 0
+        occurred = self._occurred.setdefault(number, [])
+        at_ms, repeats = self._times_ms[number][appended.number], 0
+        for batch in appended.batches:
             again = batch.key != NO_BATCH and any(
-                key == batch.key and self._passed_ms(number, since, record_format) <= WINDOW_MS
-                for key, since in occurred
+                key == batch.key and self._passed_ms(number, since, appended) <= WINDOW_MS for key, since in occurred
             )
-            occurred.append((batch.key, len(self._times_ms[number]) - 1))
-            self.repeats += again
+            occurred.append((batch.key, appended.number))
+            repeats += again
             skewed = abs(batch.created_at_ms - at_ms) > WINDOW_MS
             created_at = format_time(at_ms if skewed else batch.created_at_ms)
             for event, count in batch.counts.items():
                 row = StoredRow(batch.viewer_id, event, count, created_at, number, offset)
-                expected[row] += not again
                 with_repeats[row] += 1
-        return +expected, with_repeats
+                if not again:
+                    expected[row] += 1
+        return repeats
 
-    def _passed_ms(self, number: int, since: int, record_format: int) -> int:
-        """How much time lies between an earlier record of this partition and its last, by the rule of this format."""
-        times_ms = self._times_ms[number]
-        if record_format == 1:
+    def _passed_ms(self, number: int, since: int, appended: _Appended) -> int:
+        """How much time lies between an earlier record of this partition and this one, by the rule of its format."""
+        times_ms = self._times_ms[number][: appended.number + 1]
+        if appended.format == 1:
             return max(times_ms) - max(times_ms[: since + 1])
         return sum(min(max(later - before, 0), MINUTE_MS) for before, later in pairwise(times_ms[since:]))

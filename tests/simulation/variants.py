@@ -9,14 +9,18 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CorruptRecordException, KafkaError
 
+from siddes_telemetry.backends import kafka_partition
 from siddes_telemetry.backends.kafka_group import CommitRefusedError, GroupSeat, Membership
+from siddes_telemetry.backends.kafka_history import FetchedRecord, to_log_records
 from siddes_telemetry.backends.kafka_member import KafkaMember
+from siddes_telemetry.backends.ports import SetAside
 from siddes_telemetry.consumer import delivery, log_clock, retry_window, worker
 from siddes_telemetry.consumer.block import Block
 from siddes_telemetry.consumer.delivery import Delivery
@@ -25,7 +29,11 @@ from siddes_telemetry.consumer.owned_window import OwnedWindow
 from siddes_telemetry.consumer.recovery import Plan, Replay, Resume, plan_recovery
 from siddes_telemetry.consumer.retry_window import BY_HIGHEST, RetryWindow
 from siddes_telemetry.consumer.rows import Source
+from siddes_telemetry.consumer.set_asides import Decisions
+from siddes_telemetry.consumer.worker import PartitionWorker
+from siddes_telemetry.schemas.record import LogRecord
 from tests.simulation.group import NO_ERROR, Group
+from tests.simulation.process import NEWER
 
 Variant = Callable[[], AbstractContextManager[Any]]
 
@@ -146,6 +154,49 @@ def lease_ignored() -> AbstractContextManager[Any]:
     return patch.object(delivery, "may_insert", lambda _declared_s, _now_s: True)
 
 
+@contextmanager
+def set_aside_not_known_to_one_version() -> Iterator[None]:
+    """The newer version decodes what it can, whatever was decided."""
+    replay, look_at_decisions = PartitionWorker._replay, PartitionWorker._look_at_decisions
+
+    async def store_it(self: PartitionWorker, plan: Replay) -> None:
+        await replay(self, replace(plan, aside=plan.aside and self._around.registry is not NEWER))
+
+    async def look_away(self: PartitionWorker) -> None:
+        if self._around.registry is not NEWER:
+            await look_at_decisions(self)
+
+    with (
+        patch.object(PartitionWorker, "_replay", store_it),
+        patch.object(PartitionWorker, "_look_at_decisions", look_away),
+    ):
+        yield
+
+
+def set_aside_on_asking() -> AbstractContextManager[Any]:
+    """What was asked for binds at once, also whoever is about to read it: nobody takes it up."""
+
+    def asked_is_decided(self: Decisions, decided: Iterable[SetAside] = ()) -> None:
+        init(self, [SetAside(each.start, each.end or each.start + 1) for each in decided])
+
+    init = Decisions.__init__
+    return patch.object(Decisions, "__init__", asked_is_decided)
+
+
+@contextmanager
+def undecodable_taken_for_an_outage() -> Iterator[None]:
+    """A batch that cannot be decoded is an error of the log's, as aiokafka has it."""
+
+    def raise_for(records: Iterable[FetchedRecord]) -> list[LogRecord]:
+        fetched = to_log_records(records)
+        if any(record.defect is not None for record in fetched):
+            raise CorruptRecordException
+        return fetched
+
+    with patch.object(kafka_partition, "to_log_records", raise_for):
+        yield
+
+
 VARIANTS: dict[str, Variant] = {
     "no fencing": no_fencing,
     "a rebalance overlaps a declare": rebalance_overlaps_declare,
@@ -159,4 +210,9 @@ VARIANTS: dict[str, Variant] = {
     "steps are not clamped": steps_not_clamped,
     "spent tokens are trusted": spent_tokens_trusted,
     "the lease is ignored": lease_ignored,
+    "a set-aside is not known to one version": set_aside_not_known_to_one_version,
+    "what was asked to be set aside binds before it is taken up": set_aside_on_asking,
+}
+HANGING: dict[str, Variant] = {  # these store nothing wrong, but they stop what they should not
+    "what cannot be decoded is taken for an outage": undecodable_taken_for_an_outage,
 }

@@ -1,9 +1,8 @@
 """A partition's bytes, as a broker gives them, batch by batch: whatever they are, reading goes on.
 
 aiokafka raises for what it cannot decode, for the whole fetch, again and again. Here a batch gives all its records, or
-one record with a defect in its place. Its place is its first offset, so that everybody who reads it names the same one;
-who begins to read behind that does not meet it. The layout is that of KIP-98, magic 2; parsing and checksums are
-aiokafka's.
+one record with a defect in its place: at its first offset, so that everybody who reads it names the same one, unless
+reading begins inside of it. The layout is that of KIP-98, magic 2; parsing and checksums are aiokafka's.
 
     what is found                                            what is given
     a control batch                                          nothing
@@ -132,7 +131,9 @@ class Records:
             try:
                 records, following = self._decode(batch, first, high_watermark)
             except _UndecodableError as error:
-                records = [_mark_of(batch, first, Defect(error.reason, following), sound=error.sound)]
+                place = max(first, self.next_fetch_offset)
+                mark = _mark_of(batch, place, Defect(error.reason, following), sound=error.sound)
+                records = [mark] if place < following else []  # else nothing of it was asked for
             for record in records:
                 if record.offset >= self.next_fetch_offset:
                     self.next_fetch_offset = record.offset + 1
@@ -261,10 +262,10 @@ def _marked(record: DefaultRecord, reason: str) -> MarkedRecord:
     return MarkedRecord(record.offset, appended_ms, record.key, record.value, record.headers, defect)
 
 
-def _mark_of(batch: memoryview, first: int, defect: Defect, *, sound: bool) -> MarkedRecord:
+def _mark_of(batch: memoryview, place: int, defect: Defect, *, sound: bool) -> MarkedRecord:
     """What stands for a whole batch: its bytes, at the time of its last record if that can be told."""
     latest_ms = _HEAD.unpack_from(batch)[8] if sound else 0
-    return MarkedRecord(first, latest_ms if _is_time(latest_ms) else 0, None, bytes(batch), (), defect)
+    return MarkedRecord(place, latest_ms if _is_time(latest_ms) else 0, None, bytes(batch), (), defect)
 
 
 def _unframed(offset: int) -> MarkedRecord:

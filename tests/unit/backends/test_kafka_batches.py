@@ -23,6 +23,7 @@ from tests.fakes.raw_batches import (
     LZ4,
     MAGIC_AT,
     MAX_TIME_AT,
+    NONE,
     SNAPPY,
     TRANSACTIONAL,
     ZSTD,
@@ -158,10 +159,13 @@ def test_an_offset_of_the_producers_own_choice_moves_nobody(values: Sequence[byt
     assert defects(batch(0), sealed(whole), batch(end)) == [(0, None), (1, Defect("corrupt_batch", end)), (end, None)]
 
 
-def test_who_begins_inside_a_broken_batch_does_not_meet_it() -> None:
-    whole = batch(1, [b"a", b"b"])
-    whole[65] ^= 1
-    assert defects(whole, batch(3), start=2) == [(3, None)]
+@pytest.mark.parametrize("reason", ["corrupt_batch", "unsupported_batch"])
+def test_who_begins_inside_a_batch_that_cannot_be_read_misses_none_of_the_rest(reason: str) -> None:
+    whole = batch(1, [b"a", b"b", b"c"], codec=5 if reason == "unsupported_batch" else NONE)
+    if reason == "corrupt_batch":
+        whole[65] ^= 1
+    assert defects(whole, batch(4), start=2) == [(2, Defect(reason, 4)), (4, None)]
+    assert defects(whole, batch(4), start=4) == [(4, None)]
 
 
 def test_who_begins_inside_a_good_batch_reads_the_rest() -> None:
