@@ -51,6 +51,7 @@ class Traffic:
         self.expected: dict[Place, Counter[StoredRow]] = {}  # by readable record
         self.with_repeats: dict[Place, Counter[StoredRow]] = {}  # the same, had no batch occurred before
         self.broken: set[Place] = set()
+        self.once_broken: set[Place] = set()  # set aside since then, with others: they may be dead letters already
         self.times_set_aside = 0
         self.repeats = 0  # client batches sent again within the ten minutes
         self._rng = rng
@@ -85,7 +86,9 @@ class Traffic:
         """What lies there is not to be stored: one dead letter stands for it, and none of its keys occurred."""
         self.times_set_aside += 1
         self._set_aside.setdefault(number, []).append((start, end))
-        self.broken = {(n, at) for n, at in self.broken if n != number or not start <= at < end} | {(number, start)}
+        inside = {(n, at) for n, at in self.broken if n == number and start <= at < end}
+        self.once_broken |= inside
+        self.broken = self.broken - inside | {(number, start)}
         self._occurred.pop(number, None)
         for appended in self._appended.get(number, ()):
             self._enter(number, appended)

@@ -104,7 +104,7 @@ def wanted_topics(
             "retention.ms": str(min(retention_ms, retention_days * DAY_MS)),
             "segment.ms": str(segment_ms),
             "min.insync.replicas": "2" if replication >= SAFE_REPLICAS else "1",
-            "compression.type": "producer",  # a broker's own choice may be one that the consumers lack the library for
+            "compression.type": "producer",  # a broker that compresses takes every record apart
         }
 
     bounds = {"retention.bytes": str(KEYS_RETENTION_BYTES), "segment.bytes": str(KEYS_SEGMENT_BYTES)}

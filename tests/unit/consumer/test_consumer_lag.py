@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from siddes_telemetry.backends.ports import StoreUnavailable
+from structlog.typing import EventDict
+
+from siddes_telemetry.backends.ports import Committed, StoreUnavailable
 from siddes_telemetry.consumer.figures import SHOW_LAG_S
-from tests.fakes.consumption import World
+from tests.fakes.consumption import NOON_MS, World, one
 from tests.fakes.virtual_time import in_virtual_time, until
 
 
@@ -28,3 +30,59 @@ async def test_the_lag_grows_while_the_store_is_away() -> None:
     await until(world.drained)
     await until(lambda: process.metric("lag_records", partition="0") == 0)
     await process.stop()
+
+
+@in_virtual_time
+async def test_the_lag_of_a_partition_is_shown_from_when_it_is_given_also_while_the_store_is_away() -> None:
+    world = await World.make(partitions=2)
+    await world.append_viewers("first", "second")
+    world.store.down = StoreUnavailable()
+    process = world.start()
+    await asyncio.sleep(2 * SHOW_LAG_S)
+    assert [process.metric("lag_records", partition=number) for number in "01"] == [2, 0]
+    assert process.metric("partitions_owned") == 2
+    await world.append_viewers("third")
+    await asyncio.sleep(2 * SHOW_LAG_S)
+    assert process.metric("lag_records", partition="0") == 3
+    world.store.down = None
+    await until(lambda: world.viewers() == ["first", "second", "third"])
+    await process.stop()
+    assert process.metric("partitions_owned") == 0
+
+
+@in_virtual_time
+async def test_the_lag_of_a_partition_that_halts_grows() -> None:
+    world = await World.make()
+    await world.append(one("newer", NOON_MS), revision=2)
+    process = world.start()
+    await until(process.consumer.trouble)
+    await world.append_viewers("behind")
+    world.log.now_ms += 60_000
+    await asyncio.sleep(2 * SHOW_LAG_S)
+    assert process.metric("lag_records", partition="0") == 2
+    assert process.metric("lag_seconds", partition="0") >= 60
+    await process.stop()
+
+
+@in_virtual_time
+async def test_offsets_without_a_record_are_no_lag_and_no_loss(logs: list[EventDict]) -> None:
+    world = await World.make()
+    process = world.start()
+    await world.append_viewers("a")
+    world.log.skip(0, 3)  # as the end of somebody's transaction does
+    await until(world.drained)
+    await asyncio.sleep(2 * SHOW_LAG_S)
+    assert process.metric("lag_records", partition="0") == 0
+    assert world.log.committed(0) == Committed(4, "")
+    await process.stop()
+    world.log.skip(0, 2)
+    heir = world.start()
+    await until(lambda: world.log.committed(0) == Committed(6, ""))
+    world.log.trim(0, 6)
+    await world.append_viewers("b")
+    await until(world.drained)
+    await heir.stop()
+
+    assert world.viewers() == ["a", "b"]
+    assert heir.metric("lost_records_total") == 0
+    assert not [line for line in logs if line["event"] == "records_lost"]
