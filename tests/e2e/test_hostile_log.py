@@ -221,6 +221,19 @@ async def test_whatever_is_in_the_log_every_good_count_is_stored(
             owned = [await operator.metric(process, "siddes_consumer_partitions_owned") for process in consumers]
             assert sum(owned) == PARTITIONS
 
+            # Again, and the consumers die in the middle of it.
+            await compress_at_the_broker(kafka_bootstrap, topic, "producer")
+            for process in consumers:
+                more, dead = await be_hostile(kafka_bootstrap, topic, rng)
+                foreign, letters = foreign + more, letters + dead
+                process.kill()
+            for name in ("consumer", "consumer-2"):
+                start_member(shape, name)
+            await client.counts_become(FOREIGN, {"suggestion_shown": foreign})
+            report = json.loads(await command(shape, "verify", "--json"))
+            assert report["ok"]
+            assert sum(partition["dead_letters"] for partition in report["partitions"]) == letters
+
 
 async def test_what_only_this_installation_cannot_read_waits_for_one_that_can(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path

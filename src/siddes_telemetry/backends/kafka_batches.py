@@ -68,6 +68,9 @@ class MarkedRecord(NamedTuple):
     defect: Defect
 
 
+_Batch = tuple[Sequence[DefaultRecord | MarkedRecord], int, int]  # its records, the offset after it, where it ends
+
+
 class _UndecodableError(Exception):
     """A batch that gives no records, for this reason. `sound`: its checksum is right, so its head may be believed."""
 
@@ -111,35 +114,34 @@ class Records:
     def _read(self, data: memoryview, size: int, high_watermark: int) -> Iterator[DefaultRecord | MarkedRecord]:
         at = 0
         while at < size:
-            if (plain := _plain(data, at, size, high_watermark)) is not None:
-                records, following, at = plain
-                for record in records:
-                    if record.offset >= self.next_fetch_offset:
-                        self.next_fetch_offset = record.offset + 1
-                        yield record
-                self.next_fetch_offset = max(self.next_fetch_offset, following)
-                continue
-            end = _batch_end(data, at, size)
-            (first,) = _OFFSET.unpack_from(data, at)
-            if end is None or not 0 <= first < high_watermark:
-                if at == 0:  # else it is cut off here, and fetched again
-                    self.next_fetch_offset += 1
-                    yield _unframed(self.next_fetch_offset - 1)
-                return
-            batch = data[at:end]
-            following = _following(data, first, end, size, high_watermark)
-            try:
-                records, following = self._decode(batch, first, high_watermark)
-            except _UndecodableError as error:
-                place = max(first, self.next_fetch_offset)
-                mark = _mark_of(batch, place, Defect(error.reason, following), sound=error.sound)
-                records = [mark] if place < following else []  # else nothing of it was asked for
+            read = _plain(data, at, size, high_watermark) or self._any(data, at, size, high_watermark)
+            if read is None:
+                return  # it is cut off here, and fetched again from there on
+            records, following, at = read
             for record in records:
                 if record.offset >= self.next_fetch_offset:
                     self.next_fetch_offset = record.offset + 1
                     yield record
             self.next_fetch_offset = max(self.next_fetch_offset, following)
-            at = end
+
+    def _any(self, data: memoryview, at: int, size: int, high_watermark: int) -> _Batch | None:
+        """A batch of whatever kind; None where it is not whole here, and others come before it."""
+        end = _batch_end(data, at, size)
+        (first,) = _OFFSET.unpack_from(data, at) if size - at >= _OFFSET.size else (-1,)
+        if end is None or not 0 <= first < high_watermark:
+            place = self.next_fetch_offset
+            return None if at else ([_unframed(place)], place + 1, size)
+        batch = data[at:end]
+        try:
+            records, following = self._decode(batch, first, high_watermark)
+        except _UndecodableError as error:
+            found = _following(data, at, end, size, high_watermark, sound=error.sound)
+            if found is None:
+                return None
+            place = max(first, self.next_fetch_offset)
+            mark = _mark_of(batch, place, Defect(error.reason, found), sound=error.sound)
+            return [mark] if place < found else [], found, end  # else nothing of it was asked for
+        return records, following, end
 
     def _decode(
         self, batch: memoryview, first: int, high_watermark: int
@@ -149,7 +151,7 @@ class Records:
         attributes, last, _, latest_ms, _, _, _, count = _HEAD.unpack_from(batch)[5:]
         following = first + last + 1
         if not first < following <= high_watermark:
-            raise _UndecodableError(CORRUPT_BATCH, sound=True)
+            raise _UndecodableError(CORRUPT_BATCH, sound=False)
         if attributes & _CONTROL_BIT:
             return (), following
         if count > MAX_RECORDS:
@@ -231,13 +233,24 @@ def _batch_end(data: memoryview, at: int, size: int) -> int | None:
     return end if at + _MAGIC_AT < end <= size else None
 
 
-def _following(data: memoryview, first: int, end: int, size: int, high_watermark: int) -> int:
-    """The offset after a batch whose own word for it may be wrong: where the next one begins, if that is here."""
+def _following(data: memoryview, at: int, end: int, size: int, high_watermark: int, *, sound: bool) -> int | None:
+    """The offset after a batch that cannot be decoded; None where that can be told only with what follows it.
+
+    If its checksum is wrong, its own word may be as well: then it is where the next one begins. Where it is all that
+    the broker gives, it is the log's last.
+    """
+    (first,) = _OFFSET.unpack_from(data, at)
+    said = first + 1
+    if end - at >= _HEAD.size and data[at + _MAGIC_AT] >= _MAGIC:
+        said = first + _HEAD.unpack_from(data, at)[6] + 1
+    if sound:
+        return int(said)
     if end + _OFFSET.size <= size:
         (following,) = _OFFSET.unpack_from(data, end)
-    else:
-        following = first + 1
-    return int(following) if first < following <= high_watermark else first + 1
+        return int(following) if first < following <= high_watermark else int(first) + 1
+    if at:
+        return None
+    return int(said) if first < said <= high_watermark else high_watermark
 
 
 def _in_order(records: Sequence[DefaultRecord], first: int, following: int) -> bool:

@@ -104,7 +104,9 @@ def test_a_batch_within_the_limit_is_read() -> None:
 
 
 def test_a_batch_of_too_many_records_is_one_dead_letter() -> None:
-    assert after(batch(1, [b""] * (MAX_RECORDS + 1))) == [(1, Defect("batch_too_large", 2))]
+    end = MAX_RECORDS + 2
+    found = defects(batch(0), batch(1, [b""] * (MAX_RECORDS + 1)), batch(end))
+    assert found == [(0, None), (1, Defect("batch_too_large", end)), (end, None)]
 
 
 @pytest.mark.parametrize("at", [MAGIC_AT + 1, ATTRIBUTES_AT, LAST_DELTA_AT, MAX_TIME_AT, COUNT_AT, 65])
@@ -115,12 +117,33 @@ def test_a_wrong_checksum_is_one_dead_letter_for_its_batch(at: int) -> None:
     assert found == [(0, None), (1, Defect("corrupt_batch", 3)), (3, None)]
 
 
-def test_at_the_end_of_the_log_a_broken_batch_is_passed_over_by_its_first_offset_only() -> None:
-    whole = batch(1)
-    struct.pack_into(">i", whole, LAST_DELTA_AT, 2**30)
-    records = Records(bytes(whole), 1, 2)
-    assert [record.offset for record in records] == [1]
-    assert records.next_fetch_offset == 2
+@pytest.mark.parametrize("said", [2, 2**30, -1])
+def test_a_broken_batch_at_the_end_of_the_log_is_passed_over_as_a_whole(said: int) -> None:
+    whole = batch(1, [b"a", b"b", b"c"])
+    struct.pack_into(">i", whole, LAST_DELTA_AT, said)
+    whole[65] ^= 1
+    records = Records(bytes(whole), 1, 4)
+    assert [(record.offset, record.defect) for record in to_log_records(records)] == [(1, Defect("corrupt_batch", 4))]
+    assert records.next_fetch_offset == 4
+
+
+def test_a_broken_batch_at_the_end_of_an_answer_is_read_with_what_follows_it() -> None:
+    whole = batch(1, [b"a", b"b", b"c"])
+    whole[65] ^= 1
+    records = Records(bytes(batch(0) + whole), 0, END)
+    assert [record.offset for record in records] == [0]
+    assert records.next_fetch_offset == 1
+
+
+@pytest.mark.parametrize("number", [1, MAX_RECORDS + 1])
+def test_a_sound_batch_that_is_not_read_is_passed_over_as_a_whole(number: int) -> None:
+    whole = batch(1, [b""] * number, codec=5 if number == 1 else NONE)
+    reason = "unsupported_batch" if number == 1 else "batch_too_large"
+    for data in (whole, batch(0) + whole, whole + batch(1 + number)):
+        records = Records(bytes(data), 0, END)
+        found = [(record.offset, record.defect) for record in to_log_records(records)]
+        assert (1, Defect(reason, 1 + number)) in found
+        assert records.next_fetch_offset >= 1 + number
 
 
 def test_a_header_name_that_is_no_text_is_one_dead_letter_for_its_batch() -> None:
@@ -139,11 +162,11 @@ def test_a_wrong_number_of_records_is_one_dead_letter_for_its_batch(count: int) 
     ]
 
 
-@pytest.mark.parametrize("last", [0, -1])
-def test_offsets_that_leave_their_batch_are_one_dead_letter(last: int) -> None:
+@pytest.mark.parametrize(("last", "end"), [(0, 2), (-1, 9)])
+def test_offsets_that_leave_their_batch_are_one_dead_letter(last: int, end: int) -> None:
     whole = batch(1, [b"a", b"b", b"c"])
     struct.pack_into(">i", whole, LAST_DELTA_AT, last)
-    assert defects(sealed(whole), batch(9)) == [(1, Defect("corrupt_batch", 9)), (9, None)]
+    assert defects(sealed(whole), batch(9)) == [(1, Defect("corrupt_batch", end)), (9, None)]
 
 
 @pytest.mark.parametrize("values", [[b"a"], [b"a", b"b"]])
