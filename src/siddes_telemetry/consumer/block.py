@@ -176,8 +176,17 @@ def _by_record(parts: Iterable[_Part]) -> Iterator[tuple[int, Occurrence]]:
         if isinstance(read, Decoded):
             yield from zip([record.offset for record in records], read.occurrences, strict=True)
         elif read.keys:
+            without: list[LogRecord] = []
             for record, keys in zip(records, read.keys, strict=True):
+                if not keys:
+                    without.append(record)
+                    continue
+                if without:
+                    yield without[0].offset, run_of([each.appended_at_ms for each in without])
+                    without = []
                 yield record.offset, Occurrence(record.appended_at_ms, keys, read.format)
+            if without:
+                yield without[0].offset, run_of([each.appended_at_ms for each in without])
         else:
             yield records[0].offset, run_of([record.appended_at_ms for record in records])
 

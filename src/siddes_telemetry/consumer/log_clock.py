@@ -52,21 +52,22 @@ class LogClock:
 
     def tick(self, appended_at_ms: int) -> None:
         """The next record."""
-        step_ms = appended_at_ms - self.last_ms
-        if step_ms > 0:
-            self.passed_ms += min(MAX_STEP_MS, step_ms)
-        elif self.last_ms == _NEVER:
-            self.first_ms = appended_at_ms
-        self.highest_ms = max(self.highest_ms, appended_at_ms)
-        self.last_ms = appended_at_ms
+        self.move(Occurrence(appended_at_ms, ()))
 
     def move(self, occurrence: Occurrence) -> None:
         """The next record or run."""
-        self.tick(occurrence.appended_at_ms)
-        if occurrence.rest is not None:
-            self.last_ms = occurrence.rest.last_ms
-            self.highest_ms = max(self.highest_ms, occurrence.rest.highest_ms)
-            self.passed_ms += occurrence.rest.passed_ms
+        at_ms, _, _, rest = occurrence
+        if step_ms := at_ms - self.last_ms:  # mostly there is none
+            if step_ms > 0:
+                self.passed_ms += min(step_ms, MAX_STEP_MS)
+                self.highest_ms = max(self.highest_ms, at_ms)
+            elif self.last_ms == _NEVER:
+                self.first_ms = self.highest_ms = at_ms
+            self.last_ms = at_ms
+        if rest is not None:
+            self.last_ms = rest.last_ms
+            self.highest_ms = max(self.highest_ms, rest.highest_ms)
+            self.passed_ms += rest.passed_ms
 
     def copy(self) -> LogClock:
         return LogClock(self.first_ms, self.last_ms, self.highest_ms, self.passed_ms)
@@ -75,6 +76,8 @@ class LogClock:
 def run_of(times_ms: Sequence[int]) -> Occurrence:
     """Records without keys that were appended at these times."""
     first_ms, last_ms = times_ms[0], times_ms[-1]
+    if len(times_ms) == 1:
+        return Occurrence(first_ms, ())
     if last_ms - first_ms <= MAX_STEP_MS and sorted(times_ms) == times_ms:  # so no step is too large either
         return Occurrence(first_ms, (), rest=Rest(last_ms, last_ms, last_ms - first_ms))
     return joined(Occurrence(each_ms, ()) for each_ms in times_ms)

@@ -79,17 +79,19 @@ class RetryWindow:
 
     def advance(self, occurrences: Iterable[Occurrence], offset: int) -> None:
         """Enter the keys of the records up to `offset`: dropped or not, they occurred."""
-        clock = self._clock
+        clock, keys, passed_ms, highest_ms = self._clock, self._keys, self._passed_ms, self._highest_ms
+        looked_at_ms = -1
         for occurrence in occurrences:
             clock.move(occurrence)
-            if count := len(occurrence.keys):
-                self._keys.extend(occurrence.keys)
-                for key in occurrence.keys:
-                    self._number += 1
-                    self._latest[key] = self._number
-                self._passed_ms.extend([clock.passed_ms] * count)
-                self._highest_ms.extend([clock.highest_ms] * count)
-            self._forget()
+            for key in occurrence.keys:
+                self._number += 1
+                self._latest[key] = self._number
+                keys.append(key)
+                passed_ms.append(clock.passed_ms)
+                highest_ms.append(clock.highest_ms)
+            if clock.passed_ms != looked_at_ms or len(keys) > self._max_keys:  # the other clock moves with this one
+                self._forget()
+                looked_at_ms = clock.passed_ms
         self.offset = offset
 
     def _forget(self) -> None:

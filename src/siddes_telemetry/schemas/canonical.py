@@ -59,6 +59,7 @@ class CanonicalReader:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._formats: dict[bytes, int] = {}  # by schema header, of those that were seen and can be read
         self._names = frozenset(name.encode("ascii") for name in registry.names)
 
     def read(self, records: Sequence[LogRecord]) -> Run | None:
@@ -82,7 +83,7 @@ class CanonicalReader:
         except ValueError:
             return None
         written_in = format_of(records[0].headers)
-        keys = self._keys(records, b"%d." % written_in)
+        keys = self._keys(records, written_in)
         if keys is None:
             return None
         return Run(len(flat) // (_GROUPS + 1), counts, first[:10].decode(), earliest_ms, latest_ms, written_in, keys)
@@ -98,8 +99,8 @@ class CanonicalReader:
             total += count * times
         return total
 
-    def _keys(self, records: Sequence[LogRecord], schemas: bytes) -> Sequence[tuple[bytes, ...]] | None:
-        """Run.keys; None where the headers of one are not plainly those of its lines, with a schema that begins so."""
+    def _keys(self, records: Sequence[LogRecord], written_in: int) -> Sequence[tuple[bytes, ...]] | None:
+        """Run.keys; None where the headers of one are not plainly those of its lines and of this format."""
         keys: list[tuple[bytes, ...]] = []
         known: Headers | None = None
         known_rows, of_record = -1, None
@@ -108,17 +109,19 @@ class CanonicalReader:
                 return None
             rows = value.count(b"\n")
             if headers is not known or rows != known_rows:
-                known, known_rows, of_record = headers, rows, self._keys_of(headers, rows, schemas)
+                known, known_rows, of_record = headers, rows, self._keys_of(headers, rows, written_in)
             if of_record is None:
                 return None
             keys.append(of_record)
         return keys if any(keys) else ()
 
-    def _keys_of(self, headers: Headers, rows: int, schemas: bytes) -> tuple[bytes, ...] | None:
+    def _keys_of(self, headers: Headers, rows: int, written_in: int) -> tuple[bytes, ...] | None:
         if [name for name, _ in headers] != [HEADER_SCHEMA, HEADER_ROWS, HEADER_BATCHES]:
             return None
         schema = headers[0][1]
-        if headers[1][1] != b"%d" % rows or not (schema.startswith(schemas) and is_readable(schema, self._registry)):
+        if schema not in self._formats and is_readable(schema, self._registry):
+            self._formats[schema] = format_of(headers)
+        if self._formats.get(schema) != written_in or headers[1][1] != b"%d" % rows:
             return None
         try:
             entries = batch_entries(dict(headers))
