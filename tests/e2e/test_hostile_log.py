@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 PARTITIONS = 8
 HALTING = 3  # the partition that is made to wait for an operator
 FOREIGN = "foreign"
+CANARY = b"canary5c0a7e2b"  # nobody is told what is in a record
 LATEST_S = 5.0
 MOST_MB = 600
 WITHOUT_CRAMJAM = (
@@ -109,13 +110,19 @@ def hostile_batches() -> Iterator[tuple[bytearray, int, int]]:
         yield batch(0, [line(1), line(2)], codec=codec, body=compress, headers=GOOD, flags=0), 3, 0
         if codec != SNAPPY:
             yield bomb(codec), 0, 1
-    spoilt = batch(0, [line(1)], flags=0, headers=GOOD, body=lambda body: body.replace(b"schema", b"sche\xffa"))
+    spoilt = batch(0, [CANARY], flags=0, headers=GOOD, body=lambda body: body.replace(b"schema", b"sche\xffa"))
     yield spoilt, 0, 1
     elsewhere = batch(0, [b"a"], flags=0)
     elsewhere[64] = 126  # its offset: 63 beyond its place
     yield sealed(elsewhere), 0, 1
     yield batch(0, [b""] * 100_001, codec=ZSTD, body=zstd, flags=0), 0, 1
-    for headers, value in (((), b"hello"), (GOOD, b"\xff\n"), (GOOD, b"[" * 100_000 + b"\n"), (GOOD, b"")):
+    for headers, value in (
+        ((), CANARY),
+        (((CANARY.decode(), CANARY),), CANARY),
+        (GOOD, CANARY + b"\xff\n"),
+        (GOOD, b"[" * 100_000 + b"\n"),
+        (GOOD, b""),
+    ):
         yield batch(0, [value], headers=headers, flags=0), 0, 1
     yield batch(0, [line(4)], headers=GOOD, flags=0), 4, 0
 
@@ -140,8 +147,8 @@ async def write_into_our_own_topics(bootstrap: str, topic: str) -> None:
     """Dead letters and notes that are none."""
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
         letter: Headers = (("reason", b"line"), ("size", b"9" * 5000))
-        await producer.send_and_wait(f"{topic}.dead", b"x", key=b"0:1", headers=list(letter))
-        await producer.send_and_wait(f"{topic}.dead", None, key=b"9" * 5000 + b":1", headers=[("reason", b"\xff")])
+        await producer.send_and_wait(f"{topic}.dead", CANARY, key=b"0:1", headers=list(letter))
+        await producer.send_and_wait(f"{topic}.dead", None, key=b"9" * 5000 + b":1", headers=[("reason", CANARY)])
         for partition in range(PARTITIONS):
             await producer.send_and_wait(f"{topic}.keys", b"\x02" + bytes(40), partition=partition)
     spoilt = batch(0, [b"x"], flags=0, body=lambda body: body.replace(b"schema", b"sche\xffa"))
@@ -170,6 +177,7 @@ def most_mb(process: ServiceProcess) -> float:
 async def command(shape: Shape, *arguments: str) -> str:
     done = await asyncio.to_thread(run, *arguments, settings=shape.settings)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert CANARY.decode() not in done.stdout + done.stderr
     return done.stdout
 
 
@@ -220,6 +228,12 @@ async def test_whatever_is_in_the_log_every_good_count_is_stored(
                 assert await operator.metric(process, "siddes_kafka_rejoins_total") == 0
             owned = [await operator.metric(process, "siddes_consumer_partitions_owned") for process in consumers]
             assert sum(owned) == PARTITIONS
+
+            for process in shape.processes.values():
+                assert CANARY.decode() not in process.said()
+                for path in ("/metrics", "/readyz"):
+                    async with session.get(process.admin + path) as answer:
+                        assert CANARY not in await answer.read()
 
             # Again, and the consumers die in the middle of it.
             await compress_at_the_broker(kafka_bootstrap, topic, "producer")
@@ -275,7 +289,7 @@ async def be_hostile(bootstrap: str, topic: str, rng: Random) -> tuple[int, int]
 async def halt_and_set_aside(bootstrap: str, shape: Shape, session: aiohttp.ClientSession, counting: Counting) -> None:
     """A record of a version that never was: its partition waits, and goes on when an operator says so."""
     counting.waits.add(HALTING)
-    newer = batch(0, [b"whatever"], headers=(("schema", b"99999.99999"),), flags=0)
+    newer = batch(0, [CANARY], headers=(("schema", b"99999.99999"),), flags=0)
     await send(bootstrap, shape.settings["TOPIC"], newer, partition=HALTING)
     consumers = [shape.processes[name] for name in ("consumer", "consumer-2")]
     halts: list[dict[str, object]] = []
@@ -300,6 +314,11 @@ async def halt_and_set_aside(bootstrap: str, shape: Shape, session: aiohttp.Clie
     )
     assert beside.returncode == 1
     assert "does not wait" in beside.stderr
+    misspelt = await asyncio.to_thread(
+        run, "dead-letters", "--set-aside", f"{HALTING}:{CANARY.decode()}", settings=shape.settings
+    )
+    assert misspelt.returncode == 2
+    assert CANARY.decode() not in misspelt.stdout + misspelt.stderr
     said = await command(shape, "dead-letters", "--set-aside", f"{HALTING}:{offset}", "--yes")
     assert said.startswith("set aside")
     assert (await command(shape, "dead-letters", "--set-aside", f"{HALTING}:{offset}", "--yes")) == said

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
 
-KEPT_S = WINDOW_MS / 1000  # then there is nothing in it that matters any more
+KEPT_S = WINDOW_MS / 1000  # then little in it matters any more, and to read that back is cheap
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from siddes_telemetry.backends.ports import PartitionView
+import structlog
+
+from siddes_telemetry.backends.ports import LogUnavailable, PartitionView
 from siddes_telemetry.consumer.retry_window import WINDOW_MS
 
 # Offsets before the one that the log's times name. The last of them is over ten minutes old, some may be no records,
 # and where records are a minute or more apart these are ten minutes.
 MARGIN = 16
 LEAST = 1024  # offsets to go back where times name none, or too few
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,12 @@ class Reach:
 async def reach_of(view: PartitionView, start: int, at_ms: int) -> Reach:
     """What the log says of the ten minutes before a record at `start`, appended at `at_ms`. Raises LogUnavailable."""
     first, _ = await view.bounds()
-    hint, future = [
-        start if found is None else min(found, start)
-        for found in (await view.offset_at(at_ms - WINDOW_MS), await view.offset_at(at_ms + 1))
-    ]
+    try:
+        hint, future = [
+            start if found is None else min(found, start)
+            for found in (await view.offset_at(at_ms - WINDOW_MS), await view.offset_at(at_ms + 1))
+        ]
+    except LogUnavailable:  # a broker reads records to answer, and some may be too much for it
+        log.warning("append_times_unknown", partition=view.number)
+        return Reach(first, start, first, plausible=False)
     return Reach(first, start, hint, plausible=start - future <= future - hint)

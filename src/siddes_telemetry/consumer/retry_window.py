@@ -3,8 +3,8 @@
 The set is a function of the log alone: at a record, the keys of the batches of its partition that occurred no more than
 ten minutes before, the last N of them in log order, however the log is cut into blocks. A replay therefore decides as
 the first try did. What ten minutes are depends on the record that asks: by its format it goes by one of the log's two
-clocks (log_clock.py). Since both are moved by steps between records, a key of a log with little traffic is known
-longer: every record adds a minute at most.
+clocks (log_clock.py). By the sum of steps a key of a partition with little traffic is known for longer: from one record
+to the next a minute passes at most.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from siddes_telemetry.consumer.log_clock import LogClock, Occurrence
 
 WINDOW_MS = 600_000  # a client may retry a batch for ten minutes
-MAX_KEYS = 200_000  # a partition: 333 batches a second for ten minutes; 54 MB, at 270 bytes a key
+MAX_KEYS = 200_000  # a partition: 333 batches a second for ten minutes; 50 MB, at 250 bytes a key
 BY_HIGHEST = 1  # the record format whose time is the running maximum; that of all others is the sum of steps
 
 _FEWEST_LET_GO = 1000  # places at the head of the columns, before what lies behind is moved up

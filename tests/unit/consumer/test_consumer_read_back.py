@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 from structlog.typing import EventDict
 
-from siddes_telemetry.backends.ports import StoreUnavailable
+from siddes_telemetry.backends.ports import Committed, LogUnavailable, StoreUnavailable
 from siddes_telemetry.consumer.key_notes import decode_note
 from siddes_telemetry.consumer.reach import MARGIN
 from tests.fakes.consumption import DAY_MS, MINUTE_MS, NOON_MS, Process, World, key, one
 from tests.fakes.memory_journal import MemoryJournal
+from tests.fakes.memory_log import MemoryPartition
 from tests.fakes.virtual_time import in_virtual_time, until
 
 NOTE_BYTES = 25 + 12 + 16  # of one record with one key
@@ -207,3 +210,19 @@ async def test_a_journal_whose_clock_is_off_leaves_the_log(ahead_ms: int) -> Non
 
     assert world.viewers() == ["viewer-a"] * 2
     assert heir.reader.reads == ([] if ahead_ms > 0 else [(0, 2)])
+
+
+@in_virtual_time
+async def test_where_the_log_cannot_tell_times_enough_is_read_all_the_same() -> None:
+    """A broker decodes records to find a time, and may meet some that are too much for it."""
+    world = await World.make()
+    for number in range(30):
+        await world.append(one(f"viewer-{number}", NOON_MS, batch=key(number)))
+    world.log.set_committed(0, Committed(30, ""))
+    await world.append(one("viewer-3", NOON_MS, batch=key(3)), one("new", NOON_MS, batch=key(99)))
+    with patch.object(MemoryPartition, "offset_at", side_effect=LogUnavailable):
+        process = world.start()
+        await until(world.drained)
+        await process.stop()
+
+    assert world.viewers() == ["new"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from siddes_telemetry.backends.ports import PartitionView, RecordsGone, SetAside
+from siddes_telemetry.backends.ports import LogUnavailable, PartitionView, RecordsGone, SetAside
 from siddes_telemetry.consumer.intent import GroupState, UnknownIntentError, decode_state
 from siddes_telemetry.consumer.log_clock import LogClock
 from siddes_telemetry.consumer.reach import reach_of
@@ -62,14 +62,22 @@ async def scope_of(
     stored_to = min(state.offset, end)
     judge_from = read_from = first
     if from_ms is not None:
-        found = await view.offset_at(from_ms)
-        judge_from = end if found is None else max(first, found)
+        judge_from = max(first, await _about(view, from_ms, end))
         read_from = await _ten_minutes_before(view, judge_from, from_ms) if judge_from < begun_to else judge_from
     trimmed = first > origin and read_from == first
     report.log_begins, report.judged_from = first, min(judge_from, stored_to)
     report.judged_to, report.lag = stored_to, end - begun_to
     aside = SetAside(state.offset, limit) if state.aside else None
     return Scope(view, source, read_from, judge_from, stored_to, begun_to, aside, trimmed, since_ms), report
+
+
+async def _about(view: PartitionView, from_ms: int, end: int) -> int:
+    """Where records of that time begin; the log's beginning where it cannot tell."""
+    try:
+        found = await view.offset_at(from_ms)
+    except LogUnavailable:
+        return 0
+    return end if found is None else found
 
 
 async def _ten_minutes_before(view: PartitionView, judge_from: int, from_ms: int) -> int:
