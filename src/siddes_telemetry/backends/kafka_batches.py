@@ -21,7 +21,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from operator import lt
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from aiokafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
@@ -101,15 +101,18 @@ class Records:
     def __init__(
         self, data: bytes, offset: int, high_watermark: int, *, codecs: Mapping[int, Inflate] | None = None
     ) -> None:
-        self.next_fetch_offset = offset
+        self._passed = offset  # all below is given, or gives nothing
+        self._given: DefaultRecord | MarkedRecord | None = None  # the last one, of the batch that is being given
         self._codecs = codecs_here() if codecs is None else codecs
         self._reading = self._read(memoryview(data + bytes(SLACK_BYTES)), len(data), high_watermark)
 
-    def __iter__(self) -> Self:
-        return self
+    @property
+    def next_fetch_offset(self) -> int:
+        """Where reading goes on."""
+        return self._passed if self._given is None else int(self._given.offset) + 1
 
-    def __next__(self) -> DefaultRecord | MarkedRecord:
-        return next(self._reading)
+    def __iter__(self) -> Iterator[DefaultRecord | MarkedRecord]:
+        return self._reading
 
     def _read(self, data: memoryview, size: int, high_watermark: int) -> Iterator[DefaultRecord | MarkedRecord]:
         at = 0
@@ -118,18 +121,19 @@ class Records:
             if read is None:
                 return  # it is cut off here, and fetched again from there on
             records, following, at = read
+            if records and records[0].offset < self._passed:
+                records = [record for record in records if record.offset >= self._passed]
             for record in records:
-                if record.offset >= self.next_fetch_offset:
-                    self.next_fetch_offset = record.offset + 1
-                    yield record
-            self.next_fetch_offset = max(self.next_fetch_offset, following)
+                self._given = record
+                yield record
+            self._passed, self._given = max(self._passed, following), None
 
     def _any(self, data: memoryview, at: int, size: int, high_watermark: int) -> _Batch | None:
         """A batch of whatever kind; None where it is not whole here, and others come before it."""
         end = _batch_end(data, at, size)
         (first,) = _OFFSET.unpack_from(data, at) if size - at >= _OFFSET.size else (-1,)
         if end is None or not 0 <= first < high_watermark:
-            place = self.next_fetch_offset
+            place = self._passed
             return None if at else ([_unframed(place)], place + 1, size)
         batch = data[at:end]
         try:
@@ -138,7 +142,7 @@ class Records:
             found = _following(data, at, end, size, high_watermark, sound=error.sound)
             if found is None:
                 return None
-            place = max(first, self.next_fetch_offset)
+            place = max(first, self._passed)
             mark = _mark_of(batch, place, Defect(error.reason, found), sound=error.sound)
             return [mark] if place < found else [], found, end  # else nothing of it was asked for
         return records, following, end
@@ -258,6 +262,8 @@ def _in_order(records: Sequence[DefaultRecord], first: int, following: int) -> b
     if len(records) == 1:
         return bool(first <= records[0].offset < following)
     offsets = [record.offset for record in records]
+    if offsets == list(range(first, following)):
+        return True
     return not offsets or (
         first <= offsets[0] and offsets[-1] < following and all(map(lt, offsets, islice(offsets, 1, None)))
     )

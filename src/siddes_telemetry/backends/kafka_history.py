@@ -41,6 +41,7 @@ class FetchedRecord(Protocol):
 
 def to_log_records(records: Iterable[FetchedRecord]) -> list[LogRecord]:
     """Records as the ports know them. Neighbours with equal headers share them: to compare them is nothing then."""
+    make = tuple.__new__  # half the time of LogRecord's own
     fetched: list[LogRecord] = []
     known: Sequence[tuple[str, bytes | None]] | None = None
     headers: Headers = ()
@@ -49,7 +50,7 @@ def to_log_records(records: Iterable[FetchedRecord]) -> list[LogRecord]:
             known = record.headers
             headers = tuple([(key, value or b"") for key, value in known])
         defect = record.defect if isinstance(record, MarkedRecord) else None
-        fetched.append(LogRecord(record.offset, record.timestamp, record.value or b"", headers, defect))
+        fetched.append(make(LogRecord, (record.offset, record.timestamp, record.value or b"", headers, defect)))
     return fetched
 
 

@@ -168,11 +168,11 @@ class PartitionWorker:
     def _readable(self, records: Sequence[LogRecord]) -> int:
         """How many of these come before the first that cannot be read here. Neighbours may share their headers."""
         known = None
-        for place, record in enumerate(records):
-            if record.headers is not known or record.defect is not None:
-                if halt_reason(record, self._around.registry) is not None:
+        for place, (_, _, _, headers, defect) in enumerate(records):
+            if headers is not known or defect is not None:
+                if halt_reason(records[place], self._around.registry) is not None:
                     return place
-                known = record.headers
+                known = headers
         return len(records)
 
     async def _wait_at(self, barred: LogRecord) -> None:
