@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import struct
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from siddes_telemetry.schemas.record import NO_BATCH, Headers, batch_key, encode_headers, format_time, partition_of
 from tests.fakes.raw_batches import GZIP, LZ4, SNAPPY, ZSTD, batch, lz4, sealed, send, xerial, zlib_gzip, zstd
+from tests.servers.kafka import LocalKafka
 from tests.services.admin import Operator
 from tests.services.client import Client, eventually
 from tests.services.load import seeded
@@ -274,6 +276,38 @@ async def test_what_only_this_installation_cannot_read_waits_for_one_that_can(
             assert json.loads(await command(shape, "verify", "--json"))["ok"]
 
 
+async def test_where_a_broker_cannot_read_its_own_log_the_other_partitions_go_on(
+    own_kafka: LocalKafka, clickhouse_database_url: str, tmp_path: Path
+) -> None:
+    with unmigrated_cluster(own_kafka.bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="2") as shape:
+        await asyncio.to_thread(migrate, shape)
+        topic = shape.settings["TOPIC"]
+        for partition in range(2):
+            await send(
+                own_kafka.bootstrap, topic, *[batch(0, [line(1)], headers=GOOD, flags=0)] * 4, partition=partition
+            )
+        segment = own_kafka.folder / "data" / f"{topic}-0" / "00000000000000000000.log"
+        whole = segment.read_bytes()
+        third = len(whole) // 4 * 2
+        segment.write_bytes(whole[: third + 8] + struct.pack(">i", 10**6) + whole[third + 12 :])
+        start_member(shape, "consumer")
+        await asyncio.to_thread(start_member(shape, "summary").wait_ready)
+        async with aiohttp.ClientSession() as session:
+            client, operator = Client(session, shape), Operator(session)
+            consumer = shape.processes["consumer"]
+            await client.counts_become(FOREIGN, {"suggestion_shown": 6})  # all of one partition, two of the other
+            await operator.becomes_unready(consumer, "consumer")
+            async with session.get(f"{consumer.admin}/readyz") as answer:
+                assert (await answer.json())["halts"] == [{"partition": 0, "offset": 2, "reason": "log_damaged"}]
+            await send(own_kafka.bootstrap, topic, batch(0, [line(1)], headers=GOOD, flags=0), partition=1)
+            await client.counts_become(FOREIGN, {"suggestion_shown": 7})
+            assert await operator.metric(consumer, "siddes_kafka_rejoins_total") == 0
+            segment.write_bytes(whole)
+            await client.counts_become(FOREIGN, {"suggestion_shown": 9})
+            await operator.becomes_ready(consumer)
+            assert json.loads(await command(shape, "verify", "--json"))["ok"]
+
+
 async def be_hostile(bootstrap: str, topic: str, rng: Random) -> tuple[int, int]:
     """(counts that are counted, dead letters) of what was written, to every partition in its own order."""
     foreign = letters = 0
@@ -321,7 +355,8 @@ async def halt_and_set_aside(bootstrap: str, shape: Shape, session: aiohttp.Clie
     assert CANARY.decode() not in misspelt.stdout + misspelt.stderr
     said = await command(shape, "dead-letters", "--set-aside", f"{HALTING}:{offset}", "--yes")
     assert said.startswith("set aside")
-    assert (await command(shape, "dead-letters", "--set-aside", f"{HALTING}:{offset}", "--yes")) == said
+    again = await command(shape, "dead-letters", "--set-aside", f"{HALTING}:{offset}", "--yes")
+    assert again == f"set aside already: {HALTING}:{offset}\n"
     counting.waits.discard(HALTING)
 
     async def goes_on() -> bool:

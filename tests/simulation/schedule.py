@@ -14,10 +14,10 @@ from siddes_telemetry.backends import kafka_clients, kafka_member, kafka_partiti
 from siddes_telemetry.backends.ports import Committed, SetAside
 from siddes_telemetry.consumer import reach
 from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.consumer.halting import HALT_RECHECK_S
 from siddes_telemetry.consumer.intent import NO_INTENT, decode_state
 from siddes_telemetry.consumer.recovery import ROWS_BEYOND
 from siddes_telemetry.consumer.surroundings import Halted
-from siddes_telemetry.consumer.worker import HALT_RECHECK_S
 from siddes_telemetry.schemas.record import HALT_REASONS
 from tests.simulation.broker import Broker
 from tests.simulation.driver import Driver

@@ -21,6 +21,9 @@ from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import CorruptRecordException
+from aiokafka.protocol.api import Request, Response
+from aiokafka.protocol.fetch import FetchRequest
 
 from siddes_telemetry.backends.kafka_batches import RecordSet
 from siddes_telemetry.backends.kafka_errors import driver_errors_translated
@@ -32,6 +35,7 @@ FETCH_WAIT_MS = 250  # an idle fetch; other questions on its connection wait for
 METADATA_MAX_AGE_MS = 30_000  # new partitions and moved leaders are noticed by then
 REQUEST_S = 10.0  # a broker that is silent for so long is asked again on a new connection
 NEVER_MS = 365 * 24 * 3600 * 1000  # a member that waits for the store is no dead member
+CORRUPT_WAIT_S = 0.5  # between two fetches of what the broker cannot read; other partitions' records wait as long
 STOP_S = 5.0  # for flushing and saying goodbye; then the connections are cut
 
 log = structlog.get_logger(__name__)
@@ -122,8 +126,24 @@ def decode_batches_here(consumer: AIOKafkaConsumer) -> None:
 
     Its records have offset, timestamp, key, value and headers, as aiokafka's own.
     """
-    fetcher.MemoryRecords = RecordSet  # the module makes one of each answer: for others it is what it was
     consumer._fetcher._records = FetchedRecords()
+    send = consumer._client.send
+
+    async def send_patiently(node: int, request: Request, **how: object) -> Response:
+        answer = await send(node, request, **how)
+        if isinstance(request, FetchRequest) and _says_corrupt(answer):
+            await asyncio.sleep(CORRUPT_WAIT_S)
+        return answer
+
+    consumer._client.send = send_patiently
+
+
+def _says_corrupt(answer: Response) -> bool:
+    """Whether a broker could not read its own log to answer a fetch: aiokafka asks again at once, for ever."""
+    return any(code == CorruptRecordException.errno for _, found in answer.topics for _, code, *_ in found)
+
+
+fetcher.MemoryRecords = RecordSet  # the module makes one of each answer; for other consumers it is what it was
 
 
 class FetchedRecords(OrderedDict[TopicPartition, Any]):

@@ -22,7 +22,7 @@ from siddes_telemetry.backends.kafka_partition import KafkaPartition, MemberTool
 from siddes_telemetry.backends.ports import LogStalled, LogUnavailable, PartitionLost, PartitionWork, RecordsGone
 
 CHECK_S = 1.0  # how often the driver's health is looked at
-PATIENCE_ROUNDS = 5  # of a second each, before a partition that gives another reader nothing counts as damaged
+DAMAGE_ROUNDS = 5  # of a second each, before a partition that gives another reader nothing counts as damaged
 CONFIRM_S = 3.0  # a partition that looks stalled is looked at again after this: its records may just be on their way
 
 log = structlog.get_logger(__name__)
@@ -181,7 +181,7 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     async def _is_damaged(self, partition: KafkaPartition) -> bool:
         """Whether another connection is given no more than this one: then a new member would not be either."""
         place = partition.position
-        reading = read_range(self._tools.bootstrap, partition.key, place, place + 1, patience_rounds=PATIENCE_ROUNDS)
+        reading = read_range(self._tools.bootstrap, partition.key, place, place + 1, patience_rounds=DAMAGE_ROUNDS)
         try:
             _ = [piece async for piece in reading]
         except LogStalled:

@@ -257,7 +257,7 @@ class Held:
 class SetAside:
     """An operator's decision that the offsets [start, end) of a partition are not to be counted.
 
-    `end` is None until the partition's owner has taken it up: until then it is asked for, and binds nobody.
+    `end` is None in a request: it binds nobody before an owner of the partition that waits there takes it up.
     """
 
     start: int

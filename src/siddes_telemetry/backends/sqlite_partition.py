@@ -42,7 +42,7 @@ class SqlitePartitionView:
             if not records:
                 return
             yield records
-            start = records[-1].offset + 1
+            start = records[-1].end
 
     async def _piece(self, start: int, end: int) -> Sequence[LogRecord]:
         return await self._reads.run(lambda c: sqlite_queries.piece(c, start, end))
@@ -94,7 +94,7 @@ class SqlitePartition(SqlitePartitionView):
         self._check()
         await self._tail.wait_beyond(position)
         records = self._tail.take(position) or await self._piece(position, self._tail.next_offset)
-        self._position = records[-1].offset + 1
+        self._position = records[-1].end
         return records
 
     async def high_watermark(self) -> int:

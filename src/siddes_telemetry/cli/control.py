@@ -50,7 +50,7 @@ async def serve_control(socket: Path, operations: Operations) -> AsyncIterator[N
             reply = {"ok": False, "error": "the running instance does not know this operation"}
         except BackendError as error:
             log.warning("operation_failed", error=type(error).__name__)
-            reply = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+            reply = {"ok": False, "error": str(error) or type(error).__name__}
         writer.write(json.dumps(reply).encode() + b"\n")
         try:
             await writer.drain()

@@ -30,7 +30,7 @@ from siddes_telemetry.cli.shapes import Store, clickhouse, embedded, kafka_admin
 from siddes_telemetry.consumer.verify.verifier import Progress, Subject
 from siddes_telemetry.schemas.registry import Registry
 
-_ON_BOTH: Operations = {  # what looks at the log and at the store
+_LOG_AND_STORE: Operations = {  # what looks at the log and at the store
     "verify": partial(verify_store, clock_ms=wall_clock_ms),
     "set-aside": set_aside,
 }
@@ -60,14 +60,14 @@ async def _on_cluster(settings: Settings, registry: Registry, operation: str, ar
         async with _dead_letters(settings) as letters:
             return await list_dead_letters(letters)
     async with clickhouse(settings, registry) as store:
-        if operation in _ON_BOTH:
-            return await _on_both(settings, registry, store, operation, arguments)
+        if operation in _LOG_AND_STORE:
+            return await _on_log_and_store(settings, registry, store, operation, arguments)
         if operation == "purge":
             return await purge(store.admin, wall_clock_ms, **arguments)
         return await migrate_cluster(kafka_admin(settings), store.admin, settings.topic, **arguments)
 
 
-async def _on_both(
+async def _on_log_and_store(
     settings: Settings, registry: Registry, store: Store, operation: str, arguments: dict[str, Any]
 ) -> Result:
     log_id = await store.counts.log_id(settings.topic)
@@ -78,7 +78,7 @@ async def _on_both(
         _dead_letters(settings) as letters,
     ):
         subject = Subject(log, log_id, store.audit, letters, registry, settings.retention_days)
-        return await _ON_BOTH[operation](subject, store.counts, **arguments)
+        return await _LOG_AND_STORE[operation](subject, store.counts, **arguments)
 
 
 @asynccontextmanager

@@ -58,7 +58,9 @@ def purge(
         settings = operator_settings("clickhouse")
         kept_days = settings.retention_days if days is None else days
         if not dry_run:
-            say(f"removing counts older than {kept_days} days, or ahead of now; this rewrites the parts they are in …")
+            say(
+                f"removing counts older than {kept_days} days, or more than an hour ahead of now; this rewrites parts …"
+            )
         gone = _operate(settings, "purge", {"days": kept_days, "dry_run": dry_run})
         verb = "would go" if dry_run else "gone"
         span = f", created {_time(gone['oldest_ms'])} to {_time(gone['newest_ms'])} UTC" if gone["rows"] else ""
@@ -80,11 +82,19 @@ def dead_letters(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="With --set-aside: do not ask.")] = False,
 ) -> None:
-    """List the records that could not be read: place, reason and size, never their bytes."""
+    """List the records that could not be read: place, reason and size, never their bytes.
+
+    With --set-aside: have a partition that halts at a record which the
+    consumers cannot read go on without it. Its counts are not stored, ever.
+    """
     with honest_exit():
         if set_aside is not None:
+            if as_json:
+                raise SettingsError(["--json lists; --set-aside does not"])
             _set_aside(set_aside, yes=yes)
             return
+        if yes:
+            raise SettingsError(["--yes goes with --set-aside"])
         entries = _operate(operator_settings("kafka"), "dead-letters", {})["dead_letters"]
         if as_json:
             typer.echo(json.dumps(entries))
@@ -99,24 +109,26 @@ def dead_letters(
 def _set_aside(place: str, *, yes: bool) -> None:
     match = _PLACE.fullmatch(place)
     if match is None:
-        raise SettingsError(["--set-aside takes PARTITION:OFFSET, as /readyz of the consumers names them"])
+        raise SettingsError(['--set-aside takes PARTITION:OFFSET, for example 3:120 (see "halts" in /readyz)'])
     partition, offset = int(match[1]), int(match[2])
     settings = operator_settings("kafka", "clickhouse")
     asked = {"partition": partition, "offset": offset}
     found = _operate(settings, "set-aside", asked)
-    if found["state"] == "halts":
-        say(
-            f"partition {partition} halts at offset {offset} ({found['reason']}): offsets {offset} to "
-            f"{found['end'] - 1}, {found['size']} bytes. Set aside, their counts are not stored, by no version, ever."
-        )
-        if not yes:
-            typer.confirm("set it aside?", abort=True, err=True)
-        say("waiting for the consumer that has the partition …")
-        found = _operate(settings, "set-aside", {**asked, "confirmed": True})
     if found["state"] == "set_aside":
-        typer.echo(f"set aside: partition {partition} goes on behind offset {offset}")
+        typer.echo(f"set aside already: {partition}:{offset}")
+        return
+    last = found["end"] - 1
+    offsets = f"offset {offset}" if last == offset else f"offsets {offset} to {last}, one batch"
+    say(f"partition {partition} halts at {offsets} ({found['reason']}, {found['size']} bytes)")
+    if not yes:
+        typer.confirm("set it aside? Its counts will not be stored, by any version", abort=True, err=True)
+    say("waiting for the consumer that has the partition …")
+    if _operate(settings, "set-aside", {**asked, "confirmed": True})["state"] == "set_aside":
+        typer.echo(f"set aside: partition {partition} goes on from offset {found['end']}")
     else:
-        typer.echo("asked for: the consumer that has the partition sets it aside within seconds, once one runs")
+        typer.echo(
+            "asked for: a consumer that halts there sets it aside within seconds, once it runs and the store answers"
+        )
 
 
 def _operate(settings: Settings, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -119,6 +119,8 @@ def table(report: dict[str, Any]) -> Iterable[str]:
     for partition in partitions:
         yield from _notes(partition)
     yield from _left_out(report)
+    if any(partition["lag"] for partition in partitions):
+        yield "lag: nobody has begun to store these; if it does not shrink, /readyz of the consumers says why"
     yield "store and log agree" if report["ok"] else "store and log differ"
 
 

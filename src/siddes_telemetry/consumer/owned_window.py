@@ -120,7 +120,7 @@ class OwnedWindow:
     async def _read_back_log(self, begin: int, end: int) -> None:
         async for piece in self._partition.read(begin, end):
             await self._check(piece)
-            self.keys.advance(occurrences_in(piece, self._around.registry), piece[-1].offset + 1)
+            self.keys.advance(occurrences_in(piece, self._around.registry), piece[-1].end)
             self._around.metrics.read_back_bytes.labels("log").inc(sum(len(record.value) for record in piece))
 
 

@@ -27,10 +27,10 @@ log = structlog.get_logger(__name__)
 class Reach:
     """Of records before `start`, in a log that begins at `first`.
 
-    `hint`: the first offset of the ten minutes before, as the log has it. No record before that was appended within
-    them; but for a log that finds it by halving (the embedded one), where times step back. While those wrote format 1
-    they never did, and reading back by the sum of steps then goes beyond it as well.
-    `plausible`: time has gone on from there, mostly; not leapt ahead, or gone back and begun anew.
+    `hint`: the first offset appended within the ten minutes before, as the log reports it. Exact for Kafka; for the
+    embedded log where times never step back, as they never did while it was written in format 1.
+    `plausible`: times mostly rise from there to `start`; else a clock has leapt or was set back, and the hint may lie
+    far too early.
     """
 
     first: int

@@ -64,26 +64,22 @@ UNKNOWN_INTENT = Halt(
     "unknown_intent",
     "the committed offset carries metadata of another version or program: run the consumer version that wrote it",
 )
-_OR_SET_ASIDE = (
-    ". If it is not worth waiting for: siddes-telemetry dead-letters --set-aside PARTITION:OFFSET goes on without it"
-)
 UNREADABLE_HERE = {
     halt.reason: halt
     for halt in (
         Halt(
             record.NEWER_SCHEMA,
-            "a record was written by a newer gateway or registry: upgrade the consumers first, then the gateways"
-            + _OR_SET_ASIDE,
+            "a record was written by a newer gateway or registry: upgrade the consumers first, then the gateways",
         ),
         Halt(
             record.UNSUPPORTED_BATCH,
             "a batch is compressed or framed in a way that this installation cannot read: install the consumer with "
-            "all its dependencies (cramjam for snappy, lz4 and zstd), or upgrade it" + _OR_SET_ASIDE,
+            "all its dependencies (cramjam for snappy, lz4 and zstd), or upgrade it",
         ),
         Halt(
             record.LOG_DAMAGED,
             "the broker gives nothing from this offset on, and has more: its files are damaged. Let another replica "
-            "lead the partition, or delete its records up to behind the damage (kafka-delete-records)" + _OR_SET_ASIDE,
+            "lead the partition, or delete its records up to the next segment (kafka-delete-records)",
         ),
     )
 }

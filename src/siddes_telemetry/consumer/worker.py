@@ -25,16 +25,15 @@ from siddes_telemetry.consumer.block import Block, build_block
 from siddes_telemetry.consumer.cut import Pending, cut
 from siddes_telemetry.consumer.delivery import Delivery, Stopped
 from siddes_telemetry.consumer.figures import Figures, Place
+from siddes_telemetry.consumer.halting import Halting, first_unreadable
 from siddes_telemetry.consumer.intent import NO_INTENT, GroupState, UnknownIntentError, decode_state
 from siddes_telemetry.consumer.owned_window import OwnedWindow
 from siddes_telemetry.consumer.recovery import UNKNOWN_INTENT, UNREADABLE_HERE, Halt, Plan, Replay, plan_recovery
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.set_asides import DecidedPartition, Decisions
-from siddes_telemetry.consumer.surroundings import Halted, Surroundings
+from siddes_telemetry.consumer.surroundings import Surroundings
 from siddes_telemetry.consumer.watch import Sign
-from siddes_telemetry.schemas.record import LOG_DAMAGED, LogRecord, halt_reason
-
-HALT_RECHECK_S = 5.0  # how soon a mended cause is noticed
+from siddes_telemetry.schemas.record import LOG_DAMAGED, LogRecord
 
 
 class PartitionWorker:
@@ -45,6 +44,7 @@ class PartitionWorker:
         self._around = around
         self._delivery = Delivery(partition, around)
         self._figures = Figures(partition, around, self._place)
+        self._halting = Halting(partition.number, around, self._figures)
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
         self._source = Source(0, partition.number)
         self._window = OwnedWindow(self._partition, around, self._halt_at_unreadable)
@@ -54,13 +54,14 @@ class PartitionWorker:
         self._intent_open = False  # what the group has committed carries an intent
         self._pending = Pending()
         self._block_began_s = float("-inf")
-        self._barred: LogRecord | None = None  # next, and not to be read here: nothing is fetched beyond it
+        self._barred: tuple[LogRecord, str] | None = None  # next, and why it cannot be read here: fetching ends there
         self._fetching: asyncio.Future[Sequence[LogRecord]] | None = None
 
     async def run(self) -> None:
         """Until the partition is lost, the task is cancelled, or `stopping` is set and what was fetched is stored."""
         showing: asyncio.Future[None] | None = None
         try:
+            # So that the lag is shown whatever is waited for from here on.
             committed = await self._partition.committed()
             first, _ = await self._partition.bounds()
             self._position = first if committed is None else committed.offset
@@ -70,7 +71,7 @@ class PartitionWorker:
                 await self._cycle()
             await self._finish()
         except Stopped:
-            self._log.info("stopped_with_intent", position=self._position)
+            self._log.info("stopped_while_waiting", position=self._position, intent_open=self._intent_open)
         except (LogUnavailable, RecordsGone) as error:
             self._log.warning("log_failed", error=type(error).__name__, position=self._position)
             raise PartitionLost("the log did not answer, or moved its start meanwhile: take it over anew") from None
@@ -97,8 +98,8 @@ class PartitionWorker:
 
     async def _take_over(self) -> None:
         while isinstance(plan := await self._plan(), Halt):
-            await self._halt(plan, self._committed)
-        self._end_halt()
+            await self._halting.halt(plan, self._committed)
+        self._halting.end()
         self._figures.note_lost(plan.lost)
         if isinstance(plan, Replay):
             await self._replay(plan)
@@ -142,48 +143,27 @@ class PartitionWorker:
         self._reached = offset
         await self._partition.seek(offset)
 
-    # --- waiting for an operator ---
-
-    async def _halt(self, halt: Halt, offset: int) -> None:
-        """Insert nothing; say so; come back in a while to look again."""
-        if self._around.troubles.get(self._partition.number) != halt.reason:
-            self._log.error("partition_halted", offset=offset, reason=halt.reason, remedy=halt.remedy)
-        self._around.troubles[self._partition.number] = halt.reason
-        self._figures.show_halt(Halted(self._partition.number, offset, halt.reason))
-        await self._around.pause(HALT_RECHECK_S)
-        if self._around.stopping.is_set():
-            raise Stopped
-
-    def _end_halt(self) -> None:
-        self._around.troubles.pop(self._partition.number, None)
-        self._figures.end_halt()
+    # --- what only another installation can read ---
 
     async def _halt_at_unreadable(self, records: Sequence[LogRecord]) -> None:
         """Halt for good if one of these cannot be read here: they were to be read again."""
-        while (place := self._readable(records)) < len(records):
-            reason = halt_reason(records[place], self._around.registry)
-            if reason is not None:
-                await self._halt(UNREADABLE_HERE[reason], records[place].offset)
+        while (found := first_unreadable(records, self._around.registry)) is not None:
+            place, reason = found
+            await self._halting.halt(UNREADABLE_HERE[reason], records[place].offset)
 
-    def _readable(self, records: Sequence[LogRecord]) -> int:
-        """How many of these come before the first that cannot be read here. Neighbours may share their headers."""
-        known = None
-        for place, (_, _, _, headers, defect) in enumerate(records):
-            if headers is not known or defect is not None:
-                if halt_reason(records[place], self._around.registry) is not None:
-                    return place
-                known = headers
-        return len(records)
-
-    async def _wait_at(self, barred: LogRecord) -> None:
+    async def _wait_at(self, barred: LogRecord, reason: str) -> None:
         """Everything before it is stored: set it aside where that is asked for, else wait."""
-        reason = halt_reason(barred, self._around.registry)
-        if reason is not None and barred.offset not in self._partition.decisions.asked:
-            await self._halt(UNREADABLE_HERE[reason], barred.offset)
-            await self._look_at_decisions()
-            if reason == LOG_DAMAGED and await self._is_mended(barred):
-                await self._end_wait()
+        if barred.offset in self._partition.decisions.asked:
+            await self._set_aside(barred)
             return
+        place = f"{self._partition.number}:{barred.offset}"
+        way_out = f". To go on without it, for good: siddes-telemetry dead-letters --set-aside {place}"
+        await self._halting.halt(UNREADABLE_HERE[reason], barred.offset, way_out=way_out)
+        await self._look_at_decisions()
+        if reason == LOG_DAMAGED and await self._is_mended(barred):
+            await self._end_wait()
+
+    async def _set_aside(self, barred: LogRecord) -> None:
         self._decide(SetAside(barred.offset, barred.end))
         records = self._partition.decisions.applied_to([barred])
         block = await self._build(records, barred.offset, barred.end)
@@ -192,16 +172,18 @@ class PartitionWorker:
         await self._end_wait()
 
     async def _is_mended(self, damaged: LogRecord) -> bool:
-        """Whether the log gives what lies there, be it nothing."""
+        """Whether the log gives what lies there, be it nothing, or begins behind it."""
         try:
             _ = [piece async for piece in self._partition.read(damaged.offset, damaged.end)]
         except LogStalled:
             return False
+        except RecordsGone:
+            return True  # `fetch` says how many
         return True
 
     async def _end_wait(self) -> None:
         self._barred = None
-        self._end_halt()
+        self._halting.end()
         await self._go_on_from(self._position)
 
     async def _look_at_decisions(self) -> None:
@@ -225,7 +207,7 @@ class PartitionWorker:
             if self._pending:
                 await self._store_first(len(self._pending))
             await self._close()
-            await self._wait_at(self._barred)
+            await self._wait_at(*self._barred)
         else:
             await self._close()
             await self._fetch()
@@ -262,12 +244,14 @@ class PartitionWorker:
         await self._figures.show_lag()
 
     def _enqueue(self, records: Sequence[LogRecord], now_s: float) -> None:
-        asked = self._partition.decisions.asked
-        readable = self._readable(records)
-        readable = next((n for n in range(readable) if records[n].offset in asked), readable) if asked else readable
-        self._barred = records[readable] if readable < len(records) else None
+        found = first_unreadable(records, self._around.registry)
+        readable, self._barred = len(records), None
+        self._reached = self._partition.position
+        if found is not None:
+            readable, reason = found
+            self._barred = records[readable], reason
+            self._reached = records[readable].offset
         self._pending.add(records[:readable], now_s)
-        self._reached = self._partition.position if self._barred is None else self._barred.offset
         if not self._pending:  # nothing lies between: the log went on without a record
             self._window.pass_over(self._position, self._reached)
             self._position = self._reached
@@ -323,5 +307,5 @@ class PartitionWorker:
     def _place(self) -> Place:
         oldest_ms = self._pending[0].appended_at_ms if self._pending else None
         if oldest_ms is None and self._barred is not None:
-            oldest_ms = self._barred.appended_at_ms
+            oldest_ms = self._barred[0].appended_at_ms
         return Place(self._position, oldest_ms, fetching=self._fetching is not None)

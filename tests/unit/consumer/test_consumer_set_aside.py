@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 from structlog.typing import EventDict
 
-from siddes_telemetry.backends.ports import Committed, SetAside, StoreUnavailable
+from siddes_telemetry.backends.ports import Committed, LogStalled, SetAside, StoreUnavailable
 from siddes_telemetry.consumer.intent import NO_INTENT, encode_intent
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.service import Consumer
@@ -18,6 +19,7 @@ from siddes_telemetry.consumer.verify.verifier import Subject, verify
 from siddes_telemetry.schemas.record import Defect, LogRecord
 from siddes_telemetry.schemas.registry import Registry
 from tests.fakes.consumption import LOG_NAME, NOON_MS, REGISTRY, Process, World, key, one
+from tests.fakes.memory_log import MemoryPartition
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.virtual_time import in_virtual_time, until
 
@@ -152,15 +154,37 @@ async def test_what_nobody_took_up_binds_nobody() -> None:
 
 
 @in_virtual_time
-async def test_what_was_asked_for_holds_for_a_reader_that_comes_to_it_afterwards() -> None:
+async def test_what_was_asked_for_does_not_bind_a_reader_that_does_not_have_to_wait() -> None:
     world = await halted_world()
     await ask(world)
     newer = of_registry(world.process(), NEWER).begin()
     await until(world.drained)
     await newer.stop()
 
-    assert world.viewers() == ["a", "b", "c"]
+    assert world.viewers() == ["a", "b", "newer"], "c repeats a batch"
     assert await verified(world)
+
+
+@in_virtual_time
+async def test_what_is_set_aside_does_not_hide_what_cannot_be_read_behind_it() -> None:
+    """Also where both have the same headers, as neighbours in a batch do."""
+    world = await World.make()
+    for _ in range(2):
+        await world.append(one("newer", NOON_MS), revision=2)
+    first, second = world.log.records(0)
+    world.log.partition(0).records[1] = second._replace(headers=first.headers)
+    await ask(world, 0)
+    process = world.start()
+    await until(lambda: [halt.offset for halt in process.consumer.halts()] == [1])
+    await ask(world, 1)
+    await until(world.drained)
+    await process.kill()
+    world.log.set_committed(0, Committed(2, NO_INTENT))
+    await world.append(one("c", NOON_MS, batch=key(1)))  # for which both have to be read back
+    heir = world.start()
+    await until(world.drained)
+    await heir.stop()
+    assert world.viewers() == ["c"]
 
 
 @in_virtual_time
@@ -223,15 +247,31 @@ async def test_only_the_record_at_which_a_partition_waits_can_be_set_aside() -> 
     await until(process.consumer.trouble)
     await until(lambda: world.log.committed(0) == Committed(2, NO_INTENT))
 
-    for offset in (0, 1, 3, 9):
-        assert f"does not wait at offset {offset}" in await refused(world, offset)
+    for offset in (0, 1):
+        assert "is stored or passed already: the group stands at offset 2" in await refused(world, offset)
+    assert "does not wait at offset 3" in await refused(world, 3)
+    assert "no record at offset 9 yet: it ends at 4" in await refused(world, 9)
     assert "no partition 7" in await refused(world, 2, partition=7)
     assert "can be read" in await refused(world, 2, registry=NEWER)
     found = await waiting_at(world.log, REGISTRY, 0, 2)
     assert (found.start, found.end, found.reason) == (2, 3, "newer_schema")
     world.log.set_committed(0, Committed(2, encode_intent(3)))
     assert "is begun, up to offset 3" in await refused(world, 2)
+    world.log.set_committed(0, Committed(2, encode_intent(3, aside=True)))
+    assert "is being set aside" in await refused(world, 2)
+    world.log.set_committed(0, Committed(2, "somebody else's"))
+    assert "another version" in await refused(world, 2)
     await process.stop()
+
+
+@in_virtual_time
+async def test_where_the_log_gives_nothing_its_next_offset_can_be_set_aside() -> None:
+    world = await halted_world()
+    world.log.set_committed(0, Committed(1, NO_INTENT))
+    with patch.object(MemoryPartition, "read", side_effect=LogStalled):
+        found = await waiting_at(world.log, REGISTRY, 0, 1)
+        assert "does not wait at offset 2" in await refused(world, 2)
+    assert (found.start, found.end, found.reason) == (1, 2, "log_damaged")
 
 
 @in_virtual_time

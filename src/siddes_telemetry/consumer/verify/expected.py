@@ -60,7 +60,7 @@ def expect(
         counts += count
         checksum += row_checksum(line)
     if records:
-        window.advance(decoded.occurrences, records[-1].offset + 1)
+        window.advance(decoded.occurrences, records[-1].end)
     return Expected(
         rows,
         Sums(len(rows), counts, checksum % _MODULUS),

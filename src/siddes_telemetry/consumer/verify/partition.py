@@ -114,7 +114,7 @@ class PartitionVerifier:
         if self._chunk.records:
             await self._compare(min(records[0].offset, stored_to))
         await self._expect(records)
-        self._chunk_start = self._chunk_end = max(self._chunk_start, min(records[-1].offset + 1, stored_to))
+        self._chunk_start = self._chunk_end = max(self._chunk_start, min(records[-1].end, stored_to))
         self._report.judged_from = self._chunk_start
 
     async def _expect(self, records: Sequence[LogRecord]) -> Expected:
@@ -133,7 +133,7 @@ class PartitionVerifier:
         """Add these to the chunk, and compare it once it is large enough, at a bound of what was told if possible."""
         if not records:
             return
-        end = records[-1].offset + 1
+        end = min(records[-1].end, self._scope.stored_to)
         while self._told is not None and (bound := self._told.bound_before(end)) >= self._chunk_end:
             split = bisect_left(records, bound, key=_offset)
             await self._add(records[:split], bound)

@@ -30,7 +30,6 @@ class Scope:
     begun_to: int
     aside: SetAside | None  # what is begun is to be set aside
     trimmed: bool  # the log begins later than it did: its first ten minutes may repeat what is gone
-    since_ms: int
 
     @property
     def length(self) -> int:
@@ -39,7 +38,7 @@ class Scope:
 
 
 async def scope_of(
-    view: PartitionView, source: Source, *, origin: int, from_ms: int | None, since_ms: int, last_stored: int | None
+    view: PartitionView, source: Source, *, origin: int, from_ms: int | None, last_stored: int | None
 ) -> tuple[Scope, PartitionReport]:
     """The group's state now, and what follows from it. `last_stored` was read before that. Raises LogUnavailable.
 
@@ -68,7 +67,7 @@ async def scope_of(
     report.log_begins, report.judged_from = first, min(judge_from, stored_to)
     report.judged_to, report.lag = stored_to, end - begun_to
     aside = SetAside(state.offset, limit) if state.aside else None
-    return Scope(view, source, read_from, judge_from, stored_to, begun_to, aside, trimmed, since_ms), report
+    return Scope(view, source, read_from, judge_from, stored_to, begun_to, aside, trimmed), report
 
 
 async def _about(view: PartitionView, from_ms: int, end: int) -> int:

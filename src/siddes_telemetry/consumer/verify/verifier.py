@@ -58,7 +58,6 @@ async def verify(
             Source(subject.log_id, view.number),
             origin=subject.log.origin,
             from_ms=from_ms,
-            since_ms=out.since_ms,
             last_stored=None if stored is None else stored.last_offset,
         )
         return scope, report, out
