@@ -54,7 +54,7 @@ SELECT (SELECT max(before_ms) FROM {database:Identifier}.telemetry_purges), (
 """
 
 _SET_ASIDES = """
-SELECT log_offset, until_offset FROM {database:Identifier}.telemetry_set_asides
+SELECT DISTINCT log_offset, until_offset FROM {database:Identifier}.telemetry_set_asides
 WHERE log_id = {log_id:UInt32} AND log_partition = {partition:UInt16}
 """
 
@@ -101,8 +101,8 @@ class ClickHouseStore:
     async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
         until = decision.end or 0
         row = {"log_id": log_id, "log_partition": partition, "log_offset": decision.start, "until_offset": until}
-        token = f"aside:{log_id}:{partition}:{decision.start}-{until}"
-        settings = {**self._pins, **within(PING_DEADLINE_S), "insert_deduplication_token": token}
+        # Twice does no harm, and a lone server may remember a block that a crash has lost.
+        settings = {**self._pins, **within(PING_DEADLINE_S), "insert_deduplicate": 0, "deduplicate_insert": "disable"}
         block = json.dumps(row).encode() + b"\n"
         await self._engine.insert(self._set_asides, block, settings=settings, deadline_s=PING_DEADLINE_S)
 

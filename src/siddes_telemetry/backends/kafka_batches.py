@@ -7,11 +7,12 @@ reading begins inside of it. The layout is that of KIP-98, magic 2; parsing and 
     what is found                                            what is given
     a control batch                                          nothing
     a wrong checksum, framing or header name                 corrupt_batch, one for the batch
-    more than MAX_INFLATED_BYTES or MAX_RECORDS              batch_too_large, one for the batch
+    more than MAX_INFLATED_BYTES, MAX_RECORDS or MAX_HEADERS batch_too_large, one for the batch
     a codec or a magic byte that is not known here           unsupported_batch, one for the batch
     a batch from before magic 2                              schema_header: it has no headers
     a transactional batch                                    its records, each marked
     a time that no store could keep                          its record, marked
+    a first offset that contradicts its neighbours           corrupt_batch
     no batch at all                                          log_damaged, at the offset that was asked for
 """
 
@@ -21,10 +22,12 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from operator import lt
+from time import perf_counter
 from typing import NamedTuple
 
 from aiokafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import decode_varint
 
 from siddes_telemetry.backends.kafka_codecs import (
     BrokenCompressionError,
@@ -44,7 +47,9 @@ from siddes_telemetry.schemas.record import (
 )
 
 MAX_INFLATED_BYTES = 16 * 1024 * 1024  # of a compressed batch: 32 times a record of ours
-MAX_RECORDS = 100_000  # of a batch: each is an object here, however small it is
+MAX_RECORDS = 20_000  # of a batch: each is an object here, however small it is, and may be a dead letter
+MAX_HEADERS = 200_000  # of a compressed batch: ten a record, where ours have three
+LONGEST_S = 0.1  # at one go on batches that are not ours: the event loop waits meanwhile
 SLACK_BYTES = 32  # aiokafka looks at a header's length before it looks whether the batch has one
 
 _OFFSET = struct.Struct(">q")
@@ -103,6 +108,7 @@ class Records:
     ) -> None:
         self._passed = offset  # all below is given, or gives nothing
         self._given: DefaultRecord | MarkedRecord | None = None  # the last one, of the batch that is being given
+        self._inflated_bytes = 0
         self._codecs = codecs_here() if codecs is None else codecs
         self._reading = self._read(memoryview(data + bytes(SLACK_BYTES)), len(data), high_watermark)
 
@@ -115,9 +121,13 @@ class Records:
         return self._reading
 
     def _read(self, data: memoryview, size: int, high_watermark: int) -> Iterator[DefaultRecord | MarkedRecord]:
-        at = 0
+        at, spent_s = 0, 0.0
         while at < size:
-            read = _plain(data, at, size, high_watermark) or self._any(data, at, size, high_watermark)
+            read = _plain(data, at, size, high_watermark, self._passed)
+            if read is None:
+                began_s = perf_counter()
+                read = self._any(data, at, size, high_watermark)
+                spent_s += perf_counter() - began_s
             if read is None:
                 return  # it is cut off here, and fetched again from there on
             records, following, at = read
@@ -127,24 +137,29 @@ class Records:
                 self._given = record
                 yield record
             self._passed, self._given = max(self._passed, following), None
+            if spent_s > LONGEST_S or self._inflated_bytes > MAX_INFLATED_BYTES:
+                return  # the rest is fetched again: others wait, and memory is what it is
 
     def _any(self, data: memoryview, at: int, size: int, high_watermark: int) -> _Batch | None:
         """A batch of whatever kind; None where it is not whole here, and others come before it."""
+        passed = self._passed
         end = _batch_end(data, at, size)
         (first,) = _OFFSET.unpack_from(data, at) if size - at >= _OFFSET.size else (-1,)
         if end is None or not 0 <= first < high_watermark:
-            place = self._passed
-            return None if at else ([_unframed(place)], place + 1, size)
-        batch = data[at:end]
+            return None if at else ([_unframed(passed)], passed + 1, size)
+        batch, next_first = data[at:end], _next_first(data, end, size)
         try:
             records, following = self._decode(batch, first, high_watermark)
+            sound = True
         except _UndecodableError as error:
-            found = _following(data, at, end, size, high_watermark, sound=error.sound)
+            found = _following(batch, at, next_first, high_watermark, sound=error.sound)
             if found is None:
                 return None
-            place = max(first, self._passed)
-            mark = _mark_of(batch, place, Defect(error.reason, found), sound=error.sound)
-            return [mark] if place < found else [], found, end  # else nothing of it was asked for
+            place, following, sound = max(first, passed), found, error.sound
+            records = [_mark_of(batch, place, Defect(error.reason, found), sound=sound)] if place < found else []
+        if _is_misplaced(first, following, passed, next_first, at):
+            following = passed + 1 if next_first is None or next_first <= passed else next_first
+            records = [_mark_of(batch, passed, Defect(CORRUPT_BATCH, following), sound=sound)]
         return records, following, end
 
     def _decode(
@@ -161,7 +176,7 @@ class Records:
         if count > MAX_RECORDS:
             raise _UndecodableError(BATCH_TOO_LARGE, sound=True)
         if attributes & _CODEC:
-            parsed = DefaultRecordBatch(self._inflated(batch, attributes))
+            parsed = DefaultRecordBatch(self._inflated(batch, attributes, count))
         try:
             records = list(parsed)
         except Exception:  # noqa: BLE001 - aiokafka raises several kinds, none of which says anything but this
@@ -174,7 +189,7 @@ class Records:
             return records, following
         return [record if _is_time(record.timestamp) else _marked(record, APPEND_TIME) for record in records], following
 
-    def _inflated(self, batch: memoryview, attributes: int) -> memoryview:
+    def _inflated(self, batch: memoryview, attributes: int, count: int) -> memoryview:
         """The same batch without compression. Raises _UndecodableError."""
         inflate = self._codecs.get(attributes & _CODEC)
         if inflate is None:
@@ -186,24 +201,25 @@ class Records:
         except BrokenCompressionError:
             raise _UndecodableError(CORRUPT_BATCH, sound=True) from None
         whole = bytearray().join((batch[: _HEAD.size], body, bytes(SLACK_BYTES)))
+        if _has_too_many_headers(whole, count):
+            raise _UndecodableError(BATCH_TOO_LARGE, sound=True)
+        self._inflated_bytes += len(body)
         _ATTRIBUTES.pack_into(whole, _ATTRIBUTES_AT, attributes & ~_CODEC)
         return memoryview(whole)[:-SLACK_BYTES]
 
 
-def _plain(
-    data: memoryview, at: int, size: int, high_watermark: int
-) -> tuple[Sequence[DefaultRecord], int, int] | None:
-    """(records, offset after them, where the batch ends) of a batch as our gateways write it, None of all others.
+def _plain(data: memoryview, at: int, size: int, high_watermark: int, passed: int) -> _Batch | None:
+    """A batch as our gateways write it, right behind what was passed; None of all others.
 
-    What Records._decode makes of it, in half the time: most batches are such.
+    What Records._any makes of it, in half the time: most batches are such.
     """
     if size - at < _HEAD.size:
         return None
     first, length, _, magic, _, attributes, last, _, latest_ms, _, _, _, count = _HEAD.unpack_from(data, at)
     end, following = at + _LENGTH_END + length, first + last + 1
-    if magic != _MAGIC or attributes != _APPEND_TIME_BIT or not at + _HEAD.size <= end <= size or last != count - 1:
-        return None
-    if not 0 <= first < following <= high_watermark or count > MAX_RECORDS or not 0 <= latest_ms <= LAST_APPENDED_MS:
+    in_place = 0 <= first < following <= high_watermark and (first == passed or (first < passed < following and not at))
+    ours = magic == _MAGIC and attributes == _APPEND_TIME_BIT and last == count - 1 and count <= MAX_RECORDS
+    if not (in_place and ours and at + _HEAD.size <= end <= size and 0 <= latest_ms <= LAST_APPENDED_MS):
         return None
     parsed = DefaultRecordBatch(data[at:end])
     if not parsed.validate_crc():
@@ -237,24 +253,58 @@ def _batch_end(data: memoryview, at: int, size: int) -> int | None:
     return end if at + _MAGIC_AT < end <= size else None
 
 
-def _following(data: memoryview, at: int, end: int, size: int, high_watermark: int, *, sound: bool) -> int | None:
+def _next_first(data: memoryview, end: int, size: int) -> int | None:
+    """The first offset of the batch that begins there, if it is here."""
+    return int(_OFFSET.unpack_from(data, end)[0]) if end + _OFFSET.size <= size else None
+
+
+def _is_misplaced(first: int, following: int, passed: int, next_first: int | None, at: int) -> bool:
+    """Whether a batch's first offset, which no checksum covers, contradicts those of its neighbours."""
+    if first < passed < following:
+        return at > 0
+    if following <= passed:  # some brokers begin earlier than asked
+        return next_first is None or next_first > passed
+    return first > passed and next_first is not None and next_first < following
+
+
+def _following(batch: memoryview, at: int, next_first: int | None, high_watermark: int, *, sound: bool) -> int | None:
     """The offset after a batch that cannot be decoded; None where that can be told only with what follows it.
 
     If its checksum is wrong, its own word may be as well: then it is where the next one begins. Where it is all that
     the broker gives, it is the log's last.
     """
-    (first,) = _OFFSET.unpack_from(data, at)
+    (first,) = _OFFSET.unpack_from(batch)
     said = first + 1
-    if end - at >= _HEAD.size and data[at + _MAGIC_AT] >= _MAGIC:
-        said = first + _HEAD.unpack_from(data, at)[6] + 1
+    if len(batch) >= _HEAD.size and batch[_MAGIC_AT] >= _MAGIC:
+        said = first + _HEAD.unpack_from(batch)[6] + 1
     if sound:
         return int(said)
-    if end + _OFFSET.size <= size:
-        (following,) = _OFFSET.unpack_from(data, end)
-        return int(following) if first < following <= high_watermark else int(first) + 1
+    if next_first is not None:
+        return next_first if first < next_first <= high_watermark else int(first) + 1
     if at:
         return None
     return int(said) if first < said <= high_watermark else high_watermark
+
+
+def _has_too_many_headers(batch: bytearray, count: int) -> bool:
+    """Whether its records say that they have more than MAX_HEADERS together: each is an object, of two bytes even."""
+    at, headers = _HEAD.size, 0
+    try:
+        for _ in range(count):
+            length, within = decode_varint(batch, at)
+            at = within + length
+            within += 1  # attributes
+            for _ in range(2):  # the differences of time and offset
+                _, within = decode_varint(batch, within)
+            for _ in range(2):  # key and value
+                size, within = decode_varint(batch, within)
+                within += max(0, size)
+            headers += decode_varint(batch, within)[0]
+            if headers > MAX_HEADERS:
+                return True
+    except (ValueError, IndexError):
+        return False  # broken: whoever parses it says so
+    return False
 
 
 def _in_order(records: Sequence[DefaultRecord], first: int, following: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import islice
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,6 +15,7 @@ from siddes_telemetry.backends.ports import LogStalled, LogUnavailable, RecordsG
 from siddes_telemetry.schemas.record import Headers, LogRecord
 
 PIECE_RECORDS = 2000  # a record is mostly some kilobytes; a piece is also bounded by FETCH_PARTITION_BYTES
+MAX_HEADERS = 100  # of a record: no more are looked at, nor kept. Ours have three
 PATIENCE_ROUNDS = 30  # of a second each, without progress
 
 
@@ -48,7 +50,7 @@ def to_log_records(records: Iterable[FetchedRecord]) -> list[LogRecord]:
     for record in records:
         if record.headers != known:
             known = record.headers
-            headers = tuple([(key, value or b"") for key, value in known])
+            headers = tuple([(key, value or b"") for key, value in islice(known, MAX_HEADERS)])
         defect = record.defect if isinstance(record, MarkedRecord) else None
         fetched.append(make(LogRecord, (record.offset, record.timestamp, record.value or b"", headers, defect)))
     return fetched

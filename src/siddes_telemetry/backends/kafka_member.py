@@ -173,20 +173,22 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             return
         await asyncio.wait({self._ended}, timeout=CONFIRM_S)
         for partition in behind:
-            if not await self._is_behind(partition, silent[partition], ends) or await self._is_damaged(partition):
+            since = silent[partition]
+            if not await self._is_behind(partition, since, ends) or await self._is_damaged(partition, since):
                 self._tools.stalls.discard(partition.key)
             else:
                 self._end("stalled")
 
-    async def _is_damaged(self, partition: KafkaPartition) -> bool:
+    async def _is_damaged(self, partition: KafkaPartition, waiting_since: float) -> bool:
         """Whether another connection is given no more than this one: then a new member would not be either."""
         place = partition.position
         reading = read_range(self._tools.bootstrap, partition.key, place, place + 1, patience_rounds=DAMAGE_ROUNDS)
         try:
             _ = [piece async for piece in reading]
         except LogStalled:
-            log.error("log_damaged", partition=partition.number, offset=place)
-            partition.find_damaged(place)
+            if partition.waiting_since == waiting_since and partition.position == place:  # nothing has come meanwhile
+                log.error("log_damaged", partition=partition.number, offset=place)
+                partition.find_damaged(place)
             return True
         except (LogUnavailable, RecordsGone):
             return False

@@ -30,7 +30,7 @@ LETTERS_AT_ONCE = 100  # a block may be tens of thousands of unreadable records
 
 Answer = TypeVar("Answer")
 
-STORE_MISSING, STORE_UNAVAILABLE = STORE_AWAY = ("store_missing", "store_unavailable")
+STORE_MISSING, STORE_UNAVAILABLE, STORE_REFUSED = STORE_AWAY = ("store_missing", "store_unavailable", "store_refused")
 
 
 class Stopped(Exception):
@@ -94,6 +94,9 @@ class Delivery:
                 answer = await question()
             except StoreUnavailable as error:
                 await self.wait(STORE_MISSING if isinstance(error, StoreMissing) else STORE_UNAVAILABLE, backoff)
+            except StoreRefused as refused:
+                self._log.error("store_refused", code=refused.code)
+                await self.wait(STORE_REFUSED, backoff)
             else:
                 if self._around.troubles.get(self._partition.number) in STORE_AWAY:  # else it halts: that is not over
                     self._around.troubles.pop(self._partition.number)
@@ -183,7 +186,7 @@ class Delivery:
             except StoreRefused as error:
                 metrics.insert_failures.labels("refused").inc()
                 self._log.error("store_refused", code=error.code, start=block.start, end=block.end)
-                await self.wait("store_refused", backoff)
+                await self.wait(STORE_REFUSED, backoff)
             else:
                 metrics.insert_seconds.observe(time.perf_counter() - began_s)
                 return ending

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from siddes_telemetry.backends.ports import OwnedPartition, SetAside
-from siddes_telemetry.schemas.record import SET_ASIDE, Defect, LogRecord
+from siddes_telemetry.backends.ports import LogStalled, OwnedPartition, PartitionView, SetAside
+from siddes_telemetry.schemas.record import LOG_DAMAGED, SET_ASIDE, Defect, LogRecord
 
 
 class Decisions:
@@ -27,24 +27,51 @@ class Decisions:
     def __init__(self, decided: Iterable[SetAside] = ()) -> None:
         self._decided = tuple(decided)
         self._ends = {each.start: each.end for each in self._decided if each.end is not None}
+        self._last_end = max(self._ends.values(), default=0)
         self.asked = frozenset(each.start for each in self._decided if each.end is None) - self._ends.keys()
 
     def applied_to(self, records: Sequence[LogRecord]) -> Sequence[LogRecord]:
         """The records with those that are set aside put as one with a defect for each decision, at its place."""
-        if not self._ends:
+        if not records or records[0].offset >= self._last_end:
             return records
-        return [applied for record in records if (applied := self._applied(record)) is not None]
+        return [applied for record in records for applied in self._applied(record)]
 
     def with_one(self, decision: SetAside) -> Decisions:
         """These and another one, in force."""
         return Decisions((*self._decided, decision))
 
-    def _applied(self, record: LogRecord) -> LogRecord | None:
+    def _applied(self, record: LogRecord) -> Sequence[LogRecord]:
         end = self._ends.get(record.offset)
-        if end is not None:
-            return record._replace(defect=Defect(SET_ASIDE, end))
-        inside = any(start < record.offset < end for start, end in self._ends.items())
-        return None if inside else record
+        if end is None:
+            inside = any(start < record.offset < end for start, end in self._ends.items())
+            return () if inside else (record,)
+        aside = record._replace(defect=Defect(SET_ASIDE, end))
+        if record.defect is None or record.end <= end:
+            return (aside,)
+        return aside, *self._applied(record._replace(offset=end))  # others could tell the batch's records apart
+
+
+async def read_decided(
+    view: PartitionView, decisions: Decisions, start: int, end: int
+) -> AsyncIterator[Sequence[LogRecord]]:
+    """view.read, on over what is damaged and set aside; what is damaged and not set aside is the last record given.
+
+    Decisions are not applied yet.
+    """
+    while start < end:
+        try:
+            async for piece in view.read(start, end):
+                start = piece[-1].end
+                yield piece
+        except LogStalled:
+            damaged = LogRecord(start, 0, b"", (), Defect(LOG_DAMAGED, start + 1))
+            yield (damaged,)
+            (decided, *_) = decisions.applied_to((damaged,)) or (damaged,)
+            if decided.defect is None or decided.defect.reason == LOG_DAMAGED:
+                return
+            start = decided.end
+        else:
+            return
 
 
 class DecidedPartition:
@@ -66,7 +93,7 @@ class DecidedPartition:
         return self._partition.position
 
     async def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
-        async for piece in self._partition.read(start, end):
+        async for piece in read_decided(self._partition, self.decisions, start, end):
             if records := self.decisions.applied_to(piece):
                 yield records
 

@@ -14,7 +14,6 @@ from typing import Any
 import structlog
 
 from siddes_telemetry.backends.ports import (
-    LogStalled,
     LogUnavailable,
     OwnedPartition,
     PartitionLost,
@@ -34,6 +33,10 @@ from siddes_telemetry.consumer.set_asides import DecidedPartition, Decisions
 from siddes_telemetry.consumer.surroundings import Surroundings
 from siddes_telemetry.consumer.watch import Sign
 from siddes_telemetry.schemas.record import LOG_DAMAGED, LogRecord
+
+
+class _ReadAgainError(Exception):
+    """What was read again could not be read here: it may be by now."""
 
 
 class PartitionWorker:
@@ -132,8 +135,7 @@ class PartitionWorker:
         """Make the intent true: the very records of [start, end), under the same token, or set aside."""
         if plan.aside:
             self._decide(SetAside(plan.start, plan.end))
-        records = [record async for piece in self._partition.read(plan.first, plan.end) for record in piece]
-        await self._halt_at_unreadable(records)
+        records = await self._read_again(plan)
         block = await self._build(records, plan.start, plan.end)
         self._log.info("replay", start=plan.start, end=plan.end, rows=block.rows, aside=plan.aside)
         self._position = plan.start
@@ -145,11 +147,24 @@ class PartitionWorker:
 
     # --- what only another installation can read ---
 
+    async def _read_again(self, plan: Replay) -> Sequence[LogRecord]:
+        while True:
+            records = [record async for piece in self._partition.read(plan.first, plan.end) for record in piece]
+            try:
+                await self._halt_at_unreadable(records)
+            except _ReadAgainError:
+                continue
+            self._halting.end()
+            return records
+
     async def _halt_at_unreadable(self, records: Sequence[LogRecord]) -> None:
-        """Halt for good if one of these cannot be read here: they were to be read again."""
-        while (found := first_unreadable(records, self._around.registry)) is not None:
+        """If one of these, which are read again, cannot be read here: halt for a while, and raise _ReadAgainError."""
+        found = first_unreadable(records, self._around.registry)
+        if found is not None:
             place, reason = found
             await self._halting.halt(UNREADABLE_HERE[reason], records[place].offset)
+            await self._look_at_decisions()
+            raise _ReadAgainError
 
     async def _wait_at(self, barred: LogRecord, reason: str) -> None:
         """Everything before it is stored: set it aside where that is asked for, else wait."""
@@ -174,12 +189,10 @@ class PartitionWorker:
     async def _is_mended(self, damaged: LogRecord) -> bool:
         """Whether the log gives what lies there, be it nothing, or begins behind it."""
         try:
-            _ = [piece async for piece in self._partition.read(damaged.offset, damaged.end)]
-        except LogStalled:
-            return False
+            found = [r async for piece in self._partition.read(damaged.offset, damaged.end) for r in piece]
         except RecordsGone:
             return True  # `fetch` says how many
-        return True
+        return all(record.defect is None or record.defect.reason != LOG_DAMAGED for record in found)
 
     async def _end_wait(self) -> None:
         self._barred = None
@@ -279,7 +292,7 @@ class PartitionWorker:
 
     async def _build(self, records: Sequence[LogRecord], start: int, end: int) -> Block:
         if records:  # else there is nothing to decide, nor to enter
-            await self._window.catch_up(start, records)
+            await self._catch_up(start, records)
         async with self._around.building:
             return await asyncio.to_thread(  # a full block takes a second: the member must go on answering meanwhile
                 build_block,
@@ -290,6 +303,18 @@ class PartitionWorker:
                 registry=self._around.registry,
                 window=self._window.keys,
             )
+
+    async def _catch_up(self, start: int, records: Sequence[LogRecord]) -> None:
+        halted = False
+        while True:
+            try:
+                await self._window.catch_up(start, records)
+            except _ReadAgainError:
+                halted = True
+            else:
+                break
+        if halted:
+            self._halting.end()
 
     async def _store(self, block: Block, records: Sequence[LogRecord], *, in_doubt: bool, aside: bool = False) -> None:
         self._committed, self._intent_open = block.start, True
@@ -307,5 +332,6 @@ class PartitionWorker:
     def _place(self) -> Place:
         oldest_ms = self._pending[0].appended_at_ms if self._pending else None
         if oldest_ms is None and self._barred is not None:
-            oldest_ms = self._barred[0].appended_at_ms
-        return Place(self._position, oldest_ms, fetching=self._fetching is not None)
+            oldest_ms = self._barred[0].appended_at_ms or None  # 0: it is not known
+        # Once it is done nothing more is fetched until that is taken.
+        return Place(self._position, oldest_ms, fetching=self._fetching is not None and not self._fetching.done())

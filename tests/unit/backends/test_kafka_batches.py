@@ -191,6 +191,76 @@ def test_who_begins_inside_a_batch_that_cannot_be_read_misses_none_of_the_rest(r
     assert defects(whole, batch(4), start=4) == [(4, None)]
 
 
+@pytest.mark.parametrize("damaged", [50, 0])
+def test_a_first_offset_that_contradicts_its_neighbours_costs_its_batch_alone(damaged: int) -> None:
+    """No checksum covers it."""
+    whole = batch(2)
+    struct.pack_into(">q", whole, 0, damaged)
+    expected = [(0, None), (1, None), (2, Defect("corrupt_batch", 3)), (3, None), (4, None)]
+    assert defects(batch(0), batch(1), whole, batch(3), batch(4)) == expected
+    if damaged == 50:
+        assert defects(whole, batch(3), batch(4), start=2) == expected[2:]
+
+
+def test_a_broker_may_begin_earlier_than_asked() -> None:
+    assert defects(batch(0), batch(1), batch(2), start=2) == [(2, None)]
+
+
+def many_headers(number: int, *, codec: int = ZSTD, broken: bool = False) -> bytearray:
+    """A record with so many headers of two bytes each."""
+
+    def with_headers(body: bytes) -> bytes:
+        at = body.index(b"\x02\x0cschema")  # how many, then the first one
+        named = bytes(2 * number) + (b"\x02\xff\x00" if broken else b"")
+        inside = body[1:at] + encoded(number + broken) + named
+        return zstd(encoded(len(inside)) + inside) if codec == ZSTD else encoded(len(inside)) + inside
+
+    return batch(1, [b""], codec=codec, body=with_headers)
+
+
+def encoded(number: int) -> bytes:
+    """A varint of the protocol."""
+    out, left = bytearray(), number << 1
+    while left > 0x7F:
+        out.append(left & 0x7F | 0x80)
+        left >>= 7
+    return bytes([*out, left])
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_headers_beyond_number_are_not_made_into_objects(broken: bool) -> None:
+    bomb = bytes(many_headers(8_000_000, broken=broken))
+    assert len(bomb) < 3000
+    tracemalloc.start()
+    try:
+        found = after(bomb)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == [(1, Defect("batch_too_large", 2))]
+    assert peak < 4 * MAX_INFLATED_BYTES
+
+
+def test_of_a_record_a_hundred_headers_are_kept() -> None:
+    (_, record, _) = read(batch(0), many_headers(5000), batch(2))
+    assert (len(record.headers), record.defect) == (100, None)
+
+
+def test_what_inflates_is_given_in_pieces_and_the_rest_is_fetched_again() -> None:
+    large = bytes(batch(0, [bytes(6_000_000)], codec=ZSTD, body=zstd))
+    batches = []
+    for number in range(8):
+        each = bytearray(large)
+        struct.pack_into(">q", each, 0, number)
+        batches.append(bytes(each))
+    start, calls = 0, 0
+    while start < 8:
+        records = Records(b"".join(batches[start:]), start, END)
+        assert 0 < len(list(records)) <= 3
+        start, calls = records.next_fetch_offset, calls + 1
+    assert calls == 3
+
+
 def test_who_begins_inside_a_good_batch_reads_the_rest() -> None:
     assert [r.offset for r in read(batch(0, [b"a", b"b", b"c"]), start=1)] == [1, 2]
 

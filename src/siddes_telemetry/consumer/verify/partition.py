@@ -16,7 +16,7 @@ from operator import attrgetter
 from siddes_telemetry.backends.ports import DeadLetters, StoreAudit, Stretch
 from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND
 from siddes_telemetry.consumer.retry_window import RetryWindow
-from siddes_telemetry.consumer.set_asides import Decisions
+from siddes_telemetry.consumer.set_asides import Decisions, read_decided
 from siddes_telemetry.consumer.verify.beginning import Beginning
 from siddes_telemetry.consumer.verify.expected import Expected, expect
 from siddes_telemetry.consumer.verify.left_out import LeftOut
@@ -88,7 +88,7 @@ class PartitionVerifier:
             decisions = decisions.with_one(scope.aside)
         self._window.advance((), scope.read_from)
         position = scope.read_from
-        async for read in scope.view.read(scope.read_from, scope.begun_to):
+        async for read in read_decided(scope.view, decisions, scope.read_from, scope.begun_to):
             if piece := decisions.applied_to(read):
                 for certain, records in self._beginning.divide(piece):
                     await (self._take(records) if certain else self._leave_out(records))
