@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
 from structlog.typing import EventDict
 
-from siddes_telemetry.backends.ports import Committed, LogStalled, SetAside, StoreUnavailable
+from siddes_telemetry.backends.ports import Committed, LogStalled, SetAside, StoreRefused, StoreUnavailable
 from siddes_telemetry.consumer.intent import NO_INTENT, encode_intent
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.service import Consumer
 from siddes_telemetry.consumer.set_aside_request import SetAsideRefused, ask_to_set_aside, waiting_at
-from siddes_telemetry.consumer.set_asides import Decisions
+from siddes_telemetry.consumer.set_asides import Decisions, read_decided
 from siddes_telemetry.consumer.verify.verifier import Subject, verify
 from siddes_telemetry.schemas.record import Defect, LogRecord
 from siddes_telemetry.schemas.registry import Registry
-from tests.fakes.consumption import LOG_NAME, NOON_MS, REGISTRY, Process, World, key, one
+from tests.fakes.consumption import LOG_NAME, NOON_MS, REGISTRY, Process, World, key, one, record
 from tests.fakes.memory_log import MemoryPartition
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.virtual_time import in_virtual_time, until
@@ -289,3 +290,68 @@ async def test_decisions_are_kept_by_log_and_partition() -> None:
     await store.write_set_aside(7, 0, SetAside(1))
     assert await store.set_asides(7, 1) == []
     assert await store.set_asides(8, 0) == []
+
+
+def test_of_a_batch_that_is_set_aside_in_part_the_rest_is_not_forgotten() -> None:
+    """Who can decode it set aside its first record; who cannot has to learn that there are others."""
+    mark = LogRecord(1, NOON_MS, b"", (), Defect("unsupported_batch", 4))
+    applied = Decisions([SetAside(1, 2)]).applied_to([mark])
+    assert [(record.offset, record.defect) for record in applied] == [
+        (1, Defect("set_aside", 2)),
+        (2, Defect("unsupported_batch", 4)),
+    ]
+
+
+@in_virtual_time
+async def test_a_store_that_refuses_a_decision_is_waited_for(logs: list[EventDict]) -> None:
+    world = await halted_world()
+    process = world.start()
+    await until(process.consumer.trouble)
+    await ask(world)
+    with patch.object(world.store, "write_set_aside", side_effect=StoreRefused(497)):
+        await until(lambda: process.consumer.trouble() == "store_refused")
+        await asyncio.sleep(30)
+    await until(world.drained)
+    await process.stop()
+
+    assert world.viewers() == ["a", "b", "c"]
+    assert {line["code"] for line in logs if line["event"] == "store_refused"} == {497}
+
+
+@in_virtual_time
+async def test_what_is_read_again_is_looked_at_again() -> None:
+    world = await halted_world()
+    world.log.set_committed(0, Committed(0, encode_intent(4)))
+    process = world.start()
+    await until(process.consumer.trouble)
+    assert [halt.offset for halt in process.consumer.halts()] == [2]
+    world.log.partition(0).records[2] = record(2, NOON_MS, one("mended", NOON_MS))
+    await until(world.drained)
+    assert process.consumer.halts() == []
+    await process.stop()
+
+    assert world.viewers() == ["a", "b", "c", "mended"]
+
+
+@in_virtual_time
+async def test_a_damaged_log_is_passed_over_where_that_was_set_aside() -> None:
+    world = await World.make()
+    await world.append_viewers("a", "b", "c")
+    read = MemoryPartition.read
+
+    async def damaged(self: MemoryPartition, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
+        async for piece in read(self, start, end):
+            for each in piece:
+                if each.offset == 1:
+                    raise LogStalled
+                yield (each,)
+
+    with patch.object(MemoryPartition, "read", damaged):
+        view = (await world.log.partitions())[0]
+        up_to_it = [(0, ""), (1, "log_damaged")]
+        for decided, given in (([], up_to_it), ([SetAside(1, 2)], [*up_to_it, (2, "")])):
+            pieces = read_decided(view, Decisions(decided), 0, 3)
+            found = [
+                (each.offset, each.defect.reason if each.defect else "") async for piece in pieces for each in piece
+            ]
+            assert found == given
