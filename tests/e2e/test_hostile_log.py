@@ -71,6 +71,22 @@ class Counting:
             for number in range(PARTITIONS):
                 tasks.create_task(self._count(number))
 
+    async def slowest_of_the_first(self, number: int) -> float:
+        """The longest that these took, in every partition; they are then forgotten."""
+        async with asyncio.timeout(60):
+            while min(map(len, self.latencies_s.values())) < number:  # noqa: ASYNC110  # other processes do it
+                await asyncio.sleep(0.1)
+        slowest_s = max(max(times) for times in self.latencies_s.values())
+        self.latencies_s = {partition: [] for partition in self.latencies_s}
+        return slowest_s
+
+    def check_latest(self, undisturbed_s: float) -> None:
+        """Every partition went on, and none was late, on a busy machine less late than three times what is usual."""
+        latest_s = {number: max(times, default=0.0) for number, times in self.latencies_s.items()}
+        print("latest, by partition:", {number: f"{seconds:.2f} s" for number, seconds in latest_s.items()})
+        assert max(latest_s.values()) < max(LATEST_S, 3 * undisturbed_s), f"undisturbed: {undisturbed_s} s"
+        assert all(len(times) > 3 for times in self.latencies_s.values())
+
     def end(self) -> None:
         self._ended.set()
 
@@ -187,6 +203,7 @@ async def test_whatever_is_in_the_log_every_good_count_is_stored(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     rng = seeded()
+    list(hostile_batches())  # the bombs take seconds to make, in which nothing here would be looked at
     with cluster(
         kafka_bootstrap, clickhouse_database_url, tmp_path, consumers=2, gateways=2, PARTITIONS=str(PARTITIONS)
     ) as shape:
@@ -198,6 +215,7 @@ async def test_whatever_is_in_the_log_every_good_count_is_stored(
             counting = Counting(client, urls, rng)
             going_on = asyncio.ensure_future(counting.go_on())
             try:
+                undisturbed_s = await counting.slowest_of_the_first(3)
                 foreign, letters = await be_hostile(kafka_bootstrap, topic, rng)
                 await compress_at_the_broker(kafka_bootstrap, topic, "zstd")
                 await write_into_our_own_topics(kafka_bootstrap, topic)
@@ -220,11 +238,8 @@ async def test_whatever_is_in_the_log_every_good_count_is_stored(
             assert {entry["reason"] for entry in listed} == {
                 "corrupt_batch", "batch_too_large", "schema_header", "line", "transactional", "set_aside"
             }  # fmt: skip
-            latest = {number: max(times, default=0.0) for number, times in counting.latencies_s.items()}
-            print("latest, by partition:", {number: f"{seconds:.2f} s" for number, seconds in latest.items()})
+            counting.check_latest(undisturbed_s)
             print("most memory of a consumer:", [f"{most_mb(process):.0f} MB" for process in consumers])
-            assert max(latest.values()) < LATEST_S
-            assert all(len(times) > 3 for times in counting.latencies_s.values())
             for process in consumers:
                 assert most_mb(process) < MOST_MB
                 assert await operator.metric(process, "siddes_kafka_rejoins_total") == 0
