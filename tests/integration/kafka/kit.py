@@ -13,10 +13,12 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka_admin import KafkaAdmin
 from siddes_telemetry.backends.kafka_appender import KafkaAppender
+from siddes_telemetry.backends.kafka_journal import KafkaJournal
 from siddes_telemetry.backends.kafka_member import GroupTimes
 from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics, KafkaReaderMetrics
 from siddes_telemetry.backends.kafka_produce import ProduceRequest
 from siddes_telemetry.backends.kafka_reader import KafkaReader
+from siddes_telemetry.backends.note_queue import JournalMetrics
 from siddes_telemetry.backends.ports import LogMissing, LogUnavailable, OwnedPartition, PartitionWork
 from siddes_telemetry.schemas.record import Headers, LogRecord
 
@@ -40,6 +42,21 @@ async def until(true: Callable[[], bool]) -> None:
 
 async def make_topic(bootstrap: str, topic: str, partitions: int = 2) -> None:
     await KafkaAdmin(bootstrap, topic, partitions=partitions, replication=1, retention_days=30).migrate()
+
+
+@asynccontextmanager
+async def opened_journal(bootstrap: str, topic: str, registry: CollectorRegistry) -> AsyncIterator[KafkaJournal]:
+    journal = KafkaJournal(
+        bootstrap,
+        topic,
+        metrics=JournalMetrics(registry),
+        appender_metrics=KafkaAppenderMetrics(registry),
+        rng=random.Random(1),
+    )
+    try:
+        yield journal
+    finally:
+        await journal.close()
 
 
 async def delete_records(bootstrap: str, topic: str, partition: int, before: int) -> None:

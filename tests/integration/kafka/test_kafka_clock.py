@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -14,10 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka_journal import KafkaJournal
-from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
 from siddes_telemetry.backends.kafka_view import viewing
-from siddes_telemetry.backends.note_queue import JournalMetrics
 from siddes_telemetry.backends.ports import KeyJournal
 from siddes_telemetry.consumer import reach
 from siddes_telemetry.consumer.cut import FlushPolicy
@@ -29,7 +25,7 @@ from tests.fakes.consumption import CLOCK, DAY_MS, LOG_NAME, MINUTE_MS, REGISTRY
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog
 from tests.fakes.memory_store import MemoryStore
-from tests.integration.kafka.kit import WAIT_S, make_reader, make_topic
+from tests.integration.kafka.kit import WAIT_S, make_reader, make_topic, opened_journal
 from tests.servers.names import fresh
 
 pytestmark = pytest.mark.servers
@@ -91,8 +87,8 @@ class Scene:
         try:
             async with viewing(self._bootstrap, self._topic, self._topic) as view, asyncio.timeout(WAIT_S):
                 (partition,) = await view.partitions()
-                while (committed := await partition.committed()) is None or committed.offset < self._appended:  # noqa: ASYNC110
-                    await asyncio.sleep(0.05)  # the broker has no event for it
+                while (committed := await partition.committed()) is None or committed.offset < self._appended:  # noqa: ASYNC110  # the broker has no event for it
+                    await asyncio.sleep(0.05)
         finally:
             consumer.stop()
             await running
@@ -110,25 +106,6 @@ class Scene:
                 subject, clock_ms=lambda: self._began_ms, hours=hours, repair=None, progress=lambda _done, _total: None
             )
         return report.ok
-
-
-@asynccontextmanager
-async def opened_journal(bootstrap: str, topic: str, *, kept: bool) -> AsyncIterator[KeyJournal]:
-    if not kept:
-        yield MemoryJournal()
-        return
-    registry = CollectorRegistry()
-    journal = KafkaJournal(
-        bootstrap,
-        topic,
-        metrics=JournalMetrics(registry),
-        appender_metrics=KafkaAppenderMetrics(registry),
-        rng=random.Random(1),
-    )
-    try:
-        yield journal
-    finally:
-        await journal.close()
 
 
 @pytest.mark.parametrize("noted", [True, False])
@@ -156,8 +133,10 @@ async def test_a_repeated_batch_is_known_after_a_takeover_and_counts_ten_minutes
         await scene.store.adopt_log(LOG_NAME)
 
         async def taken_over() -> None:
-            async with opened_journal(kafka_bootstrap, topic, kept=noted) as journal:
-                await scene.store_all(journal)
+            if not noted:
+                return await scene.store_all(MemoryJournal())
+            async with opened_journal(kafka_bootstrap, topic, CollectorRegistry()) as journal:
+                return await scene.store_all(journal)
 
         for at_ms, batch in appended:
             await scene.append(at_ms, batch)

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka_journal import KafkaJournal
-from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
 from siddes_telemetry.backends.kafka_topics import keys_topic
-from siddes_telemetry.backends.note_queue import JournalMetrics
 from siddes_telemetry.backends.ports import LogUnavailable
-from tests.integration.kafka.kit import WAIT_S, make_topic, until
+from tests.integration.kafka.kit import WAIT_S, make_topic, opened_journal, until
 from tests.servers.names import fresh
 
 DROPPED = "siddes_journal_notes_dropped_total"
 NOTES = "siddes_journal_notes_total"
-
-
-@asynccontextmanager
-async def opened(bootstrap: str, topic: str, registry: CollectorRegistry) -> AsyncIterator[KafkaJournal]:
-    journal = KafkaJournal(
-        bootstrap,
-        topic,
-        metrics=JournalMetrics(registry),
-        appender_metrics=KafkaAppenderMetrics(registry),
-        rng=random.Random(1),
-    )
-    try:
-        yield journal
-    finally:
-        await journal.close()
 
 
 async def notes_in(journal: KafkaJournal, partition: int = 0) -> list[bytes]:
@@ -45,7 +25,7 @@ async def notes_in(journal: KafkaJournal, partition: int = 0) -> list[bytes]:
 @pytest.mark.servers
 async def test_before_migrate_there_are_no_notes_and_those_left_are_dropped(kafka_bootstrap: str) -> None:
     registry, topic = CollectorRegistry(), fresh("log")
-    async with opened(kafka_bootstrap, topic, registry) as journal:
+    async with opened_journal(kafka_bootstrap, topic, registry) as journal:
         assert await notes_in(journal) == []
         journal.note(0, b"lost")
         await until(lambda: registry.get_sample_value(DROPPED, {"reason": "missing"}) == 1)
@@ -58,17 +38,17 @@ async def test_before_migrate_there_are_no_notes_and_those_left_are_dropped(kafk
 
 @pytest.mark.servers
 async def test_what_is_queued_at_the_end_is_left(kafka_bootstrap: str, topic: str) -> None:
-    async with opened(kafka_bootstrap, topic, CollectorRegistry()) as journal:
+    async with opened_journal(kafka_bootstrap, topic, CollectorRegistry()) as journal:
         for number in range(20):
             journal.note(1, b"%d" % number)
-    async with opened(kafka_bootstrap, topic, CollectorRegistry()) as journal:
+    async with opened_journal(kafka_bootstrap, topic, CollectorRegistry()) as journal:
         assert await notes_in(journal, 1) == [b"%d" % number for number in range(20)]
 
 
 @pytest.mark.servers
 async def test_a_journal_deleted_under_a_consumer_is_no_defect(kafka_bootstrap: str, topic: str) -> None:
     registry = CollectorRegistry()
-    async with opened(kafka_bootstrap, topic, registry) as journal:
+    async with opened_journal(kafka_bootstrap, topic, registry) as journal:
         journal.note(0, b"gone")
         await until(lambda: registry.get_sample_value(NOTES) == 1)
         admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
@@ -82,7 +62,7 @@ async def test_a_journal_deleted_under_a_consumer_is_no_defect(kafka_bootstrap: 
 
 async def test_without_a_broker_notes_are_dropped_and_asking_says_so(unused_tcp_port: int) -> None:
     registry = CollectorRegistry()
-    async with asyncio.timeout(20), opened(f"127.0.0.1:{unused_tcp_port}", "t", registry) as journal:
+    async with asyncio.timeout(20), opened_journal(f"127.0.0.1:{unused_tcp_port}", "t", registry) as journal:
         journal.note(0, b"lost")
         with pytest.raises(LogUnavailable):
             await notes_in(journal)
