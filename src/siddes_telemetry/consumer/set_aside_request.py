@@ -65,7 +65,7 @@ def _check_not_begun(state: GroupState, offset: int) -> None:
     if offset < state.offset:
         raise SetAsideRefused(
             f"offset {offset} is stored or passed already: the group stands at offset {state.offset}. A consumer that "
-            "halts there has to know it to tell client retries: run a version that can read it"
+            "halts at a stored record reads it again, to recognise client retries: run a version that can read it"
         )
     if state.aside and offset == state.offset:
         raise SetAsideRefused(
