@@ -185,7 +185,7 @@ async def _append_ms(bootstrap: str, topic: str) -> float:
     try:
         for _ in range(APPENDS):
             began = time.perf_counter()
-            await appender.append(0, lines, encode_headers(1, [(NO_BATCH, 1)]))
+            await appender.append(0, lines, encode_headers(1, lines, [(NO_BATCH, 1)]))
             took.append(time.perf_counter() - began)
     finally:
         await appender.close()

@@ -150,7 +150,8 @@ async def fill(place: Place, batches: int, note_records: int) -> None:
                 counts = add_up((rng.choice(names), 1) for _ in range(BATCH_EVENTS)).sums
                 values.append(encode_lines(f"viewer-{rng.randrange(VIEWERS)}", counts, created_at))
                 entries.append((key, len(counts)))
-            await ends.appender.append(0, b"".join(values), encode_headers(registry.revision, entries))
+            value = b"".join(values)
+            await ends.appender.append(0, value, encode_headers(registry.revision, value, entries))
             free.release()
 
         async with asyncio.TaskGroup() as group:

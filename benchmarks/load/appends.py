@@ -28,7 +28,8 @@ async def append_at(bootstrap: str, topic: str, *, partitions: int, rate: float,
     metrics = KafkaAppenderMetrics(CollectorRegistry())
     appender = KafkaAppender(bootstrap, topic, partitions, metrics=metrics, rng=random.Random(4))
     await appender.start()
-    value, headers = LINE * rows, encode_headers(1, [(NO_BATCH, rows)])
+    value = LINE * rows
+    headers = encode_headers(1, value, [(NO_BATCH, rows)])
     total, begun = int(rate * seconds), 0
     start = time.perf_counter()
     try:

@@ -22,7 +22,7 @@ async def fill(
 ) -> None:
     """Append `rows` rows, as many to each partition, created now; acknowledged when this returns."""
     rng = random.Random(seed)
-    headers = encode_headers(REVISION, [(NO_BATCH, rows_a_record)])
+    headers = encode_headers(REVISION, b"", [(NO_BATCH, rows_a_record)])
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_batch_size=REQUEST_BYTES, linger_ms=0)
     async with producer:
         values = _values(rng, rows // rows_a_record, rows_a_record, viewers)

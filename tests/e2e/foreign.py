@@ -32,7 +32,7 @@ class ForeignRecord:
 
 def foreign_records() -> list[ForeignRecord]:
     """One for each reason, one too large to be kept as a letter, and some that are as good as ours."""
-    good = encode_headers(load_registry(None).revision, [(NO_BATCH, 1)])
+    good = encode_headers(load_registry(None).revision, b"", [(NO_BATCH, 1)])
     schema, rows, batches = good
     created_at = format_time(wall_clock_ms())
 

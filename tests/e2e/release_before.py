@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-COMMIT = "5b3ae940545a9f8b5dbaa7869d7c495385b2a08a"  # record format 1; to be moved on when a release has changed a log
+COMMIT = "d1f94e1aada1041409eb558da598e7088b7af34d"  # record format 2; to be moved on when a release has changed a log
 ROOT = Path(__file__).parents[2]
 
 

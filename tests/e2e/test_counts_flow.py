@@ -10,6 +10,8 @@ import aiohttp
 from tests.services.client import Client
 from tests.services.shapes import cluster, embedded
 
+MORE_LETTERS = "google-oauth2|a+b/c=~"  # a viewer that only record format 3 can hold
+
 
 async def test_counts_flow_through_one_process(tmp_path: Path) -> None:
     with embedded(tmp_path) as shape:
@@ -18,6 +20,8 @@ async def test_counts_flow_through_one_process(tmp_path: Path) -> None:
             assert await client.post("alice", "suggestion_accepted", 3) == 200
             assert await client.post("alice", "suggestion_shown", 50) == 200
             await client.counts_become("alice", {"suggestion_shown": 50, "suggestion_accepted": 3})
+            assert await client.post(MORE_LETTERS, "suggestion_shown", 2) == 200
+            await client.counts_become(MORE_LETTERS, {"suggestion_shown": 2})
             assert await client.counts("bob") == {}
 
 
@@ -32,5 +36,7 @@ async def test_counts_flow_through_a_cluster(
             for _ in range(2):  # a retry counts once
                 assert await client.post_batch("alice", batch, events) == 200
             assert await client.post("alice", "suggestion_undo") == 200
+            assert await client.post(MORE_LETTERS, "suggestion_shown", 2) == 200
             await client.counts_become("alice", {"suggestion_shown": 3, "suggestion_undo": 1})
+            await client.counts_become(MORE_LETTERS, {"suggestion_shown": 2})
             assert await client.counts("bob") == {}

@@ -43,7 +43,7 @@ WITHOUT_CRAMJAM = (
     "-c",
     "import sys; sys.modules['cramjam'] = None; from siddes_telemetry.cli.main import main; main()",
 )
-GOOD = encode_headers(1, [(NO_BATCH, 1)])
+GOOD = encode_headers(1, b"", [(NO_BATCH, 1)])
 
 
 def line(count: int) -> bytes:

@@ -74,14 +74,17 @@ async def test_each_service_describes_its_own_paths(gateway: Asking, summary: As
 async def test_a_pseudonym_is_the_same_in_both_services_and_the_store_has_nothing_else(
     gateway: Asking, summary: Asking, session: aiohttp.ClientSession, shape: Shape
 ) -> None:
-    viewer = "hidden@mail.example"  # an id that would be refused without pseudonyms
-    hidden = pseudonym(viewer, VIEWER_KEY.encode())
-    for service in (gateway, summary):
-        assert (await service.get(ME, viewer)).json == {"ok": True, "viewer_id": hidden}
     client = Client(session, shape)
-    assert await client.post(viewer, "suggestion_shown", 7) == 200
-    await client.counts_become(viewer, {"suggestion_shown": 7})
-    assert await client.counts(hidden) == {}
+    hidden = ""
+    for viewer in ("hidden@mail.example", "CORP\\anna", "s\u00f8ren", " \0\n", "\U0001f600" * 255):  # no ids of ours
+        hidden = pseudonym(viewer, VIEWER_KEY.encode())
+        for service in (gateway, summary):
+            assert (await service.get(ME, viewer)).json == {"ok": True, "viewer_id": hidden}
+        assert await client.post(viewer, "suggestion_shown", 7) == 200
+        await client.counts_become(viewer, {"suggestion_shown": 7})
+        assert await client.counts(hidden) == {}
+    for viewer in ("", "x" * 256, "\ud800"):
+        assert (await gateway.get(ME, viewer)).code == "no_viewer"
     with clickhouse_connect.get_client(dsn=shape.settings["CLICKHOUSE"]) as server:
         rows = server.query("SELECT DISTINCT viewer_id FROM telemetry_counts").result_columns[0]
     assert hidden in rows

@@ -67,7 +67,7 @@ async def test_a_cluster_switched_off_stores_what_was_taken_before(
     with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, ENABLED="0") as shape:
         lines = encode_lines("alice", {"suggestion_undo": 3}, format_time(time.time_ns() // 1_000_000))
         async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
-            headers = list(encode_headers(1, [(NO_BATCH, 1)]))
+            headers = list(encode_headers(1, lines, [(NO_BATCH, 1)]))
             await producer.send_and_wait(shape.settings["TOPIC"], lines, headers=headers)
         async with aiohttp.ClientSession() as session:
             for process in shape.processes.values():

@@ -23,6 +23,7 @@ from tests.services.process import COMMAND, run
 from tests.services.shapes import Shape, embedded, migrate, start_embedded, start_member, unmigrated_cluster
 
 VIEWER = "alice"
+MORE_LETTERS = "auth0|alice"  # whose records the release before cannot read
 BATCHES = 12
 
 
@@ -101,11 +102,43 @@ async def test_a_cluster(kafka_bootstrap: str, clickhouse_database_url: str, tmp
                 assert await asyncio.to_thread(shape.processes[name].stop) == 0
                 await asyncio.to_thread(start_member(shape, name).wait_ready)
             await sent.more()
+            assert await client.post(MORE_LETTERS, "suggestion_shown") == 200
             await client.counts_become(VIEWER, sent.expected)
+            await client.counts_become(MORE_LETTERS, {"suggestion_shown": 1})
             last = await verified(shape)
             assert sum(p["judged_to"] for p in last["partitions"]) > sum(p["judged_to"] for p in first["partitions"])
             assert sum(p["repeated_batches"] for p in last["partitions"]) > BATCHES
-            assert await schemas(kafka_bootstrap, shape.settings["TOPIC"]) == {b"1.1", b"2.1"}
+            assert await schemas(kafka_bootstrap, shape.settings["TOPIC"]) == {b"2.1", b"3.1"}
+
+
+@pytest.mark.servers
+async def test_a_consumer_of_before_waits_for_what_it_cannot_read(
+    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
+) -> None:
+    """Gateways that came first, against the order: others' counts in the same record are late, and not lost."""
+    before = command_of_release_before(tmp_path / "before")
+    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="1") as shape:
+        await asyncio.to_thread(migrate, shape)
+        for name, command in (("gateway", COMMAND), ("consumer", before), ("summary", COMMAND)):
+            await asyncio.to_thread(start_member(shape, name, command=command).wait_ready)
+        async with aiohttp.ClientSession() as session:
+            client = Client(session, shape)
+            both = await asyncio.gather(*(client.post(viewer, "suggestion_shown") for viewer in (VIEWER, MORE_LETTERS)))
+            assert both == [200, 200]
+
+            async def halts() -> bool:
+                async with session.get(f"{shape.processes['consumer'].admin}/readyz") as answer:
+                    return bool((await answer.json())["checks"]["consumer"] == "newer_schema")
+
+            await eventually(halts, lambda: "the consumer of before does not wait")
+            listed = await asyncio.to_thread(run, "dead-letters", "--json", settings=shape.settings, command=before)
+            assert json.loads(listed.stdout) == []
+
+            assert await asyncio.to_thread(shape.processes["consumer"].stop) == 0
+            await asyncio.to_thread(start_member(shape, "consumer").wait_ready)
+            for viewer in (VIEWER, MORE_LETTERS):
+                await client.counts_become(viewer, {"suggestion_shown": 1})
+            await verified(shape)
 
 
 async def test_an_instance(tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ def encode(batches: Sequence[Sent], *, revision: int = REGISTRY.revision) -> tup
     for batch in batches:
         values.append(encode_lines(batch.viewer_id, batch.counts, format_time(batch.created_at_ms)))
         entries.append((batch.key, len(batch.counts)))
-    return b"".join(values), encode_headers(revision, entries)
+    value = b"".join(values)
+    return value, encode_headers(revision, value, entries)
 
 
 def record(offset: int, appended_at_ms: int, *batches: Sent, revision: int = REGISTRY.revision) -> LogRecord:

@@ -20,7 +20,7 @@ def test_a_note_of_version_2_is_these_bytes() -> None:
         (8, Occurrence(AT_MS - 3, ())),
         (9, Occurrence(AT_MS, (key(1), key(2)))),
         (10, Occurrence(AT_MS, (key(1),))),
-        (11, Occurrence(AT_MS - 60_000, (key(3),), format=1)),
+        (11, Occurrence(AT_MS - 60_000, (key(3),), by_highest=True)),
     ]
 
     assert encode_notes(42, 7, 12, records) == [NOTE]

@@ -41,7 +41,7 @@ async def plant(folder: Path, records: Iterable[tuple[int, bytes, Headers]]) -> 
 def counted(viewer: str, at_ms: int, count: int) -> tuple[int, bytes, Headers]:
     """A record of one count, created and appended then."""
     lines = encode_lines(viewer, {"suggestion_undo": count}, format_time(at_ms))
-    return at_ms, lines, encode_headers(1, [(NO_BATCH, 1)])
+    return at_ms, lines, encode_headers(1, lines, [(NO_BATCH, 1)])
 
 
 BAD = CANARY + b"\n"
@@ -59,7 +59,7 @@ def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
     (folder / "data").mkdir()
     now_ms = time.time_ns() // 1_000_000
     records = [counted(viewer, now_ms - age, 3) for viewer, age in AGES.items()]
-    records += [(now_ms, BAD, encode_headers(1, [(NO_BATCH, 1)])), (now_ms, BAD, ())]
+    records += [(now_ms, BAD, encode_headers(1, BAD, [(NO_BATCH, 1)])), (now_ms, BAD, ())]
     asyncio.run(plant(folder / "data", records))
     with embedded(folder) as running:
         yield running

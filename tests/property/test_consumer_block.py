@@ -40,6 +40,7 @@ START = 5
 SOURCE = Source(2**32 - 1, 3)
 LARGE = Registry(7, tuple(Event(f"e{n}_{'x' * (n % 40)}", n, Part.NONE, "counted") for n in range(1, 128)))
 VIEWERS = ("42", "a.b:c@d-e_f", "x" * 64)
+MORE_VIEWERS = (*VIEWERS, "auth0|65f1+/=~")
 COUNTS = (1, 3, 10, 50, MAX_LINE_COUNT)
 SKEWS_MS = (0, 1, 500, 10 * MINUTE_MS, 10 * MINUTE_MS + 1, -10 * MINUTE_MS, -10 * MINUTE_MS - 1, DAY_MS)
 TEXTS = ("1970-01-01 00:00:00.000", "1969-12-31 23:59:59.999", "0999-01-01 00:00:00.000")
@@ -64,15 +65,18 @@ def random_log(rng: random.Random) -> Log:
     harm = rng.choice((0, 0, 0.02, 0.3))
     keyed = rng.choice((0, 0.1, 0.4, 1))
     leap_ms = rng.choice((0, MINUTE_MS, 11 * MINUTE_MS))
-    formats = rng.choice(((1,), (2,), (2,), (1, 2)))
+    formats = rng.choice(((1,), (2,), (2,), (2, 3), (2, 3), (1, 2, 3)))
     for _ in range(rng.randrange(1, 30)):
         appended_at_ms = began_ms + rng.randrange(-5000, 5000) + rng.choice((0, 0, 0, leap_ms))
         value, entries = b"", []
+        viewers = MORE_VIEWERS if 3 in formats and rng.random() < 0.5 else VIEWERS
         for _ in range(rng.randrange(1, 5)):
-            lines, rows = random_batch(rng, registry, appended_at_ms)
+            lines, rows = random_batch(rng, registry, appended_at_ms, viewers)
             value += lines
             entries.append((rng.choice(log.keys) if rng.random() < keyed else NO_BATCH, rows))
-        headers = headers_in(rng.choice(formats), encode_headers(rng.randint(0, registry.revision), entries))
+        headers = encode_headers(rng.randint(0, registry.revision), value, entries)
+        if viewers is VIEWERS or rng.random() < 0.1:  # else it is of the format that it needs
+            headers = headers_in(rng.choice(formats), headers)
         if rng.random() < harm:
             value, headers = rng.choice(HARMS)(rng, value, headers)
         if log.records and (log.records[-1].headers == headers or rng.random() < harm / 3):
@@ -82,11 +86,13 @@ def random_log(rng: random.Random) -> Log:
     return log
 
 
-def random_batch(rng: random.Random, registry: Registry, appended_at_ms: int) -> tuple[bytes, int]:
+def random_batch(
+    rng: random.Random, registry: Registry, appended_at_ms: int, viewers: Sequence[str]
+) -> tuple[bytes, int]:
     skew_ms = rng.choice(SKEWS_MS if rng.random() < 0.1 else (0, 3, 90))
     created_at = format_time(max(0, appended_at_ms - skew_ms)) if rng.random() < 0.99 else rng.choice(TEXTS)
     sums = {event.name: rng.choice(COUNTS) for event in rng.sample(registry.events, rng.randint(1, 3))}
-    return encode_lines(rng.choice(VIEWERS), sums, created_at), len(sums)
+    return encode_lines(rng.choice(viewers), sums, created_at), len(sums)
 
 
 # --- what may be wrong with a record, or only unusual ---

@@ -92,7 +92,7 @@ class Partition(MemoryPartition):
 def made(offset: int, occurrence: Occurrence) -> LogRecord:
     at_ms = occurrence.appended_at_ms
     batches = [one("viewer", at_ms, batch=key) for key in occurrence.keys] or [one("viewer", at_ms)]
-    return written_in(occurrence.format, record(offset, at_ms, *batches))
+    return written_in(1 if occurrence.by_highest else 2, record(offset, at_ms, *batches))
 
 
 async def unchecked(_records: Sequence[LogRecord]) -> None:
@@ -177,8 +177,8 @@ def test_whatever_the_logs_times_name_decides_by_the_stated_rule(
     old = data.draw(st.integers(0, len(log)))
     times_ms = sorted(each.appended_at_ms for each in log[:old])
     log = [
-        *(each._replace(appended_at_ms=at_ms, format=1) for each, at_ms in zip(log, times_ms, strict=False)),
-        *(each._replace(appended_at_ms=each.appended_at_ms - DAY_MS, format=2) for each in log[old:]),
+        *(each._replace(appended_at_ms=at_ms, by_highest=True) for each, at_ms in zip(log, times_ms, strict=False)),
+        *(each._replace(appended_at_ms=each.appended_at_ms - DAY_MS, by_highest=False) for each in log[old:]),
     ]
     start = data.draw(st.integers(0, len(log) - 1))
     partition = Partition(log)

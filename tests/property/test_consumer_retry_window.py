@@ -20,20 +20,20 @@ STEPS_MS = st.sampled_from([0, 1, *_AROUND_MS, 5 * MINUTE_MS, -5 * MINUTE_MS, -M
 SPIKES_MS = st.sampled_from([0] * 7 + [DAY_MS, -DAY_MS, 2 * MINUTE_MS])  # of one record alone
 KEYS = st.lists(st.integers(1, 3).map(key), max_size=2)
 RECORDS = st.tuples(STEPS_MS, SPIKES_MS, KEYS, st.booleans())
-FORMATS = st.sampled_from([(1, 1), (2, 2), (2, 2), (1, 2)])
+CLOCKS = st.sampled_from([(True, True), (False, False), (False, False), (True, False)])  # earlier, later
 CAPS = st.one_of(st.integers(1, 8), st.just(1000))
 CUTS = st.lists(st.integers(1, 20), max_size=6)
 
 
 @st.composite
 def logs(draw: st.DrawFn) -> Log:
-    """Records of either format or both, whose append times go forth and back, and leap."""
+    """Records that go by either clock or both, whose append times go forth and back, and leap."""
     log: Log = []
     at_ms = NOON_MS
-    formats = draw(FORMATS)
+    by_highest = draw(CLOCKS)
     for step_ms, spike_ms, keys, later in draw(st.lists(RECORDS, min_size=draw(st.sampled_from([1, 15])), max_size=25)):
         at_ms += step_ms
-        log.append(Occurrence(at_ms + spike_ms, keys, formats[later]))
+        log.append(Occurrence(at_ms + spike_ms, keys, by_highest[later]))
     return log
 
 
@@ -52,9 +52,9 @@ def stated(log: Log, cap: int) -> list[list[bool]]:
 
 
 def passed_ms(log: Log, since: int, to: int) -> int:
-    """How much time lies between two records, by the rule of the later one's format."""
+    """How much time lies between two records, by the clock that the later one goes by."""
     times_ms = [record.appended_at_ms for record in log]
-    if log[to].format == 1:
+    if log[to].by_highest:
         return max(times_ms[: to + 1]) - max(times_ms[: since + 1])
     return sum(min(max(after - before, 0), MINUTE_MS) for before, after in pairwise(times_ms[since : to + 1]))
 

@@ -59,6 +59,7 @@ class Traffic:
         self._setting = len(partitions)
         self.two_versions = rng.random() < 0.4  # of the consumer: some records are for the newer one alone
         self._formats = rng.choice(((1,), (2,), (2,), (1, 2)))  # that the gateways write
+        self._more_letters = rng.choice((0, 0, 0.1, 0.5))  # how many viewers have those that came with format 3
         self._appended: dict[int, list[_Appended]] = {}  # by partition, in order
         self._set_aside: dict[int, list[tuple[int, int]]] = {}  # by partition: ranges
         self._times_ms: dict[int, list[int]] = {}  # by partition, of all records there ever were
@@ -111,7 +112,8 @@ class Traffic:
         rng, partition = self._rng, self._partitions[number]
         times_ms = self._times_ms.setdefault(number, [])
         times_ms.append(at_ms)
-        record_format = rng.choice(self._formats)
+        needs_more = any("|" in batch.viewer_id for batch in batches)
+        record_format = 3 if needs_more else rng.choice(self._formats)
         if rng.random() < 0.1:
             self.broken.add((number, partition.next))
             _, _, value, headers, _ = bad_record(0, 0, *batches)
@@ -121,14 +123,14 @@ class Traffic:
             self.repeats += self._enter(number, appended)
             newer = self.two_versions and rng.random() < 0.05
             value, headers = encode(batches, revision=REGISTRY.revision + newer)
-        partition.append(at_ms, value, headers_in(record_format, headers))
+        partition.append(at_ms, value, headers if needs_more else headers_in(record_format, headers))
 
     def _batch(self) -> Sent:
         rng = self._rng
         events = rng.sample((SHOWN, ACCEPTED), rng.randint(1, 2))
         return Sent(
             key(rng.randint(1, 8)) if rng.random() < 0.6 else NO_BATCH,
-            f"viewer-{rng.randrange(4)}",
+            f"viewer{'|' if rng.random() < self._more_letters else '-'}{rng.randrange(4)}",
             {event: rng.randint(1, 50) for event in events},
             self.now_ms + rng.choice(SKEWS_MS),
         )

@@ -21,16 +21,17 @@ from siddes_telemetry.backends.kafka_group import CommitRefusedError, GroupSeat,
 from siddes_telemetry.backends.kafka_history import FetchedRecord, to_log_records
 from siddes_telemetry.backends.kafka_member import KafkaMember
 from siddes_telemetry.backends.ports import SetAside
-from siddes_telemetry.consumer import delivery, log_clock, retry_window, worker
+from siddes_telemetry.consumer import delivery, log_clock, worker
 from siddes_telemetry.consumer.block import Block
 from siddes_telemetry.consumer.delivery import Delivery
 from siddes_telemetry.consumer.log_clock import Occurrence
 from siddes_telemetry.consumer.owned_window import OwnedWindow
 from siddes_telemetry.consumer.recovery import Plan, Replay, Resume, plan_recovery
-from siddes_telemetry.consumer.retry_window import BY_HIGHEST, RetryWindow
+from siddes_telemetry.consumer.retry_window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.set_asides import Decisions
 from siddes_telemetry.consumer.worker import PartitionWorker
+from siddes_telemetry.schemas import record
 from siddes_telemetry.schemas.record import LogRecord
 from tests.simulation.group import NO_ERROR, Group
 from tests.simulation.process import NEWER
@@ -125,14 +126,19 @@ def time_is_a_running_maximum() -> AbstractContextManager[Any]:
     repeats = RetryWindow.repeats
 
     def by_highest(self: RetryWindow, occurrences: Iterable[Occurrence]) -> list[list[bool]]:
-        return repeats(self, (each._replace(format=BY_HIGHEST) for each in occurrences))
+        return repeats(self, (each._replace(by_highest=True) for each in occurrences))
 
     return patch.object(RetryWindow, "repeats", by_highest)
 
 
 def time_is_the_sum_of_steps() -> AbstractContextManager[Any]:
     """Of records of every format."""
-    return patch.object(retry_window, "BY_HIGHEST", 0)
+    repeats = RetryWindow.repeats
+
+    def by_steps(self: RetryWindow, occurrences: Iterable[Occurrence]) -> list[list[bool]]:
+        return repeats(self, (each._replace(by_highest=False) for each in occurrences))
+
+    return patch.object(RetryWindow, "repeats", by_steps)
 
 
 def steps_not_clamped() -> AbstractContextManager[Any]:
@@ -152,6 +158,11 @@ def spent_tokens_trusted() -> AbstractContextManager[Any]:
 def lease_ignored() -> AbstractContextManager[Any]:
     """An insert may start however long ago it was declared."""
     return patch.object(delivery, "may_insert", lambda _declared_s, _now_s: True)
+
+
+def more_letters_in_the_old_format() -> AbstractContextManager[Any]:
+    """A gateway lets viewers of more letters into records of the format that has none."""
+    return patch.object(record, "has_more_letters", lambda _value: False)
 
 
 @contextmanager
@@ -208,6 +219,7 @@ VARIANTS: dict[str, Variant] = {
     "time is a running maximum": time_is_a_running_maximum,
     "time is the sum of steps, of records of format 1 too": time_is_the_sum_of_steps,
     "steps are not clamped": steps_not_clamped,
+    "viewers of more letters go under the old format": more_letters_in_the_old_format,
     "spent tokens are trusted": spent_tokens_trusted,
     "the lease is ignored": lease_ignored,
     "a set-aside is not known to one version": set_aside_not_known_to_one_version,

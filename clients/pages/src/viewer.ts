@@ -2,13 +2,13 @@
 
 export const COOKIE = "sd_viewer"; // the server's name for it (web/auth/chain.py)
 const MAX_AGE_S = 30 * 24 * 3600; // as long as counts are kept by default
-const VIEWER_ID = /^[A-Za-z0-9._:@-]{1,64}$/; // the server's rule (schemas/viewer.py)
+const VIEWER_ID = /^[A-Za-z0-9._:@|+/=~-]{1,64}$/; // the server's rule (schemas/viewer.py)
 
 /** What is wrong with an id, in words for who typed it; undefined if nothing is. */
 export function problemOf(id: string): string | undefined {
   if (id === "") return "Type an id first.";
   if (id.length > 64) return `At most 64 characters; this has ${id.length}.`;
-  return VIEWER_ID.test(id) ? undefined : "Only letters A–Z and a–z, digits and . _ : @ - can be in an id.";
+  return VIEWER_ID.test(id) ? undefined : "Only letters A–Z and a–z, digits and . _ : @ | + / = ~ - can be in an id.";
 }
 
 /** The viewer named by a `document.cookie`; undefined if none is, or none that the server would take. */

@@ -19,7 +19,7 @@ from siddes_telemetry.cli.terminal import honest_exit, read_settings
 from siddes_telemetry.schemas.codegen import python_enum, typescript_union
 from siddes_telemetry.schemas.openapi import Service, openapi
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.schemas.viewer import has_email_shape, is_viewer_id
+from siddes_telemetry.schemas.viewer import has_email_shape, is_subject, is_viewer_id
 
 MAX_TOKEN_HOURS = 24 * 365
 
@@ -38,8 +38,11 @@ def token(
         settings = read_settings()
         if settings.jwt_secret is None:
             raise SettingsError([f"{PREFIX}JWT_SECRET: must be set"])
-        if not is_viewer_id(viewer) or (has_email_shape(viewer) and settings.viewer_key is None):
-            raise SettingsError(["--viewer: 1 to 64 of A-Z a-z 0-9 . _ : @ - and no e-mail address"])
+        if settings.viewer_key is not None and not is_subject(viewer):
+            raise SettingsError(["--viewer: 1 to 255 characters"])
+        if settings.viewer_key is None and (not is_viewer_id(viewer) or has_email_shape(viewer)):
+            form = "1 to 64 of A-Z a-z 0-9 . _ : @ | + / = ~ - and no e-mail address"
+            raise SettingsError([f"--viewer: {form}, unless {PREFIX}VIEWER_KEY is set"])
         claims: dict[str, Any] = {"sub": viewer, "exp": int(time.time()) + hours * 3600}
         if settings.jwt_issuer is not None:
             claims["iss"] = settings.jwt_issuer

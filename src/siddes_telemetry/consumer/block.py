@@ -184,7 +184,7 @@ def _by_record(parts: Iterable[_Part]) -> Iterator[tuple[int, Occurrence]]:
                 if without:
                     yield without[0].offset, run_of([each.appended_at_ms for each in without])
                     without = []
-                yield record.offset, Occurrence(record.appended_at_ms, keys, read.format)
+                yield record.offset, Occurrence(record.appended_at_ms, keys, read.by_highest)
             if without:
                 yield without[0].offset, run_of([each.appended_at_ms for each in without])
         else:

@@ -14,8 +14,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from siddes_telemetry.schemas.record import FORMAT
-
 MAX_STEP_MS = 60_000  # a leap of the clock is at most this: ten of them, and the retry window is empty
 
 _NEVER = 2**63  # as an append time: after all others, so that the first record makes no step
@@ -32,12 +30,12 @@ class Rest(NamedTuple):
 class Occurrence(NamedTuple):
     """The keyed batches of one record, in order; or a run of records without any, as one.
 
-    `appended_at_ms`: the record's, or that of a run's first. `format`: by whose rule the keys are judged.
+    `appended_at_ms`: the record's, or that of a run's first. `by_highest`: by which clock the keys are judged.
     """
 
     appended_at_ms: int
     keys: Sequence[bytes]
-    format: int = FORMAT
+    by_highest: bool = False
     rest: Rest | None = None  # of a run
 
 

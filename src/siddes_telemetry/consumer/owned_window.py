@@ -11,10 +11,10 @@ from siddes_telemetry.consumer.block import Block, occurrences_in
 from siddes_telemetry.consumer.key_notes import KeyNote, encode_notes
 from siddes_telemetry.consumer.reach import Reach, reach_of
 from siddes_telemetry.consumer.read_back import notes_of, spans
-from siddes_telemetry.consumer.retry_window import BY_HIGHEST, WINDOW_MS, RetryWindow
+from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.surroundings import Surroundings
-from siddes_telemetry.schemas.record import LogRecord, format_of
+from siddes_telemetry.schemas.record import LogRecord, goes_by_highest
 
 
 class OwnedWindow:
@@ -130,6 +130,6 @@ def _any_by_highest(records: Sequence[LogRecord]) -> bool:
     for record in records:
         if record.headers is not known:
             known = record.headers
-            if format_of(known) == BY_HIGHEST:
+            if goes_by_highest(known):
                 return True
     return False

@@ -17,7 +17,6 @@ from siddes_telemetry.consumer.log_clock import LogClock, Occurrence
 
 WINDOW_MS = 600_000  # a client may retry a batch for ten minutes
 MAX_KEYS = 200_000  # a partition: 333 batches a second for ten minutes; 50 MB, at 250 bytes a key
-BY_HIGHEST = 1  # the record format whose time is the running maximum; that of all others is the sum of steps
 
 _FEWEST_LET_GO = 1000  # places at the head of the columns, before what lies behind is moved up
 
@@ -62,7 +61,7 @@ class RetryWindow:
             answer: list[bool] = []
             if occurrence.keys:
                 passed_ms, highest_ms = clock.passed_ms, clock.highest_ms
-                by_highest = occurrence.format == BY_HIGHEST
+                by_highest = occurrence.by_highest
                 now_ms, column = (highest_ms, self._highest_ms) if by_highest else (passed_ms, self._passed_ms)
                 for key in occurrence.keys:
                     number += 1

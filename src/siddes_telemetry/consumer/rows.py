@@ -17,8 +17,8 @@ from siddes_telemetry.schemas.record import (
     ClientBatch,
     LogRecord,
     decode,
-    format_of,
     format_time,
+    goes_by_highest,
 )
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.table import encode_row
@@ -61,7 +61,7 @@ class Decoded:
     def occurrences(self) -> tuple[Occurrence, ...]:
         """The keyed batches by record. Append times of dead-lettered records are the log's as well."""
         return tuple(
-            Occurrence(record.appended_at_ms, keys, format_of(record.headers))
+            Occurrence(record.appended_at_ms, keys, goes_by_highest(record.headers))
             for (record, _), keys in zip(self.records, self.keys, strict=True)
         )
 

@@ -198,7 +198,8 @@ class GroupCommit:
         partition.record, partition.sent_at = record, self._timers.time()
         self._metrics.tally.observe(self._metrics.record_rows, record.rows)
         self._metrics.tally.observe(self._metrics.record_bytes, len(record.value))
-        headers = encode_headers(self._revision, [(waiter.key, waiter.rows) for waiter in record.waiters])
+        batches = [(waiter.key, waiter.rows) for waiter in record.waiters]
+        headers = encode_headers(self._revision, record.value, batches)
         append = asyncio.create_task(self._appender.append(partition.number, record.value, headers))
         append.add_done_callback(partial(self._resolved, partition, record))
         partition.append = append

@@ -14,28 +14,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from siddes_telemetry.schemas.record import (
+    FEWER_VIEWERS,
     HEADER_BATCHES,
     HEADER_ROWS,
     HEADER_SCHEMA,
     MAX_LINE_COUNT,
+    MORE_VIEWERS,
     NO_BATCH,
     BadRecordError,
     Headers,
     LogRecord,
     batch_entries,
     format_of,
+    goes_by_highest,
+    has_more_letters,
     is_readable,
     parse_time,
 )
 from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.viewer import VIEWER_ID
 
 _EPOCH = b"1970"  # before it format_time does not give parse_time's text back
 
 # Two groups and no more: each is an object a line. Times of this form sort as their texts do; 24:00, which some
 # versions of Python read as a time, is none of them.
-_LINE = re.compile(
-    rb'\{"viewer_id":"[A-Za-z0-9._:@-]{1,64}+","event":"([a-z0-9_]{1,64}+","count":[1-9][0-9]{0,4}+),"created_at":"'
-    rb'([0-9]{4}-[0-9]{2}-[0-9]{2} (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3})"\}\n'
+_LINE_BEFORE_MORE_VIEWERS, _LINE = (
+    re.compile(
+        rb'\{"viewer_id":"%b+","event":"([a-z0-9_]{1,64}+","count":[1-9][0-9]{0,4}+),"created_at":"'
+        rb'([0-9]{4}-[0-9]{2}-[0-9]{2} (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3})"\}\n'
+        % viewers.pattern.encode("ascii")
+    )
+    for viewers in (FEWER_VIEWERS, VIEWER_ID)
 )
 _GROUPS = 2
 _BETWEEN = b'","count":'
@@ -43,14 +52,17 @@ _BETWEEN = b'","count":'
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Canonical records of one format in order, whose lines were all created on one day. Times: UTC epoch ms."""
+    """Canonical records in order, judged by the same time, whose lines were all created on one day.
+
+    Times: UTC epoch ms.
+    """
 
     rows: int
     counts: int
     day: str  # YYYY-MM-DD
     earliest_ms: int
     latest_ms: int
-    format: int
+    by_highest: bool  # record.goes_by_highest, of each
     keys: Sequence[tuple[bytes, ...]]  # by record, of its batches that have an id; empty where none has any
 
 
@@ -63,14 +75,19 @@ class CanonicalReader:
         self._names = frozenset(name.encode("ascii") for name in registry.names)
 
     def read(self, records: Sequence[LogRecord]) -> Run | None:
-        """One or more records as a Run; None where some are not plainly canonical, or where days or formats differ.
+        """One or more records as a Run; None where some are not plainly canonical, or where days or times differ.
 
         Of a Run, `decode` reads every record, and encode_row makes of their lines what encode_values makes.
         """
         values = [record.value for record in records]
         if any(not value.endswith(b"\n") for value in values):
             return None
-        flat = _LINE.split(b"".join(values))
+        told = self._headers(records)
+        if told is None:
+            return None
+        formats, keys = told
+        line = _LINE if max(formats) >= MORE_VIEWERS else _LINE_BEFORE_MORE_VIEWERS
+        flat = line.split(b"".join(values))
         if any(flat[:: _GROUPS + 1]):  # something between the lines
             return None
         counts = self._counts(flat[1 :: _GROUPS + 1])
@@ -82,11 +99,8 @@ class CanonicalReader:
             earliest_ms, latest_ms = parse_time(first.decode()), parse_time(last.decode())
         except ValueError:
             return None
-        written_in = format_of(records[0].headers)
-        keys = self._keys(records, written_in)
-        if keys is None:
-            return None
-        return Run(len(flat) // (_GROUPS + 1), counts, first[:10].decode(), earliest_ms, latest_ms, written_in, keys)
+        day, by_highest = first[:10].decode(), goes_by_highest(records[0].headers)
+        return Run(len(flat) // (_GROUPS + 1), counts, day, earliest_ms, latest_ms, by_highest, keys)
 
     def _counts(self, counted: Sequence[bytes]) -> int | None:
         """The sum, given event and count of each line; None where one of either is none."""
@@ -99,29 +113,48 @@ class CanonicalReader:
             total += count * times
         return total
 
-    def _keys(self, records: Sequence[LogRecord], written_in: int) -> Sequence[tuple[bytes, ...]] | None:
-        """Run.keys; None where the headers of one are not plainly those of its lines and of this format."""
+    def _headers(self, records: Sequence[LogRecord]) -> tuple[set[int], Sequence[tuple[bytes, ...]]] | None:
+        """The formats of these records, and Run.keys.
+
+        None where the headers of one are not plainly those of its lines, or the formats are not judged alike.
+        """
+        formats: set[int] = set()
         keys: list[tuple[bytes, ...]] = []
         known: Headers | None = None
-        known_rows, of_record = -1, None
+        known_rows = -1
+        of_record: tuple[bytes, ...] = ()
         for _, _, value, headers, defect in records:
             if defect is not None:
                 return None
             rows = value.count(b"\n")
             if headers is not known or rows != known_rows:
-                known, known_rows, of_record = headers, rows, self._keys_of(headers, rows, written_in)
-            if of_record is None:
-                return None
+                told = self._keys_of(headers, rows)
+                if told is None:
+                    return None
+                known, known_rows, of_record = headers, rows, told
+                formats.add(self._formats[headers[0][1]])
             keys.append(of_record)
-        return keys if any(keys) else ()
+        if len(formats) > 1 and not self._are_alike(records):
+            return None
+        return formats, keys if any(keys) else ()
 
-    def _keys_of(self, headers: Headers, rows: int, written_in: int) -> tuple[bytes, ...] | None:
+    def _are_alike(self, records: Sequence[LogRecord]) -> bool:
+        """Whether these, of several formats, go by the same time, and none has letters of a later format."""
+        if len({goes_by_highest(record.headers) for record in records}) > 1:
+            return False
+        return not any(
+            self._formats[record.headers[0][1]] < MORE_VIEWERS and has_more_letters(record.value) for record in records
+        )
+
+    def _keys_of(self, headers: Headers, rows: int) -> tuple[bytes, ...] | None:
         if [name for name, _ in headers] != [HEADER_SCHEMA, HEADER_ROWS, HEADER_BATCHES]:
             return None
         schema = headers[0][1]
-        if schema not in self._formats and is_readable(schema, self._registry):
+        if schema not in self._formats:
+            if not is_readable(schema, self._registry):
+                return None
             self._formats[schema] = format_of(headers)
-        if self._formats.get(schema) != written_in or headers[1][1] != b"%d" % rows:
+        if headers[1][1] != b"%d" % rows:
             return None
         try:
             entries = batch_entries(dict(headers))

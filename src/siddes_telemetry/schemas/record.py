@@ -17,6 +17,7 @@ take a partition over from one another, and `verify` over last week, agree. The 
     1   counts in a transactional batch too; the retry window's time is the running maximum of append times
     2   in a transactional batch it is a dead letter; the retry window's time is the sum of the clamped steps
         between append times (consumer/retry_window.py)
+    3   viewers may have | + / = ~ too. Written only where one has: consumers from before wait for such records alone
 
 What the log's reader could not read, or was told not to, comes as a record with a Defect.
 """
@@ -34,10 +35,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.schemas.viewer import is_viewer_id
+from siddes_telemetry.schemas.viewer import VIEWER_ID
 
-FORMAT = 2  # what is written
-FORMATS = (1, 2)  # what is read
+FORMATS = (1, 2, 3)  # what is read
+FORMAT = FORMATS[-1]
+MORE_VIEWERS = 3  # the first format with viewers of | + / = ~; where none has one, the format before is written
+FEWER_VIEWERS = re.compile(r"[A-Za-z0-9._:@-]{1,64}")  # those of the formats before
+
 NO_BATCH = bytes(16)
 MAX_LINE_COUNT = 25_000  # a batch of 500 equal events of 50 each, added up; also a constraint of the table
 MAX_BATCH_LINES = 0xFFFF  # u16
@@ -48,9 +52,24 @@ Headers = tuple[tuple[str, bytes], ...]
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}")
 _BATCH_ENTRY = struct.Struct(">16sH")
-_CANONICAL_LINE = re.compile(
-    rb'\{"viewer_id":"([A-Za-z0-9._:@-]{1,64})","event":"([a-z0-9_]{1,64})","count":([1-9][0-9]{0,4}),'
-    rb'"created_at":"([0-9:. -]{23})"\}'
+
+
+class _LineForm(NamedTuple):
+    """What a line may look like: its viewer, and all of it as our gateways write it."""
+
+    viewer: re.Pattern[str]
+    canonical: re.Pattern[bytes]
+
+
+_BEFORE_MORE_VIEWERS, _SINCE_MORE_VIEWERS = (
+    _LineForm(
+        viewer,
+        re.compile(
+            rb'\{"viewer_id":"(%b)","event":"([a-z0-9_]{1,64})","count":([1-9][0-9]{0,4}),'
+            rb'"created_at":"([0-9:. -]{23})"\}' % viewer.pattern.encode("ascii")
+        ),
+    )
+    for viewer in (FEWER_VIEWERS, VIEWER_ID)
 )
 
 
@@ -188,8 +207,8 @@ def encode_lines(viewer_id: str, sums: Mapping[str, int], created_at: str) -> by
     return lines.encode("ascii")
 
 
-def encode_headers(revision: int, batches: Sequence[tuple[bytes, int]]) -> Headers:
-    """The headers of a record made of these (key, number of lines), in order."""
+def encode_headers(revision: int, value: bytes, batches: Sequence[tuple[bytes, int]]) -> Headers:
+    """The headers of a record with this value, made of these (key, number of lines), in order."""
     entries: list[tuple[bytes, int]] = []
     for key, lines in batches:
         if entries and key == NO_BATCH == entries[-1][0] and entries[-1][1] + lines <= MAX_BATCH_LINES:
@@ -197,7 +216,7 @@ def encode_headers(revision: int, batches: Sequence[tuple[bytes, int]]) -> Heade
         else:
             entries.append((key, lines))
     return (
-        (HEADER_SCHEMA, b"%d.%d" % (FORMAT, revision)),
+        (HEADER_SCHEMA, b"%d.%d" % (MORE_VIEWERS if has_more_letters(value) else MORE_VIEWERS - 1, revision)),
         (HEADER_ROWS, b"%d" % sum(lines for _, lines in batches)),
         (HEADER_BATCHES, b"".join(_BATCH_ENTRY.pack(key, lines) for key, lines in entries)),
     )
@@ -210,7 +229,8 @@ def decode(record: LogRecord, registry: Registry) -> tuple[ClientBatch, ...]:
     """
     headers = dict(record.headers)
     _check_readable(record, headers, registry.revision)
-    lines = [_line(text, registry) for text in _split(record.value)]
+    form = _SINCE_MORE_VIEWERS if format_of(record.headers) >= MORE_VIEWERS else _BEFORE_MORE_VIEWERS
+    lines = [_line(text, registry, form) for text in _split(record.value)]
     if headers.get(HEADER_ROWS) != b"%d" % len(lines):
         raise BadRecordError("rows_header")
     batches: list[ClientBatch] = []
@@ -238,6 +258,16 @@ def format_of(headers: Headers) -> int:
     """The format by whose rules a record with these headers is judged: that of today where they name none."""
     written_by = _schema_of(dict(headers).get(HEADER_SCHEMA, b""))
     return FORMAT if written_by is None else written_by[0]
+
+
+def goes_by_highest(headers: Headers) -> bool:
+    """Whether the retry window's time, for a record with these headers, is the running maximum of append times."""
+    return format_of(headers) == 1
+
+
+def has_more_letters(value: bytes) -> bool:
+    """Whether a viewer in these canonical lines has a letter of MORE_VIEWERS; nothing else there has one."""
+    return b"|" in value or b"/" in value or b"+" in value or b"=" in value or b"~" in value
 
 
 def is_readable(schema: bytes, registry: Registry) -> bool:
@@ -280,13 +310,13 @@ def _split(value: bytes) -> list[bytes]:
     return value[:-1].split(b"\n")
 
 
-def _line(text: bytes, registry: Registry) -> Line:
-    match = _CANONICAL_LINE.fullmatch(text)
+def _line(text: bytes, registry: Registry, form: _LineForm) -> Line:
+    match = form.canonical.fullmatch(text)
     if match is not None:
         viewer_id, event, created_at = match[1].decode(), match[2].decode(), match[4].decode()
         count = int(match[3])
     else:
-        viewer_id, event, count, created_at = _any_json_line(text)
+        viewer_id, event, count, created_at = _any_json_line(text, form.viewer)
     if event not in registry.names:
         raise BadRecordError("event")
     if not 1 <= count <= MAX_LINE_COUNT:
@@ -297,7 +327,7 @@ def _line(text: bytes, registry: Registry) -> Line:
         raise BadRecordError("line") from None  # the cause holds the bytes
 
 
-def _any_json_line(text: bytes) -> tuple[str, str, int, str]:
+def _any_json_line(text: bytes, viewer: re.Pattern[str]) -> tuple[str, str, int, str]:
     """The same four values where another writer spaced or ordered its JSON differently. Raises BadRecordError."""
     try:
         pairs = json.loads(text.decode("utf-8"), object_pairs_hook=tuple)
@@ -311,6 +341,6 @@ def _any_json_line(text: bytes) -> tuple[str, str, int, str]:
     viewer_id, event, count, created_at = (fields[k] for k in ("viewer_id", "event", "count", "created_at"))
     if not (isinstance(viewer_id, str) and isinstance(event, str) and isinstance(created_at, str)):
         raise BadRecordError("line")
-    if not is_viewer_id(viewer_id) or type(count) is not int:
+    if not viewer.fullmatch(viewer_id) or type(count) is not int:
         raise BadRecordError("line")
     return viewer_id, event, count, created_at

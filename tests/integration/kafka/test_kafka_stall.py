@@ -88,4 +88,4 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
 async def append_count(bootstrap: str, topic: str) -> None:
     lines = encode_lines("alice", {"suggestion_shown": 3}, format_time(wall_clock_ms()))
     async with appending(bootstrap, topic, partitions=1) as appender:
-        await appender.append(0, lines, encode_headers(REGISTRY.revision, [(NO_BATCH, 1)]))
+        await appender.append(0, lines, encode_headers(REGISTRY.revision, lines, [(NO_BATCH, 1)]))

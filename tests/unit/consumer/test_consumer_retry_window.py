@@ -26,7 +26,7 @@ def minutes(first: int, last: int) -> list[Occurrence]:
 
 def by_highest(occurrences: Sequence[Occurrence]) -> list[Occurrence]:
     """The same, written in format 1."""
-    return [each._replace(format=1) for each in occurrences]
+    return [each._replace(by_highest=True) for each in occurrences]
 
 
 def repeats(occurrences: Sequence[Occurrence]) -> list[list[bool]]:
@@ -132,13 +132,13 @@ def test_memory_is_bounded_by_the_cap_and_by_time() -> None:
     assert len(window) == 11
 
 
-@pytest.mark.parametrize("asking", [1, 2])
-def test_after_many_keys_came_and_went_the_last_ten_minutes_are_known(asking: int) -> None:
+@pytest.mark.parametrize("by_highest", [True, False])
+def test_after_many_keys_came_and_went_the_last_ten_minutes_are_known(by_highest: bool) -> None:
     """What was let go is moved out of the way now and then."""
     window = RetryWindow()
     for n in range(10_000):
         window.advance([at(400 * n, key(n))], n + 1)
-    last = at(400 * 9_999, *(key(n) for n in range(10_000)))._replace(format=asking)
+    last = at(400 * 9_999, *(key(n) for n in range(10_000)))._replace(by_highest=by_highest)
 
     assert window.repeats([last]) == [[n >= 9_999 - 1_500 for n in range(10_000)]]
 

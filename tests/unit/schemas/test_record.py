@@ -41,7 +41,7 @@ KEY = bytes(range(16))
 
 def record(value: bytes, headers: Headers | None = None) -> LogRecord:
     lines = value.count(b"\n")
-    return LogRecord(0, 0, value, encode_headers(1, [(NO_BATCH, lines)]) if headers is None else headers)
+    return LogRecord(0, 0, value, encode_headers(1, value, [(NO_BATCH, lines)]) if headers is None else headers)
 
 
 def headers(schema: bytes = b"1.1", rows: bytes = b"1", batches: bytes = NO_BATCH + b"\x00\x01") -> Headers:
@@ -92,8 +92,9 @@ def test_equal_events_of_a_batch_are_added_up() -> None:
 
 
 def test_a_record_gives_its_client_batches_back_in_order() -> None:
-    written = encode_headers(1, [(NO_BATCH, 1), (KEY, 2), (NO_BATCH, 1)])
-    assert decode(record((GOOD + b"\n") * 4, written), REGISTRY) == (
+    value = (GOOD + b"\n") * 4
+    written = encode_headers(1, value, [(NO_BATCH, 1), (KEY, 2), (NO_BATCH, 1)])
+    assert decode(record(value, written), REGISTRY) == (
         ClientBatch(NO_BATCH, (LINE,)),
         ClientBatch(KEY, (LINE, LINE)),
         ClientBatch(NO_BATCH, (LINE,)),
@@ -101,10 +102,10 @@ def test_a_record_gives_its_client_batches_back_in_order() -> None:
 
 
 def test_runs_of_lines_without_a_batch_share_entries_as_far_as_a_u16_goes() -> None:
-    assert dict(encode_headers(1, [(NO_BATCH, 1)] * 70_000))["batches"] == (
+    assert dict(encode_headers(1, b"", [(NO_BATCH, 1)] * 70_000))["batches"] == (
         NO_BATCH + b"\xff\xff" + NO_BATCH + (70_000 - 0xFFFF).to_bytes(2, "big")
     )
-    assert len(dict(encode_headers(1, [(KEY, 1), (KEY, 1)]))["batches"]) == 36
+    assert len(dict(encode_headers(1, b"", [(KEY, 1), (KEY, 1)]))["batches"]) == 36
 
 
 def test_a_batch_key_is_of_the_uuid_and_the_viewer() -> None:
@@ -201,7 +202,7 @@ def test_headers_that_do_not_tell_the_truth_make_a_dead_letter(written: Headers,
     assert bad(record(GOOD + b"\n", written)) == reason
 
 
-@pytest.mark.parametrize("schema", [b"3.1", b"1.2", b"2.2", b"3.0", b"99999.1", b"99999.99999"])
+@pytest.mark.parametrize("schema", [b"4.1", b"1.2", b"2.2", b"3.2", b"4.0", b"99999.1", b"99999.99999"])
 def test_a_newer_schema_is_not_judged(schema: bytes) -> None:
     newer = LogRecord(0, 0, b"\xff anything", headers(schema=schema))
     assert halt_reason(newer, REGISTRY) == NEWER_SCHEMA
@@ -209,9 +210,32 @@ def test_a_newer_schema_is_not_judged(schema: bytes) -> None:
         decode(newer, REGISTRY)
 
 
-@pytest.mark.parametrize("schema", [b"2.1", b"2.0", b"1.1", b"1.0", b"0.9", b"", b"x"])
+@pytest.mark.parametrize("schema", [b"3.1", b"2.1", b"2.0", b"1.1", b"1.0", b"0.9", b"", b"x"])
 def test_what_is_not_newer_is(schema: bytes) -> None:
     assert halt_reason(record(GOOD + b"\n", headers(schema=schema)), REGISTRY) is None
+
+
+MORE = GOOD.replace(b'"42"', b'"auth0|65f1+/=~"') + b"\n"
+
+
+def test_a_record_says_the_format_that_its_viewers_need() -> None:
+    for letter in "|+/=~":
+        value = GOOD + b"\n" + GOOD.replace(b"42", b"4%b2" % letter.encode()) + b"\n"
+        assert encode_headers(1, value, [(NO_BATCH, 2)])[0] == ("schema", b"3.1")
+    assert encode_headers(1, (GOOD + b"\n") * 2, [(NO_BATCH, 2)])[0] == ("schema", b"2.1")
+
+
+@pytest.mark.parametrize("text", [MORE, MORE.replace(b",", b" , "), MORE.replace(b"|", b"\\u007c")])
+def test_viewers_of_more_letters_count_in_format_3_and_are_dead_letters_before(text: bytes) -> None:
+    (batch,) = decode(record(text, headers(schema=b"3.1")), REGISTRY)
+    assert batch.lines == (replace(LINE, viewer_id="auth0|65f1+/=~"),)
+    for before in (b"1.1", b"2.1"):
+        assert bad(record(text, headers(schema=before))) == "line"
+
+
+def test_the_others_count_in_every_format() -> None:
+    for schema in (b"1.1", b"2.1", b"3.1"):
+        assert decode(record(GOOD + b"\n", headers(schema=schema)), REGISTRY) == (ClientBatch(NO_BATCH, (LINE,)),)
 
 
 @pytest.mark.parametrize("reason", BAD_REASONS)
@@ -233,7 +257,7 @@ def test_a_transactional_record_of_the_first_format_counts_as_it_did_then() -> N
 
 
 def test_a_newer_record_waits_for_its_reader_also_in_a_transactional_batch() -> None:
-    newer = LogRecord(0, 0, b"", headers(schema=b"3.1"), Defect("transactional", 1))
+    newer = LogRecord(0, 0, b"", headers(schema=b"4.1"), Defect("transactional", 1))
     assert halt_reason(newer, REGISTRY) == NEWER_SCHEMA
 
 

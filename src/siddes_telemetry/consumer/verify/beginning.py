@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from siddes_telemetry.consumer.log_clock import LogClock
-from siddes_telemetry.consumer.retry_window import BY_HIGHEST, WINDOW_MS
-from siddes_telemetry.schemas.record import LogRecord, format_of
+from siddes_telemetry.consumer.retry_window import WINDOW_MS
+from siddes_telemetry.schemas.record import LogRecord, goes_by_highest
 
 
 class Beginning:
@@ -34,4 +34,4 @@ class Beginning:
         passed = clock.passed_ms > WINDOW_MS
         passed_by_highest = clock.highest_ms - clock.first_ms > WINDOW_MS
         self._over = passed and passed_by_highest
-        return passed and (passed_by_highest or format_of(record.headers) != BY_HIGHEST)
+        return passed and (passed_by_highest or not goes_by_highest(record.headers))

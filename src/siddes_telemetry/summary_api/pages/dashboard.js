@@ -44,11 +44,11 @@ function isStep(value) {
 // pages/src/viewer.ts
 var COOKIE = "sd_viewer";
 var MAX_AGE_S = 30 * 24 * 3600;
-var VIEWER_ID = /^[A-Za-z0-9._:@-]{1,64}$/;
+var VIEWER_ID = /^[A-Za-z0-9._:@|+/=~-]{1,64}$/;
 function problemOf(id) {
   if (id === "") return "Type an id first.";
   if (id.length > 64) return `At most 64 characters; this has ${id.length}.`;
-  return VIEWER_ID.test(id) ? void 0 : "Only letters A–Z and a–z, digits and . _ : @ - can be in an id.";
+  return VIEWER_ID.test(id) ? void 0 : "Only letters A–Z and a–z, digits and . _ : @ | + / = ~ - can be in an id.";
 }
 function viewerIn(cookies) {
   const found = cookies.split("; ").find((pair) => pair.startsWith(`${COOKIE}=`));
