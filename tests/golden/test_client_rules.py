@@ -38,8 +38,8 @@ def test_the_pages_know_a_viewer_and_every_part_of_a_rate() -> None:
 
 
 def test_clients_clamp_a_count_and_fill_a_batch_as_the_server_takes_them() -> None:
-    assert product(constant("typescript/src/batch.ts", "MAX_COUNT")) == calls.MAX_COUNT == MAX_COUNT
-    assert product(constant("typescript/src/batch.ts", "MAX_CALLS")) <= MAX_BATCH_EVENTS
+    assert product(constant("typescript/src/limits.ts", "MAX_COUNT")) == calls.MAX_COUNT == MAX_COUNT
+    assert product(constant("typescript/src/limits.ts", "MAX_CALLS")) <= MAX_BATCH_EVENTS
     assert batch.MAX_CALLS == MAX_BATCH_EVENTS
 
 
@@ -49,5 +49,5 @@ def test_the_proxy_lets_through_what_the_gateway_takes() -> None:
 
 
 def test_no_client_sends_a_batch_again_that_the_server_may_have_forgotten() -> None:
-    assert product(constant("typescript/src/id.ts", "MAX_AGE_MS")) < WINDOW_MS
+    assert product(constant("typescript/src/limits.ts", "MAX_AGE_MS")) < WINDOW_MS
     assert (LAST_TRY_S + MAX_REQUEST_TIMEOUT_S) * 1000 < WINDOW_MS

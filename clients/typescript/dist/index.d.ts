@@ -2,15 +2,15 @@ import type { TelemetryEvent } from "./events.js";
 export type { TelemetryEvent };
 /** Counts events, fire and forget: it returns at once, never throws and never writes to the console. */
 export interface Telemetry<E extends string> {
-    /** Counts `event` `count` times (1 where it is left out or no number; whole, 1..50). */
+    /** Counts `event` `count` times: whole, 1..50; 1 where it is left out or no number. 0 counts nothing. */
     (event: E, count?: number): void;
     /**
-     * The viewer signs out: what waits is tried a last time, then forgotten, here and in the other tabs of this origin.
-     * Await it before the session ends, as what is sent belongs to whom the cookie says. Calls made after it belong to
-     * the next viewer. Settles within 2 seconds and never rejects.
+     * The viewer signs out: what waits, for whatever address, is tried a last time and forgotten; the other tabs of this
+     * origin forget theirs. Await it before the session ends, as what is sent belongs to whom the cookie says. Calls made
+     * after it belong to the next viewer. Settles within 2 seconds and never rejects.
      */
     reset(): Promise<void>;
-    /** Forgets what waits; nothing is counted, stored or sent any more until the page is left. */
+    /** Forgets what waits, for whatever address; nothing is counted, stored or sent any more until the page is left. */
     disable(): void;
 }
 /** Telemetry for another address, or for the events of a registry of your own. One address has one queue. */

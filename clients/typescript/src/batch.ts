@@ -1,9 +1,6 @@
 import { isSendable } from "./id";
+import { MAX_BATCHES, MAX_COUNT } from "./limits";
 import { quietly } from "./surroundings";
-
-export const MAX_CALLS = 50; // in one batch
-export const MAX_BATCHES = 20; // waiting for an answer, in memory and in storage: 1,000 calls
-const MAX_COUNT = 50; // of one entry: the server clamps there
 
 export type Entry = readonly [event: string, count: number];
 
@@ -33,7 +30,7 @@ export function toBody([id, entries]: Batch): string {
 
 /** What storage keeps: `[[id, [[event, count], …]], …]`, nothing where there is no batch. */
 export function toText(batches: readonly Batch[]): string {
-  return batches.length > 0 ? JSON.stringify(batches) : "";
+  return batches[0] ? JSON.stringify(batches) : "";
 }
 
 /**

@@ -1,7 +1,5 @@
+import { MAX_AGE_MS } from "./limits";
 import { quietly, type Surroundings } from "./surroundings";
-
-const MAX_AGE_MS = 9 * 60_000; // the server forgets an id after 10 minutes; one is for the way there
-const VARIANT_AT = 3; // after the version and the 12 bits of rand_a
 
 /**
  * A UUIDv7 (RFC 9562, section 5.7): its first 48 bits say when it was made, in milliseconds since 1970.
@@ -10,9 +8,11 @@ const VARIANT_AT = 3; // after the version and the 12 bits of rand_a
 export function newId(around: Surroundings): string {
   const bytes = new Uint8Array(19).map(() => around.Math.random() * 256); // stays where there is no better randomness
   quietly(() => around.crypto.getRandomValues(bytes));
-  const time = around.Date.now().toString(16).padStart(12, "0");
-  const noise = Array.from(bytes, (byte, at) => (at === VARIANT_AT ? 8 + (byte & 3) : byte & 15).toString(16)).join("");
-  return `${time}7${noise}`.replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  let id = `${around.Date.now().toString(16).padStart(12, "0")}7`;
+  bytes.forEach((byte, at) => {
+    id += (at === 3 ? 8 + (byte & 3) : byte & 15).toString(16); // the variant is after the 12 bits of rand_a
+  });
+  return id.replace(/^.{8}|.{4}(?=.{12})/g, "$&-");
 }
 
 /** Whether `id` is one of ours, made after `start`, that may (still) be sent at `now`: milliseconds since 1970. */

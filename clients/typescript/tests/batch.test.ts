@@ -13,7 +13,7 @@ describe("a count", () => {
     [3.9, 3],
     [50, 50],
     [51, 50],
-    [0, 1],
+    [0.4, 1],
     [-7, 1],
     [Number.NaN, 1],
     [Number.POSITIVE_INFINITY, 1],
@@ -96,6 +96,7 @@ describe("a stored text", () => {
     [["x", [["a", 1]]]],
     [[7, [["a", 1]]]],
     [[id, [["a", 51]]]],
+    [[id, [["a", 0]]]],
     [[id, [["a"]]]],
     [[id, [[{}, 1]]]],
   ])("leaves out %j", (malformed) => expect(read(JSON.stringify([malformed, sound]))).toEqual([sound]));

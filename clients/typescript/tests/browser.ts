@@ -4,6 +4,7 @@ import { connect } from "../src/telemetry";
 
 export const URL = "/api/telemetry/batch";
 export const KEY = "sd_telemetry";
+export const ELSEWHERE = "/elsewhere";
 
 export type Answer = Awaited<ReturnType<Surroundings["fetch"]>>;
 export type Body = { batch_id: string; events: { event: string; count: number }[] };
@@ -101,7 +102,7 @@ export class Page implements Surroundings {
   crypto: Surroundings["crypto"] = {
     getRandomValues: (bytes) => bytes.set(Array.from(bytes, () => this.browser.random() * 256)),
   };
-  readonly document = { visibilityState: "visible" };
+  readonly document = { hidden: false, prerendering: false };
   navigator: { globalPrivacyControl?: boolean; sendBeacon(url: string, body: Blob): boolean } = {
     sendBeacon: (_url, body) => this.browser.beacons.push(body) > 0,
   };
@@ -115,6 +116,7 @@ export class Page implements Surroundings {
   };
   private readonly listeners: { type: string; run: (event: Event) => void }[] = [];
   private alive = true;
+  private second: Telemetry<string> | undefined;
 
   readonly browser: Browser;
   sessionStorage: Shelf;
@@ -134,12 +136,16 @@ export class Page implements Surroundings {
     this.listeners.push({ type, run });
   };
 
+  dispatchEvent = (event: Event): boolean => {
+    for (const { type, run } of [...this.listeners]) if (type === event.type) run(event);
+    return true;
+  };
+
   fire(type: string, properties: object = {}): void {
-    for (const listener of this.listeners)
-      if (listener.type === type) listener.run(Object.assign(new Event(type), properties));
+    this.dispatchEvent(Object.assign(new Event(type), properties));
   }
   show(visibilityState: "visible" | "hidden"): void {
-    this.document.visibilityState = visibilityState;
+    this.document.hidden = visibilityState === "hidden";
     this.fire("visibilitychange");
   }
   /** The way browsers leave a page. What is under way goes on; nobody hears of it. */
@@ -153,6 +159,20 @@ export class Page implements Surroundings {
     this.alive = false;
     this.browser.pages.delete(this);
   }
+  /** Opens, as speculation rules do, a page that nobody sees yet; its sessionStorage is a copy. */
+  prerender(): Page {
+    const { items } = this.sessionStorage as MemoryShelf;
+    const copy = new MemoryShelf(new Map(items));
+    return this.browser.open(copy, (page) => Object.assign(page.document, { prerendering: true, hidden: true }));
+  }
+  /** The tab shows what it had prerendered, in this page's place. Events are in Chromium's order. */
+  activate(prerendered: Page): void {
+    this.leave();
+    prerendered.show("visible");
+    prerendered.sessionStorage = this.sessionStorage;
+    prerendered.document.prerendering = false;
+    prerendered.fire("prerenderingchange");
+  }
   reload(): Page {
     this.leave();
     return this.browser.open(this.sessionStorage);
@@ -163,6 +183,11 @@ export class Page implements Surroundings {
   }
   stored(): string | null {
     return this.sessionStorage.getItem(KEY);
+  }
+  /** Telemetry for a second address, made when it is first asked for. */
+  elsewhere(): Telemetry<string> {
+    this.second ??= connect(this, ELSEWHERE, `${KEY} ${ELSEWHERE}`);
+    return this.second;
   }
 
   private whileAlive<T>(promise: Promise<T>): Promise<T> {

@@ -25,8 +25,7 @@ test("one address has one queue, and each its place in storage", async () => {
     urls.push(url);
     return answer(503);
   };
-  const page = new Browser(network).open();
-  page.telemetry.disable();
+  const page = new Page(new Browser(network), new MemoryShelf());
   vi.stubGlobal("window", page);
   vi.stubGlobal("document", page.document);
   const { sdTelemetry, createTelemetry } = await load();

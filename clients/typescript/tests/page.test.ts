@@ -88,6 +88,22 @@ describe("a page that goes", () => {
     expect(page.stored()).toBeNull();
   });
 
+  test("keeps nothing that has no id: the viewer may sign out before it comes back", async () => {
+    server.answers = Array.from({ length: 20 }, never);
+    for (let batch = 0; batch < 20; batch++) {
+      call(1);
+      page.show("hidden");
+    }
+    call(1, "leaver");
+    page.fire("pagehide", { persisted: true });
+    page.browser.localStorage.set("sd_telemetry_reset", `${page.Date.now()}`); // no event reaches a page in the cache
+    page.sessionStorage.removeItem(KEY);
+    await advance(SECOND);
+    page.fire("pageshow", { persisted: true });
+    await advance(5 * SECOND);
+    expect(server.requests).toHaveLength(20);
+  });
+
   test("and comes back from the cache forgets what pages between have delivered or forgotten", async () => {
     call(1);
     page.fire("pagehide", { persisted: true });

@@ -49,7 +49,8 @@ class World {
   call(): void {
     const event = `event_${this.below(3)}_of_viewer_${this.viewer}`;
     const count = 1 + this.below(50);
-    this.page().telemetry(event, count);
+    const page = this.page();
+    (this.random() < 0.5 ? page.telemetry : page.elsewhere())(event, count);
     this.called.set(event, (this.called.get(event) ?? 0) + count);
   }
   close(): void {
@@ -107,6 +108,17 @@ class World {
 }
 
 type Step = (world: World) => unknown;
+
+/** What happens to a page that is prerendered until it is shown, or not. */
+async function prerender(world: World, shown: boolean): Promise<void> {
+  const page = world.page();
+  if (page.document.prerendering) return;
+  const prerendered = page.prerender();
+  for (let n = world.below(6); n > 0; n--) world.call();
+  await world.pass(world.below(5 * SECOND));
+  shown ? page.activate(prerendered) : prerendered.leave();
+}
+
 const CALM: Step[] = [
   ...Array<Step>(8).fill((world) => world.call()),
   (world) => Array.from({ length: 1 + world.below(60) }, () => world.call()),
@@ -125,10 +137,12 @@ const CALM: Step[] = [
     if (world.random() < 0.5) page.fire("pageshow", { persisted: true });
   },
   (world) => world.page().fire("online"),
+  (world) => prerender(world, true),
   ...Array<Step>(4).fill((world) => world.pass(world.below(5 * SECOND))),
 ];
 const WILD: Step[] = [
   ...CALM,
+  (world) => prerender(world, false),
   (world) => world.close(),
   (world) => world.reopen(),
   (world) => world.signOut(),
@@ -147,7 +161,10 @@ async function run(world: World, steps: readonly Step[], length: number): Promis
 
 async function recover(world: World): Promise<void> {
   world.healthy = true;
-  for (const page of world.browser.pages) page.show("visible");
+  for (const page of world.browser.pages) {
+    page.elsewhere(); // goes on with what is stored for that address
+    page.show("visible");
+  }
   await world.pass(5 * MINUTE);
   await settle();
 }

@@ -120,6 +120,15 @@ describe("a call", () => {
     expect(server.requests).toHaveLength(0);
   });
 
+  test("of nothing counts nothing, and 0.4 what the server makes of it", async () => {
+    for (const count of [0, -0]) page.telemetry("suggestion_shown", count);
+    await advance(2 * SECOND);
+    expect(server.requests).toHaveLength(0);
+    page.telemetry("suggestion_shown", 0.4);
+    await advance(2 * SECOND);
+    expect(server.counts).toEqual([{ suggestion_shown: 1 }]);
+  });
+
   test("beyond a thousand that wait is dropped", async () => {
     server.answers = [answer(503, { "retry-after": "60" })];
     call(50);
