@@ -57,6 +57,7 @@ async def test_what_the_server_does_not_take_is_accounted_for(tmp_path: Path) ->
     with embedded(tmp_path) as shape:
         async with TelemetryClient(shape.write_url) as telemetry:
             telemetry.count("suggestion_accepted", 3, token=token("client-d"))
+            telemetry.count("suggestion_accepted", 0, token=token("client-d"))
             telemetry.count("not_in_the_registry", token=token("client-d"))
             telemetry.count("suggestion_accepted", token=token("client-d", exp=1))
         stats = telemetry.stats

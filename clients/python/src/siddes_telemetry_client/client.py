@@ -82,7 +82,8 @@ class TelemetryClient:
     def count(self, event: str, count: float = 1, *, token: str) -> None:
         """Say that `event` happened `count` times to the viewer whose bearer token this is. Returns at once.
 
-        `count` is truncated and clamped to 1..50; what is no finite number is 1. `event` is any name: the server's
+        A `count` of exactly 0 counts nothing; else it is truncated and clamped to 1..50, and what is no finite number
+        is 1, as the server has it. `event` is any name: the server's
         registry decides, and what it does not know is in `stats.rejected`. Whatever happens on the wire, this does
         not raise: what cannot be sent is dropped and counted in `stats`, also after the client was closed.
 

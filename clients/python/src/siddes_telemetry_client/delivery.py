@@ -9,9 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from random import random as random_share
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from siddes_telemetry_client.batch import Batch
+from siddes_telemetry_client.batch_id import new_id
 from siddes_telemetry_client.calls import Call, clamped, may_be_event, may_be_token
 from siddes_telemetry_client.clock import boot_clock_s
 from siddes_telemetry_client.lanes import Lane, Lanes
@@ -30,7 +31,7 @@ class Surroundings:
     """What delivery needs of the world besides the network."""
 
     clock_s: Callable[[], float] = field(default=boot_clock_s)
-    new_id: Callable[[], UUID] = field(default=uuid4)
+    new_id: Callable[[], UUID] = field(default=new_id)
     random: Callable[[], float] = field(default=random_share)
 
 
@@ -60,8 +61,10 @@ class Delivery:
         return self._ledger.stats(self._lanes.calls)
 
     def count(self, event: str, count: float, token: str) -> None:
-        """Take a call, or drop it. Raises TypeError where event or token is no text."""
+        """Take a call, or drop it; a count of 0 is none. Raises TypeError where event or token is no text."""
         reason = self._objection(event, token)
+        if count == 0:
+            return
         self._ledger.called += 1
         if reason is None:
             self._lanes.add(token, Call(event, clamped(count)), self._clock_s())

@@ -7,8 +7,9 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Final, Literal, Self
-from uuid import uuid4
+from uuid import UUID
 
+from siddes_telemetry_client.batch_id import new_id
 from siddes_telemetry_client.delivery import Delivery, Surroundings
 from siddes_telemetry_client.transport import Unreachable
 from siddes_telemetry_client.verdict import Answer
@@ -100,13 +101,14 @@ class Running:
         linger_s: float = 2.0,
         max_waiting: int = 10_000,
         random: Callable[[], float] = lambda: 0.5,
+        new_id: Callable[[], UUID] = new_id,
     ) -> None:
         self.asleep_s = 0.0  # what the machine spent suspended
         self.delivery = Delivery(
             server,
             linger_s=linger_s,
             max_waiting=max_waiting,
-            surroundings=Surroundings(lambda: now_s() + self.asleep_s, uuid4, random),
+            surroundings=Surroundings(lambda: now_s() + self.asleep_s, new_id, random),
         )
 
     async def __aenter__(self) -> Self:
@@ -121,5 +123,5 @@ class Running:
         assert stats.waiting == 0
         assert stats.called == stats.accepted + stats.dropped
 
-    def count(self, token: str, times: int = 1, event: str = "suggestion_shown") -> None:
+    def count(self, token: str, times: float = 1, event: str = "suggestion_shown") -> None:
         self.delivery.count(event, times, token)

@@ -6,17 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from siddes_telemetry.schemas.coercion import coerce_count
 from siddes_telemetry.schemas.registry import EVENT_NAME
 from siddes_telemetry_client.calls import clamped, may_be_event, may_be_token
 
 
 @pytest.mark.parametrize(
     ("count", "expected"),
-    [(3, 3), (3.9, 3), (0, 1), (-7, 1), (51, 50), (10**400, 50), (True, 1)]
+    [(3, 3), (3.9, 3), (0.4, 1), (-7, 1), (51, 50), (10**400, 50), (True, 1)]
     + [(not_finite, 1) for not_finite in (math.inf, -math.inf, math.nan)],
 )
-def test_a_count_is_truncated_and_clamped(count: float, expected: int) -> None:
-    assert clamped(count) == expected
+def test_a_count_is_truncated_and_clamped_as_the_server_has_it(count: float, expected: int) -> None:
+    assert clamped(count) == coerce_count(count) == expected
 
 
 @given(st.one_of(st.text(), st.from_regex(EVENT_NAME), st.from_regex(EVENT_NAME, fullmatch=True)))

@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from aiohttp import web
@@ -89,7 +90,9 @@ async def test_a_batch_is_posted_with_the_token_of_its_viewer(gateway: Gateway) 
     request = gateway.requests[0]
     assert (request.method, request.path) == ("POST", "/prefix/api/telemetry/batch")
     assert request.headers["Content-Type"] == "application/json"
-    assert set(json.loads(gateway.batches[0])) == {"batch_id", "events"}
+    batch = json.loads(gateway.batches[0])
+    assert set(batch) == {"batch_id", "events"}
+    assert UUID(batch["batch_id"]).version == 7
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -6,9 +6,11 @@ import asyncio
 import os
 import random
 from collections import Counter
+from uuid import UUID
 
 import pytest
 
+from siddes_telemetry_client.batch_id import uuid7
 from siddes_telemetry_client.delivery import IN_FLIGHT
 from siddes_telemetry_client.verdict import Answer
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
@@ -41,6 +43,41 @@ async def test_calls_of_two_seconds_share_a_batch_of_their_token() -> None:
         assert await running.delivery.flush(60.0)
     assert [token for token, _ in server.bodies] == ["alice", "bob"]
     assert server.events(0) == [{"event": "suggestion_shown", "count": 7}]
+
+
+@in_virtual_time
+async def test_a_count_of_nothing_is_no_call() -> None:
+    server = ModelServer()
+    async with Running(server) as running:
+        for nothing in (0, 0.0, -0.0, False):
+            running.count("alice", nothing)
+        running.count("alice", 0, "alice@example.com")
+        assert running.delivery.stats.called == 0
+        assert await running.delivery.flush(60.0)
+        assert server.bodies == []
+        for once in (0.4, -0.4, -7):
+            running.count("alice", once)
+        assert await running.delivery.flush(60.0)
+    assert server.events(0) == [{"event": "suggestion_shown", "count": 3}]
+
+
+@in_virtual_time
+async def test_a_batch_gets_its_id_when_it_is_first_tried_and_the_id_says_when() -> None:
+    server = ModelServer(lambda _: UNANSWERED if len(server.bodies) < 3 else None)
+    made: list[float] = []
+
+    def new_id() -> UUID:
+        made.append(now_s())
+        return uuid7(0, len(made))
+
+    async with Running(server, new_id=new_id) as running:
+        running.count("alice")
+        await asyncio.sleep(1.0)
+        assert made == []
+        assert await running.delivery.flush(60.0)
+    [made_s] = made
+    assert 0 <= server.arrived_s[0] - made_s < 0.01
+    assert set(server.ids) == {str(uuid7(0, 1))}
 
 
 @in_virtual_time
