@@ -93,8 +93,11 @@ test.each([
   page.telemetry("before");
   page.show("hidden");
   await settle();
+  prerendered = page.prerender();
   call(1, "early");
   refuse();
+  call(1, "still early");
+  expect(prerendered.stored()).toContain("before"); // the copy is left alone
   page.activate(prerendered);
   call(1, "late");
   await advance(10 * SECOND);
