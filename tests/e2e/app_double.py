@@ -1,4 +1,5 @@
-"""The app that session introspection asks, telling more than it was asked, and breaking in many ways."""
+"""The app that session introspection asks, telling more than it was asked, and breaking in many ways; and the keys of
+an identity provider, which it has once and then no more."""
 
 from __future__ import annotations
 
@@ -15,18 +16,24 @@ TOO_LONG = 5000  # repetitions of a canary; 80 kB
 
 
 @asynccontextmanager
-async def app(answers: Mapping[str, bytes]) -> AsyncIterator[str]:
-    """An app that gives to whoever sends one of these session cookies that answer; its "who am I" URL."""
+async def app(answers: Mapping[str, bytes], key_set: str | None = None) -> AsyncIterator[str]:
+    """An app that gives to whoever sends one of these session cookies that answer; its URL without a path. At `/jwks`
+    it has this key set for the first who asks."""
+
+    keys = iter([] if key_set is None else [_http("200 OK", key_set)])
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        writer.write(next((answer for cookie, answer in answers.items() if f"={cookie}\r\n" in head), NOBODY))
+        if head.startswith("GET /jwks "):
+            writer.write(next(keys, NOBODY))
+        else:
+            writer.write(next((answer for cookie, answer in answers.items() if f"={cookie}\r\n" in head), NOBODY))
         await writer.drain()
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/auth/me"
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 def sessions(canaries: Canaries, viewer: str, session_cookie: str) -> tuple[list[Knock], dict[str, bytes]]:

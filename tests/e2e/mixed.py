@@ -14,6 +14,7 @@ import aiohttp
 
 from tests.e2e.asking import BATCH, INGEST, Asking, Got
 from tests.services.client import bearer
+from tests.services.client import token as signed
 
 EVENTS = ("suggestion_shown", "suggestion_accepted", "suggestion_skipped", "suggestion_edited", "suggestion_undo")
 COUNTS = ((3, 3), ("3", 3), (3.9, 3), (True, 1), (99, 50), (0, 1), (None, 1), ("x", 1), (50, 50))  # sent, and counted
@@ -34,6 +35,21 @@ REJECTED: tuple[tuple[dict[str, object], str], ...] = (
     ({"event": "no_such_event"}, "invalid_event"),
     ({"event": EVENTS[0], "user": 1}, "unexpected_field"),
 )
+NOBODY: tuple[tuple[dict[str, str], str], ...] = (
+    ({}, "no_credentials"),
+    ({"Authorization": "Basic dXNlcjpwYXNz"}, "no_credentials"),
+    ({"Authorization": "Bearer x"}, "not_a_token"),
+    ({"Cookie": "sessionid=opaque"}, "not_a_token"),
+    ({"Authorization": "Bearer eyJhbGciOiJub25lIn0.e30."}, "algorithm"),
+    ({"Authorization": f"Bearer {signed('v')[:-4]}AAAA"}, "signature"),
+    ({"Authorization": f"Bearer {signed('v', exp=1)}"}, "expired"),
+    ({"Cookie": f"sessionid={signed('v', exp=1)}"}, "expired"),
+    ({"Authorization": f"Bearer {signed('v', nbf=4_000_000_000)}"}, "not_yet_valid"),
+    ({"Authorization": f"Bearer {signed('v', aud='others')}"}, "audience"),
+    ({"Authorization": f"Bearer {signed('v', exp='soon')}"}, "claims"),
+    ({"Authorization": f"Bearer {signed(None)}"}, "no_subject"),
+    ({"Authorization": f"Bearer {signed('v w')}"}, "subject_form"),
+)
 
 Items = Sequence[dict[str, object]]
 
@@ -51,6 +67,7 @@ class MixedRun:
         self.repeated = 0  # of these, those of retries
         self.rejected = Counter[str]()  # events of answered batches, by code
         self.refused = Counter[str]()  # requests, by code
+        self.nobodies = Counter[str]()  # those of nobody, by reason
         self.gone = 0  # requests whose client did not wait; a count of 1 each
 
     async def send(self, number: int) -> None:
@@ -122,7 +139,11 @@ class MixedRun:
         self._note(got, 0)
 
     async def _unauthorised(self) -> None:
-        self._note(await self._door().post(INGEST, None, {"event": EVENTS[0]}), 0)
+        headers, reason = self._rng.choice(NOBODY)
+        got = await self._door().ask("POST", INGEST, headers, json.dumps({"event": EVENTS[0]}).encode())
+        assert got.code == "no_viewer", reason
+        self.nobodies[reason] += 1
+        self._note(got, 0)
 
     async def _leave(self) -> None:
         """Post a count and do not wait for the answer."""

@@ -95,6 +95,8 @@ async def balanced(
     assert books.by("code", "siddes_http_errors_total") == mixed.refused
     statuses = books.by("status", "siddes_http_requests_total")
     assert sum(statuses.values()) == statuses["200"] + mixed.refused.total()
+    assert books.by("reason", "siddes_auth_refusals_total") == mixed.nobodies
+    assert mixed.nobodies.total() == mixed.refused["no_viewer"] == statuses["401"]
     assert books.by("error", "siddes_events_rejected_total") == mixed.rejected
     assert books.sum("siddes_commit_refusals_total") == books.sum("siddes_http_requests_cut_off_total") == 0
     accepted = books.sum("siddes_events_accepted_total")

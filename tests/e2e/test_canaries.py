@@ -25,6 +25,7 @@ from tests.e2e.canaries import Canaries, Scan
 from tests.e2e.doors import targets
 from tests.e2e.dump_tables import PATHS, VIEWERS, dump_tables
 from tests.e2e.records import look_at_kafka, look_at_sqlite
+from tests.e2e.token_doors import key_set, pending_tokens
 from tests.e2e.visit import COOKIE, VIEWER_KEY, Plant, Visit
 from tests.servers.clickhouse import LocalClickHouse
 from tests.servers.kafka import LocalKafka
@@ -100,10 +101,15 @@ async def test_one_process_keeps_nothing_but_counts(folder: Path, pseudonyms: bo
     plant = Plant(pseudonyms=pseudonyms)
     scan = plant.scan()
     knocks, answers = sessions(plant.canaries, plant.viewer("with a session"), COOKIE)
-    async with app(answers) as auth_url:
-        settings = {"AUTH_URL": auth_url} | ({"VIEWER_KEY": VIEWER_KEY} if pseudonyms else {})
-        with variant("watched", folder, settings, "--debug") as shape:
-            await Visit(shape, plant, scan).every_door(knocks)
+    known, pending = pending_tokens(plant.canaries, plant.viewer("under a known key"))
+    async with app(answers, key_set(plant.canaries)) as base:
+        settings = {"AUTH_URL": f"{base}/me", "JWT_JWKS_URL": f"{base}/jwks", "JWT_ALGORITHM": "ES256"}
+        with variant(
+            "watched", folder, settings | ({"VIEWER_KEY": VIEWER_KEY} if pseudonyms else {}), "--debug"
+        ) as shape:
+            visit = Visit(shape, plant, scan)
+            await visit.knock([known])  # from now on there are keys, and no newer ones
+            await visit.every_door([*knocks, *pending])
     look_at_files(folder, scan, lambda path: path.name.startswith("log.sqlite"))
     assert look_at_sqlite(folder / "data/log.sqlite", scan) > 0
     assert scan.findings == set()
@@ -114,8 +120,8 @@ async def test_a_cluster_keeps_nothing_but_counts(kafka: LocalKafka, clickhouse:
     plant = Plant()
     scan = plant.scan()
     knocks, answers = sessions(plant.canaries, plant.viewer("with a session"), COOKIE)
-    async with app(answers) as auth_url:
-        with cluster(kafka.bootstrap, clickhouse.url, folder, AUTH_URL=auth_url, LOG_LEVEL="debug") as shape:
+    async with app(answers) as base:
+        with cluster(kafka.bootstrap, clickhouse.url, folder, AUTH_URL=f"{base}/me", LOG_LEVEL="debug") as shape:
             visit = Visit(shape, plant, scan)
             await visit.every_door(knocks)
             topic = shape.settings["TOPIC"]

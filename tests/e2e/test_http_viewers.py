@@ -162,7 +162,16 @@ async def test_a_token_of_the_identity_provider_names_its_viewer(opened: Asking)
 
 
 async def test_no_other_key_or_algorithm_is_taken(opened: Asking) -> None:
-    assert await who(opened, signed("alice", "ES256", number=1)) == "no_viewer"
+    forged = signed("alice", "ES256", number=1)
+
+    async def refused() -> bool:
+        """Once the keys were asked for after it came."""
+        got = await opened.ask("GET", ME, forged)
+        assert got.code in {"no_viewer", "unavailable"}
+        assert got.code == "no_viewer" or 1 <= int(got.headers["Retry-After"]) <= 5
+        return got.code == "no_viewer"
+
+    await eventually(refused, lambda: "the forged token is never refused")
     assert await who(opened, signed("alice", "RS256")) == "no_viewer"
     for secret, algorithm in ((JWT_SECRET, "HS256"), ("", "none")):
         token = jwt.encode({"sub": "alice", "exp": time.time() + 60}, secret, algorithm=algorithm)
@@ -256,7 +265,8 @@ async def test_only_pseudonyms_are_kept(opened: Asking, open_shape: Shape) -> No
         ({"exp": 1}, False),
         ({"exp": None}, False),
         ({"nbf": 4_000_000_000}, False),
-        ({"sub": 42}, False),
+        ({"sub": 42}, True),
+        ({"sub": True}, False),
         ({"sub": "a\nb"}, False),
         ({"sub": "alice@mail.example"}, False),
     ],
@@ -266,7 +276,8 @@ async def test_a_token_must_be_for_us_and_of_our_issuer(strict: Asking, claims: 
     payload = {"sub": viewer, "exp": time.time() + 60, "iss": "https://issuer.example", "aud": "counts", **claims}
     payload = {name: value for name, value in payload.items() if value is not None}
     token = jwt.PyJWS().encode(json.dumps(payload).encode(), private_key("RS256"), "RS256")
-    assert await who(strict, {"Authorization": f"Bearer {token}"}) == (viewer if taken else "no_viewer")
+    expected = str(payload["sub"]) if taken else "no_viewer"
+    assert await who(strict, {"Authorization": f"Bearer {token}"}) == expected
 
 
 async def test_a_viewer_that_sends_too_fast_is_told_when_to_go_on_and_may_still_read(strict: Asking) -> None:

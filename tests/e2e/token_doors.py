@@ -12,6 +12,7 @@ import jwt
 from tests.e2e.canaries import Canaries
 from tests.e2e.doors import GOOD, INGEST, SERIES, SUMMARY, Knock, request
 from tests.services.shapes import JWT_SECRET
+from tests.unit.web.auth.rig import jwk, private_key
 
 OTHER_SECRET = "another-secret-than-the-one-of-the-services-0123"
 
@@ -29,6 +30,30 @@ def tokens(canaries: Canaries, viewer: str, session_cookie: str, *, pseudonyms: 
     cookie = ("Cookie", f"{session_cookie}={_sign({'sub': viewer, 'note': c})}")
     yield Knock("cross-site", request([cookie, ("Origin", f"https://{c}.example")], GOOD, target=INGEST), 403)
     yield Knock("cross-site", request([cookie, ("Sec-Fetch-Site", f"cross-{c}")], GOOD, target=INGEST), 403)
+
+
+def key_set(canaries: Canaries) -> str:
+    """An identity provider's keys, with more in them than is asked for."""
+    key = jwk("ES256") | {canaries.new("the name of a member of a JWK"): canaries.new("a member of a JWK")}
+    other = jwk("RS256", kid=canaries.new("the id of a key of another kind"))
+    return json.dumps({"keys": [key, other], "issuer": canaries.new("a member of a JWK Set")})
+
+
+def pending_tokens(canaries: Canaries, viewer: str) -> tuple[Knock, list[Knock]]:
+    """A count under the one key of `key_set`, and tokens that a newer key may have signed, of which there is none."""
+
+    def sent(claims: dict[str, Any], number: int = 0, **header: Any) -> bytes:
+        payload = {"exp": time.time() + 3600, **claims}
+        token = jwt.encode(payload, private_key("ES256", number), "ES256", header)
+        return request([("Authorization", f"Bearer {token}")])
+
+    pending = [
+        sent({"sub": canaries.new("sub under a key that may be newer")}, 1),
+        sent({"sub": viewer}, 1, kid=canaries.new("kid of a key that may be newer")),
+        sent({"sub": viewer}, 1, kid="k0", x5t=canaries.new("x5t of a token with a bad signature")),
+    ]
+    known = sent({"sub": viewer, "note": canaries.new("a claim under a known key")}, kid="k0")
+    return Knock("a known key", known, 200), [Knock("a key that may be newer", each, 503) for each in pending]
 
 
 def _sign(claims: dict[str, Any], *, secret: str = JWT_SECRET, **header: Any) -> str:
@@ -59,7 +84,7 @@ def _claims(canaries: Canaries, viewer: str) -> Iterator[Case]:
         yield "sub", _sign({"sub": form.format(canaries.new(f"sub {form!r}"))}), False
     c = canaries.new("sub of e-mail shape")
     yield "e-mail", _sign({"sub": f"{c}@mail.example"}), None
-    yield "sub that is a number", _sign_raw({"sub": int(canaries.new("sub that is a number"))}), False
+    yield "sub that is a number", _sign_raw({"sub": int(canaries.new("sub that is a number") * 15)}), False  # too long
     yield "sub that is a list", _sign_raw({"sub": [canaries.new("sub that is a list")]}), False
 
 

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web.connection import App, Patience
 from siddes_telemetry.web.cors import CorsPolicy
-from siddes_telemetry.web.credentials import Credentials, Identity
+from siddes_telemetry.web.credentials import Credentials, Identity, KeyPending, NoViewer
 from siddes_telemetry.web.dispatch import Door
 from siddes_telemetry.web.metrics import HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
@@ -30,7 +30,7 @@ DEFECT = "canary-in-a-defect"
 
 
 class Guests:
-    """Knows a bearer token `good` and a cookie `session=good`; is out for `down`."""
+    """Knows a bearer token `good` and a cookie `session=good`; is out for `down`, and asks for keys for `newer`."""
 
     warm = True  # whether it remembers the good ones, as it mostly does
 
@@ -46,11 +46,13 @@ class Guests:
             return Identity("42", by_cookie=False)
         if credentials.authorization == "Bearer down":
             raise ApiError(ErrorCode.unavailable)
+        if credentials.authorization == "Bearer newer":
+            raise KeyPending(retry_after_s=3)
         if credentials.cookie == "session=good":
             return Identity("42", by_cookie=True)
         if credentials.dev_viewer is not None and credentials.allow_dev_viewer:
             return Identity(credentials.dev_viewer, by_cookie=False)
-        raise ApiError(ErrorCode.no_viewer)
+        raise NoViewer("expired")
 
 
 @dataclass

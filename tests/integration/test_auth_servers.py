@@ -8,12 +8,15 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import jwt
 import pytest
 from aiohttp import web
 
 from siddes_telemetry.web.auth import introspection as introspection_module
+from siddes_telemetry.web.auth import jwks as jwks_module
 from siddes_telemetry.web.auth.authenticator import make_authenticator
 from siddes_telemetry.web.auth.chain import ViewerAuthenticator
 from siddes_telemetry.web.auth.configuration import (
@@ -23,9 +26,9 @@ from siddes_telemetry.web.auth.configuration import (
     TokenConfiguration,
 )
 from siddes_telemetry.web.auth.http_get import FetchFailed, HttpGet
-from siddes_telemetry.web.auth.jwks import MAX_JWKS_BYTES
+from siddes_telemetry.web.auth.jwks import ASK_EVERY_S, MAX_JWKS_BYTES
 from siddes_telemetry.web.credentials import Credentials
-from tests.unit.web.auth.rig import Metrics, bearer, claims, jwk, jwk_set, outcome, private_key
+from tests.unit.web.auth.rig import Metrics, bearer, claims, jwk, jwk_set, outcome, pem, private_key
 
 CANARY = "canary9907"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -66,8 +69,22 @@ async def speaking(answer: bytes) -> AsyncIterator[str]:
         await server.wait_closed()
 
 
+class ShiftedClock:
+    """The monotonic clock, and minutes that nobody waits for."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead_s
+
+
 def chain(
-    *, jwks_url: str | None = None, auth_url: str | None = None, metrics: Metrics | None = None
+    *,
+    jwks_url: str | None = None,
+    auth_url: str | None = None,
+    metrics: Metrics | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> ViewerAuthenticator:
     return make_authenticator(
         AuthConfiguration(
@@ -76,30 +93,142 @@ def chain(
             session_cookie="sid",
         ),
         metrics=metrics or Metrics(),
-        clocks=Clocks(time.time, time.monotonic),
+        clocks=Clocks(time.time, clock),
     )
 
 
-def signed(number: int = 0) -> Credentials:
-    exp = time.time() + 60
-    return bearer(jwt.encode(claims(exp=exp), private_key("ES256", number), "ES256", headers={"kid": f"k{number}"}))
+def signed(number: int = 0, sub: str = "viewer-1") -> Credentials:
+    said = claims(exp=time.time() + 60, sub=sub)
+    return bearer(jwt.encode(said, private_key("ES256", number), "ES256", headers={"kid": f"k{number}"}))
 
 
-async def test_keys_rotate_at_a_real_url() -> None:
-    keys = [jwk("ES256")]
-    seen: list[web.Request] = []
+@dataclass
+class Provider:
+    """An identity provider whose keys rotate. `gate` holds its answers back; an answer is as of when it was asked."""
 
-    async def jwks(request: web.Request) -> web.Response:
-        seen.append(request)
-        return web.Response(body=jwk_set(*keys), headers={"Set-Cookie": f"a={CANARY}"})
+    keys: list[dict[str, object]] = field(default_factory=lambda: [jwk("ES256")])
+    seen: list[web.Request] = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)  # set with each question
 
-    async with serving({"/jwks": jwks}) as base, chain(jwks_url=f"{base}/jwks") as auth:
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.seen.append(request)
+        body = jwk_set(*self.keys)
+        self.asked.set()
+        await self.gate.wait()
+        return web.Response(body=body, headers={"Set-Cookie": f"a={CANARY}"})
+
+
+async def test_a_made_up_token_before_a_rotation_costs_nobody_a_401() -> None:
+    provider, clock = Provider(), ShiftedClock()
+    async with serving({"/jwks": provider.answer}) as base, chain(jwks_url=f"{base}/jwks", clock=clock) as auth:
         assert await outcome(auth, signed()) == ("viewer-1", False)
-        keys.append(jwk("ES256", 1))
+        clock.ahead_s += ASK_EVERY_S
+        assert await outcome(auth, signed(66)) == "no_viewer"
+        provider.keys.append(jwk("ES256", 1))
+        assert await outcome(auth, signed(1)) == "unavailable"
+        clock.ahead_s += ASK_EVERY_S
         assert await outcome(auth, signed(1)) == ("viewer-1", False)
-        assert await outcome(auth, signed(2)) == "no_viewer"
-    assert len(seen) == 2
-    assert dict(seen[1].headers) == {"Host": seen[1].host, "Accept": "application/json"}  # no cookie came back
+        assert await outcome(auth, signed()) == ("viewer-1", False)
+    assert len(provider.seen) == 3
+    assert dict(provider.seen[2].headers) == {"Host": provider.seen[2].host, "Accept": "application/json"}
+
+
+async def test_a_crowd_under_a_new_key_is_one_question_and_known_keys_do_not_wait() -> None:
+    provider, clock, metrics = Provider(), ShiftedClock(), Metrics()
+    async with (
+        serving({"/jwks": provider.answer}) as base,
+        chain(jwks_url=f"{base}/jwks", clock=clock, metrics=metrics) as auth,
+    ):
+        await outcome(auth, signed())
+        clock.ahead_s += ASK_EVERY_S
+        provider.keys.append(jwk("ES256", 1))
+        provider.gate.clear()
+        provider.asked.clear()
+        crowd = [asyncio.create_task(outcome(auth, signed(1, f"v{number}"))) for number in range(50)]
+        made_up = [asyncio.create_task(outcome(auth, signed(66, f"v{number}"))) for number in range(50)]
+        await provider.asked.wait()
+        crowd.pop().cancel()
+        assert await outcome(auth, signed(sub="known")) == ("known", False)
+        late = asyncio.create_task(outcome(auth, signed(66)))
+        await asyncio.sleep(0)
+        provider.gate.set()
+        assert await asyncio.gather(*crowd) == [(f"v{number}", False) for number in range(49)]
+        assert await asyncio.gather(*made_up) == ["no_viewer"] * 50
+        assert await late == "unavailable"  # the question was under way when it came
+    assert len(provider.seen) == 2
+    assert metrics.refused() == {"unknown_key": 50}
+    assert metrics.value("siddes_auth_attempts_total", method="bearer", outcome="key_pending") == 1
+
+
+async def test_while_the_provider_is_away_known_keys_go_on_and_no_other_token_is_refused() -> None:
+    provider, clock, metrics = Provider(), ShiftedClock(), Metrics()
+    async with (
+        serving({"/jwks": provider.answer}) as base,
+        chain(jwks_url=f"{base}/jwks", clock=clock, metrics=metrics) as auth,
+    ):
+        await outcome(auth, signed())
+        provider.keys = []  # no keys are no answer
+        for _ in range(3):
+            clock.ahead_s += ASK_EVERY_S
+            for number in range(20):
+                assert await outcome(auth, signed(1, f"v{number}")) == "unavailable"
+                assert await outcome(auth, signed(0, f"v{number}")) == (f"v{number}", False)
+        assert len(provider.seen) == 4
+        provider.keys = [jwk("ES256"), jwk("ES256", 1)]
+        clock.ahead_s += ASK_EVERY_S
+        assert await outcome(auth, signed(1)) == ("viewer-1", False)
+    assert metrics.refused() == {}
+
+
+@pytest.mark.timeout(20)
+async def test_a_provider_that_hangs_holds_nobody_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks_module, "WAIT_S", 0.1)
+    provider, clock = Provider(), ShiftedClock()
+    async with serving({"/jwks": provider.answer}) as base, chain(jwks_url=f"{base}/jwks", clock=clock) as auth:
+        await outcome(auth, signed())
+        clock.ahead_s += ASK_EVERY_S
+        provider.keys.append(jwk("ES256", 1))
+        provider.gate.clear()
+        waiting = [outcome(auth, signed(number)) for number in (1, 1, 66)]
+        assert await asyncio.gather(*waiting) == ["unavailable"] * 3
+        provider.gate.set()
+        monkeypatch.undo()
+        assert await outcome(auth, signed(1)) == ("viewer-1", False)
+    assert len(provider.seen) == 2
+
+
+async def test_closing_ends_those_who_wait_for_keys() -> None:
+    provider = Provider()
+    provider.gate.clear()
+    async with serving({"/jwks": provider.answer}) as base:
+        async with chain(jwks_url=f"{base}/jwks") as auth:
+            waiting = [asyncio.create_task(outcome(auth, signed())) for _ in range(3)]
+            await provider.asked.wait()
+        assert (await asyncio.wait(waiting))[1] == set()
+        provider.gate.set()
+    assert all(each.cancelled() for each in waiting)
+
+
+async def test_a_replaced_key_file_is_seen_by_the_next_token(tmp_path: Path) -> None:
+    path = tmp_path / "keys.pem"
+    path.write_bytes(pem(private_key("ES256")))
+    tokens = TokenConfiguration(key_file=path, algorithm="ES256")
+    auth = make_authenticator(
+        AuthConfiguration(tokens=tokens), metrics=Metrics(), clocks=Clocks(time.time, time.monotonic)
+    )
+    async with auth:
+        assert await outcome(auth, signed()) == ("viewer-1", False)
+        assert await outcome(auth, signed(1)) == "no_viewer"
+        path.with_suffix(".new").write_bytes(pem(private_key("ES256", 1)))
+        path.with_suffix(".new").replace(path)
+        assert await outcome(auth, signed(1)) == ("viewer-1", False)
+        path.unlink()
+        assert await outcome(auth, signed(2)) == "unavailable"
+        assert await outcome(auth, signed(1, "another")) == ("another", False)
 
 
 async def _ends_up_elsewhere(request: web.Request) -> web.Response:

@@ -43,7 +43,7 @@ def token(
         if settings.viewer_key is None and (not is_viewer_id(viewer) or has_email_shape(viewer)):
             form = "1 to 64 of A-Z a-z 0-9 . _ : @ | + / = ~ - and no e-mail address"
             raise SettingsError([f"--viewer: {form}, unless {PREFIX}VIEWER_KEY is set"])
-        claims: dict[str, Any] = {"sub": viewer, "exp": int(time.time()) + hours * 3600}
+        claims: dict[str, Any] = {settings.jwt_claim: viewer, "exp": int(time.time()) + hours * 3600}
         if settings.jwt_issuer is not None:
             claims["iss"] = settings.jwt_issuer
         if settings.jwt_audience is not None:

@@ -53,6 +53,8 @@ def auth_configuration(settings: Settings) -> AuthConfiguration:
             algorithm=settings.jwt_algorithm,
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
+            claim=settings.jwt_claim,
+            leeway_s=settings.jwt_leeway,
         )
     return AuthConfiguration(
         tokens=tokens,

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS
+
 PREFIX = "SIDDES_TELEMETRY_"
 SECRETS = ("jwt_secret", "viewer_key", "clickhouse")  # may also be given as …_FILE
 MIN_VIEWER_KEY_BYTES = 16  # a shorter key lets pseudonyms be guessed back
@@ -47,6 +49,12 @@ def _clickhouse_url(value: SecretStr) -> SecretStr:
 def _viewer_key(value: SecretStr) -> SecretStr:
     if len(value.get_secret_value().encode()) < MIN_VIEWER_KEY_BYTES:
         raise ValueError(f"must have at least {MIN_VIEWER_KEY_BYTES} bytes")
+    return value
+
+
+def _algorithm(value: str) -> str:
+    if value not in (HMAC_ALGORITHM, *PUBLIC_KEY_ALGORITHMS):
+        raise ValueError(f"must be one of {HMAC_ALGORITHM}, {', '.join(PUBLIC_KEY_ALGORITHMS)}")
     return value
 
 
@@ -94,9 +102,11 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr | None = None
     jwt_key_file: Path | None = None
     jwt_jwks_url: Url | None = None
-    jwt_algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] | None = None
+    jwt_algorithm: Annotated[str, AfterValidator(_algorithm)] | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
+    jwt_claim: Annotated[str, Field(min_length=1, max_length=200)] = "sub"
+    jwt_leeway: Annotated[int, Field(ge=0, le=300)] = 30
     session_cookie: Annotated[str, _matching(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", "must be a cookie's name")] = (
         "sessionid"
     )

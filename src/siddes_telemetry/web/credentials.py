@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -24,6 +26,24 @@ class Identity:
     by_cookie: bool
 
 
+class NoViewer(ApiError):
+    """401. `reason`: one of authentication's own words for why, for the log."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(ErrorCode.no_viewer)
+        self.reason = reason
+
+
+class KeyPending(ApiError):
+    """503 for a token that may be signed by a key newer than those at hand.
+
+    Anybody can cause it by making tokens up: it is neither an error of ours nor an outage.
+    """
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__(ErrorCode.unavailable, retry_after_s=retry_after_s)
+
+
 class Authenticator(Protocol):
     """Decides who is asking."""
 
@@ -33,5 +53,5 @@ class Authenticator(Protocol):
     async def identify(self, credentials: Credentials) -> Identity:
         """The viewer (its pseudonym where those are on).
 
-        Raises ApiError no_viewer, or unavailable where somebody who must be asked does not answer.
+        Raises NoViewer, KeyPending, or ApiError unavailable where somebody who must be asked does not answer.
         """

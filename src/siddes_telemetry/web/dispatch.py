@@ -19,7 +19,7 @@ from siddes_telemetry.web import body
 from siddes_telemetry.web.answer import Answer, render
 from siddes_telemetry.web.connection import Incoming
 from siddes_telemetry.web.cors import CorsPolicy
-from siddes_telemetry.web.credentials import Authenticator, Credentials, Identity
+from siddes_telemetry.web.credentials import Authenticator, Credentials, Identity, KeyPending, NoViewer
 from siddes_telemetry.web.cross_site import is_cross_site
 from siddes_telemetry.web.logs import where
 from siddes_telemetry.web.metrics import UNMATCHED, HttpMetrics, method_label
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, repr=False)  # not frozen: one for each request; without a repr: it holds what was sent
 class _Exchange:
-    """A request on its way to its answer. `methods`: what its path offers."""
+    """A request on its way to its answer. `methods`: what its path offers. `is_key_pending`: its 503 is no failure."""
 
     incoming: Incoming
     started_s: float
@@ -50,6 +50,7 @@ class _Exchange:
     path: str
     query: str
     methods: Mapping[str, Route]
+    is_key_pending: bool = False
 
 
 class Door:
@@ -108,7 +109,7 @@ class Door:
     def refuse(self, code: ErrorCode) -> Answer:
         request_id = self._request_ids.new()
         response = self._refusal(ApiError(code), _NO_METHODS)
-        self._note(UNMATCHED, "", response.status, request_id, 0.0)
+        self._note(UNMATCHED, "", response.status, request_id, 0.0, is_ours=_is_ours(response))
         return render(response, request_id)
 
     def _respond(self, exchange: _Exchange) -> Response | Awaitable[Response]:
@@ -212,7 +213,9 @@ class Door:
         self._metrics.ended()
         route = exchange.methods.get(message.method)
         name = UNMATCHED if route is None else route.name
-        self._note(name, message.method, response.status, exchange.request_id, self._clock() - exchange.started_s)
+        seconds = self._clock() - exchange.started_s
+        is_ours = _is_ours(response) and not exchange.is_key_pending
+        self._note(name, message.method, response.status, exchange.request_id, seconds, is_ours=is_ours)
         cors_lines = self._cors.header_lines(message.headers.get(hdrs.ORIGIN))
         with_body = message.method != hdrs.METH_HEAD
         incoming.answer(render(response, exchange.request_id, cors_lines, with_body=with_body))
@@ -220,6 +223,9 @@ class Door:
     def _failed(self, exchange: _Exchange, error: BaseException) -> Response:
         """The answer to a refusal, or to a defect: that must not cost the client its answer."""
         if isinstance(error, ApiError):
+            if isinstance(error, NoViewer):
+                log.debug("no_viewer", request_id=exchange.request_id, reason=error.reason)
+            exchange.is_key_pending = isinstance(error, KeyPending)
             return self._refusal(error, exchange.methods)
         place = where(error)
         log.error("handler_failed", request_id=exchange.request_id, error=type(error).__name__, at=place)
@@ -227,7 +233,10 @@ class Door:
 
     def _refusal(self, error: ApiError, methods: Mapping[str, Route]) -> Response:
         code = error.code
-        self._metrics.failed(code)
+        if isinstance(error, KeyPending):
+            self._metrics.key_pending()
+        else:
+            self._metrics.failed(code)
         headers: tuple[tuple[str, str], ...] = ()
         if code is ErrorCode.method_not_allowed:
             headers = (("Allow", ", ".join(methods)),)
@@ -238,10 +247,10 @@ class Door:
             headers = (("Retry-After", str(wait_s)),)
         return Response(code.body, code.status, headers)
 
-    def _note(self, route: str, method: str, status: int, request_id: str, seconds: float) -> None:
+    def _note(self, route: str, method: str, status: int, request_id: str, seconds: float, *, is_ours: bool) -> None:
+        """Count an answer, and log it where the error `is_ours`."""
         label = method_label(method)
         self._metrics.answered(route, label, status, seconds)
-        is_ours = status >= ErrorCode.internal.status
         if is_ours or self._log_requests:
             ms = round(seconds * 1000, 1)
             line = log.warning if is_ours else log.debug
@@ -250,6 +259,11 @@ class Door:
 
 _NO_METHODS: Mapping[str, Route] = {}
 _ANYBODY = Identity("", by_cookie=False)
+
+
+def _is_ours(response: Response) -> bool:
+    """Whether it says that something of ours went wrong."""
+    return response.status >= ErrorCode.internal.status
 
 
 def _by_path(routes: Iterable[Route]) -> dict[str, dict[str, Route]]:

@@ -8,6 +8,7 @@ from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.web.tally import Tally
 
 UNMATCHED = "unmatched"
+KEY_PENDING = "key_pending"  # beside the codes: a 503 that is no failure of anything
 _METHODS = frozenset({"GET", "POST", "OPTIONS"})
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -46,6 +47,7 @@ class HttpMetrics:
         self._bound_requests: dict[tuple[str, str, int], Counter] = {}
         self._bound_seconds: dict[str, Histogram] = {}
         self._bound_errors = {code: errors.labels(code.name) for code in ErrorCode}
+        self._key_pending = errors.labels(KEY_PENDING)
 
     def started(self) -> None:
         self.tally.add(self._in_flight)
@@ -72,3 +74,7 @@ class HttpMetrics:
 
     def failed(self, code: ErrorCode) -> None:
         self._bound_errors[code].inc()
+
+    def key_pending(self) -> None:
+        """In place of `failed`: strangers can cause these 503s at will, so `unavailable` must not count them."""
+        self._key_pending.inc()

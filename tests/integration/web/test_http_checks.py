@@ -6,6 +6,7 @@ import gzip
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from tests.fakes.web_service import PARTNER, Answered, Service, connected, get, post, running
 
@@ -243,6 +244,28 @@ async def test_answers_are_counted_by_route_and_errors_by_code() -> None:
             assert value("siddes_http_errors_total", code=code) == 1
         assert value("siddes_http_request_seconds_count", route="ingest") == 3
         assert value("siddes_http_requests_in_flight") == 0
+
+
+async def test_a_503_for_a_newer_key_is_no_error_of_ours() -> None:
+    """Anybody can cause it: it must not look like an outage, in the figures or in the log."""
+    async with running(Service()) as service:
+        with capture_logs() as lines:
+            pending = await ask(service, post(Authorization="Bearer newer"))
+            down = await ask(service, post(Authorization="Bearer down"))
+        assert pending.error == down.error == "unavailable"
+        assert pending.headers["retry-after"] == "3"
+        for code in ("key_pending", "unavailable"):
+            assert service.registry.get_sample_value("siddes_http_errors_total", {"code": code}) == 1
+        assert service.counted(503) == 2
+        assert [line["log_level"] for line in lines if line["event"] == "request"] == ["debug", "warning"]
+
+
+async def test_the_log_says_at_debug_why_somebody_is_nobody() -> None:
+    async with running(Service()) as service:
+        with capture_logs() as lines:
+            assert (await ask(service, post(Authorization="", X_Request_Id=REQUEST_ID))).error == "no_viewer"
+    (line,) = [line for line in lines if line["event"] == "no_viewer"]
+    assert line == {"event": "no_viewer", "log_level": "debug", "request_id": REQUEST_ID, "reason": "expired"}
 
 
 async def test_an_ordinary_client_is_served() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from siddes_telemetry.web.auth.chain import ViewerAuthenticator
 from siddes_telemetry.web.auth.claims import ClaimRules
@@ -11,8 +11,9 @@ from siddes_telemetry.web.auth.http_get import HttpGet
 from siddes_telemetry.web.auth.introspection import Introspection
 from siddes_telemetry.web.auth.jwks import JwksUrl
 from siddes_telemetry.web.auth.key_file import KeyFile
-from siddes_telemetry.web.auth.keys import KeyProblem, KeySource, SharedSecret
+from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, KeyProblem
 from siddes_telemetry.web.auth.metrics import AuthMetrics
+from siddes_telemetry.web.auth.signatures import KeySource, SharedSecret
 from siddes_telemetry.web.auth.tokens import TokenVerifier
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
 
@@ -31,16 +32,14 @@ def make_authenticator(
     tokens = introspection = None
     if configuration.tokens is not None and not any(configuration.tokens.problems()):
         try:
-            keys = _key_source(configuration.tokens, get=get, metrics=metrics, clocks=clocks)
+            sources = _key_sources(configuration.tokens, get=get, metrics=metrics, clocks=clocks)
         except KeyProblem as problem:
             problems.append(f"SIDDES_TELEMETRY_JWT_KEY_FILE {problem}")
         else:
-            if isinstance(keys, JwksUrl):
-                closers.append(keys.close)
+            closers += [source.close for source in sources.values() if isinstance(source, JwksUrl)]
             tokens = TokenVerifier(
-                keys,
-                configuration.tokens.fixed_algorithm,
-                ClaimRules(configuration.tokens.issuer, configuration.tokens.audience),
+                sources,
+                _claim_rules(configuration.tokens),
                 viewers,
                 clocks=clocks,
                 metrics=metrics,
@@ -70,11 +69,22 @@ def make_authenticator(
     )
 
 
-def _key_source(tokens: TokenConfiguration, *, get: HttpGet, metrics: AuthMetrics, clocks: Clocks) -> KeySource:
-    """Raises KeyProblem."""
+def _claim_rules(tokens: TokenConfiguration) -> ClaimRules:
+    return ClaimRules(tokens.issuer, tokens.audience, tokens.claim, tokens.leeway_s)
+
+
+def _key_sources(
+    tokens: TokenConfiguration, *, get: HttpGet, metrics: AuthMetrics, clocks: Clocks
+) -> Mapping[str, KeySource]:
+    """By algorithm. Raises KeyProblem."""
+    sources: dict[str, KeySource] = {}
     if tokens.secret is not None:
-        return SharedSecret(tokens.secret)
+        sources[HMAC_ALGORITHM] = SharedSecret(tokens.secret)
+    algorithm = tokens.public_key_algorithm  # never HS256: problems() saw to it
     if tokens.key_file is not None:
-        return KeyFile(tokens.key_file, tokens.fixed_algorithm, monotonic_s=clocks.monotonic_s, metrics=metrics)
-    assert tokens.jwks_url is not None  # noqa: S101  # problems() saw to it that one of three is set
-    return JwksUrl(tokens.jwks_url, tokens.fixed_algorithm, get=get, monotonic_s=clocks.monotonic_s, metrics=metrics)
+        sources[algorithm] = KeyFile(tokens.key_file, algorithm, monotonic_s=clocks.monotonic_s, metrics=metrics)
+    if tokens.jwks_url is not None:
+        sources[algorithm] = JwksUrl(
+            tokens.jwks_url, algorithm, get=get, monotonic_s=clocks.monotonic_s, metrics=metrics
+        )
+    return sources

@@ -4,7 +4,9 @@
     session cookie     a valid JWT decides; else the app is asked, if it may be
     dev viewer         in debug only, never under /api/auth/: the header, which decides if it is there; then the cookie
 
-An Authorization header of another scheme is not for us (a proxy's Basic, say) and is ignored.
+An Authorization header of another scheme is not for us (a proxy's Basic, say) and is ignored. Where nobody is found,
+the reason is that of the credential which came furthest. Where a token's keys are away, or may be newer than those at
+hand, the app may still say whose session it is, but not that it is nobody's: that is not known then.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web.auth.http_get import Unanswered
 from siddes_telemetry.web.auth.introspection import Introspection
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Method, Outcome
+from siddes_telemetry.web.auth.refusals import Refusal, Refused, most_telling
 from siddes_telemetry.web.auth.request_headers import bearer_token, cookie_value, unquoted
 from siddes_telemetry.web.auth.tokens import TokenVerifier, has_token_shape
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
-from siddes_telemetry.web.credentials import Credentials, Identity
+from siddes_telemetry.web.credentials import Credentials, Identity, KeyPending, NoViewer
 
 DEV_VIEWER_COOKIE = "sd_viewer"
 
@@ -44,6 +47,7 @@ class ViewerAuthenticator:
         self._viewers = viewers
         self._dev_viewer = dev_viewer
         self._attempts = metrics.attempts
+        self._refusals = metrics.refusals
         self._tally = metrics.tally
         self._cookies_known = metrics.attempts[Method.cookie_jwt, Outcome.ok]
         self._bearers_known = metrics.attempts[Method.bearer, Outcome.ok]
@@ -66,14 +70,14 @@ class ViewerAuthenticator:
         return known
 
     async def identify(self, credentials: Credentials) -> Identity:
-        """The viewer. Raises ApiError no_viewer or unavailable."""
+        """The viewer. Raises NoViewer, KeyPending, or ApiError unavailable."""
         try:
-            identity = await self._identified(credentials)
+            return await self._identified(credentials)
         except Unanswered:
             raise ApiError(ErrorCode.unavailable) from None
-        if identity is None:
-            raise ApiError(ErrorCode.no_viewer)
-        return identity
+        except Refused as refused:
+            self._refusals[refused.reason].inc()
+            raise NoViewer(refused.reason) from None
 
     async def close(self) -> None:
         """Drop open questions and connections."""
@@ -86,48 +90,78 @@ class ViewerAuthenticator:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
-    async def _identified(self, credentials: Credentials) -> Identity | None:
+    async def _identified(self, credentials: Credentials) -> Identity:
         token = bearer_token(credentials.authorization)
         if token is not None:
-            viewer_id = await self._counted(Method.bearer, self._token_viewer(token))
-            return None if viewer_id is None else Identity(viewer_id, by_cookie=False)
+            return Identity(await self._counted(Method.bearer, self._token_viewer(token)), by_cookie=False)
+        reason = Refusal.no_credentials
         session = cookie_value(credentials.cookie, self._session_cookie)
-        if session is not None and (viewer_id := await self._session_viewer(session)) is not None:
-            return Identity(viewer_id, by_cookie=True)
-        return self._dev_identity(credentials) if self._dev_viewer and credentials.allow_dev_viewer else None
-
-    async def _token_viewer(self, token: str) -> str | None:
-        return None if self._tokens is None else await self._tokens.verified(token)
-
-    async def _session_viewer(self, cookie: str) -> str | None:
-        token = unquoted(cookie)
-        if self._tokens is not None and (has_token_shape(token) or self._introspection is None):
+        if session is not None:
             try:
-                viewer_id = await self._counted(Method.cookie_jwt, self._tokens.verified(token))
-            except Unanswered:
-                if self._introspection is None:
-                    raise
-                viewer_id = None  # the keys are away, but the app can still be asked
-            if viewer_id is not None:
-                return viewer_id
-        if self._introspection is None:
-            return None
-        return await self._counted(Method.introspection, self._introspection.viewer(cookie))
+                return Identity(await self._session_viewer(session), by_cookie=True)
+            except Refused as refused:
+                reason = refused.reason
+        if self._dev_viewer and credentials.allow_dev_viewer:
+            return self._dev_identity(credentials, reason)
+        raise Refused(reason)
 
-    def _dev_identity(self, credentials: Credentials) -> Identity | None:
+    async def _token_viewer(self, token: str) -> str:
+        if self._tokens is None:
+            raise Refused(Refusal.algorithm if has_token_shape(token) else Refusal.not_a_token)
+        return await self._tokens.verified(token)
+
+    async def _session_viewer(self, cookie: str) -> str:
+        token = unquoted(cookie)
+        if self._introspection is None:
+            return await self._counted(Method.cookie_jwt, self._token_viewer(token))
+        as_token: Refused | Unanswered | KeyPending | None = None
+        if self._tokens is not None and has_token_shape(token):
+            try:
+                return await self._counted(Method.cookie_jwt, self._tokens.verified(token))
+            except (Refused, Unanswered, KeyPending) as not_told:
+                as_token = not_told
+        try:
+            return await self._counted(Method.introspection, self._app_viewer(self._introspection, cookie))
+        except Refused as refused:
+            if isinstance(as_token, Refused):
+                raise Refused(most_telling(as_token.reason, refused.reason)) from None
+            if as_token is not None:
+                raise as_token from None
+            raise
+
+    async def _app_viewer(self, introspection: Introspection, cookie: str) -> str:
+        viewer_id = await introspection.viewer(cookie)
+        if viewer_id is None:
+            raise Refused(Refusal.session)
+        return viewer_id
+
+    def _dev_identity(self, credentials: Credentials, otherwise: Refusal) -> Identity:
+        """The dev viewer. Raises Refused, for the reason `otherwise` where there is none."""
         by_cookie = not credentials.dev_viewer
         sent = cookie_value(credentials.cookie, DEV_VIEWER_COOKIE) if by_cookie else credentials.dev_viewer
         if sent is None:
-            return None
+            raise Refused(otherwise)
         viewer_id = self._viewers.admitted(unquoted(sent))
         self._attempts[Method.dev, Outcome.refused if viewer_id is None else Outcome.ok].inc()
-        return None if viewer_id is None else Identity(viewer_id, by_cookie=by_cookie)
+        if viewer_id is None:
+            raise Refused(most_telling(otherwise, Refusal.subject_form))
+        return Identity(viewer_id, by_cookie=by_cookie)
 
-    async def _counted(self, method: Method, attempt: Awaitable[str | None]) -> str | None:
+    async def _counted(self, method: Method, attempt: Awaitable[str]) -> str:
         try:
             viewer_id = await attempt
-        except Unanswered:
-            self._attempts[method, Outcome.unavailable].inc()
+        except (Refused, Unanswered, KeyPending) as failure:
+            self._attempts[method, _outcome(failure)].inc()
             raise
-        self._attempts[method, Outcome.refused if viewer_id is None else Outcome.ok].inc()
+        self._attempts[method, Outcome.ok].inc()
         return viewer_id
+
+
+def _outcome(failure: Refused | Unanswered | KeyPending) -> Outcome:
+    match failure:
+        case Refused():
+            return Outcome.refused
+        case KeyPending():
+            return Outcome.key_pending
+        case _:
+            return Outcome.unavailable

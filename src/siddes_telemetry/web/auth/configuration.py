@@ -8,7 +8,8 @@ from pathlib import Path
 
 from yarl import URL
 
-from siddes_telemetry.web.auth.keys import ALGORITHMS, HMAC_ALGORITHM, secret_problem
+from siddes_telemetry.web.auth.claims import DEFAULT_LEEWAY_S, SUBJECT_CLAIM
+from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS, secret_problem
 from siddes_telemetry.web.auth.request_headers import is_cookie_name
 
 DEFAULT_PUBLIC_KEY_ALGORITHM = "RS256"  # what identity providers sign with unless told otherwise
@@ -24,9 +25,10 @@ class ConfigurationError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TokenConfiguration:
-    """How JWTs are verified. Exactly one of `secret`, `key_file` and `jwks_url` is set.
+    """How JWTs are verified: by a `secret`, by public keys in a `key_file` or at a `jwks_url`, or by both kinds.
 
-    `algorithm` is HS256 where there is a secret, else RS256 unless it is given.
+    `algorithm` is that of the public keys, RS256 unless it is given; the secret's is HS256. `claim` says who a token
+    is for (see claims.find_claim), `leeway_s` how many seconds before its `nbf` it is taken.
     """
 
     secret: bytes | None = field(default=None, repr=False)
@@ -35,24 +37,34 @@ class TokenConfiguration:
     algorithm: str | None = None
     issuer: str | None = None
     audience: str | None = None
+    claim: str = SUBJECT_CLAIM
+    leeway_s: float = DEFAULT_LEEWAY_S
 
     @property
-    def fixed_algorithm(self) -> str:
-        """The one algorithm that tokens may be signed with."""
-        return self.algorithm or (HMAC_ALGORITHM if self.secret is not None else DEFAULT_PUBLIC_KEY_ALGORITHM)
+    def public_key_algorithm(self) -> str:
+        """The one algorithm that tokens may be signed with under a public key."""
+        return self.algorithm or DEFAULT_PUBLIC_KEY_ALGORITHM
 
     def problems(self) -> Iterator[str]:
         """What is wrong here, as far as it can be told without opening anything."""
-        sources = [self.secret is not None, self.key_file is not None, self.jwks_url is not None]
-        if sources.count(True) != 1:
+        has_public_keys = self.key_file is not None or self.jwks_url is not None
+        if not has_public_keys and self.secret is None:
             yield (
-                "set exactly one of SIDDES_TELEMETRY_JWT_SECRET, SIDDES_TELEMETRY_JWT_KEY_FILE and "
-                "SIDDES_TELEMETRY_JWT_JWKS_URL"
+                "set SIDDES_TELEMETRY_JWT_SECRET, or one of SIDDES_TELEMETRY_JWT_KEY_FILE and "
+                "SIDDES_TELEMETRY_JWT_JWKS_URL, or the secret and one of these"
             )
-        if self.fixed_algorithm not in ALGORITHMS:
-            yield f"SIDDES_TELEMETRY_JWT_ALGORITHM must be one of {', '.join(ALGORITHMS)}"
-        elif (self.fixed_algorithm == HMAC_ALGORITHM) != (self.secret is not None):
-            yield "SIDDES_TELEMETRY_JWT_ALGORITHM must be HS256 with SIDDES_TELEMETRY_JWT_SECRET, and only then"
+        if self.key_file is not None and self.jwks_url is not None:
+            yield "set only one of SIDDES_TELEMETRY_JWT_KEY_FILE and SIDDES_TELEMETRY_JWT_JWKS_URL"
+        if has_public_keys and self.public_key_algorithm not in PUBLIC_KEY_ALGORITHMS:
+            yield (
+                f"SIDDES_TELEMETRY_JWT_ALGORITHM must be one of {', '.join(PUBLIC_KEY_ALGORITHMS)} where there are "
+                "public keys: it is theirs, and a secret beside them is HS256 by itself"
+            )
+        if not has_public_keys and self.algorithm not in {None, HMAC_ALGORITHM}:
+            yield (
+                "SIDDES_TELEMETRY_JWT_ALGORITHM must be HS256 with SIDDES_TELEMETRY_JWT_SECRET alone; for another set "
+                "SIDDES_TELEMETRY_JWT_JWKS_URL or SIDDES_TELEMETRY_JWT_KEY_FILE"
+            )
         if self.secret is not None and (problem := secret_problem(self.secret)):
             yield f"SIDDES_TELEMETRY_JWT_SECRET {problem}"
         if self.jwks_url is not None and not _is_http_url(self.jwks_url):

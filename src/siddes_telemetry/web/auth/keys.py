@@ -9,10 +9,18 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Protocol, TypeAlias, TypeGuard
+from typing import TypeAlias, TypeGuard
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256K1,
+    SECP256R1,
+    SECP384R1,
+    SECP521R1,
+    EllipticCurve,
+    EllipticCurvePublicKey,
+)
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -20,13 +28,18 @@ from jwt import PyJWK, PyJWTError, get_algorithm_by_name
 from jwt.exceptions import InvalidKeyError
 
 HMAC_ALGORITHM = "HS256"
-ALGORITHMS = (HMAC_ALGORITHM, "RS256", "ES256", "EdDSA")
+_CURVES: Mapping[str, type[EllipticCurve]] = MappingProxyType(  # RFC 7518, 3.4; RFC 8812, 3.2
+    {"ES256": SECP256R1, "ES384": SECP384R1, "ES512": SECP521R1, "ES256K": SECP256K1}
+)
+_RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_EDDSA = "EdDSA"
+PUBLIC_KEY_ALGORITHMS = (*_RSA_ALGORITHMS, *_CURVES, _EDDSA)
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: not shorter than the hash
 MIN_RSA_BITS = 2048  # RFC 7518, 3.3
 MAX_PEM_KEYS = 10  # each is tried on a forged token, at up to 0.2 ms
 
-PublicKey: TypeAlias = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
+PublicKey: TypeAlias = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
 VerificationKey: TypeAlias = PublicKey | bytes
 JwkSet: TypeAlias = Mapping[str | None, Sequence[PublicKey]]  # by key id; None: keys that have none
 
@@ -35,16 +48,6 @@ _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.
 
 class KeyProblem(Exception):
     """These are no keys to verify with. The text says why."""
-
-
-class KeySource(Protocol):
-    """Where verification keys come from."""
-
-    async def candidates(self, key_id: str | None) -> Sequence[VerificationKey]:
-        """The keys that may have signed a token with this key id, best first.
-
-        Raises http_get.Unanswered where that cannot be told now.
-        """
 
 
 def secret_problem(secret: bytes) -> str | None:
@@ -56,16 +59,6 @@ def secret_problem(secret: bytes) -> str | None:
     except InvalidKeyError:
         return "must be random bytes, not a key file or a JWK"
     return None
-
-
-class SharedSecret:
-    """One HMAC secret."""
-
-    def __init__(self, secret: bytes) -> None:
-        self._keys = (secret,)
-
-    async def candidates(self, key_id: str | None) -> Sequence[VerificationKey]:  # noqa: ARG002  # there is but one
-        return self._keys
 
 
 def read_pem(pem: bytes, algorithm: str) -> Sequence[PublicKey]:
@@ -121,14 +114,14 @@ def _read_jwk(jwk: dict[str, object], algorithm: str) -> PublicKey | None:
         key = PyJWK(jwk, algorithm).key  # refuses another kty
     except (PyJWTError, ValueError, TypeError, KeyError, AttributeError):  # members of any JSON type reach its parsers
         return None
+    except UnsupportedAlgorithm:  # a curve that this machine's OpenSSL was built without
+        return None
     return key if _suits(key, algorithm) else None
 
 
 def _suits(key: object, algorithm: str) -> TypeGuard[PublicKey]:
-    match algorithm:
-        case "RS256":
-            return isinstance(key, RSAPublicKey) and key.key_size >= MIN_RSA_BITS
-        case "ES256":
-            return isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)
-        case _:
-            return isinstance(key, Ed25519PublicKey)
+    if algorithm in _CURVES:
+        return isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, _CURVES[algorithm])
+    if algorithm == _EDDSA:  # RFC 8037, 3.1: the key says which of the two it is
+        return isinstance(key, Ed25519PublicKey | Ed448PublicKey)
+    return isinstance(key, RSAPublicKey) and key.key_size >= MIN_RSA_BITS

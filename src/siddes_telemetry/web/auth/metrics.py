@@ -7,6 +7,7 @@ from enum import StrEnum
 from prometheus_client import CollectorRegistry, Counter
 
 from siddes_telemetry.web.auth.http_get import FetchProblem
+from siddes_telemetry.web.auth.refusals import Refusal
 from siddes_telemetry.web.tally import Tally
 
 
@@ -23,6 +24,7 @@ class Outcome(StrEnum):
     ok = "ok"
     refused = "refused"
     unavailable = "unavailable"
+    key_pending = "key_pending"
 
 
 class Cache(StrEnum):
@@ -47,6 +49,13 @@ class AuthMetrics:
             registry=registry,
         )
         self.attempts = {(m, o): attempts.labels(m, o) for m in Method for o in Outcome}
+        refusals = Counter(
+            "siddes_auth_refusals_total",
+            "Requests answered 401, by reason: of several credentials that of the one which came furthest.",
+            ["reason"],
+            registry=registry,
+        )
+        self.refusals = {reason: refusals.labels(reason) for reason in Refusal}
         hits = Counter("siddes_auth_cache_hits_total", "Answers taken from a cache.", ["cache"], registry=registry)
         self.cache_hits = {cache: hits.labels(cache) for cache in Cache}
         loads = Counter(

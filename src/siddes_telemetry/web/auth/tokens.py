@@ -1,7 +1,11 @@
-"""JWTs (RFC 7519): verified once, then remembered for as long as they hold, a few minutes at most."""
+"""JWTs (RFC 7519): verified once, then remembered for as long as they hold, a few minutes at most.
+
+A token's `alg` only chooses among the configured pairs of an algorithm and its keys; its `kid` among those keys.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jwt import PyJWS, PyJWTError
@@ -9,8 +13,9 @@ from jwt import PyJWS, PyJWTError
 from siddes_telemetry.web.auth.cache import ExpiringCache, digest
 from siddes_telemetry.web.auth.claims import ClaimRules, read_claims
 from siddes_telemetry.web.auth.configuration import Clocks
-from siddes_telemetry.web.auth.keys import KeySource
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Cache
+from siddes_telemetry.web.auth.refusals import Refusal, Refused
+from siddes_telemetry.web.auth.signatures import KeySource, SignedToken
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
 from siddes_telemetry.web.credentials import Identity
 
@@ -29,12 +34,11 @@ class _Verified:
 
 
 class TokenVerifier:
-    """Tokens signed with one algorithm, never the one a token names. Refusals are not remembered: they are cheap."""
+    """Tokens under any of `sources`, by algorithm. Refusals are not remembered here: they are cheap."""
 
     def __init__(
         self,
-        keys: KeySource,
-        algorithm: str,
+        sources: Mapping[str, KeySource],
         rules: ClaimRules,
         viewers: ViewerPolicy,
         *,
@@ -42,9 +46,8 @@ class TokenVerifier:
         metrics: AuthMetrics,
         capacity: int = MAX_REMEMBERED,
     ) -> None:
-        self._keys = keys
-        self._algorithm = algorithm
-        self._jws = PyJWS(algorithms=[algorithm])
+        self._sources = sources
+        self._jws = PyJWS(algorithms=list(sources))
         self._rules = rules
         self._viewers = viewers
         self._clocks = clocks
@@ -62,33 +65,33 @@ class TokenVerifier:
         self._tally.add(self._hits)
         return known.session if by_cookie else known.bearer
 
-    async def verified(self, token: str) -> str | None:
-        """Who the token speaks for, or None where it is not valid. Raises Unanswered."""
-        verified = await self._verify(token) if has_token_shape(token) else None
-        if verified is None:
-            return None
+    async def verified(self, token: str) -> str:
+        """Who the token speaks for. Raises Refused, and what KeySource.payload raises besides."""
+        signed = self._signed(token)
+        payload = await self._sources[signed.algorithm].payload(signed)
+        claims = read_claims(payload, self._rules, self._clocks.epoch_s())
+        viewer_id = self._viewers.admitted(claims.subject)
+        if viewer_id is None:
+            raise Refused(Refusal.subject_form)
+        bearer, session = (Identity(viewer_id, by_cookie=by_cookie) for by_cookie in (False, True))
+        verified = _Verified(bearer, session, claims.expires_at)
         self._remembered.put(digest(token), verified, until=self._clocks.monotonic_s() + REMEMBER_S)
-        return verified.bearer.viewer_id
+        return viewer_id
 
-    async def _verify(self, token: str) -> _Verified | None:
+    def _signed(self, token: str) -> SignedToken:
+        """The token by its header, nothing of which is to be trusted. Raises Refused."""
+        if not has_token_shape(token):
+            raise Refused(Refusal.not_a_token)
         try:
             header = self._jws.get_unverified_header(token)
         except PyJWTError:
-            return None
-        if header.get("alg") != self._algorithm or "crit" in header:  # no extension is understood (RFC 7515, 4.1.11)
-            return None
-        for key in await self._keys.candidates(header.get("kid")):
-            try:
-                payload = self._jws.decode_complete(token, key, algorithms=[self._algorithm])["payload"]
-            except PyJWTError:
-                continue
-            claims = read_claims(payload, self._rules, self._clocks.epoch_s())
-            viewer_id = None if claims is None else self._viewers.admitted(claims.subject)
-            if claims is None or viewer_id is None:
-                return None
-            bearer, session = (Identity(viewer_id, by_cookie=by_cookie) for by_cookie in (False, True))
-            return _Verified(bearer, session, claims.expires_at)
-        return None
+            raise Refused(Refusal.not_a_token) from None
+        if "crit" in header:  # no extension is understood (RFC 7515, 4.1.11)
+            raise Refused(Refusal.not_a_token)
+        algorithm = header.get("alg")
+        if not isinstance(algorithm, str) or algorithm not in self._sources:
+            raise Refused(Refusal.algorithm)
+        return SignedToken(token, algorithm, header.get("kid"), self._jws)
 
 
 def has_token_shape(text: str) -> bool:

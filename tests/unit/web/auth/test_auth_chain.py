@@ -15,10 +15,10 @@ from siddes_telemetry.web.auth.claims import ClaimRules
 from siddes_telemetry.web.auth.configuration import AuthConfiguration, TokenConfiguration
 from siddes_telemetry.web.auth.introspection import Introspection
 from siddes_telemetry.web.auth.jwks import JwksUrl
-from siddes_telemetry.web.auth.keys import KeySource, SharedSecret
+from siddes_telemetry.web.auth.signatures import KeySource, SharedSecret, SignedToken
 from siddes_telemetry.web.auth.tokens import TokenVerifier
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
-from siddes_telemetry.web.credentials import Credentials
+from siddes_telemetry.web.credentials import Credentials, KeyPending
 from tests.unit.web.auth.rig import (
     NOW,
     SECRET,
@@ -51,8 +51,7 @@ class Rig:
         self.app = Elsewhere(200, b'{"viewer_id":"from-app"}')
         viewers = ViewerPolicy(key)
         verifier = TokenVerifier(
-            keys or SharedSecret(SECRET),
-            "HS256",
+            {"HS256": keys or SharedSecret(SECRET)},
             ClaimRules(),
             viewers,
             clocks=self.clocks.clocks,
@@ -184,9 +183,9 @@ class _NoKeys:
     def __init__(self) -> None:
         down = Elsewhere()
         down.down = True
-        self.candidates = JwksUrl(
+        self.payload = JwksUrl(
             "https://idp.example/", "ES256", get=down, monotonic_s=lambda: 0.0, metrics=Metrics()
-        ).candidates
+        ).payload
 
 
 async def test_without_keys_tokens_are_unavailable_but_sessions_can_still_be_asked_about() -> None:
@@ -198,6 +197,34 @@ async def test_without_keys_tokens_are_unavailable_but_sessions_can_still_be_ask
     assert await with_app.decide(f"Bearer {token()}") == "unavailable"
     assert await with_app.decide(cookie=f"sid={token()}") == ("from-app", True)
     assert alone.attempts("bearer", "unavailable") == with_app.attempts("cookie_jwt", "unavailable") == 1
+
+
+async def test_without_keys_the_apps_nobody_is_not_the_last_word() -> None:
+    rig = Rig(keys=_NoKeys())
+    rig.app.status = 401
+    assert await rig.decide(cookie=f"sid={token()}") == "unavailable"
+    assert await rig.decide(cookie="sid=opaque") == "no_viewer"
+    assert rig.metrics.refused() == {"session": 1}
+
+
+class _NewerKeys:
+    """Keys that may be older than any token."""
+
+    async def payload(self, _: SignedToken) -> bytes:
+        raise KeyPending(retry_after_s=4)
+
+
+async def test_a_token_whose_key_may_be_newer_is_neither_taken_nor_refused() -> None:
+    rig = Rig(keys=_NewerKeys())
+    for credentials in (bearer(token()), Credentials(cookie=f"sid={token()}", dev_viewer="dev")):
+        rig.app.status = 401
+        with pytest.raises(KeyPending) as caught:
+            await rig.chain.identify(credentials)
+        assert (caught.value.code.name, caught.value.retry_after_s) == ("unavailable", 4)
+    assert rig.attempts("bearer", "key_pending") == rig.attempts("cookie_jwt", "key_pending") == 1
+    rig.app.status, rig.app.body = 200, b'{"viewer_id":"known-to-the-app"}'
+    assert await rig.decide(cookie=f"sid={token(sub='another')}") == ("known-to-the-app", True)
+    assert rig.metrics.refused() == {}
 
 
 async def test_a_pseudonym_is_the_same_through_every_door() -> None:
@@ -244,6 +271,53 @@ async def test_attempts_are_counted_by_kind_and_outcome() -> None:
     ):
         assert rig.attempts(method, result) == count, (method, result)
     assert rig.metrics.value("siddes_auth_cache_hits_total", cache="token") == 2
+
+
+EXPIRED, FORGED = token(exp=NOW - 1), token()[:-4] + "AAAA"
+
+
+@pytest.mark.parametrize(
+    ("authorization", "cookie", "header", "reason"),
+    [
+        (None, None, None, "no_credentials"),
+        ("Basic dXNlcjpwYXNz", "other=1; sid=", "", "no_credentials"),
+        ("Bearer", None, None, "not_a_token"),
+        ("Bearer x", "sid=opaque", "dev", "not_a_token"),
+        (f"Bearer {EXPIRED}", "sid=opaque", "dev", "expired"),
+        (f"Bearer {FORGED}", None, None, "signature"),
+        (None, "sid=opaque", None, "session"),
+        (None, "sid=x.y.z", None, "session"),  # no token of ours: the app's word tells more
+        (None, f"sid={FORGED}", None, "session"),
+        (None, f"sid={EXPIRED}", None, "expired"),  # ours, and why it is not taken
+        (None, f"sid={token(sub='a b')}", None, "subject_form"),
+        (None, f"sid={EXPIRED}", "no dev", "subject_form"),
+        (None, "sid=opaque", "no dev", "subject_form"),
+        (None, None, "no dev", "subject_form"),
+        (None, "sd_viewer=no dev", None, "subject_form"),
+    ],
+)
+async def test_each_401_has_the_reason_of_the_credential_that_came_furthest(
+    authorization: str | None, cookie: str | None, header: str | None, reason: str
+) -> None:
+    rig = Rig()
+    rig.app.status = 401
+    assert await rig.decide(authorization, cookie, header) == "no_viewer"
+    assert rig.metrics.refused() == {reason: 1}
+
+
+async def test_reasons_where_tokens_sessions_or_neither_are_configured() -> None:
+    for tokens, cookie, reason in (
+        (True, "opaque", "not_a_token"),
+        (True, EXPIRED, "expired"),
+        (False, "opaque", "not_a_token"),
+        (False, token(), "algorithm"),
+    ):
+        rig = Rig(tokens=tokens, introspection=False, debug=False)
+        assert await rig.decide(cookie=f"sid={cookie}", header="dev") == "no_viewer"
+        assert rig.metrics.refused() == {reason: 1}
+    rig = Rig(tokens=False)
+    assert await rig.decide(f"Bearer {token()}") == "no_viewer"
+    assert rig.metrics.refused() == {"algorithm": 1}
 
 
 async def test_nothing_sent_shows_in_errors_logs_or_metrics(
@@ -299,7 +373,9 @@ async def test_whatever_is_sent_there_is_a_viewer_or_one_of_two_codes(
         rig = Rig(tokens=tokens, introspection=introspection)
         for down in (False, True):
             rig.app.down = down
+            refused_before = sum(rig.metrics.refused().values())
             decided = await rig.decide(authorization, cookie, header, allow_dev=allow)
+            assert sum(rig.metrics.refused().values()) - refused_before == (decided == "no_viewer")
             assert decided in {"no_viewer", "unavailable"} or is_viewer_id(decided[0])
             assert allow or decided in {"no_viewer", "unavailable"} or decided[0] in {"viewer-1", "from-app"}
         for _, headers in rig.app.asked:

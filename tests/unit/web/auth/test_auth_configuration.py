@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from jwt.algorithms import get_default_algorithms
 
 from siddes_telemetry.web.auth.configuration import (
     AuthConfiguration,
@@ -12,7 +13,8 @@ from siddes_telemetry.web.auth.configuration import (
     IntrospectionConfiguration,
     TokenConfiguration,
 )
-from tests.unit.web.auth.rig import SECRET, authenticator, pem, private_key
+from siddes_telemetry.web.auth.keys import PUBLIC_KEY_ALGORITHMS
+from tests.unit.web.auth.rig import KINDS, SECRET, authenticator, name_of, pem, private_key
 
 CANARY = "canary3391"
 GOOD = TokenConfiguration(secret=SECRET)
@@ -41,12 +43,14 @@ def test_debug_needs_none() -> None:
     ("tokens", "named"),
     [
         (TokenConfiguration(), "JWT_SECRET"),
-        (TokenConfiguration(secret=SECRET, jwks_url=URL), "exactly one"),
-        (TokenConfiguration(secret=SECRET, key_file=Path("x")), "exactly one"),
+        (TokenConfiguration(key_file=Path("x"), jwks_url=URL), "only one of"),
+        (TokenConfiguration(secret=SECRET, key_file=Path("x"), jwks_url=URL), "only one of"),
+        (TokenConfiguration(secret=SECRET, jwks_url=URL, algorithm="HS256"), "a secret beside them is HS256 by itself"),
         (TokenConfiguration(secret=CANARY.encode()), "JWT_SECRET must be at least 32 bytes"),
         (TokenConfiguration(secret=SECRET, algorithm="RS256"), "JWT_ALGORITHM"),
         (TokenConfiguration(jwks_url=URL, algorithm="HS256"), "JWT_ALGORITHM"),
-        (TokenConfiguration(jwks_url=URL, algorithm=CANARY), "JWT_ALGORITHM must be one of HS256, RS256, ES256, EdDSA"),
+        (TokenConfiguration(jwks_url=URL, algorithm=CANARY), "JWT_ALGORITHM must be one of RS256, RS384, RS512, PS256"),
+        (TokenConfiguration(jwks_url=URL, algorithm="ES521"), "JWT_ALGORITHM"),  # PyJWT's own name for ES512
         (TokenConfiguration(jwks_url=URL, algorithm="none"), "JWT_ALGORITHM"),
         (TokenConfiguration(jwks_url=CANARY), "JWT_JWKS_URL"),
         (TokenConfiguration(jwks_url=f"https://user:{CANARY}@idp.example/"), "JWT_JWKS_URL"),
@@ -67,6 +71,26 @@ def test_a_key_for_another_algorithm_stops_the_start(tmp_path: Path) -> None:
     authenticator(AuthConfiguration(tokens=TokenConfiguration(key_file=key_file, algorithm="ES256")))
     text = refusal(AuthConfiguration(tokens=TokenConfiguration(key_file=key_file)))
     assert "does not suit RS256" in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_secret_and_public_keys_may_stand_side_by_side(kind: str, tmp_path: Path) -> None:
+    key_file = tmp_path / "keys.pem"
+    key_file.write_bytes(pem(private_key(kind)))
+    for tokens in (
+        TokenConfiguration(secret=SECRET, key_file=key_file, algorithm=name_of(kind)),
+        TokenConfiguration(secret=SECRET, jwks_url=URL, algorithm=name_of(kind)),
+        TokenConfiguration(secret=SECRET, jwks_url=URL),
+        TokenConfiguration(secret=SECRET, algorithm="HS256"),
+    ):
+        authenticator(AuthConfiguration(tokens=tokens, introspection=IntrospectionConfiguration(URL)))
+
+
+def test_every_public_key_algorithm_of_pyjwt_may_be_set() -> None:
+    symmetric = {"none", "HS256", "HS384", "HS512"}
+    its_own_spelling = {"ES521"}  # of ES512
+    assert set(PUBLIC_KEY_ALGORITHMS) == set(get_default_algorithms()) - symmetric - its_own_spelling
+    assert set(PUBLIC_KEY_ALGORITHMS) == {name_of(kind) for kind in KINDS}
 
 
 @pytest.mark.parametrize(

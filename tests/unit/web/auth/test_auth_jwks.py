@@ -4,45 +4,77 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 
+from siddes_telemetry.web.auth import jwks as jwks_module
 from siddes_telemetry.web.auth.http_get import Unanswered
 from siddes_telemetry.web.auth.jwks import (
+    ASK_EVERY_S,
     KEEP_S,
+    MAX_TRIED_KEYS,
     REFRESH_AFTER_S,
-    RETRY_AFTER_S,
+    REMEMBER_REFUSED_S,
     RETRY_REFRESH_AFTER_S,
-    UNKNOWN_KEY_EVERY_S,
     JwksUrl,
 )
-from tests.unit.web.auth.rig import Elsewhere, ManualClocks, Metrics, jwk, jwk_set, private_key, turns
+from tests.unit.web.auth.rig import Elsewhere, ManualClocks, Metrics, judged, jwk, jwk_set, token, turns
 
 URL = "https://idp.example/jwks"
-FIRST, SECOND = private_key("ES256", 0).public_key(), private_key("ES256", 1).public_key()
+SOON = pytest.mark.timeout(20)  # far over what is waited for, and far under a token that waits for ever
+
+
+def by(number: int, **changes: object) -> str:
+    """A token signed with this key, which it names."""
+    return token("ES256", number=number, headers={"kid": f"k{number}"}, **changes)
+
+
+@cache  # an ECDSA signature is another one each time
+def made_up(number: int) -> str:
+    return token("ES256", number=99, headers={"kid": f"made-up-{number}"})
 
 
 class Rig:
-    def __init__(self) -> None:
+    def __init__(self, *, capacity: int = 100) -> None:
         self.clocks = ManualClocks()
         self.metrics = Metrics()
         self.server = Elsewhere(200, jwk_set(jwk("ES256")))
         self.keys = JwksUrl(
-            URL, "ES256", get=self.server, monotonic_s=self.clocks.clocks.monotonic_s, metrics=self.metrics
+            URL,
+            "ES256",
+            get=self.server,
+            monotonic_s=self.clocks.clocks.monotonic_s,
+            metrics=self.metrics,
+            capacity=capacity,
         )
+
+    @classmethod
+    async def warm(cls) -> Rig:
+        """With keys at hand, and a question that may be asked."""
+        rig = cls()
+        assert await rig.judge(by(0)) == "ok"
+        rig.clocks.advance(ASK_EVERY_S)
+        return rig
 
     @property
     def fetches(self) -> int:
         return len(self.server.asked)
 
-    def rotate(self) -> None:
-        self.server.body = jwk_set(jwk("ES256"), jwk("ES256", 1))
+    def publish(self, *numbers: int) -> None:
+        self.server.body = jwk_set(*(jwk("ES256", number) for number in numbers))
+
+    async def judge(self, text: str) -> str | int:
+        return await judged(self.keys, text)
+
+    def judging(self, *texts: str) -> list[asyncio.Task[str | int]]:
+        return [asyncio.create_task(self.judge(text)) for text in texts]
 
 
 async def test_the_set_is_fetched_once_and_held() -> None:
     rig = Rig()
-    for _ in range(5):
-        assert await rig.keys.candidates("k0") == [FIRST]
+    for number in range(5):
+        assert await rig.judge(by(0, sub=f"v{number}")) == "ok"
     assert rig.server.asked == [(URL, {"Accept": "application/json"})]
     assert rig.metrics.value("siddes_auth_key_loads_total", source="jwks", outcome="ok") == 1
 
@@ -50,120 +82,254 @@ async def test_the_set_is_fetched_once_and_held() -> None:
 async def test_many_at_once_share_one_fetch() -> None:
     rig = Rig()
     rig.server.gate.clear()
-    waiting = [asyncio.create_task(rig.keys.candidates("k0")) for _ in range(10)]
+    waiting = rig.judging(*[by(0)] * 10)
     await turns()
     rig.server.gate.set()
-    assert await asyncio.gather(*waiting) == [[FIRST]] * 10
+    assert await asyncio.gather(*waiting) == ["ok"] * 10
     assert rig.fetches == 1
 
 
 async def test_a_new_key_is_found_by_its_first_token() -> None:
-    rig = Rig()
-    await rig.keys.candidates("k0")
-    rig.rotate()
-    assert await rig.keys.candidates("k1") == [SECOND]
+    rig = await Rig.warm()
+    rig.publish(0, 1)
+    assert await rig.judge(by(1)) == "ok"
     assert rig.fetches == 2
 
 
-async def test_unknown_key_ids_refetch_at_most_once_a_minute() -> None:
-    rig = Rig()
-    await rig.keys.candidates("k0")
-    for number in range(100):
-        assert await rig.keys.candidates(f"made-up-{number}") == ()
-        rig.clocks.advance(0.5)
-    assert rig.fetches == 2
-    rig.rotate()
-    assert await rig.keys.candidates("k1") == ()
-    rig.clocks.advance(UNKNOWN_KEY_EVERY_S - 50)
-    assert await rig.keys.candidates("k1") == [SECOND]
+async def test_a_new_key_under_the_old_id_is_found_too() -> None:
+    rig = await Rig.warm()
+    rig.server.body = jwk_set(jwk("ES256", 1, kid="k0"))
+    assert await rig.judge(token("ES256", number=1, headers={"kid": "k0"})) == "ok"
+    assert await rig.judge(by(0)) == 5
+
+
+async def test_a_made_up_token_does_not_cost_the_new_keys_holders_their_401() -> None:
+    """A question that was asked before a token came in says nothing about it."""
+    rig = await Rig.warm()
+    assert await rig.judge(made_up(0)) == "unknown_key"
+    rig.publish(0, 1)
+    rig.clocks.advance(1.5)
+    assert await rig.judge(by(1)) == 4  # not no_viewer, and rounded up
+    rig.clocks.advance(3.5)
+    assert await rig.judge(by(1)) == "ok"
     assert rig.fetches == 3
 
 
-async def test_tokens_with_an_unknown_key_wait_for_the_same_fetch() -> None:
-    rig = Rig()
-    await rig.keys.candidates("k0")
-    rig.rotate()
+async def test_there_is_one_question_in_five_seconds_whoever_asks_and_known_keys_wait_for_none() -> None:
+    rig = await Rig.warm()
+    number = 0
+    for _ in range(100):
+        for _ in range(10):
+            number += 1
+            assert await rig.judge(made_up(number)) in {"unknown_key", 1, 2, 3, 4, 5}
+        rig.clocks.advance(0.5)
+        task = asyncio.create_task(rig.judge(by(0, sub=f"v{number}")))
+        await asyncio.sleep(0)
+        assert task.result() == "ok"  # at once
+    assert rig.fetches == 1 + 100 * 0.5 / ASK_EVERY_S
+
+
+async def test_a_flood_of_made_up_tokens_does_not_keep_a_bad_token_from_its_401_nor_a_new_key_from_its_200() -> None:
+    """Each time a question may be asked, somebody else has just asked it."""
+    rig = await Rig.warm()
+    assert await rig.judge(made_up(0)) == "unknown_key"
+    bad = made_up(-1)
+    assert await rig.judge(bad) == 5
+    rig.publish(0, 1)
+    assert await rig.judge(by(1)) == 5
+    rig.clocks.advance(ASK_EVERY_S)
+    assert await rig.judge(made_up(1)) == "unknown_key"
+    assert await rig.judge(bad) == "unknown_key"  # by a question that was asked after it had first come
+    assert await rig.judge(by(1)) == "ok"
+    assert rig.fetches == 3
+
+
+async def test_a_signature_that_fails_under_a_known_key_is_asked_about_too() -> None:
+    rig = await Rig.warm()
+    forged = token("ES256", number=1, headers={"kid": "k0"})
+    assert await rig.judge(forged) == "signature"
+    assert rig.fetches == 2
+    assert await rig.judge(token("ES256", number=2, headers={"kid": "k0"})) == 5
+
+
+async def test_a_refused_token_costs_no_question_for_a_minute() -> None:
+    rig = await Rig.warm()
+    for _ in range(3):
+        assert await rig.judge(made_up(1)) == "unknown_key"
+    rig.clocks.advance(REMEMBER_REFUSED_S - 0.1)
+    assert await rig.judge(made_up(1)) == "unknown_key"
+    assert rig.fetches == 2
+    rig.clocks.advance(0.1)
+    assert await rig.judge(made_up(1)) == "unknown_key"
+    assert rig.fetches == 3
+
+
+async def test_a_minute_begins_with_the_refusal() -> None:
+    rig = await Rig.warm()
+    await rig.judge(made_up(1))
+    assert await rig.judge(made_up(2)) == 5
+    rig.clocks.advance(ASK_EVERY_S)
+    assert await rig.judge(made_up(2)) == "unknown_key"
+    rig.clocks.advance(REMEMBER_REFUSED_S - 0.1)
+    assert await rig.judge(made_up(2)) == "unknown_key"
+    assert rig.fetches == 3
+
+
+async def test_a_refused_token_is_taken_as_soon_as_its_key_is_at_hand() -> None:
+    rig = await Rig.warm()
+    assert await rig.judge(by(1)) == "unknown_key"
+    rig.publish(0, 1)
+    rig.clocks.advance(ASK_EVERY_S)
+    assert await rig.judge(made_up(1)) == "unknown_key"  # somebody else's question
+    assert await rig.judge(by(1)) == "ok"
+
+
+async def test_the_memory_of_refused_tokens_is_bounded_and_holds_no_token() -> None:
+    rig = Rig(capacity=3)
+    for number in range(20):
+        await rig.judge(made_up(number))
+    assert len(rig.keys._failed) == 3
+    assert made_up(19) not in repr(rig.keys._failed._entries)
+
+
+async def test_tokens_under_a_new_key_wait_for_the_same_question_and_known_ones_do_not() -> None:
+    rig = await Rig.warm()
+    rig.publish(0, 1)
     rig.server.gate.clear()
-    waiting = [asyncio.create_task(rig.keys.candidates("k1")) for _ in range(5)]
+    waiting = rig.judging(*(by(1, sub=f"v{number}") for number in range(5)))
     await turns()
-    assert await rig.keys.candidates("k0") == [FIRST]  # a known one does not wait
+    assert await rig.judge(by(0)) == "ok"
     rig.server.gate.set()
-    assert await asyncio.gather(*waiting) == [[SECOND]] * 5
+    assert await asyncio.gather(*waiting) == ["ok"] * 5
     assert rig.fetches == 2
 
 
-async def test_one_that_stops_waiting_does_not_stop_the_others() -> None:
+async def test_a_question_under_way_may_bring_the_key_but_refuses_nobody_who_came_after_it() -> None:
+    rig = await Rig.warm()
+    rig.server.gate.clear()
+    (first,) = rig.judging(made_up(1))
+    await turns()
+    rig.publish(0, 1)
+    later = rig.judging(by(1), made_up(2))
+    await turns()
+    rig.server.gate.set()
+    assert await first == "unknown_key"
+    assert await asyncio.gather(*later) == ["ok", 5]
+    assert rig.fetches == 2
+
+
+async def test_after_a_slow_question_the_next_is_asked_at_once() -> None:
+    rig = await Rig.warm()
+    rig.server.gate.clear()
+    waiting = rig.judging(made_up(1))
+    await turns()
+    waiting += rig.judging(made_up(2))
+    await turns()
+    rig.clocks.advance(ASK_EVERY_S)
+    rig.server.gate.set()
+    assert await asyncio.gather(*waiting) == ["unknown_key"] * 2
+    assert rig.fetches == 3
+
+
+@SOON
+async def test_nobody_waits_longer_than_that_for_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks_module, "WAIT_S", 0.05)
+    rig = await Rig.warm()
+    rig.server.gate.clear()
+    assert await asyncio.gather(*rig.judging(made_up(1), by(1), made_up(2))) == [5] * 3
+    rig.publish(0, 1)
+    rig.server.gate.set()
+    await turns()
+    assert await rig.judge(by(1)) == "ok"  # the question went on
+    assert await rig.judge(made_up(1)) == "unknown_key"  # and was asked after this one had first come
+    assert rig.fetches == 2
+
+
+@SOON
+async def test_nobody_waits_longer_than_that_for_the_first_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks_module, "WAIT_S", 0.05)
     rig = Rig()
     rig.server.gate.clear()
-    first, second = (asyncio.create_task(rig.keys.candidates("k0")) for _ in range(2))
+    with pytest.raises(Unanswered):
+        await rig.judge(by(0))
+    rig.server.gate.set()
+    await turns()
+    assert await rig.judge(by(0)) == "ok"
+    assert rig.fetches == 1
+
+
+async def test_one_that_stops_waiting_does_not_stop_the_others() -> None:
+    rig = await Rig.warm()
+    rig.publish(0, 1)
+    rig.server.gate.clear()
+    first, second = rig.judging(by(1), by(1))
     await turns()
     first.cancel()
     await turns()
     rig.server.gate.set()
-    assert await second == [FIRST]
+    assert await second == "ok"
     assert first.cancelled()
+    assert rig.fetches == 2
 
 
 async def test_the_set_is_refreshed_in_the_background_while_in_use() -> None:
-    rig = Rig()
-    rig.rotate()
-    await rig.keys.candidates("k0")
-    rig.server.body = jwk_set(jwk("ES256", 1))  # the first is withdrawn
+    rig = await Rig.warm()
+    rig.publish(1)  # the first is withdrawn
     rig.clocks.advance(REFRESH_AFTER_S)
     rig.server.gate.clear()
-    assert await rig.keys.candidates("k0") == [FIRST]  # nobody waits for it
+    assert await rig.judge(by(0)) == "ok"  # nobody waits for it
     await turns()
     rig.server.gate.set()
     await turns()
-    assert await rig.keys.candidates("k0") == ()
-    assert await rig.keys.candidates("k1") == [SECOND]
+    assert await rig.judge(by(1)) == "ok"
+    assert await rig.judge(by(0)) == 5
+    rig.clocks.advance(ASK_EVERY_S)
+    assert await rig.judge(by(0)) == "unknown_key"
 
 
 async def test_the_last_good_set_outlives_an_outage_but_not_for_ever() -> None:
     rig = Rig()
-    await rig.keys.candidates("k0")
+    await rig.judge(by(0))
     rig.server.down = True
     rig.clocks.advance(REFRESH_AFTER_S)
     for _ in range(10):
-        assert await rig.keys.candidates("k0") == [FIRST]
+        assert await rig.judge(by(0)) == "ok"
         await turns()
     assert rig.fetches == 2
     rig.clocks.advance(RETRY_REFRESH_AFTER_S)
-    assert await rig.keys.candidates("k0") == [FIRST]
+    assert await rig.judge(by(0)) == "ok"
     await turns()
     assert rig.fetches == 3
     rig.clocks.advance(KEEP_S - REFRESH_AFTER_S - RETRY_REFRESH_AFTER_S)
     with pytest.raises(Unanswered):
-        await rig.keys.candidates("k0")
+        await rig.judge(by(0))
     rig.server.down = False
-    rig.clocks.advance(RETRY_REFRESH_AFTER_S)
-    assert await rig.keys.candidates("k0") == [FIRST]
+    rig.clocks.advance(ASK_EVERY_S)
+    assert await rig.judge(by(0)) == "ok"
 
 
 async def test_an_unknown_key_cannot_be_told_from_a_new_one_while_the_url_is_down() -> None:
-    rig = Rig()
-    await rig.keys.candidates("k0")
+    rig = await Rig.warm()
     rig.server.down = True
     for _ in range(3):
-        with pytest.raises(Unanswered):
-            await rig.keys.candidates("k1")
+        assert await rig.judge(by(1)) == 5
     assert rig.fetches == 2
-    assert await rig.keys.candidates("k0") == [FIRST]
+    assert await rig.judge(by(0)) == "ok"
     rig.server.down = False
-    rig.clocks.advance(RETRY_REFRESH_AFTER_S)
-    assert await rig.keys.candidates("k1") == ()  # the URL has spoken
+    rig.clocks.advance(ASK_EVERY_S)
+    assert await rig.judge(by(1)) == "unknown_key"  # the URL has spoken
 
 
 async def test_without_any_keys_nobody_can_be_told_and_the_url_is_asked_now_and_then() -> None:
     rig = Rig()
     rig.server.down = True
-    for key_id in ("k0", "k1", None):
+    for text in (by(0), by(1), token("ES256")):
         with pytest.raises(Unanswered):
-            await rig.keys.candidates(key_id)
+            await rig.judge(text)
     assert rig.fetches == 1
-    rig.clocks.advance(RETRY_AFTER_S)
+    rig.clocks.advance(ASK_EVERY_S)
     rig.server.down = False
-    assert await rig.keys.candidates("k0") == [FIRST]
+    assert await rig.judge(by(0)) == "ok"
     assert rig.metrics.value("siddes_auth_key_loads_total", source="jwks", outcome="unavailable") == 1
 
 
@@ -181,28 +347,34 @@ def _symmetric(server: Elsewhere) -> None:
 
 @pytest.mark.parametrize("spoil", [_status, _garbage, _symmetric])
 async def test_an_answer_without_usable_keys_is_a_failure(spoil: Callable[[Elsewhere], None]) -> None:
-    rig = Rig()
-    await rig.keys.candidates("k0")
+    rig = await Rig.warm()
     spoil(rig.server)
-    rig.clocks.advance(REFRESH_AFTER_S)
-    await rig.keys.candidates("k0")
-    await turns()
-    assert await rig.keys.candidates("k0") == [FIRST]
+    assert await rig.judge(by(1)) == 5
+    assert await rig.judge(by(0)) == "ok"
     assert rig.metrics.value("siddes_auth_key_loads_total", source="jwks", outcome="unavailable") == 1
 
 
-async def test_a_token_without_a_key_id_is_tried_only_where_there_is_one_key() -> None:
+async def test_a_token_without_a_key_id_is_tried_with_all_keys_up_to_eight() -> None:
     rig = Rig()
-    assert await rig.keys.candidates(None) == [FIRST]
-    rig.rotate()
-    await rig.keys.candidates("k1")
-    assert await rig.keys.candidates(None) == ()
+    rig.server.body = jwk_set(*(jwk("ES256", number) for number in range(MAX_TRIED_KEYS + 1)), jwk("RS256", 1))
+    for number in range(MAX_TRIED_KEYS):
+        assert await rig.judge(token("ES256", number=number)) == "ok"
+    assert await rig.judge(token("ES256", number=MAX_TRIED_KEYS)) == 5
+    assert await rig.judge(by(MAX_TRIED_KEYS)) == "ok"
 
 
-async def test_closing_ends_a_fetch() -> None:
+async def test_keys_that_share_an_id_are_all_tried_up_to_eight() -> None:
+    rig = Rig()
+    rig.server.body = jwk_set(*(jwk("ES256", number, kid="one") for number in range(MAX_TRIED_KEYS + 1)))
+    for number in range(MAX_TRIED_KEYS):
+        assert await rig.judge(token("ES256", number=number, headers={"kid": "one"})) == "ok"
+    assert await rig.judge(token("ES256", number=MAX_TRIED_KEYS, headers={"kid": "one"})) == 5
+
+
+async def test_closing_ends_a_question() -> None:
     rig = Rig()
     rig.server.gate.clear()
-    waiting = asyncio.create_task(rig.keys.candidates("k0"))
+    (waiting,) = rig.judging(by(0))
     await turns()
     await rig.keys.close()
     await asyncio.wait([waiting])

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from siddes_telemetry.web.auth.key_file import LOOK_EVERY_S, MAX_KEY_FILE_BYTES, KeyFile
 from siddes_telemetry.web.auth.keys import KeyProblem
-from tests.unit.web.auth.rig import ManualClocks, Metrics, pem, private_key
+from tests.unit.web.auth.rig import ManualClocks, Metrics, judged, pem, private_key, token
 
 OLD, NEW = private_key("ES256"), private_key("ES256", 1)
+BY_OLD, BY_NEW, BY_OTHER = (token("ES256", number=number) for number in range(3))
+
+
+class Rig:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clocks = ManualClocks()
+        self.metrics = Metrics()
+        self.keys = KeyFile(path, "ES256", monotonic_s=self.clocks.clocks.monotonic_s, metrics=self.metrics)
+
+    async def judge(self, *texts: str) -> list[str | int]:
+        return [await judged(self.keys, text) for text in texts]
+
+    def loads(self, outcome: str) -> float:
+        return self.metrics.value("siddes_auth_key_loads_total", source="file", outcome=outcome)
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def rig(tmp_path: Path) -> Rig:
     path = tmp_path / "keys.pem"
     path.write_bytes(pem(OLD))
-    return path
+    return Rig(path)
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -27,34 +43,50 @@ def _replace(path: Path, content: bytes) -> None:
     beside.replace(path)
 
 
-async def test_a_changed_file_is_read_again_soon(path: Path) -> None:
-    clocks, metrics = ManualClocks(), Metrics()
-    keys = KeyFile(path, "ES256", monotonic_s=clocks.clocks.monotonic_s, metrics=metrics)
-    assert await keys.candidates("any") == [OLD.public_key()]
-    _replace(path, pem(NEW, OLD))
-    assert await keys.candidates(None) == [OLD.public_key()]
-    clocks.advance(LOOK_EVERY_S)
-    assert await keys.candidates(None) == [NEW.public_key(), OLD.public_key()]
-    assert metrics.value("siddes_auth_key_loads_total", source="file", outcome="ok") == 1
+async def test_a_new_key_is_found_by_its_first_token(rig: Rig) -> None:
+    assert await rig.judge(BY_OLD, BY_NEW) == ["ok", "signature"]
+    _replace(rig.path, pem(NEW, OLD))
+    assert await rig.judge(BY_NEW, BY_OLD, BY_OTHER) == ["ok", "ok", "signature"]
+    assert rig.loads("ok") == 1
+
+
+async def test_a_withdrawn_key_is_noticed_within_seconds(rig: Rig) -> None:
+    _replace(rig.path, pem(NEW))
+    assert await rig.judge(BY_OLD) == ["ok"]
+    rig.clocks.advance(LOOK_EVERY_S)
+    assert await rig.judge(BY_OLD, BY_NEW) == ["signature", "ok"]
+
+
+async def test_a_file_that_has_not_changed_is_not_read_for_made_up_tokens(rig: Rig) -> None:
+    with patch.object(rig.keys, "_read", side_effect=AssertionError):
+        assert await rig.judge(*[BY_OTHER] * 50) == ["signature"] * 50
 
 
 BROKEN = ("empty", "cut off", "too large", "not there")
 
 
 @pytest.mark.parametrize("broken", [b"", pem(NEW)[:80], b"x" * (MAX_KEY_FILE_BYTES + 1), None], ids=BROKEN)
-async def test_a_broken_file_leaves_the_last_good_keys(path: Path, broken: bytes | None) -> None:
-    clocks, metrics = ManualClocks(), Metrics()
-    keys = KeyFile(path, "ES256", monotonic_s=clocks.clocks.monotonic_s, metrics=metrics)
+async def test_a_broken_file_leaves_the_last_good_keys_and_refuses_nobody(rig: Rig, broken: bytes | None) -> None:
     if broken is None:
-        path.unlink()
+        rig.path.unlink()
     else:
-        _replace(path, broken)
-    clocks.advance(LOOK_EVERY_S)
-    assert await keys.candidates(None) == [OLD.public_key()]
-    assert metrics.value("siddes_auth_key_loads_total", source="file", outcome="unavailable") == 1
-    _replace(path, pem(NEW))
-    clocks.advance(LOOK_EVERY_S)
-    assert await keys.candidates(None) == [NEW.public_key()]
+        _replace(rig.path, broken)
+    for _ in range(50):
+        assert await rig.judge(BY_OLD, BY_NEW) == ["ok", 5]
+    assert rig.loads("unavailable") == 1  # however many tokens were made up
+    rig.clocks.advance(LOOK_EVERY_S)
+    assert await rig.judge(BY_OLD, BY_NEW) == ["ok", 5]
+    assert rig.loads("unavailable") == 2
+    _replace(rig.path, pem(NEW))
+    assert await rig.judge(BY_NEW, BY_OLD) == ["ok", "signature"]
+
+
+async def test_a_file_that_comes_back_as_it_was_is_good_again(rig: Rig) -> None:
+    away = rig.path.with_suffix(".away")
+    rig.path.rename(away)
+    assert await rig.judge(BY_NEW) == [5]
+    away.rename(rig.path)
+    assert await rig.judge(BY_NEW, BY_OLD) == ["signature", "ok"]
 
 
 def test_a_file_that_is_not_there_stops_the_start(tmp_path: Path) -> None:

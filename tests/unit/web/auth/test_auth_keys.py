@@ -7,15 +7,15 @@ import json
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
 from siddes_telemetry.web.auth.keys import MAX_PEM_KEYS, KeyProblem, read_jwk_set, read_pem, secret_problem
-from tests.unit.web.auth.rig import ALGORITHM_OF, SECRET, jwk, jwk_set, pem, private_key
+from tests.unit.web.auth.rig import ALGORITHM_OF, CURVES, ED448, KINDS, RSA, SECRET, jwk, jwk_set, pem, private_key
 
-PUBLIC = ["RS256", "ES256", "EdDSA"]
+PUBLIC = [*KINDS[:-1]]  # with one kind of EdDSA key; the other has tests of its own
 
 
 @pytest.mark.parametrize("algorithm", PUBLIC)
@@ -33,22 +33,32 @@ def test_the_older_rsa_form_is_read() -> None:
 @pytest.mark.parametrize("algorithm", PUBLIC)
 def test_keys_for_another_algorithm_are_refused(algorithm: str) -> None:
     for other in PUBLIC:
-        if other != algorithm:
+        if other != algorithm and not {other, algorithm} <= set(RSA):
             with pytest.raises(KeyProblem, match="does not suit"):
                 read_pem(pem(private_key(algorithm), private_key(other)), algorithm)
 
 
 def test_weak_keys_and_other_curves_are_refused() -> None:
     weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
-    for key, algorithm in (
-        (weak, "RS256"),
+    cases: list[tuple[Any, str]] = [
+        *((weak, algorithm) for algorithm in RSA),
         (ec.generate_private_key(ec.SECP384R1()), "ES256"),
         (ec.generate_private_key(ec.SECP256K1()), "ES256"),
-        (ed448.Ed448PrivateKey.generate(), "EdDSA"),
-    ):
+        (ec.generate_private_key(ec.SECP256R1()), "ES256K"),
+        (ec.generate_private_key(ec.BrainpoolP384R1()), "ES384"),
+        (ec.generate_private_key(ec.SECP256R1()), "ES512"),
+        (x25519.X25519PrivateKey.generate(), "EdDSA"),
+    ]
+    for key, algorithm in cases:
         text = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         with pytest.raises(KeyProblem, match="does not suit"):
             read_pem(text, algorithm)
+
+
+def test_both_kinds_of_eddsa_keys_may_stand_side_by_side() -> None:
+    keys = [private_key("EdDSA").public_key(), private_key(ED448).public_key()]
+    assert read_pem(pem(private_key("EdDSA"), private_key(ED448)), "EdDSA") == keys
+    assert read_jwk_set(jwk_set(jwk("EdDSA"), jwk(ED448)), "EdDSA") == {"k0": keys}
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
@@ -116,7 +126,7 @@ def test_keys_that_say_nothing_of_their_use_are_taken(algorithm: str) -> None:
         {"n": None, "x": None, "y": None},
         {"n": "", "x": "", "y": ""},
         {"e": "AA", "x": "AA", "crv": "P-256"},
-        {"crv": "P-384", "e": {}},
+        {"crv": "P-224", "e": {}},
         {"crv": "Ed448", "e": "!"},
     ],
 )
@@ -124,6 +134,14 @@ def test_a_jwk_for_something_else_is_not_taken(algorithm: str, change: dict[str,
     with pytest.raises(KeyProblem, match="no key that suits"):
         read_jwk_set(jwk_set(jwk(algorithm, **change)), algorithm)
     assert len(read_jwk_set(jwk_set(jwk(algorithm, **change), jwk(algorithm, 1)), algorithm)) == 1
+
+
+@pytest.mark.parametrize("algorithm", CURVES)
+def test_a_jwk_on_another_curve_is_not_taken_whatever_it_says(algorithm: str) -> None:
+    for other in CURVES:
+        if other != algorithm:
+            with pytest.raises(KeyProblem, match="no key that suits"):
+                read_jwk_set(jwk_set(jwk(other, alg=algorithm)), algorithm)
 
 
 @pytest.mark.parametrize("algorithm", PUBLIC)

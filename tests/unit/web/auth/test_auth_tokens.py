@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,24 @@ from typing import Any
 import jwt
 import pytest
 
-from siddes_telemetry.web.auth.claims import NBF_LEEWAY_S, ClaimRules
+from siddes_telemetry.web.auth.claims import ClaimRules
 from siddes_telemetry.web.auth.configuration import AuthConfiguration, TokenConfiguration
-from siddes_telemetry.web.auth.keys import SharedSecret, VerificationKey
+from siddes_telemetry.web.auth.refusals import Refusal, Refused
+from siddes_telemetry.web.auth.signatures import SharedSecret, SignedToken
 from siddes_telemetry.web.auth.tokens import MAX_TOKEN_CHARS, REMEMBER_S, TokenVerifier
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
 from tests.unit.web.auth.rig import (
+    CURVES,
+    KINDS,
     NOW,
+    RSA,
     SECRET,
     ManualClocks,
     Metrics,
     authenticator,
     bearer,
     claims,
+    name_of,
     outcome,
     pem,
     private_key,
@@ -40,6 +44,15 @@ async def decide(text: str, rules: TokenConfiguration = WITH_SECRET) -> object:
     return await outcome(authenticator(AuthConfiguration(tokens=rules)), bearer(text))
 
 
+async def refusal(text: str, rules: TokenConfiguration = WITH_SECRET) -> str:
+    """The one reason for which it is refused."""
+    metrics = Metrics()
+    assert await outcome(authenticator(AuthConfiguration(tokens=rules), metrics=metrics), bearer(text)) == "no_viewer"
+    ((reason, times),) = metrics.refused().items()
+    assert times == 1
+    return reason
+
+
 @pytest.mark.parametrize(
     "good",
     [
@@ -48,7 +61,9 @@ async def decide(text: str, rules: TokenConfiguration = WITH_SECRET) -> object:
         {"sub": "x" * 64},
         {"sub": "A.b_c:d@e-f"},
         {"nbf": NOW},
-        {"nbf": NOW + NBF_LEEWAY_S},
+        {"nbf": NOW + 30},
+        {"nbf": NOW - 1e9},
+        {"nbf": -5},
         {"exp": NOW + 0.5},
         {"iat": NOW + 100},
         {"iss": "whoever"},
@@ -61,38 +76,64 @@ async def test_a_good_token_says_who_is_asking(good: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "reason"),
     [
-        {"exp": None},
-        {"exp": NOW},
-        {"exp": NOW - 1},
-        {"exp": str(NOW + 60)},
-        {"exp": True},
-        {"exp": [NOW + 60]},
-        {"exp": float("inf")},
-        {"exp": float("nan")},
-        {"exp": 10**400},
-        {"nbf": NOW + NBF_LEEWAY_S + 0.1},
-        {"nbf": "0"},
-        {"nbf": True},
-        {"nbf": float("nan")},
-        {"sub": None},
-        {"sub": 42},
-        {"sub": ""},
-        {"sub": "x" * 65},
-        {"sub": "a b"},
-        {"sub": "someone@example.org"},
-        {"sub": "٣"},  # a digit, and not ASCII
-        {"sub": "viewer-1\n"},
-        {"sub": "\ud800"},
-        {"sub": ["viewer-1"]},
-        {"aud": "another service"},
-        {"aud": ["another service"]},
-        {"aud": {}},
+        ({"exp": None}, "claims"),
+        ({"exp": NOW}, "expired"),
+        ({"exp": NOW - 1}, "expired"),
+        ({"exp": str(NOW + 60)}, "claims"),
+        ({"exp": True}, "claims"),
+        ({"exp": [NOW + 60]}, "claims"),
+        ({"exp": float("inf")}, "claims"),
+        ({"exp": float("nan")}, "claims"),
+        ({"exp": 10**400}, "claims"),
+        ({"nbf": NOW + 30.1}, "not_yet_valid"),
+        ({"nbf": "0"}, "claims"),
+        ({"nbf": True}, "claims"),
+        ({"nbf": float("nan")}, "claims"),
+        ({"sub": None}, "no_subject"),
+        ({"sub": True}, "subject_form"),
+        ({"sub": float("nan")}, "subject_form"),
+        ({"sub": ""}, "subject_form"),
+        ({"sub": "x" * 65}, "subject_form"),
+        ({"sub": "a b"}, "subject_form"),
+        ({"sub": "someone@example.org"}, "subject_form"),
+        ({"sub": "٣"}, "subject_form"),  # a digit, and not ASCII
+        ({"sub": "viewer-1\n"}, "subject_form"),
+        ({"sub": "\ud800"}, "subject_form"),
+        ({"sub": ["viewer-1"]}, "subject_form"),
+        ({"sub": {"id": "viewer-1"}}, "subject_form"),
+        ({"aud": "another service"}, "audience"),
+        ({"aud": ["another service"]}, "audience"),
+        ({"aud": {}}, "audience"),
+        ({"aud": "another service", "exp": NOW - 1}, "expired"),
     ],
 )
-async def test_a_token_with_bad_claims_is_refused(bad: dict[str, Any]) -> None:
-    assert await decide(token(**bad)) == "no_viewer"
+async def test_a_token_with_bad_claims_is_refused(bad: dict[str, Any], reason: str) -> None:
+    assert await refusal(token(**bad)) == reason
+
+
+@pytest.mark.parametrize("number", ["42", "0", "-7", "4.20", "1e3", "12345678901234567890123456789"])
+async def test_a_subject_that_is_a_number_is_its_own_text(number: str) -> None:
+    payload = f'{{"sub":{number},"exp":{NOW + 60}}}'.encode()
+    assert await decide(_hs256({"alg": "HS256"}, payload, SECRET)) == (number, False)
+
+
+async def test_the_leeway_is_a_setting_and_for_nbf_only() -> None:
+    for leeway_s in (0, 300):
+        rules = replace(WITH_SECRET, leeway_s=leeway_s)
+        assert await decide(token(nbf=NOW + leeway_s), rules) == ("viewer-1", False)
+        assert await refusal(token(nbf=NOW + leeway_s + 1), rules) == "not_yet_valid"
+        assert await refusal(token(exp=NOW), rules) == "expired"
+
+
+async def test_another_claim_may_say_who_it_is() -> None:
+    rules = replace(WITH_SECRET, claim="https://app.example/id")
+    good: dict[str, Any] = {"https://app.example/id": 42, "sub": "somebody else"}
+    assert await decide(token(**good), rules) == ("42", False)
+    assert await refusal(token(), rules) == "no_subject"
+    rules = replace(WITH_SECRET, claim="user.id")
+    assert await decide(token(user={"id": "nested"}), rules) == ("nested", False)
 
 
 async def test_issuer_and_audience_are_held_to_where_they_are_configured() -> None:
@@ -109,11 +150,11 @@ async def test_issuer_and_audience_are_held_to_where_they_are_configured() -> No
         {"iss": "us", "aud": {"telemetry": 1}},
     ]
     for wrong in wrongs:
-        if isinstance(wrong.get("iss"), list):  # PyJWT will not write such a claim
-            text = _hs256({"alg": "HS256"}, claims(**wrong), SECRET)
-        else:
-            text = token(**wrong)
-        assert await decide(text, rules) == "no_viewer", wrong
+        reason = "issuer" if wrong.get("iss") != "us" else "audience"
+        assert await refusal(token(**wrong), rules) == reason, wrong
+    numbers = replace(WITH_SECRET, issuer="5", audience="7")
+    assert await refusal(token(iss=5, aud="7"), numbers) == "issuer"  # a number is not its text here
+    assert await refusal(token(iss="5", aud=[7]), numbers) == "audience"
 
 
 def _hs256(header: object, payload: object, secret: bytes) -> str:
@@ -130,8 +171,8 @@ async def test_a_token_of_our_own_making_is_taken() -> None:
     "header", [{"alg": "none"}, {"alg": "None"}, {"alg": ""}, {"alg": None}, {}, {"alg": ["HS256"]}]
 )
 async def test_a_token_that_names_no_algorithm_is_refused(header: dict[str, object]) -> None:
-    assert await decide(f"{segment(header)}.{segment(claims())}.") == "no_viewer"
-    assert await decide(_hs256(header, claims(), SECRET)) == "no_viewer"
+    assert await refusal(f"{segment(header)}.{segment(claims())}.") == "algorithm"
+    assert await refusal(_hs256(header, claims(), SECRET)) == "algorithm"
 
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
@@ -141,28 +182,61 @@ async def test_a_sibling_of_the_algorithm_is_refused(algorithm: str) -> None:
     )
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-async def test_a_public_key_is_no_hmac_secret(algorithm: str, tmp_path: Path) -> None:
-    key_file = tmp_path / "keys.pem"
-    public = pem(private_key(algorithm))
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    return tmp_path / "keys.pem"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("beside_a_secret", [False, True])
+async def test_a_public_key_is_no_hmac_secret(kind: str, beside_a_secret: bool, key_file: Path) -> None:
+    public = pem(private_key(kind))
     key_file.write_bytes(public)
-    rules = TokenConfiguration(key_file=key_file, algorithm=algorithm)
-    assert await decide(token(algorithm), rules) == ("viewer-1", False)
+    rules = TokenConfiguration(secret=SECRET if beside_a_secret else None, key_file=key_file, algorithm=name_of(kind))
+    assert await decide(token(kind), rules) == ("viewer-1", False)
     for secret in (public, public.strip()):
-        assert await decide(_hs256({"alg": "HS256"}, claims(), secret), rules) == "no_viewer"
-        assert await decide(_hs256({"alg": algorithm}, claims(), secret), rules) == "no_viewer"
+        as_hs256 = await refusal(_hs256({"alg": "HS256"}, claims(), secret), rules)
+        assert as_hs256 == ("signature" if beside_a_secret else "algorithm")
+        assert await refusal(_hs256({"alg": name_of(kind)}, claims(), secret), rules) == "signature"
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-async def test_another_keys_signature_is_refused(algorithm: str, tmp_path: Path) -> None:
-    key_file = tmp_path / "keys.pem"
-    key_file.write_bytes(pem(private_key(algorithm)))
-    rules = TokenConfiguration(key_file=key_file, algorithm=algorithm)
-    assert await decide(token(algorithm, number=1), rules) == "no_viewer"
-    head, payload, signature = token(algorithm).split(".")
-    assert await decide(f"{head}.{segment(claims(sub='somebody-else'))}.{signature}", rules) == "no_viewer"
-    assert await decide(f"{head}.{payload}.", rules) == "no_viewer"
-    assert await decide(f"{head}.{payload}.{segment(bytes(64))}", rules) == "no_viewer"
+@pytest.mark.parametrize("kind", KINDS)
+async def test_another_keys_signature_is_refused(kind: str, key_file: Path) -> None:
+    key_file.write_bytes(pem(private_key(kind)))
+    rules = TokenConfiguration(key_file=key_file, algorithm=name_of(kind))
+    assert await refusal(token(kind, number=1), rules) == "signature"
+    head, payload, signature = token(kind).split(".")
+    assert await refusal(f"{head}.{segment(claims(sub='somebody-else'))}.{signature}", rules) == "signature"
+    assert await refusal(f"{head}.{payload}.", rules) == "signature"
+    for size in (64, 96, 114, 132, 256):
+        assert await refusal(f"{head}.{payload}.{segment(bytes(size))}", rules) == "signature"
+
+
+async def test_a_secret_and_public_keys_stand_side_by_side_each_with_its_algorithm(key_file: Path) -> None:
+    key_file.write_bytes(pem(private_key("ES256")))
+    rules = TokenConfiguration(secret=SECRET, key_file=key_file, algorithm="ES256")
+    assert await decide(token("ES256"), rules) == ("viewer-1", False)
+    assert await decide(token("HS256"), rules) == ("viewer-1", False)
+    assert await refusal(_hs256({"alg": "ES256"}, claims(), SECRET), rules) == "signature"
+    assert await refusal(jwt.encode(claims(), SECRET * 2, "HS512"), rules) == "algorithm"
+
+
+@pytest.mark.parametrize("kind", [*RSA, *CURVES, "EdDSA"])
+async def test_no_algorithm_but_the_configured_one_is_taken(kind: str, key_file: Path) -> None:
+    """Not its siblings either, under keys that would suit them."""
+    key_file.write_bytes(pem(private_key(kind)))
+    rules = TokenConfiguration(secret=SECRET, key_file=key_file, algorithm=kind)
+    for other in KINDS:
+        if name_of(other) != kind:
+            assert await refusal(token(other), rules) == "algorithm"
+
+
+@pytest.mark.parametrize("alg", ["hs256", "Hs256", "HS256 ", "es256", "ES512", "NONE", "none", "", 1, None, ["ES256"]])
+async def test_an_algorithm_is_its_exact_name(alg: object, key_file: Path) -> None:
+    key_file.write_bytes(pem(private_key("ES256")))
+    rules = TokenConfiguration(secret=SECRET, key_file=key_file, algorithm="ES256")
+    assert await refusal(_hs256({"alg": alg}, claims(), SECRET), rules) == "algorithm"
+    assert await refusal(f"{segment({'alg': alg})}.{segment(claims())}.", rules) == "algorithm"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +253,7 @@ async def test_another_keys_signature_is_refused(algorithm: str, tmp_path: Path)
     ],
 )
 async def test_headers_that_ask_for_more_are_refused(header: dict[str, object]) -> None:
-    assert await decide(_hs256({"alg": "HS256", **header}, claims(), SECRET)) == "no_viewer"
+    assert await refusal(_hs256({"alg": "HS256", **header}, claims(), SECRET)) == "not_a_token"
 
 
 @pytest.mark.parametrize(
@@ -196,14 +270,17 @@ async def test_headers_that_ask_for_more_are_refused(header: dict[str, object]) 
         f"{segment(b'[' * 5000)}.e30.e30",
         f"{segment(b'null')}.e30.e30",
         f"{segment(b'9' * 5000)}.e30.e30",
-        _hs256({"alg": "HS256"}, [], SECRET),
-        _hs256({"alg": "HS256"}, b"[" * 4000, SECRET),
-        _hs256({"alg": "HS256"}, b"\xff", SECRET),
-        _hs256({"alg": "HS256"}, b'{"exp":' + b"9" * 5000 + b"}", SECRET),
     ],
 )
 async def test_what_is_no_token_is_refused(text: str) -> None:
-    assert await decide(text) == "no_viewer"
+    assert await refusal(text) == "not_a_token"
+
+
+@pytest.mark.parametrize(
+    "payload", [[], b"[" * 4000, b"\xff", b'{"exp":' + b"9" * 5000 + b"}", b'{"exp":1800003600,"sub":"x"', b"null"]
+)
+async def test_a_payload_that_is_no_object_of_claims_is_refused(payload: object) -> None:
+    assert await refusal(_hs256({"alg": "HS256"}, payload, SECRET)) == "claims"
 
 
 async def test_a_token_is_bounded_in_length() -> None:
@@ -217,20 +294,24 @@ class CountedSecret(SharedSecret):
         super().__init__(SECRET)
         self.asked = 0
 
-    async def candidates(self, key_id: str | None) -> Sequence[VerificationKey]:
+    async def payload(self, token: SignedToken) -> bytes:
         self.asked += 1
-        return await super().candidates(key_id)
+        return await super().payload(token)
 
 
 def _verifier(keys: CountedSecret, clocks: ManualClocks, capacity: int = 10) -> TokenVerifier:
     return TokenVerifier(
-        keys, "HS256", ClaimRules(), ViewerPolicy(), clocks=clocks.clocks, metrics=Metrics(), capacity=capacity
+        {"HS256": keys}, ClaimRules(), ViewerPolicy(), clocks=clocks.clocks, metrics=Metrics(), capacity=capacity
     )
 
 
-async def viewer(verifier: TokenVerifier, text: str) -> str | None:
+async def viewer(verifier: TokenVerifier, text: str) -> str:
+    """The viewer, or the reason of the refusal."""
     known = verifier.remembered(text, by_cookie=False)
-    return await verifier.verified(text) if known is None else known.viewer_id
+    try:
+        return await verifier.verified(text) if known is None else known.viewer_id
+    except Refused as refused:
+        return refused.reason
 
 
 async def test_a_verified_token_is_not_verified_again() -> None:
@@ -248,7 +329,7 @@ async def test_a_remembered_token_never_outlives_its_exp() -> None:
     clocks.advance(9.9)
     assert await viewer(verifier, text) == "viewer-1"
     clocks.advance(0.1)
-    assert await viewer(verifier, text) is None
+    assert await viewer(verifier, text) == Refusal.expired
 
 
 async def test_a_remembered_token_follows_the_wall_clock_when_it_is_set() -> None:
@@ -257,7 +338,7 @@ async def test_a_remembered_token_follows_the_wall_clock_when_it_is_set() -> Non
     text = token(exp=NOW + 10)
     assert await viewer(verifier, text) == "viewer-1"
     clocks.epoch += 11  # set, not passed: ages have not moved
-    assert await viewer(verifier, text) is None
+    assert await viewer(verifier, text) == Refusal.expired
 
 
 async def test_a_long_lived_token_is_verified_again_after_a_few_minutes() -> None:
@@ -283,14 +364,14 @@ async def test_memory_of_tokens_is_bounded_and_keeps_the_latest_used() -> None:
 
 async def test_a_token_under_another_algorithm_asks_for_no_key() -> None:
     keys = CountedSecret()
-    assert await viewer(_verifier(keys, ManualClocks()), jwt.encode(claims(), SECRET * 2, "HS512")) is None
+    assert await viewer(_verifier(keys, ManualClocks()), jwt.encode(claims(), SECRET * 2, "HS512")) == Refusal.algorithm
     assert keys.asked == 0
 
 
 async def test_refused_tokens_take_no_memory() -> None:
     verifier = _verifier(CountedSecret(), ManualClocks())
     for number in range(20):
-        assert await viewer(verifier, token(sub=f"v{number}", exp=NOW - 1)) is None
+        assert await viewer(verifier, token(sub=f"v{number}", exp=NOW - 1)) == Refusal.expired
     assert len(verifier._remembered) == 0
 
 
