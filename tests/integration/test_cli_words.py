@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from siddes_telemetry import __version__
 from siddes_telemetry.cli.main import app
 from siddes_telemetry.schemas.viewer import pseudonym
+from siddes_telemetry.web.auth.claims import ClaimRules, read_claims
 from tests.services.process import run
 from tests.services.shapes import JWT_SECRET
 
@@ -108,8 +109,14 @@ def test_without_an_authenticator_it_does_not_start(command: str, settings: dict
 
 
 def test_authenticators_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
-    both = {**SECRET, "JWT_JWKS_URL": "https://issuer.example/jwks", "JWT_ALGORITHM": "RS256"}
-    for settings in (both, {"JWT_SECRET": "x" * 31}, {"AUTH_URL": "http://user:canary@host/"}):
+    url = {"JWT_JWKS_URL": "https://issuer.example/jwks"}
+    for settings in (
+        url | {"JWT_KEY_FILE": "keys.pem"},
+        url | SECRET | {"JWT_ALGORITHM": "HS256"},
+        SECRET | {"JWT_ALGORITHM": "RS256"},
+        {"JWT_SECRET": "x" * 31},
+        {"AUTH_URL": "http://user:canary@host/"},
+    ):
         done = say("up", settings={"DATA": str(tmp_path), **settings})
         assert done.exit_code == 2
         assert done.stderr.startswith("error: ")
@@ -160,6 +167,13 @@ def test_a_token_holds_what_the_services_ask_for() -> None:
     )
     assert claims["sub"] == "a.b:c@d-e_1"
     assert set(claims) == {"sub", "exp", "iss", "aud"}
+
+
+def test_a_token_names_the_viewer_by_the_claim_that_is_looked_at() -> None:
+    done = say("token", "--viewer", "alice", settings={**SECRET, "JWT_CLAIM": "user.id"})
+    payload = jwt.PyJWS().decode(done.stdout.strip(), JWT_SECRET, algorithms=["HS256"])
+    rules = ClaimRules(subject="user.id")
+    assert read_claims(payload, rules, now=0).subject == "alice"
 
 
 @pytest.mark.parametrize("viewer", ["", f"{CANARY} ", "x" * 65, "é", f"{CANARY}@mail.example", f"{CANARY}\n"])

@@ -109,7 +109,7 @@ class Door:
     def refuse(self, code: ErrorCode) -> Answer:
         request_id = self._request_ids.new()
         response = self._refusal(ApiError(code), _NO_METHODS)
-        self._note(UNMATCHED, "", response.status, request_id, 0.0, is_ours=_is_ours(response))
+        self._note(UNMATCHED, "", response.status, request_id, 0.0)
         return render(response, request_id)
 
     def _respond(self, exchange: _Exchange) -> Response | Awaitable[Response]:
@@ -214,8 +214,8 @@ class Door:
         route = exchange.methods.get(message.method)
         name = UNMATCHED if route is None else route.name
         seconds = self._clock() - exchange.started_s
-        is_ours = _is_ours(response) and not exchange.is_key_pending
-        self._note(name, message.method, response.status, exchange.request_id, seconds, is_ours=is_ours)
+        quiet = exchange.is_key_pending
+        self._note(name, message.method, response.status, exchange.request_id, seconds, quiet=quiet)
         cors_lines = self._cors.header_lines(message.headers.get(hdrs.ORIGIN))
         with_body = message.method != hdrs.METH_HEAD
         incoming.answer(render(response, exchange.request_id, cors_lines, with_body=with_body))
@@ -247,10 +247,13 @@ class Door:
             headers = (("Retry-After", str(wait_s)),)
         return Response(code.body, code.status, headers)
 
-    def _note(self, route: str, method: str, status: int, request_id: str, seconds: float, *, is_ours: bool) -> None:
-        """Count an answer, and log it where the error `is_ours`."""
+    def _note(
+        self, route: str, method: str, status: int, request_id: str, seconds: float, *, quiet: bool = False
+    ) -> None:
+        """Count an answer, and log it where it is an error of ours, unless it is to be `quiet`."""
         label = method_label(method)
         self._metrics.answered(route, label, status, seconds)
+        is_ours = status >= ErrorCode.internal.status and not quiet
         if is_ours or self._log_requests:
             ms = round(seconds * 1000, 1)
             line = log.warning if is_ours else log.debug
@@ -259,11 +262,6 @@ class Door:
 
 _NO_METHODS: Mapping[str, Route] = {}
 _ANYBODY = Identity("", by_cookie=False)
-
-
-def _is_ours(response: Response) -> bool:
-    """Whether it says that something of ours went wrong."""
-    return response.status >= ErrorCode.internal.status
 
 
 def _by_path(routes: Iterable[Route]) -> dict[str, dict[str, Route]]:

@@ -28,6 +28,23 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (settings.session_cookie, settings.auth_field, settings.data) == ("sessionid", "viewer_id", Path("data"))
 
 
+def test_tokens_are_read_as_they_mostly_are_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load()
+    assert (settings.jwt_algorithm, settings.jwt_claim, settings.jwt_leeway) == (None, "sub", 30)
+    given(monkeypatch, JWT_ALGORITHM="ES256K", JWT_CLAIM="https://app.example/id", JWT_LEEWAY="0")
+    settings = load()
+    assert (settings.jwt_algorithm, settings.jwt_claim, settings.jwt_leeway) == ("ES256K", "https://app.example/id", 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("LEEWAY", "-1"), ("LEEWAY", "301"), ("LEEWAY", "x"), ("ALGORITHM", "none")]
+)
+def test_no_other_leeway_or_algorithm_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    given(monkeypatch, **{f"JWT_{name}": value})
+    with pytest.raises(SettingsError, match=f"JWT_{name}"):
+        load()
+
+
 def test_an_empty_variable_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, KAFKA="", RETENTION_DAYS="")
     assert (load().kafka, load().retention_days) == (None, 30)
