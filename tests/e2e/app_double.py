@@ -13,6 +13,7 @@ from tests.e2e.doors import SERIES, SUMMARY, Knock, request
 
 NOBODY = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 TOO_LONG = 5000  # repetitions of a canary; 80 kB
+TOO_LONG_FOR_A_VIEWER = 15  # also where there are pseudonyms
 
 
 @asynccontextmanager
@@ -54,7 +55,7 @@ def sessions(canaries: Canaries, viewer: str, session_cookie: str) -> tuple[list
     me = json.dumps({"viewer_id": viewer, "email": f"{new('a field')}@mail.example", "groups": [new("nested")]})
     add("good", 200, _http("200 OK", me, f"Set-Cookie: a={new('a cookie')}\r\nX-{new('a header')}: 1\r\n"))
     for what, body in {
-        "illegal viewer": {"viewer_id": f"{new('illegal viewer')} x"},
+        "illegal viewer": {"viewer_id": new("illegal viewer") * TOO_LONG_FOR_A_VIEWER},
         "viewer that is a list": {"viewer_id": [new("viewer that is a list")]},
         "no viewer": {"error": new("no viewer")},
     }.items():

@@ -105,12 +105,13 @@ def credentials(canaries: Canaries, session_cookie: str) -> Iterator[Knock]:
     ):
         c = canaries.new(f"Authorization: {scheme}")
         yield Knock(scheme, request([("Authorization", scheme.format(c, c))]), 401)
-    for form in ("{}={}", f"{session_cookie}={{}}", f'{session_cookie}="{{}}"', "sd_viewer={}/", "{}", "a=b; {};;="):
+    named = (f"{session_cookie}={{}}", f'{session_cookie}="{{}}"', f"sd_viewer={'{0}' * 15}")  # too long for a viewer
+    for form in (*named, "{}={}", "{}", "a=b; {};;="):
         for method, body, target in (("POST", GOOD, INGEST), ("GET", None, SUMMARY), ("GET", None, SERIES)):
             c = canaries.new(f"Cookie: {form}")
             yield Knock(form, request([("Cookie", form.format(c, c))], body, method=method, target=target), 401)
     c = canaries.new("illegal x-sd-viewer")
-    yield Knock("illegal x-sd-viewer", request([("x-sd-viewer", f"{c} {c}")]), 401)
+    yield Knock("illegal x-sd-viewer", request([("x-sd-viewer", c * 15)]), 401)
 
 
 def targets(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:

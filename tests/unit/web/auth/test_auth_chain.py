@@ -245,10 +245,13 @@ async def test_a_pseudonym_is_the_same_through_every_door() -> None:
         assert decided[0] == expected
 
 
-async def test_pseudonyms_do_not_widen_what_an_id_may_be() -> None:
+async def test_with_pseudonyms_any_subject_is_taken_up_to_its_length() -> None:
     rig = Rig(key=KEY)
-    assert await rig.decide(f"Bearer {token(sub='a b')}") == "no_viewer"
-    assert await rig.decide(header="x" * 65) == "no_viewer"
+    assert await rig.decide(f"Bearer {token(sub='a b')}") == (pseudonym("a b", KEY), False)
+    assert await rig.decide(f"Bearer {token(sub=42)}") == (pseudonym("42", KEY), False)
+    for too_long in (f"Bearer {token(sub='x' * 256)}", f"Bearer {token(sub=10**255)}"):
+        assert await rig.decide(too_long) == "no_viewer"
+    assert rig.metrics.refused() == {"subject_form": 2}
 
 
 async def test_attempts_are_counted_by_kind_and_outcome() -> None:
