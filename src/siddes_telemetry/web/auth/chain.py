@@ -12,6 +12,7 @@ hand, the app may still say whose session it is, but not that it is nobody's: th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Self
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
@@ -114,26 +115,23 @@ class ViewerAuthenticator:
         token = unquoted(cookie)
         if self._introspection is None:
             return await self._counted(Method.cookie_jwt, self._token_viewer(token))
-        as_token: Refused | Unanswered | KeyPending | None = None
+        reason = Refusal.no_credentials
         if self._tokens is not None and has_token_shape(token):
             try:
                 return await self._counted(Method.cookie_jwt, self._tokens.verified(token))
-            except (Refused, Unanswered, KeyPending) as not_told:
-                as_token = not_told
+            except Refused as refused:
+                reason = refused.reason
+            except (Unanswered, KeyPending):
+                with suppress(Refused):
+                    return await self._app_viewer(self._introspection, cookie)
+                raise
         try:
-            return await self._counted(Method.introspection, self._app_viewer(self._introspection, cookie))
+            return await self._app_viewer(self._introspection, cookie)
         except Refused as refused:
-            if isinstance(as_token, Refused):
-                raise Refused(most_telling(as_token.reason, refused.reason)) from None
-            if as_token is not None:
-                raise as_token from None
-            raise
+            raise Refused(most_telling(reason, refused.reason)) from None
 
     async def _app_viewer(self, introspection: Introspection, cookie: str) -> str:
-        viewer_id = await introspection.viewer(cookie)
-        if viewer_id is None:
-            raise Refused(Refusal.session)
-        return viewer_id
+        return await self._counted(Method.introspection, _named(introspection.viewer(cookie)))
 
     def _dev_identity(self, credentials: Credentials, otherwise: Refusal) -> Identity:
         """The dev viewer. Raises Refused, for the reason `otherwise` where there is none."""
@@ -155,6 +153,14 @@ class ViewerAuthenticator:
             raise
         self._attempts[method, Outcome.ok].inc()
         return viewer_id
+
+
+async def _named(viewer: Awaitable[str | None]) -> str:
+    """Whom the app names. Raises Refused where that is nobody."""
+    viewer_id = await viewer
+    if viewer_id is None:
+        raise Refused(Refusal.session)
+    return viewer_id
 
 
 def _outcome(failure: Refused | Unanswered | KeyPending) -> Outcome:
