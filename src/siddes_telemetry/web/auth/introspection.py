@@ -10,6 +10,7 @@ from http import HTTPStatus
 from siddes_telemetry.web.auth.cache import ExpiringCache, digest
 from siddes_telemetry.web.auth.http_get import FetchFailed, FetchProblem, Get, Unanswered
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Cache
+from siddes_telemetry.web.auth.refusals import Refusal, Refused
 from siddes_telemetry.web.auth.request_headers import is_cookie_value
 from siddes_telemetry.web.auth.single_flight import Crowded, SingleFlight
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
@@ -21,10 +22,13 @@ MAX_ANSWER_BYTES = 64 * 1024
 MAX_OPEN_QUESTIONS = 64  # the app must not drown in ours
 MAX_REMEMBERED = 20_000  # sessions, about 8 MB
 
+_NOBODY = (None, False, "")  # what an app may put where it names nobody
+
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
     viewer_id: str | None = field(repr=False)  # None: refused
+    named_nobody: bool  # else somebody who can be no viewer
 
 
 class Introspection:
@@ -53,16 +57,19 @@ class Introspection:
         self._questions: SingleFlight[bytes, _Answer] = SingleFlight(MAX_OPEN_QUESTIONS)
 
     async def viewer(self, cookie: str) -> str | None:
-        """Whose session this is, or None. Raises Unanswered."""
+        """Whose session this is, or None.
+
+        Raises Unanswered, and Refused where the app names somebody who can be no viewer.
+        """
         if not is_cookie_value(cookie):
             return None
         key = digest(cookie)
         answer = self._remembered.get(key, self._monotonic_s())
         if answer is not None:
             self._metrics.cache_hits[Cache.introspection].inc()
-            return answer.viewer_id
+            return _viewer_of(answer)
         try:
-            return (await self._questions.ask(key, lambda: self._question(key, cookie))).viewer_id
+            return _viewer_of(await self._questions.ask(key, lambda: self._question(key, cookie)))
         except Crowded:
             self._metrics.introspection_failures[FetchProblem.crowded].inc()
         except FetchFailed:
@@ -76,13 +83,20 @@ class Introspection:
         headers = {"Accept": "application/json", "Cookie": f"{self._cookie_name}={cookie}"}
         try:
             status, body = await self._get(self._url, headers, max_bytes=MAX_ANSWER_BYTES, timeout_s=ANSWER_TIMEOUT_S)
-            answer = _Answer(self._viewers.admitted(read_viewer(status, body, self._path)))
+            named = read_viewer(status, body, self._path)
+            answer = _Answer(self._viewers.admitted(named), named_nobody=named in _NOBODY)
         except FetchFailed as failure:
             self._metrics.introspection_failures[failure.problem].inc()
             raise
         believe_s = BELIEVE_REFUSAL_S if answer.viewer_id is None else BELIEVE_VIEWER_S
         self._remembered.put(key, answer, until=self._monotonic_s() + believe_s)
         return answer
+
+
+def _viewer_of(answer: _Answer) -> str | None:
+    if answer.viewer_id is None and not answer.named_nobody:
+        raise Refused(Refusal.subject_form)
+    return answer.viewer_id
 
 
 def read_viewer(status: int, body: bytes, path: tuple[str, ...]) -> object:

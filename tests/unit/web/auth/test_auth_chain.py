@@ -308,6 +308,19 @@ async def test_each_401_has_the_reason_of_the_credential_that_came_furthest(
     assert rig.metrics.refused() == {reason: 1}
 
 
+@pytest.mark.parametrize("named", [b'"a b"', b'"someone@example.org"', b"true", b'["viewer-1"]'])
+async def test_somebody_named_by_the_app_who_can_be_no_viewer_is_not_nobody(named: bytes) -> None:
+    rig = Rig()
+    rig.app.body = b'{"viewer_id":%s}' % named
+    for times in (1, 2):  # the second is remembered
+        assert await rig.decide(cookie="sid=opaque") == "no_viewer"
+        assert rig.metrics.refused() == {"subject_form": times}
+    rig.app.body = b'{"viewer_id":null}'
+    assert await rig.decide(cookie="sid=another") == "no_viewer"
+    assert rig.metrics.refused() == {"subject_form": 2, "session": 1}
+    assert len(rig.app.asked) == 2
+
+
 async def test_reasons_where_tokens_sessions_or_neither_are_configured() -> None:
     for tokens, cookie, reason in (
         (True, "opaque", "not_a_token"),

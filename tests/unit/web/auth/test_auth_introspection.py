@@ -14,6 +14,7 @@ from siddes_telemetry.web.auth.introspection import (
     Introspection,
     read_viewer,
 )
+from siddes_telemetry.web.auth.refusals import Refused
 from siddes_telemetry.web.auth.request_headers import MAX_COOKIE_VALUE
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
 from tests.unit.web.auth.rig import Elsewhere, ManualClocks, Metrics, turns
@@ -38,7 +39,11 @@ class Rig:
         )
 
     async def ask(self, cookie: str = "c1") -> str | None:
-        return await self.introspection.viewer(cookie)
+        """Whose session it is; None where it is nobody's, for whichever reason."""
+        try:
+            return await self.introspection.viewer(cookie)
+        except Refused:
+            return None
 
     @property
     def asked(self) -> int:
