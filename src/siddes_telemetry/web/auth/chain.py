@@ -16,7 +16,14 @@ from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web.auth.http_get import Unanswered
 from siddes_telemetry.web.auth.introspection import Introspection
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Method, Outcome
-from siddes_telemetry.web.auth.request_headers import bearer_token, cookie_value, unquoted
+from siddes_telemetry.web.auth.request_headers import (
+    SessionCookie,
+    bearer_token,
+    cookie_value,
+    session_cookie,
+    session_value,
+    unquoted,
+)
 from siddes_telemetry.web.auth.tokens import TokenVerifier, has_token_shape
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
 from siddes_telemetry.web.credentials import Credentials, Identity
@@ -56,7 +63,7 @@ class ViewerAuthenticator:
         token = bearer_token(authorization)
         by_cookie = token is None
         if token is None:
-            token = cookie_value(cookie, self._session_cookie)
+            token = session_value(cookie, self._session_cookie)
             if token is None:
                 return None
             token = unquoted(token)
@@ -91,7 +98,7 @@ class ViewerAuthenticator:
         if token is not None:
             viewer_id = await self._counted(Method.bearer, self._token_viewer(token))
             return None if viewer_id is None else Identity(viewer_id, by_cookie=False)
-        session = cookie_value(credentials.cookie, self._session_cookie)
+        session = session_cookie(credentials.cookie, self._session_cookie)
         if session is not None and (viewer_id := await self._session_viewer(session)) is not None:
             return Identity(viewer_id, by_cookie=True)
         return self._dev_identity(credentials) if self._dev_viewer and credentials.allow_dev_viewer else None
@@ -99,8 +106,8 @@ class ViewerAuthenticator:
     async def _token_viewer(self, token: str) -> str | None:
         return None if self._tokens is None else await self._tokens.verified(token)
 
-    async def _session_viewer(self, cookie: str) -> str | None:
-        token = unquoted(cookie)
+    async def _session_viewer(self, cookie: SessionCookie) -> str | None:
+        token = unquoted(cookie.value)
         if self._tokens is not None and (has_token_shape(token) or self._introspection is None):
             try:
                 viewer_id = await self._counted(Method.cookie_jwt, self._tokens.verified(token))

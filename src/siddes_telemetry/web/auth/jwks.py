@@ -51,7 +51,7 @@ class JwksUrl:
         self._held: _Held | None = None
         self._failing = False
         self._next_fetch_at = self._next_unknown_at = monotonic_s()
-        self._fetches: SingleFlight[str, _Held | None] = SingleFlight(capacity=1)
+        self._fetches: SingleFlight[str, _Held | None] = SingleFlight()
 
     async def candidates(self, key_id: str | None) -> Sequence[PublicKey]:
         """Raises Unanswered where there are no keys at all, or a new key may be at the URL, which is down."""
