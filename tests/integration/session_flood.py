@@ -49,8 +49,8 @@ class SlowApp:
                 while True:
                     head = (await reader.readuntil(b"\r\n\r\n")).decode()
                     writer.write(await self._answer(head.partition("sid=")[2].partition("\r\n")[0]))
-            except (asyncio.IncompleteReadError, ConnectionError):
-                pass
+            except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+                pass  # the other side is gone, or the app is to end
             finally:
                 talking.discard(task)
                 writer.close()
