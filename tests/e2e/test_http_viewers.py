@@ -20,6 +20,8 @@ import pytest
 
 from siddes_telemetry.schemas.viewer import pseudonym
 from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
+from tests.e2e.doors import request
+from tests.e2e.visit import said_to
 from tests.services.client import eventually
 from tests.services.shapes import JWT_SECRET, Shape, embedded
 from tests.unit.web.auth.rig import jwk, jwk_set, pem, private_key
@@ -41,7 +43,7 @@ class App:
     def answer(self, path: str, cookie: str) -> tuple[int, bytes]:
         if path == "/jwks":
             return 200, jwk_set(jwk("ES256"))
-        session = cookie.partition("sid=")[2]
+        session = cookie.removeprefix("sid=")
         self.asked[session] += 1
         status, value = self.sessions.get(session, (401, {}))
         return status, json.dumps(value).encode()
@@ -190,7 +192,8 @@ async def test_no_other_key_or_algorithm_is_taken(opened: Asking) -> None:
         (200, {"viewer_id": "alice"}, "no_viewer"),
         (401, {"user": {"id": "alice"}}, "no_viewer"),
         (403, {"user": {"id": "alice"}}, "no_viewer"),
-        (302, {"user": {"id": "alice"}}, "unavailable"),
+        (302, {"user": {"id": "alice"}}, "no_viewer"),  # it leads elsewhere: to sign in
+        (301, {"user": {"id": "alice"}}, "unavailable"),
         (404, {"user": {"id": "alice"}}, "unavailable"),
         (500, {"user": {"id": "alice"}}, "unavailable"),
         (200, ["alice"], "unavailable"),
@@ -204,6 +207,30 @@ async def test_the_app_is_asked_about_a_session(
     for _ in range(3):
         assert await who(opened, {"Cookie": f"sid={session}"}) == viewer
     assert app.asked[session] == (3 if viewer == "unavailable" else 1)  # refusals are remembered, outages are not
+
+
+async def test_a_session_is_found_in_several_cookie_lines_and_in_chunks(open_shape: Shape, app: App) -> None:
+    async def named(*lines: str) -> tuple[int, str]:
+        sent = request([("Cookie", line) for line in lines], None, method="GET", target=ME)
+        head, _, body = (await said_to(open_shape.write_url, sent)).partition(b"\r\n\r\n")
+        return int(head.split(b" ", 2)[1]), json.loads(body).get("viewer_id", "")
+
+    token = signed("by-token", "ES256")["Authorization"].removeprefix("Bearer ")
+    app.sessions["in-a-line"] = app.sessions["sid.0=ab; sid.1=cd"] = (200, {"user": {"id": "by-session"}})
+    by_token, by_session = (200, known_as("by-token")), (200, known_as("by-session"))
+    for lines, expected in (
+        (["a=b", f"sid={token}"], by_token),
+        (["a=b", f"sid={token}", "c=d"], by_token),  # known by now, and decided at once
+        ([f"a=b; sid.1={token[50:]}", f"sid.0={token[:50]}"], by_token),
+        ([f"a=b; sid.1={token[50:]}; sid.0={token[:50]}"], by_token),
+        ([f"sid.0={token[:50]}; sid.2={token[50:]}"], (401, "")),
+        (["a=b", "sid=in-a-line"], by_session),
+        (["sid.1=cd", "a=b; sid.0=ab", "sid.7=q"], by_session),
+        (["a=b", "c=d", "sid=nobody"], (401, "")),
+    ):
+        for _ in range(2):
+            assert await named(*lines) == expected, lines
+    assert app.asked["sid.0=ab; sid.1=cd"] == 1
 
 
 async def test_a_bearer_token_decides_alone_then_the_session_then_the_dev_viewer(opened: Asking, app: App) -> None:

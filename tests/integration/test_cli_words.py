@@ -200,3 +200,25 @@ def test_the_contracts_are_printed() -> None:
     assert "CREATE TABLE" in ddl.stdout
     assert "INTERVAL 91 DAY" in ddl.stdout
     assert "counted.telemetry_counts" in ddl.stdout.replace("`", "")
+
+
+def test_a_mangled_secret_stops_a_real_process_and_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "bom").write_text(f"\ufeff{JWT_SECRET}\n", encoding="utf-8")
+    done = run(
+        "gateway",
+        settings={
+            **KAFKA,
+            "JWT_SECRET_FILE": str(tmp_path / "bom"),
+            "VIEWER_KEY": f"{CANARY}\r",
+            "CLICKHOUSE": f'"{CLICKHOUSE["CLICKHOUSE"]}"',
+        },
+    )
+    assert done.returncode == 2
+    for problem in (
+        "JWT_SECRET_FILE: begins with a byte order mark",
+        "VIEWER_KEY: ends with white space",
+        "CLICKHOUSE: has quotes around it",
+    ):
+        assert f"error: SIDDES_TELEMETRY_{problem}" in done.stderr
+    assert JWT_SECRET not in done.stderr
+    assert "canary" not in done.stderr

@@ -88,6 +88,7 @@ function withoutSuffix(text, suffix) {
 // proxy/src/request_headers.ts
 var REQUEST_ID = /^(?:[0-9a-f]{16,32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 var COOKIE_VALUE = /^[ -~]{1,4096}$/;
+var MAX_CHUNKS = 8;
 var DEV_VIEWER_COOKIE = "sd_viewer";
 var DEV_VIEWER_HEADER = "x-sd-viewer";
 var CONSTANT = {
@@ -101,12 +102,24 @@ function requestId(sent) {
 }
 function upstreamHeaders(settings, sent, id) {
   const headers = { ...CONSTANT, "x-request-id": id };
-  const names = settings.development ? [settings.sessionCookie, DEV_VIEWER_COOKIE] : [settings.sessionCookie];
-  const cookies = names.flatMap((name) => cookiePair(sent.get("cookie") ?? "", name));
+  const sentCookies = sent.get("cookie") ?? "";
+  const cookies = sessionPairs(sentCookies, settings.sessionCookie);
+  if (settings.development) cookies.push(...cookiePair(sentCookies, DEV_VIEWER_COOKIE));
   if (cookies.length > 0) headers.cookie = cookies.join("; ");
   const viewer = sent.get(DEV_VIEWER_HEADER);
   if (settings.development && viewer !== null) headers[DEV_VIEWER_HEADER] = viewer;
   return headers;
+}
+function sessionPairs(header, name) {
+  const whole = cookiePair(header, name);
+  if (whole.length > 0) return whole;
+  const chunks = [];
+  while (chunks.length <= MAX_CHUNKS) {
+    const chunk = cookiePair(header, `${name}.${chunks.length}`);
+    if (chunk.length === 0) return chunks;
+    chunks.push(...chunk);
+  }
+  return [];
 }
 function cookiePair(header, name) {
   for (const pair of header.split(";")) {

@@ -13,7 +13,7 @@ export interface TelemetryProxyOptions {
   readonly ingestUrl: string;
   /** Where the summary service is; by default where the gateway is (`siddes-telemetry up` is both). */
   readonly summaryUrl?: string | undefined;
-  /** The only cookie that passes. Default: sessionid. */
+  /** The only cookie that passes, or its chunks. Default: sessionid. */
   readonly sessionCookie?: string | undefined;
   /** Lets the dev viewer pass too: cookie sd_viewer, header x-sd-viewer. Default: false. */
   readonly development?: boolean | undefined;

@@ -2,6 +2,7 @@ import type { Settings } from "./settings";
 
 const REQUEST_ID = /^(?:[0-9a-f]{16,32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 const COOKIE_VALUE = /^[ -~]{1,4096}$/; // printable ASCII; browsers keep no more of one cookie (RFC 6265, 6.1)
+const MAX_CHUNKS = 8; // as the gateway's
 const DEV_VIEWER_COOKIE = "sd_viewer";
 const DEV_VIEWER_HEADER = "x-sd-viewer";
 
@@ -21,12 +22,26 @@ export function requestId(sent: string | null): string {
 /** Everything that goes upstream with a request. */
 export function upstreamHeaders(settings: Settings, sent: Headers, id: string): Record<string, string> {
   const headers: Record<string, string> = { ...CONSTANT, "x-request-id": id };
-  const names = settings.development ? [settings.sessionCookie, DEV_VIEWER_COOKIE] : [settings.sessionCookie];
-  const cookies = names.flatMap((name) => cookiePair(sent.get("cookie") ?? "", name));
+  const sentCookies = sent.get("cookie") ?? "";
+  const cookies = sessionPairs(sentCookies, settings.sessionCookie);
+  if (settings.development) cookies.push(...cookiePair(sentCookies, DEV_VIEWER_COOKIE));
   if (cookies.length > 0) headers.cookie = cookies.join("; ");
   const viewer = sent.get(DEV_VIEWER_HEADER);
   if (settings.development && viewer !== null) headers[DEV_VIEWER_HEADER] = viewer;
   return headers;
+}
+
+/** The session's cookie; without one the chunks that Auth.js makes of a long one, name.0, name.1 and so on. */
+function sessionPairs(header: string, name: string): string[] {
+  const whole = cookiePair(header, name);
+  if (whole.length > 0) return whole;
+  const chunks: string[] = [];
+  while (chunks.length <= MAX_CHUNKS) {
+    const chunk = cookiePair(header, `${name}.${chunks.length}`);
+    if (chunk.length === 0) return chunks;
+    chunks.push(...chunk);
+  }
+  return []; // too many
 }
 
 /**

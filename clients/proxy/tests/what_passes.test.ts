@@ -102,6 +102,10 @@ test("in development the dev viewer passes too", async () => {
   expect(byName(seen[0]?.headers)).toMatchObject({ cookie: "sessionid=s; sd_viewer=alice", "x-sd-viewer": "bob" });
 });
 
+function chunks(number: number): string {
+  return Array.from({ length: number }, (_, at) => `sessionid.${at}=x`).join("; ");
+}
+
 test.each([
   ["", undefined],
   ["sessionid", undefined],
@@ -113,6 +117,12 @@ test.each([
   ["other=sessionid=x", undefined],
   ['a=b;sessionid="q" ', 'sessionid="q"'],
   ["\tsessionid = x ; a=b", "sessionid=x"],
+  ["sessionid.1=y; a=b; sessionid.0=x; sessionid.3=z", "sessionid.0=x; sessionid.1=y"],
+  ["sessionid=; sessionid.0=x", "sessionid.0=x"],
+  ["sessionid.0=x; sessionid=y", "sessionid=y"],
+  ["sessionid.1=y; xsessionid.0=x", undefined],
+  [chunks(8), chunks(8)],
+  [chunks(9), undefined],
 ])("of the cookies %j passes %j", async (cookie, expected) => {
   const { GET, seen } = await proxied();
   await GET(get("", { cookie }));

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from siddes_telemetry.cli.secret_form import form_problem
 from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS
 
 PREFIX = "SIDDES_TELEMETRY_"
@@ -36,6 +37,12 @@ def _http_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an http or https URL")
+    return value
+
+
+def _as_meant(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    if not info.data.get("secrets_as_given") and (problem := form_problem(value.get_secret_value())):
+        raise ValueError(f"{problem}; if it belongs to the secret, set {PREFIX}SECRETS_AS_GIVEN=1")
     return value
 
 
@@ -78,6 +85,7 @@ def _matching(pattern: str, what: str) -> AfterValidator:
 
 
 Url = Annotated[str, AfterValidator(_http_url)]
+Secret = Annotated[SecretStr, AfterValidator(_as_meant)]
 
 
 class Settings(BaseSettings):
@@ -87,6 +95,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
 
+    secrets_as_given: bool = False  # before the secrets: they are checked by it
     enabled: bool = True
     retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
     debug: bool = False
@@ -95,11 +104,11 @@ class Settings(BaseSettings):
     group: Annotated[str, Field(min_length=1, max_length=200)] = "siddes-telemetry"
     partitions: Annotated[int, Field(ge=1, le=1024)] = 8
     replication: Annotated[int, Field(ge=1, le=16)] = 1
-    clickhouse: Annotated[SecretStr, AfterValidator(_clickhouse_url)] | None = None
+    clickhouse: Annotated[Secret, AfterValidator(_clickhouse_url)] | None = None
     cluster: Annotated[str, _matching(r"[A-Za-z0-9_-]{1,64}", "must be a cluster's name")] | None = None
     data: Path = Path("data")
     events: Path | None = None
-    jwt_secret: SecretStr | None = None
+    jwt_secret: Secret | None = None
     jwt_key_file: Path | None = None
     jwt_jwks_url: Url | None = None
     jwt_algorithm: Annotated[str, AfterValidator(_algorithm)] | None = None
@@ -112,7 +121,7 @@ class Settings(BaseSettings):
     )
     auth_url: Url | None = None
     auth_field: Annotated[str, Field(min_length=1, max_length=200)] = "viewer_id"
-    viewer_key: Annotated[SecretStr, AfterValidator(_viewer_key)] | None = None
+    viewer_key: Annotated[Secret, AfterValidator(_viewer_key)] | None = None
     origins: Annotated[list[str], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_origins)] = []
     rate: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 100
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -144,7 +153,7 @@ def load(
         settings = Settings.model_validate(overrides)
     except ValidationError as error:
         problems += [
-            f"{_variable(str(detail['loc'][0]))}: {detail['msg'].removeprefix('Value error, ')}"
+            f"{_source(str(detail['loc'][0]), overrides)}: {detail['msg'].removeprefix('Value error, ')}"
             for detail in error.errors(include_input=False, include_url=False, include_context=False)
         ]
         problems += [f"{_variable(name)}: must be set" for name in needs if not os.environ.get(_variable(name))]
@@ -164,6 +173,11 @@ def unknown_variables() -> list[str]:
 
 def _variable(field: str) -> str:
     return PREFIX + field.upper()
+
+
+def _source(field: str, overrides: Mapping[str, object]) -> str:
+    """The variable that a value came by."""
+    return _variable(field) + ("_FILE" if field in SECRETS and field in overrides else "")
 
 
 def _from_file(name: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from multidict import CIMultiDictProxy, istr
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web import body
 from siddes_telemetry.web.answer import Answer, render
+from siddes_telemetry.web.auth.request_headers import joined_cookies
 from siddes_telemetry.web.connection import Incoming
 from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.credentials import Authenticator, Credentials, Identity, KeyPending, NoViewer
@@ -131,7 +132,7 @@ class Door:
             raise ApiError(ErrorCode.method_not_allowed)
         identity = _ANYBODY
         if route.access is not Access.PUBLIC:
-            known = self._authenticator.remembered(headers.get(hdrs.AUTHORIZATION), headers.get(hdrs.COOKIE))
+            known = self._authenticator.remembered(headers.get(hdrs.AUTHORIZATION), _cookies(headers))
             if known is None:
                 return self._identify_and_ask(exchange, route)
             identity = known
@@ -149,7 +150,7 @@ class Door:
         identity = await self._authenticator.identify(
             Credentials(
                 authorization=headers.get(hdrs.AUTHORIZATION),
-                cookie=headers.get(hdrs.COOKIE),
+                cookie=_cookies(headers),
                 dev_viewer=headers.get(_DEV_VIEWER),
                 allow_dev_viewer=not exchange.path.startswith(AUTH_PATH),
             )
@@ -292,6 +293,11 @@ def _insist_on_http(message: RawRequestMessage) -> None:
         raise ApiError(ErrorCode.bad_request)
     if hdrs.TRANSFER_ENCODING in headers and headers[hdrs.TRANSFER_ENCODING].lower() != "chunked":
         raise ApiError(ErrorCode.bad_request)
+
+
+def _cookies(headers: CIMultiDictProxy[str]) -> str | None:
+    """All of the Cookie lines; most requests have none or one."""
+    return joined_cookies(headers.getall(hdrs.COOKIE)) if hdrs.COOKIE in headers else None
 
 
 def _check_content(headers: CIMultiDictProxy[str]) -> bool:

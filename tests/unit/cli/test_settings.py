@@ -92,6 +92,87 @@ def test_a_secret_may_be_given_as_a_file(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert secret.get_secret_value() == "0123456789abcdef0123456789abcdef"
 
 
+SECRETS = {
+    "JWT_SECRET": "canary-0123456789abcdef-0123456789abcdef",
+    "VIEWER_KEY": "canary-0123456789abcdef",
+    "CLICKHOUSE": "http://user:canary-password@host:8123/db",
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+@pytest.mark.parametrize(
+    ("form", "problem"),
+    [
+        ("\ufeff{}", "begins with a byte order mark"),
+        ("\ufeff{}\n", "begins with a byte order mark"),
+        ('"{}"', "has quotes around it"),
+        ("'{}'", "has quotes around it"),
+        (" {}", "begins with white space"),
+        ("\n{}", "begins with white space"),
+        ("{} ", "ends with white space"),
+        ("{}\t", "ends with white space"),
+        ("{}\u00a0", "ends with white space"),
+        ("{}\u200b", "ends with white space"),
+        ("{}\ufeff", "ends with white space"),
+        (" {} ", "begins and ends with white space"),
+        ('"{}" ', "ends with white space"),
+    ],
+)
+def test_what_stands_around_a_secret_is_named_and_the_secret_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, name: str, suffix: str, form: str, problem: str
+) -> None:
+    variable = name + suffix
+    text = form.format(SECRETS[name])
+    if suffix:
+        (tmp_path / "secret").write_text(text + "\n", encoding="utf-8")
+        text = str(tmp_path / "secret")
+    given(monkeypatch, **{variable: text})
+    with pytest.raises(SettingsError) as raised:
+        load()
+    [said] = raised.value.problems
+    assert said.startswith(f"{PREFIX}{variable}: {problem}")
+    assert f"{PREFIX}SECRETS_AS_GIVEN=1" in said
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize("text", ["{} ", "{}\r", "{}\r\n"])
+def test_a_line_end_in_a_variable_is_white_space(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    given(monkeypatch, VIEWER_KEY=text.format(SECRETS["VIEWER_KEY"]))
+    with pytest.raises(SettingsError, match="ends with white space"):
+        load()
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n", "\r"])
+def test_line_ends_of_a_file_are_not_part_of_the_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str
+) -> None:
+    (tmp_path / "key").write_bytes(SECRETS["VIEWER_KEY"].encode() + end.encode())
+    given(monkeypatch, VIEWER_KEY_FILE=str(tmp_path / "key"))
+    key = load().viewer_key
+    assert key is not None
+    assert key.get_secret_value() == SECRETS["VIEWER_KEY"]
+
+
+@pytest.mark.parametrize("text", ["{} ", '"{}"', " {}", "\ufeff{}"])
+def test_a_secret_in_use_that_is_like_that_is_taken_as_given_on_demand(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    key = text.format(SECRETS["VIEWER_KEY"])
+    given(monkeypatch, VIEWER_KEY=key, SECRETS_AS_GIVEN="1")
+    taken = load().viewer_key
+    assert taken is not None
+    assert taken.get_secret_value() == key
+
+
+@pytest.mark.parametrize("inside", ['a"b', "a b", "'ab", 'ab"', "'ab\"", "a\u00a0b"])
+def test_what_stands_inside_of_a_secret_is_its_own(monkeypatch: pytest.MonkeyPatch, inside: str) -> None:
+    given(monkeypatch, JWT_SECRET=inside)
+    secret = load().jwt_secret
+    assert secret is not None
+    assert secret.get_secret_value() == inside
+
+
 def test_a_secret_twice_or_a_file_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given(monkeypatch, JWT_SECRET="x" * 32, JWT_SECRET_FILE=str(tmp_path), VIEWER_KEY_FILE=str(tmp_path / "none"))
     with pytest.raises(SettingsError) as raised:

@@ -50,7 +50,6 @@ def make_authenticator(
         introspection = Introspection(
             configuration.introspection.url,
             configuration.introspection.field_path,
-            configuration.session_cookie,
             viewers,
             get=get,
             monotonic_s=clocks.monotonic_s,

@@ -30,7 +30,7 @@ class ExpiringCache(Generic[Value]):
         if entry is None:
             return None
         if now >= entry[0]:
-            del self._entries[key]
+            self.drop(key)
             return None
         self._entries.move_to_end(key)
         return entry[1]
@@ -41,3 +41,7 @@ class ExpiringCache(Generic[Value]):
         self._entries.move_to_end(key)
         if len(self._entries) > self._capacity:
             self._entries.popitem(last=False)
+
+    def drop(self, key: bytes) -> None:
+        """Forget it, if it is there."""
+        self._entries.pop(key, None)

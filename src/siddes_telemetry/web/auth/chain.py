@@ -20,7 +20,14 @@ from siddes_telemetry.web.auth.http_get import Unanswered
 from siddes_telemetry.web.auth.introspection import Introspection
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Method, Outcome
 from siddes_telemetry.web.auth.refusals import Refusal, Refused, most_telling
-from siddes_telemetry.web.auth.request_headers import bearer_token, cookie_value, unquoted
+from siddes_telemetry.web.auth.request_headers import (
+    SessionCookie,
+    bearer_token,
+    cookie_value,
+    session_cookie,
+    session_value,
+    unquoted,
+)
 from siddes_telemetry.web.auth.tokens import TokenVerifier, has_token_shape
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
 from siddes_telemetry.web.credentials import Credentials, Identity, KeyPending, NoViewer
@@ -61,7 +68,7 @@ class ViewerAuthenticator:
         token = bearer_token(authorization)
         by_cookie = token is None
         if token is None:
-            token = cookie_value(cookie, self._session_cookie)
+            token = session_value(cookie, self._session_cookie)
             if token is None:
                 return None
             token = unquoted(token)
@@ -96,7 +103,7 @@ class ViewerAuthenticator:
         if token is not None:
             return Identity(await self._counted(Method.bearer, self._token_viewer(token)), by_cookie=False)
         reason = Refusal.no_credentials
-        session = cookie_value(credentials.cookie, self._session_cookie)
+        session = session_cookie(credentials.cookie, self._session_cookie)
         if session is not None:
             try:
                 return Identity(await self._session_viewer(session), by_cookie=True)
@@ -111,8 +118,8 @@ class ViewerAuthenticator:
             raise Refused(Refusal.algorithm if has_token_shape(token) else Refusal.not_a_token)
         return await self._tokens.verified(token)
 
-    async def _session_viewer(self, cookie: str) -> str:
-        token = unquoted(cookie)
+    async def _session_viewer(self, cookie: SessionCookie) -> str:
+        token = unquoted(cookie.value)
         if self._introspection is None:
             return await self._counted(Method.cookie_jwt, self._token_viewer(token))
         reason = Refusal.no_credentials
@@ -130,8 +137,8 @@ class ViewerAuthenticator:
         except Refused as refused:
             raise Refused(most_telling(reason, refused.reason)) from None
 
-    async def _app_viewer(self, introspection: Introspection, cookie: str) -> str:
-        return await self._counted(Method.introspection, _named(introspection.viewer(cookie)))
+    async def _app_viewer(self, introspection: Introspection, cookie: SessionCookie) -> str:
+        return await self._counted(Method.introspection, introspection.viewer(cookie))
 
     def _dev_identity(self, credentials: Credentials, otherwise: Refusal) -> Identity:
         """The dev viewer. Raises Refused, for the reason `otherwise` where there is none."""
@@ -153,14 +160,6 @@ class ViewerAuthenticator:
             raise
         self._attempts[method, Outcome.ok].inc()
         return viewer_id
-
-
-async def _named(viewer: Awaitable[str | None]) -> str:
-    """Whom the app names. Raises Refused where that is nobody."""
-    viewer_id = await viewer
-    if viewer_id is None:
-        raise Refused(Refusal.session)
-    return viewer_id
 
 
 def _outcome(failure: Refused | Unanswered | KeyPending) -> Outcome:

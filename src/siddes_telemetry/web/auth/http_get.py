@@ -9,6 +9,10 @@ from http import HTTPStatus
 from typing import Protocol
 
 import aiohttp
+from aiohttp import hdrs
+
+from siddes_telemetry.web.auth.content_coding import TooLargeError, UndecodableError, decoded
+from siddes_telemetry.web.auth.redirects import REDIRECTS, leads_to_sign_in
 
 MAX_CONNECTIONS = 80  # above introspection's open questions, so that keys can always be fetched
 
@@ -19,6 +23,7 @@ class FetchProblem(StrEnum):
     connection = "connection"
     timeout = "timeout"
     status = "status"
+    redirect = "redirect"
     size = "size"
     content = "content"
     crowded = "crowded"  # it was not even asked: too many questions are open
@@ -36,13 +41,25 @@ class FetchFailed(Exception):
         self.problem = problem
 
 
+class Redirected(FetchFailed):
+    """The answer is a redirect, which nobody follows. `to_sign_in`: as redirects.leads_to_sign_in has it."""
+
+    def __init__(self, status: int, *, to_sign_in: bool) -> None:
+        super().__init__(FetchProblem.redirect)
+        self.status = status
+        self.to_sign_in = to_sign_in
+
+
 class Get(Protocol):
     """A bounded GET."""
 
     async def __call__(
         self, url: str, headers: Mapping[str, str], *, max_bytes: int, timeout_s: float
     ) -> tuple[int, bytes]:
-        """(status, body); the body of another status than 200 is not read. Raises FetchFailed."""
+        """(status, body), all of it within `timeout_s`, the body of at most `max_bytes` with and without its coding.
+
+        The body of another status than 200 is not read. Raises FetchFailed.
+        """
 
 
 class HttpGet:
@@ -61,7 +78,7 @@ class HttpGet:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,  # nothing compressed is asked for, and a bomb stays small
+                auto_decompress=False,  # nothing compressed is asked for; what comes so all the same is inflated below
                 skip_auto_headers=("Accept-Encoding", "User-Agent"),
                 trust_env=False,
             )
@@ -70,16 +87,31 @@ class HttpGet:
                 asyncio.timeout(timeout_s),
                 self._session.get(url, headers=headers, allow_redirects=False) as response,
             ):
-                body = await _read(response.content, max_bytes) if response.status == HTTPStatus.OK else b""
-                return response.status, body
+                if response.status in REDIRECTS and hdrs.LOCATION in response.headers:
+                    raise _redirected(response.status, url, response.headers[hdrs.LOCATION])
+                if response.status != HTTPStatus.OK:
+                    return response.status, b""
+                body = await _read(response.content, max_bytes)
+                return response.status, decoded(body, response.headers.getall(hdrs.CONTENT_ENCODING, ()), max_bytes)
         except TimeoutError:
             raise FetchFailed(FetchProblem.timeout) from None
         except (aiohttp.ClientError, OSError):
             raise FetchFailed(FetchProblem.connection) from None
+        except TooLargeError:
+            raise FetchFailed(FetchProblem.size) from None
+        except UndecodableError:
+            raise FetchFailed(FetchProblem.content) from None
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+def _redirected(status: int, url: str, location: str) -> FetchFailed:
+    try:
+        return Redirected(status, to_sign_in=leads_to_sign_in(status, url, location))
+    except ValueError:
+        return FetchFailed(FetchProblem.status)
 
 
 async def _read(content: aiohttp.StreamReader, max_bytes: int) -> bytes:

@@ -1,34 +1,58 @@
-"""Session introspection: the app's own "who am I" is asked with the session cookie, and believed for a moment."""
+"""Session introspection: the app's own "who am I" is asked with the session cookie, and believed for a moment.
+
+    a good answer's age    what a request with that cookie gets
+    up to 30 s             the answer
+    up to 90 s             the answer, and the app is asked again beside it; a refusal ends it
+    up to 15 min           what the app says now, asked before strangers
+    older, or none         what the app says now, or said within the last 5 s where that is nobody
+
+docs/operations.md has what the app is to answer.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http import HTTPStatus
+from functools import partial
 
+import structlog
+
+from siddes_telemetry.web.auth.app_answer import NOBODY, Absent, read_viewer
 from siddes_telemetry.web.auth.cache import ExpiringCache, digest
-from siddes_telemetry.web.auth.http_get import FetchFailed, FetchProblem, Get, Unanswered
+from siddes_telemetry.web.auth.http_get import FetchFailed, FetchProblem, Get, Redirected, Unanswered
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Cache
+from siddes_telemetry.web.auth.question_turns import Crowded, Lane, QuestionTurns
 from siddes_telemetry.web.auth.refusals import Refusal, Refused
-from siddes_telemetry.web.auth.request_headers import is_cookie_value
-from siddes_telemetry.web.auth.single_flight import Crowded, SingleFlight
+from siddes_telemetry.web.auth.request_headers import SessionCookie
+from siddes_telemetry.web.auth.single_flight import SingleFlight
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
 
-BELIEVE_VIEWER_S = 30.0  # how long somebody who signed out may still be counted
+BELIEVE_VIEWER_S = 30.0
+BELIEVE_MEANWHILE_S = 60.0  # more: with the above, how long somebody who signed out may be counted
+ASK_AGAIN_S = 2.0  # after a question in that time that came to nothing
+KNOWN_S = 900.0  # longer than people pause between two things they do
 BELIEVE_REFUSAL_S = 5.0  # short: somebody who has just signed in waits for it
 ANSWER_TIMEOUT_S = 2.0
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_OPEN_QUESTIONS = 64  # the app must not drown in ours
-MAX_REMEMBERED = 20_000  # sessions, about 8 MB
+FOR_KNOWN_ONLY = 8  # of these: made-up cookies may take the app longer than good ones
+TURN_TIMEOUT_S = 2.0
+MAX_WAITING = 4096  # in each lane: more than an app that answers in 30 ms gets through in that time
+MAX_REMEMBERED = 20_000  # sessions, about 8 MB, and as many refusals
 
-_NOBODY = (None, False, "")  # what an app may put where it names nobody
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Good:
+    viewer_id: str = field(repr=False)
+    answered_at: float
+    ask_at: float  # when to ask again
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    viewer_id: str | None = field(repr=False)  # None: refused
-    named_nobody: bool  # else somebody who can be no viewer
+class _Nobody:
+    reason: Refusal
 
 
 class Introspection:
@@ -38,7 +62,6 @@ class Introspection:
         self,
         url: str,
         field_path: str,
-        cookie_name: str,
         viewers: ViewerPolicy,
         *,
         get: Get,
@@ -47,78 +70,107 @@ class Introspection:
         capacity: int = MAX_REMEMBERED,
     ) -> None:
         self._url = url
+        self._field = field_path
         self._path = tuple(field_path.split("."))
-        self._cookie_name = cookie_name
         self._viewers = viewers
         self._get = get
         self._monotonic_s = monotonic_s
         self._metrics = metrics
-        self._remembered: ExpiringCache[_Answer] = ExpiringCache(capacity)
-        self._questions: SingleFlight[bytes, _Answer] = SingleFlight(MAX_OPEN_QUESTIONS)
+        self._good: ExpiringCache[_Good] = ExpiringCache(capacity)
+        self._refused: ExpiringCache[_Nobody] = ExpiringCache(capacity)  # apart: made-up cookies push no good one out
+        self._turns = QuestionTurns(
+            MAX_OPEN_QUESTIONS, reserved=FOR_KNOWN_ONLY, max_waiting=MAX_WAITING, wait_s=TURN_TIMEOUT_S
+        )
+        self._questions: SingleFlight[bytes, str | _Nobody] = SingleFlight()
+        self._warned: set[str] = set()
 
-    async def viewer(self, cookie: str) -> str | None:
-        """Whose session this is, or None.
-
-        Raises Unanswered, and Refused where the app names somebody who can be no viewer.
-        """
-        if not is_cookie_value(cookie):
-            return None
-        key = digest(cookie)
-        answer = self._remembered.get(key, self._monotonic_s())
-        if answer is not None:
+    async def viewer(self, cookie: SessionCookie) -> str:
+        """Whose session this is. Raises Refused (session or subject_form) and Unanswered."""
+        if not cookie.can_be_sent:
+            raise Refused(Refusal.session)
+        key = digest(cookie.sent)
+        now = self._monotonic_s()
+        good = self._good.get(key, now)
+        if good is not None and now < good.answered_at + BELIEVE_VIEWER_S + BELIEVE_MEANWHILE_S:
             self._metrics.cache_hits[Cache.introspection].inc()
-            return _viewer_of(answer)
+            if now >= good.ask_at:
+                self._questions.start(key, partial(self._question, key, cookie.sent, Lane.known))
+            return good.viewer_id
+        refused = self._refused.get(key, now) if good is None else None
+        if refused is not None:
+            self._metrics.cache_hits[Cache.introspection].inc()
+            raise Refused(refused.reason)
+        lane = Lane.stranger if good is None else Lane.known
         try:
-            return _viewer_of(await self._questions.ask(key, lambda: self._question(key, cookie)))
-        except Crowded:
-            self._metrics.introspection_failures[FetchProblem.crowded].inc()
+            answer = await self._questions.ask(key, partial(self._question, key, cookie.sent, lane))
         except FetchFailed:
-            pass  # counted where it was asked, once for all who wait
-        raise Unanswered
+            raise Unanswered from None  # counted where it was asked, once for all who wait
+        if isinstance(answer, _Nobody):
+            raise Refused(answer.reason)
+        return answer
 
     async def close(self) -> None:
         await self._questions.close()
 
-    async def _question(self, key: bytes, cookie: str) -> _Answer:
-        headers = {"Accept": "application/json", "Cookie": f"{self._cookie_name}={cookie}"}
+    async def _question(self, key: bytes, sent: str, lane: Lane) -> str | _Nobody:
+        headers = {"Accept": "application/json", "Cookie": sent}
         try:
-            status, body = await self._get(self._url, headers, max_bytes=MAX_ANSWER_BYTES, timeout_s=ANSWER_TIMEOUT_S)
-            named = read_viewer(status, body, self._path)
-            answer = _Answer(self._viewers.admitted(named), named_nobody=named in _NOBODY)
+            async with self._turns.turn(lane):
+                status, body = await self._get(
+                    self._url, headers, max_bytes=MAX_ANSWER_BYTES, timeout_s=ANSWER_TIMEOUT_S
+                )
+            answer = self._admitted(read_viewer(status, body, self._path))
+        except Crowded:
+            self._failed(key, FetchProblem.crowded)
+            raise FetchFailed(FetchProblem.crowded) from None
+        except Redirected as redirect:
+            if not redirect.to_sign_in:
+                remedy = (
+                    "set SIDDES_TELEMETRY_AUTH_URL to where it leads: scheme, host and path just as the app has them"
+                )
+                self._warn_once("auth_url_redirects", status=redirect.status, remedy=remedy)
+                self._failed(key, redirect.problem)
+                raise
+            answer = _Nobody(Refusal.session)
         except FetchFailed as failure:
-            self._metrics.introspection_failures[failure.problem].inc()
+            self._failed(key, failure.problem)
             raise
-        believe_s = BELIEVE_REFUSAL_S if answer.viewer_id is None else BELIEVE_VIEWER_S
-        self._remembered.put(key, answer, until=self._monotonic_s() + believe_s)
+        self._remember(key, answer)
         return answer
 
+    def _remember(self, key: bytes, answer: str | _Nobody) -> None:
+        now = self._monotonic_s()
+        if isinstance(answer, _Nobody):
+            self._good.drop(key)
+            self._refused.put(key, answer, until=now + BELIEVE_REFUSAL_S)
+        else:
+            self._good.put(key, _Good(answer, now, ask_at=now + BELIEVE_VIEWER_S), until=now + KNOWN_S)
 
-def _viewer_of(answer: _Answer) -> str | None:
-    if answer.viewer_id is None and not answer.named_nobody:
-        raise Refused(Refusal.subject_form)
-    return answer.viewer_id
+    def _failed(self, key: bytes, problem: FetchProblem) -> None:
+        self._metrics.introspection_failures[problem].inc()
+        now = self._monotonic_s()
+        if good := self._good.get(key, now):
+            good.ask_at = now + ASK_AGAIN_S
 
+    def _admitted(self, value: object) -> str | _Nobody:
+        if value is Absent.field:
+            remedy = "let SIDDES_TELEMETRY_AUTH_FIELD name a field of the app's answer"
+            self._warn_once("auth_field_missing", field=self._field, remedy=remedy)
+            return _Nobody(Refusal.session)
+        if value in NOBODY:
+            return _Nobody(Refusal.session)
+        viewer_id = self._viewers.admitted(value)
+        if viewer_id is None:
+            remedy = (
+                "let SIDDES_TELEMETRY_AUTH_FIELD name a field that holds a viewer id as docs/operations.md has it; "
+                "e-mail addresses and other texts need SIDDES_TELEMETRY_VIEWER_KEY"
+            )
+            self._warn_once("auth_field_unusable", field=self._field, remedy=remedy)
+            return _Nobody(Refusal.subject_form)
+        return viewer_id
 
-def read_viewer(status: int, body: bytes, path: tuple[str, ...]) -> object:
-    """What the app's answer holds at the path: text, or a number as its JSON text; None where nobody is signed in.
-
-    What is neither (true, an object) is returned as it is, and is no viewer id. Raises FetchFailed where the app
-    said neither who it is nor that it is nobody.
-    """
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return None
-    if status != HTTPStatus.OK:
-        raise FetchFailed(FetchProblem.status)
-    try:
-        value: object = json.loads(body, parse_int=str, parse_float=str, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        raise FetchFailed(FetchProblem.content) from None
-    if not isinstance(value, dict):
-        raise FetchFailed(FetchProblem.content)
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _refuse(constant: str) -> object:  # noqa: ARG001  # NaN and the infinities: not JSON, whichever it is
-    raise ValueError
+    def _warn_once(self, event: str, **said: object) -> None:
+        """By our own words and the operator's: in what the app answers may stand whose session it is."""
+        if event not in self._warned:
+            self._warned.add(event)
+            log.warning(event, **said)

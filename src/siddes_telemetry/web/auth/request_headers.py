@@ -1,12 +1,16 @@
 """Reading the Authorization and Cookie headers. Pure, and cheap: this runs for every request.
 
-Where a header line repeats, the server hands over the first one only.
+Of an Authorization line that repeats, the server hands over the first one only.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+MAX_COOKIE_CHARS = 32 * 1024  # of all Cookie lines: what nginx takes as all header lines of a request
+MAX_CHUNKS = 8  # of one session: as many as fit into that
 MAX_COOKIE_VALUE = 4096  # characters; what browsers keep of one cookie (RFC 6265, 6.1)
 
 _COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # a token of RFC 9110, of a sane length
@@ -40,6 +44,62 @@ def cookie_value(cookie: str | None, name: str) -> str | None:
         if key.strip(" \t") == name:
             return value.strip(" \t") or None
     return None
+
+
+def joined_cookies(lines: Sequence[str]) -> str | None:
+    """The Cookie lines as the one that they were before a proxy split it (RFC 9113, 8.2.3); None where there is none,
+    or more than anybody needs."""
+    if len(lines) == 1:
+        return lines[0]
+    joined = "; ".join(lines)
+    return joined if lines and len(joined) <= MAX_COOKIE_CHARS else None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SessionCookie:
+    """A session: one cookie, or the chunks that Auth.js makes of what is too long for one."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+    @property
+    def value(self) -> str:
+        """All of it, quotes and all as sent."""
+        return "".join(value for _, value in self.pairs)
+
+    @property
+    def sent(self) -> str:
+        """As it came, chunks under their own names: a Cookie line."""
+        return "; ".join(f"{name}={value}" for name, value in self.pairs)
+
+    @property
+    def can_be_sent(self) -> bool:
+        """Whether `sent` can be put into a request."""
+        return all(is_cookie_value(value) for _, value in self.pairs)
+
+
+def session_value(cookie: str | None, name: str) -> str | None:
+    """The value of session_cookie, cheaply: this runs for every request."""
+    value = cookie_value(cookie, name)
+    if value is None and cookie is not None and f"{name}.0" in cookie:
+        session = session_cookie(cookie, name)
+        return None if session is None else session.value
+    return value
+
+
+def session_cookie(cookie: str | None, name: str) -> SessionCookie | None:
+    """The cookie of this name; where there is none, or it is empty, its chunks name.0, name.1 and so on.
+
+    What follows a gap is not looked at; more than MAX_CHUNKS is nothing.
+    """
+    value = cookie_value(cookie, name)
+    if value is not None:
+        return SessionCookie(((name, value),))
+    chunks: list[tuple[str, str]] = []
+    while (chunk := cookie_value(cookie, key := f"{name}.{len(chunks)}")) is not None:
+        if len(chunks) == MAX_CHUNKS:
+            return None
+        chunks.append((key, chunk))
+    return SessionCookie(tuple(chunks)) if chunks else None
 
 
 def is_cookie_value(value: str) -> bool:

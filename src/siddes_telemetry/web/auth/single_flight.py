@@ -10,32 +10,28 @@ Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")
 
 
-class Crowded(Exception):
-    """As many questions are open as there may be."""
-
-
 class SingleFlight(Generic[Key, Answer]):
-    """At most `capacity` open questions, each a task of its own: an asker that goes away takes no answer with it."""
+    """Open questions, each a task of its own: an asker that goes away takes no answer with it.
 
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+    How many are open at a time is the questions' business.
+    """
+
+    def __init__(self) -> None:
         self._flights: dict[Key, asyncio.Task[Answer]] = {}
 
     def __contains__(self, key: Key) -> bool:
         return key in self._flights
 
     def start(self, key: Key, question: Callable[[], Coroutine[Any, Any, Answer]]) -> asyncio.Task[Answer]:
-        """The open question, asked now if it was not. Raises Crowded."""
+        """The open question, asked now if it was not."""
         flight = self._flights.get(key)
         if flight is None:
-            if len(self._flights) >= self._capacity:
-                raise Crowded
             flight = self._flights[key] = asyncio.create_task(question())
             flight.add_done_callback(lambda done: self._land(key, done))
         return flight
 
     async def ask(self, key: Key, question: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-        """The answer, or what the question raised. Raises Crowded."""
+        """The answer, or what the question raised."""
         return await asyncio.shield(self.start(key, question))
 
     async def close(self) -> None:

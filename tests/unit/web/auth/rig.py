@@ -62,7 +62,7 @@ class Elsewhere:
     def __init__(self, status: int = 200, body: bytes = b"") -> None:
         self.status = status
         self.body = body
-        self.down = False
+        self.raises: FetchFailed | None = None
         self.asked: list[tuple[str, Mapping[str, str]]] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -74,9 +74,17 @@ class Elsewhere:
         assert timeout_s > 0
         self.asked.append((url, headers))
         await self.gate.wait()
-        if self.down:
-            raise FetchFailed(FetchProblem.connection)
+        if self.raises is not None:
+            raise self.raises
         return self.status, self.body
+
+    @property
+    def down(self) -> bool:
+        return self.raises is not None
+
+    @down.setter
+    def down(self, down: bool) -> None:
+        self.raises = FetchFailed(FetchProblem.connection) if down else None
 
 
 class Metrics(AuthMetrics):

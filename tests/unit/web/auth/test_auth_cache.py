@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from siddes_telemetry.web.auth.cache import ExpiringCache, digest
-from siddes_telemetry.web.auth.single_flight import Crowded, SingleFlight
+from siddes_telemetry.web.auth.single_flight import SingleFlight
 from tests.unit.web.auth.rig import turns
 
 
@@ -36,12 +36,20 @@ def test_a_value_put_again_is_the_new_one() -> None:
     assert len(cache) == 1
 
 
+def test_a_value_can_be_dropped() -> None:
+    cache: ExpiringCache[str] = ExpiringCache(2)
+    cache.put(b"a", "A", until=10)
+    for _ in range(2):
+        cache.drop(b"a")
+        assert cache.get(b"a", 0) is None
+
+
 def test_a_digest_is_of_the_whole_credential() -> None:
     assert len({digest(text) for text in ("a", "b", "ab", "a" * 5000, "a" * 4999 + "b")}) == 5
 
 
 async def test_askers_share_an_answer_and_the_next_asks_anew() -> None:
-    flights: SingleFlight[str, int] = SingleFlight(2)
+    flights: SingleFlight[str, int] = SingleFlight()
     gate, asked = asyncio.Event(), 0
 
     async def question() -> int:
@@ -58,7 +66,7 @@ async def test_askers_share_an_answer_and_the_next_asks_anew() -> None:
 
 
 async def test_an_answer_survives_the_one_who_asked_first() -> None:
-    flights: SingleFlight[str, int] = SingleFlight(2)
+    flights: SingleFlight[str, int] = SingleFlight()
     gate = asyncio.Event()
 
     async def question() -> int:
@@ -73,29 +81,13 @@ async def test_an_answer_survives_the_one_who_asked_first() -> None:
     assert await second == 7
 
 
-async def test_open_questions_are_bounded() -> None:
-    flights: SingleFlight[int, None] = SingleFlight(3)
-    gate = asyncio.Event()
-
-    async def question() -> None:
-        await gate.wait()
-
-    waiting = [asyncio.create_task(flights.ask(number, question)) for number in range(3)]
-    await turns()
-    with pytest.raises(Crowded):
-        await flights.ask(3, question)
-    gate.set()
-    await asyncio.gather(*waiting)
-    await flights.ask(3, question)
-
-
 async def test_a_failure_nobody_waits_for_is_no_noise(caplog: pytest.LogCaptureFixture) -> None:
-    flights: SingleFlight[str, None] = SingleFlight(1)
+    flights: SingleFlight[str, None] = SingleFlight()
     gate = asyncio.Event()
 
     async def question() -> None:
         await gate.wait()
-        raise Crowded
+        raise ConnectionError
 
     asker = asyncio.create_task(flights.ask("a", question))
     await turns()

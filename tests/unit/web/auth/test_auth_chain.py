@@ -60,7 +60,6 @@ class Rig:
         asking = Introspection(
             "https://app.example/me",
             "viewer_id",
-            "sid",
             viewers,
             get=self.app,
             monotonic_s=self.clocks.clocks.monotonic_s,

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
-from siddes_telemetry.web.auth.http_get import FetchFailed, Unanswered
+from siddes_telemetry.web.auth.app_answer import Absent, read_viewer
+from siddes_telemetry.web.auth.http_get import FetchFailed, Redirected, Unanswered
 from siddes_telemetry.web.auth.introspection import (
+    ASK_AGAIN_S,
+    BELIEVE_MEANWHILE_S,
     BELIEVE_REFUSAL_S,
     BELIEVE_VIEWER_S,
+    FOR_KNOWN_ONLY,
     MAX_OPEN_QUESTIONS,
     Introspection,
-    read_viewer,
 )
 from siddes_telemetry.web.auth.refusals import Refused
-from siddes_telemetry.web.auth.request_headers import MAX_COOKIE_VALUE
+from siddes_telemetry.web.auth.request_headers import MAX_COOKIE_VALUE, SessionCookie
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
 from tests.unit.web.auth.rig import Elsewhere, ManualClocks, Metrics, turns
 
@@ -30,7 +34,6 @@ class Rig:
         self.introspection = Introspection(
             URL,
             path,
-            "sid",
             ViewerPolicy(),
             get=self.app,
             monotonic_s=self.clocks.clocks.monotonic_s,
@@ -41,9 +44,18 @@ class Rig:
     async def ask(self, cookie: str = "c1") -> str | None:
         """Whose session it is; None where it is nobody's, for whichever reason."""
         try:
-            return await self.introspection.viewer(cookie)
+            return await self.introspection.viewer(SessionCookie((("sid", cookie),)))
         except Refused:
             return None
+
+    async def ask_again_meanwhile(self, cookie: str = "c1") -> str | None:
+        """The known answer; what is asked beside it is answered, too."""
+        viewer = await self.ask(cookie)
+        await turns()
+        return viewer
+
+    def failures(self, reason: str) -> float:
+        return self.metrics.value("siddes_auth_introspection_failures_total", reason=reason)
 
     @property
     def asked(self) -> int:
@@ -75,6 +87,7 @@ class Rig:
         ("user.id", b'{"user":"id"}', None),
         ("user.id", b'{"user":[{"id":1}]}', None),
         ("user.id", b'{"user.id":"v1"}', None),
+        ("user.id", b"null", None),  # Auth.js
     ],
 )
 async def test_a_200_says_who_it_is_or_that_it_is_nobody(path: str, body: bytes, viewer: str | None) -> None:
@@ -94,7 +107,6 @@ async def test_a_refusal_is_nobody(status: int) -> None:
         for body in (
             b"",
             b"v1",
-            b"null",
             b"[]",
             b'"v1"',
             b'{"viewer_id":"v1"',
@@ -134,14 +146,68 @@ async def test_a_cookie_that_cannot_be_sent_is_nobody_unasked(cookie: str) -> No
     assert rig.asked == 0
 
 
-@pytest.mark.parametrize(("status", "believed_s"), [(200, BELIEVE_VIEWER_S), (401, BELIEVE_REFUSAL_S)])
-async def test_an_answer_is_believed_for_a_while(status: int, believed_s: float) -> None:
-    rig = Rig(status)
-    for advance, asked in ((0, 1), (0, 1), (believed_s - 0.1, 1), (0.1, 2)):
+async def test_a_good_answer_is_taken_as_it_is_for_a_while() -> None:
+    rig = Rig()
+    for advance in (0, 0, BELIEVE_VIEWER_S - 0.1):
         rig.clocks.advance(advance)
-        await rig.ask()
-        assert rig.asked == asked
+        assert await rig.ask_again_meanwhile() == "v1"
+        assert rig.asked == 1
     assert rig.metrics.value("siddes_auth_cache_hits_total", cache="introspection") == 2
+
+
+async def test_a_refusal_is_believed_for_a_moment() -> None:
+    rig = Rig(401)
+    for advance, asked in ((0, 1), (0, 1), (BELIEVE_REFUSAL_S - 0.1, 1), (0.1, 2)):
+        rig.clocks.advance(advance)
+        assert await rig.ask() is None
+        assert rig.asked == asked
+
+
+async def test_then_the_known_answer_is_given_at_once_and_the_app_is_asked_beside_it() -> None:
+    rig = Rig()
+    await rig.ask()
+    rig.clocks.advance(BELIEVE_VIEWER_S)
+    rig.app.gate.clear()
+    for _ in range(3):
+        assert await asyncio.wait_for(rig.ask_again_meanwhile(), timeout=5) == "v1"
+    assert rig.asked == 2
+    rig.app.body = b'{"viewer_id":"v2"}'
+    rig.app.gate.set()
+    await turns()
+    assert await rig.ask_again_meanwhile() == "v2"
+    assert rig.asked == 2  # it is fresh again
+
+
+async def test_a_refusal_ends_it_at_once() -> None:
+    rig = Rig()
+    await rig.ask()
+    rig.clocks.advance(BELIEVE_VIEWER_S)
+    rig.app.status = 401
+    assert await rig.ask_again_meanwhile() == "v1"
+    assert await rig.ask_again_meanwhile() is None
+    assert rig.asked == 2
+    rig.clocks.advance(BELIEVE_REFUSAL_S)
+    assert await rig.ask() is None
+    assert rig.asked == 3
+
+
+async def test_an_app_that_does_not_answer_leaves_the_known_answer_until_its_time_is_over() -> None:
+    rig = Rig()
+    await rig.ask()
+    rig.app.down = True
+    rig.clocks.advance(BELIEVE_VIEWER_S)
+    for asked in (2, 2):
+        assert await rig.ask_again_meanwhile() == "v1"
+        assert rig.asked == asked
+    rig.clocks.advance(ASK_AGAIN_S)
+    assert await rig.ask_again_meanwhile() == "v1"
+    assert rig.asked == 3
+    rig.clocks.advance(BELIEVE_MEANWHILE_S - ASK_AGAIN_S - 0.1)
+    assert await rig.ask_again_meanwhile() == "v1"
+    rig.clocks.advance(0.1)
+    with pytest.raises(Unanswered):
+        await rig.ask()
+    assert rig.failures("connection") == 4
 
 
 async def test_answers_are_kept_apart_by_cookie() -> None:
@@ -157,13 +223,23 @@ async def test_memory_of_answers_is_bounded_refusals_too() -> None:
     for number in range(50):
         rig.app.status = 401 if number % 2 else 200
         await rig.ask(f"c{number}")
-    assert len(rig.introspection._remembered) == 10
+    assert len(rig.introspection._good) == len(rig.introspection._refused) == 10
+
+
+async def test_made_up_cookies_push_no_good_one_out() -> None:
+    rig = Rig()
+    await rig.ask("good")
+    rig.app.status = 401
+    for number in range(50):
+        await rig.ask(f"c{number}")
+    assert await rig.ask("good") == "v1"
+    assert rig.asked == 51
 
 
 async def test_what_is_remembered_holds_neither_cookie_nor_name() -> None:
     rig = Rig()
     await rig.ask("canary8812")
-    kept = repr(rig.introspection._remembered._entries)
+    kept = repr(rig.introspection._good._entries)
     assert "canary8812" not in kept
     assert "v1" not in kept
 
@@ -193,15 +269,117 @@ async def test_a_failure_is_shared_by_those_who_waited_and_counted_once() -> Non
     assert rig.metrics.value("siddes_auth_introspection_failures_total", reason="connection") == 1
 
 
-async def test_open_questions_are_bounded() -> None:
+async def test_open_questions_are_bounded_and_the_others_wait() -> None:
+    rig = Rig()
+    rig.app.gate.clear()
+    waiting = [asyncio.create_task(rig.ask(f"c{number}")) for number in range(MAX_OPEN_QUESTIONS + 10)]
+    await turns()
+    assert rig.asked == MAX_OPEN_QUESTIONS - FOR_KNOWN_ONLY
+    rig.app.gate.set()
+    assert await asyncio.gather(*waiting) == ["v1"] * len(waiting)
+    assert rig.failures("crowded") == 0
+
+
+async def test_a_cookie_that_was_good_lately_is_asked_about_before_unknown_ones() -> None:
+    rig = Rig()
+    await rig.ask("good")
+    rig.clocks.advance(BELIEVE_VIEWER_S + BELIEVE_MEANWHILE_S)
+    rig.app.gate.clear()
+    unknown = [asyncio.create_task(rig.ask(f"c{number}")) for number in range(MAX_OPEN_QUESTIONS * 2)]
+    await turns()
+    known = asyncio.create_task(rig.ask("good"))
+    await turns()
+    assert rig.app.asked[-1][1]["Cookie"] == "sid=good"
+    rig.app.gate.set()
+    assert await known == "v1"
+    await asyncio.gather(*unknown)
+
+
+async def test_a_question_without_a_turn_is_counted_and_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("siddes_telemetry.web.auth.introspection.TURN_TIMEOUT_S", 0.01)
     rig = Rig()
     rig.app.gate.clear()
     waiting = [asyncio.create_task(rig.ask(f"c{number}")) for number in range(MAX_OPEN_QUESTIONS)]
-    await turns(5)
+    await turns()
     with pytest.raises(Unanswered):
         await rig.ask("one too many")
-    assert rig.asked == MAX_OPEN_QUESTIONS
-    assert rig.metrics.value("siddes_auth_introspection_failures_total", reason="crowded") == 1
     rig.app.gate.set()
-    await asyncio.gather(*waiting)
-    assert await rig.ask("one too many") == "v1"
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    refused = FOR_KNOWN_ONLY + 1
+    assert [type(answer) for answer in answers].count(Unanswered) == refused - 1
+    assert rig.failures("crowded") == refused
+    assert rig.asked == MAX_OPEN_QUESTIONS - FOR_KNOWN_ONLY
+
+
+async def test_chunks_go_to_the_app_under_their_own_names() -> None:
+    rig = Rig()
+    cookie = SessionCookie((("sid.0", "abc"), ("sid.1", "def")))
+    assert await rig.introspection.viewer(cookie) == "v1"
+    assert rig.app.asked == [(URL, {"Accept": "application/json", "Cookie": "sid.0=abc; sid.1=def"})]
+    with pytest.raises(Refused):
+        await rig.introspection.viewer(SessionCookie((("sid.0", "abc"), ("sid.1", "d\r\nX: 1"))))
+    assert rig.asked == 1
+
+
+async def test_a_redirect_to_sign_in_is_nobody_and_is_remembered() -> None:
+    rig = Rig()
+    rig.app.raises = Redirected(302, to_sign_in=True)
+    for _ in range(2):
+        assert await rig.ask() is None
+    assert rig.asked == 1
+
+
+async def test_a_redirect_elsewhere_is_no_answer_and_is_warned_of_once() -> None:
+    rig = Rig()
+    rig.app.raises = Redirected(308, to_sign_in=False)
+    with capture_logs() as lines:
+        for number in range(3):
+            with pytest.raises(Unanswered):
+                await rig.ask(f"canary{number}")
+    assert [(line["event"], line["log_level"], line["status"]) for line in lines] == [
+        ("auth_url_redirects", "warning", 308)
+    ]
+    assert "SIDDES_TELEMETRY_AUTH_URL" in lines[0]["remedy"]
+    assert "canary" not in str(lines)
+    assert rig.failures("redirect") == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "event"),
+    [
+        ("viewer_id", b'{"canary":1}', "auth_field_missing"),
+        ("user.id", b'{"user":{"canary":1}}', "auth_field_missing"),
+        ("user.id", b'{"user":{}}', "auth_field_missing"),
+        ("user.id", b'{"user":"canary"}', "auth_field_missing"),
+        ("user.id", b'{"user":["canary"]}', "auth_field_missing"),
+        ("user.id", b'{"user.id":"canary"}', "auth_field_missing"),
+        ("viewer_id", b'{"viewer_id":true}', "auth_field_unusable"),
+        ("viewer_id", b'{"viewer_id":{"canary":1}}', "auth_field_unusable"),
+        ("viewer_id", b'{"viewer_id":"canary two"}', "auth_field_unusable"),
+        ("viewer_id", b'{"viewer_id":"canary@mail.example"}', "auth_field_unusable"),
+        ("viewer_id", b"{}", None),  # NextAuth's and Auth.js's word for nobody
+        ("user.id", b"null", None),
+        ("user.id", b'{"user":null}', None),
+        ("user.id", b'{"user":false}', None),
+        ("user.id", b'{"user":{"id":null}}', None),
+        ("viewer_id", b'{"viewer_id":null}', None),
+        ("viewer_id", b'{"viewer_id":""}', None),
+        ("viewer_id", b'{"viewer_id":false}', None),
+        ("viewer_id", b'{"viewer_id":"v1"}', None),
+    ],
+)
+async def test_a_200_whose_field_says_neither_who_nor_nobody_is_warned_of_once(
+    path: str, body: bytes, event: str | None
+) -> None:
+    rig = Rig(200, body, path)
+    with capture_logs() as lines:
+        for number in range(3):
+            await rig.ask(f"c{number}")
+    assert [(line["event"], line["field"]) for line in lines] == ([] if event is None else [(event, path)])
+    assert all("SIDDES_TELEMETRY_AUTH_FIELD" in line["remedy"] for line in lines)
+    assert "canary" not in str(lines)
+
+
+def test_a_missing_field_is_told_from_one_that_says_nobody() -> None:
+    assert read_viewer(200, b'{"a":1}', ("viewer_id",)) is Absent.field
+    assert read_viewer(200, b'{"viewer_id":null}', ("viewer_id",)) is None

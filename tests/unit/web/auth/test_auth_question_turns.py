@@ -1,0 +1,142 @@
+"""Turns of questions: how many at once, in which order, and when there is none."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from siddes_telemetry.web.auth.question_turns import Crowded, Lane, QuestionTurns
+from tests.unit.web.auth.rig import turns as let_others_run
+
+LONG_S = 3600.0
+
+
+class Rig:
+    """Holds each turn until it is told to end it; who had a turn is noted in order."""
+
+    def __init__(self, at_once: int = 1, *, reserved: int = 0, max_waiting: int = 100, wait_s: float = LONG_S) -> None:
+        self.turns = QuestionTurns(at_once, reserved=reserved, max_waiting=max_waiting, wait_s=wait_s)
+        self.began: list[str] = []
+        self.gates: dict[str, asyncio.Event] = {}
+
+    def begin(self, name: str, lane: Lane = Lane.stranger) -> asyncio.Task[None]:
+        self.gates[name] = asyncio.Event()
+        return asyncio.create_task(self._hold(name, lane))
+
+    async def end(self, name: str) -> None:
+        self.gates[name].set()
+        await let_others_run()
+
+    async def _hold(self, name: str, lane: Lane) -> None:
+        async with self.turns.turn(lane):
+            self.began.append(name)
+            await self.gates[name].wait()
+
+
+async def begun(rig: Rig, *names: str, lane: Lane = Lane.stranger) -> list[asyncio.Task[None]]:
+    tasks = [rig.begin(name, lane) for name in names]
+    await let_others_run()
+    return tasks
+
+
+async def test_so_many_at_once_and_then_first_come_first_served() -> None:
+    rig = Rig(at_once=2)
+    tasks = await begun(rig, *"abcde")
+    assert rig.began == ["a", "b"]
+    for name, so_far in (("b", "abc"), ("a", "abcd"), ("c", "abcde")):
+        await rig.end(name)
+        assert rig.began == list(so_far)
+    for name in "de":
+        await rig.end(name)
+    await asyncio.gather(*tasks)
+
+
+async def test_the_known_go_before_strangers_that_came_earlier() -> None:
+    rig = Rig()
+    tasks = await begun(rig, *"abc") + await begun(rig, *"xy", lane=Lane.known)
+    for name in "axybc":
+        await rig.end(name)
+    await asyncio.gather(*tasks)
+    assert rig.began == list("axybc")
+
+
+async def test_strangers_leave_some_turns_to_the_known() -> None:
+    rig = Rig(at_once=3, reserved=1)
+    tasks = await begun(rig, *"abc")
+    assert rig.began == ["a", "b"]
+    tasks += await begun(rig, *"xy", lane=Lane.known)
+    assert rig.began == ["a", "b", "x"]
+    for name in "axyb":
+        await rig.end(name)
+    assert rig.began == ["a", "b", "x", "y", "c"]
+    await rig.end("c")
+    await asyncio.gather(*tasks)
+
+
+async def test_once_somebody_waits_too_long_the_last_to_come_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    tasks = await begun(rig, *"abc")
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: since + LONG_S * 0.6)
+    tasks += await begun(rig, *"de")
+    for name in "aedcb":
+        await rig.end(name)
+    await asyncio.gather(*tasks)
+    assert rig.began == list("aedcb")
+
+
+async def test_a_turn_that_does_not_come_in_time_is_none() -> None:
+    rig = Rig(wait_s=0.01)
+    holder, waits = await begun(rig, *"ab")
+    with pytest.raises(Crowded):
+        await waits
+    await rig.end("a")
+    await holder
+    assert await begun_and_ended(rig, "c")
+
+
+async def test_with_too_many_the_one_that_waits_longest_goes_without() -> None:
+    rig = Rig(max_waiting=2)
+    holder, longest, *others = await begun(rig, *"abcd")
+    with pytest.raises(Crowded):
+        await longest
+    for name in "acd":
+        await rig.end(name)
+    await asyncio.gather(holder, *others)
+    assert rig.began == ["a", "c", "d"]
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+async def test_who_goes_away_takes_no_turn_along(after: int) -> None:
+    rig = Rig()
+    holder, leaves, stays = await begun(rig, *"abc")
+    rig.gates["a"].set()
+    for _ in range(after):  # before it is this one's turn, in the same moment, and after it
+        await asyncio.sleep(0)
+    leaves.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaves
+    await rig.end("c")
+    await asyncio.gather(holder, stays)
+    assert rig.began[-1] == "c"
+    assert await begun_and_ended(rig, "d")
+
+
+async def test_a_turn_ends_with_what_it_was_for() -> None:
+    rig = Rig()
+    with pytest.raises(ZeroDivisionError):
+        async with rig.turns.turn(Lane.stranger):
+            raise ZeroDivisionError
+    assert await begun_and_ended(rig, "a")
+
+
+async def begun_and_ended(rig: Rig, name: str) -> bool:
+    """Whether there is a turn at once, and there was none too many."""
+    task, *too_many = await begun(rig, name, *(f"{name}{number}" for number in range(len(rig.turns._floors) - 1)))
+    had_one = rig.began[-1] == name
+    for each in (name, f"{name}0"):
+        await rig.end(each)
+    await asyncio.gather(task, *too_many)
+    return had_one
