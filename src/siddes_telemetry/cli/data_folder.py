@@ -9,6 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
+from siddes_telemetry.cli.private_files import below, is_open_to_others, take_from_others
+
+log = structlog.get_logger(__name__)
+
 
 class DataInUse(Exception):
     """Another process has this folder open."""
@@ -19,6 +25,20 @@ class DataFolder:
     """Where things are inside it."""
 
     root: Path
+
+    def problem(self) -> str | None:
+        """Why nothing can be kept here, as far as its path tells, or None."""
+        try:
+            path = str(Path.cwd() / self.root.resolve())  # chDB asks for the working directory even where it needs none
+        except OSError:
+            return "the working directory is gone: start this in a folder that is there"
+        if "?" in path:
+            return "the path of the data folder has a question mark, where chDB's options would begin: use another"
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            return "the path of the data folder is not UTF-8: use another"
+        return None
 
     @property
     def log(self) -> Path:
@@ -36,7 +56,8 @@ class DataFolder:
     def claimed(self) -> Iterator[None]:
         """Hold the folder, made if it is not there, for as long as the context lasts. Raises DataInUse, OSError.
 
-        The kernel lets go of the lock when the process ends, however it ends.
+        The kernel lets go of the lock when the process ends, however it ends. What is in the folder is the owner's
+        alone from then on; where that cannot be brought about, the log says so.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -45,6 +66,19 @@ class DataFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise DataInUse(f"{self.root} is in use by another siddes-telemetry process") from None
+            self._close_to_others()
             yield
         finally:
             os.close(descriptor)
+
+    def _close_to_others(self) -> None:
+        """The files in the store are looked at once, while others may still enter it: there may be thousands."""
+        log_file = self.log.resolve()  # SQLite puts the others beside the file itself
+        files = [self.root / "lock", self.control_socket, log_file]
+        files += [log_file.with_name(log_file.name + ending) for ending in ("-wal", "-shm", "-journal")]
+        closed = take_from_others([self.root, *files])
+        if is_open_to_others(self.store):
+            closed &= take_from_others(below(self.store))
+            closed &= take_from_others([self.store])
+        if not closed:
+            log.warning("data_folder_open_to_others", remedy="chown it to this process's user, or chmod it to 0700")

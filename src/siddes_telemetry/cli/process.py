@@ -1,4 +1,4 @@
-"""How every service runs: an event loop, an orderly stop on SIGTERM or SIGINT, and an honest exit status."""
+"""How every service runs: an event loop, an orderly stop when a signal asks for it, and an honest exit status."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import structlog
@@ -19,6 +19,7 @@ from siddes_telemetry.web.logs import where
 
 GC_ALLOCATIONS = 20_000  # a request's objects go when it ends; 700, the default, looks for cycles every few requests
 STOP_S = 25.0  # the whole of a stop; below the 30 s after which supervisors kill
+_CRASHES = ("ABRT", "BUS", "FPE", "ILL", "SEGV", "SYS", "TRAP")
 log = structlog.get_logger(__name__)
 
 Service = Callable[[asyncio.Event], Awaitable[None]]
@@ -49,7 +50,7 @@ async def _run(service: Service) -> None:
         stop.set()
         loop.call_later(STOP_S, _give_up)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _stop_signals():
         loop.add_signal_handler(number, asked)
     try:
         await service(stop)
@@ -58,6 +59,23 @@ async def _run(service: Service) -> None:
     except Exception as defect:  # noqa: BLE001  # named by class and place: its text may quote what came from outside
         log.error("service_failed", error=type(defect).__name__, at=where(defect))
         raise ServiceFailed("the service failed; its log says where") from None
+
+
+def _stop_signals() -> Iterator[signal.Signals]:
+    """SIGHUP too, as a terminal sends it when it closes, unless it was ignored from the start: that is nohup's way."""
+    yield signal.SIGTERM
+    yield signal.SIGINT
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
+
+
+def let_crashes_end_it() -> None:
+    """Give crashes and Ctrl-Z their usual effect again, in the main thread, once chDB is open.
+
+    chDB catches them and then waits for a thread that only its server has: the process would stay, and do nothing.
+    """
+    for name in (*_CRASHES, "TSTP"):
+        signal.signal(signal.Signals[f"SIG{name}"], signal.SIG_DFL)
 
 
 def _give_up() -> None:

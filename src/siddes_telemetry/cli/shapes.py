@@ -26,6 +26,7 @@ from siddes_telemetry.cli.operations import (
     set_aside,
     verify_store,
 )
+from siddes_telemetry.cli.process import let_crashes_end_it
 from siddes_telemetry.cli.settings import Settings, SettingsError
 from siddes_telemetry.consumer.verify.verifier import Subject
 from siddes_telemetry.schemas.ddl import StoreSchema
@@ -116,18 +117,25 @@ class Embedded:
 @asynccontextmanager
 async def embedded(settings: Settings, registry: Registry) -> AsyncIterator[Embedded]:
     """Open the data folder, alone. Raises DataInUse, SettingsError without chDB, BackendError, OSError."""
+    folder = DataFolder(settings.data)
+    if problem := folder.problem():
+        raise SettingsError([problem])
     try:  # here: chDB takes 300 MB and is not part of a cluster's installation
         from siddes_telemetry.backends.chdb_engine import ChdbEngine  # noqa: PLC0415  # as said
-    except ImportError:
+    except ModuleNotFoundError:
         raise SettingsError(
             ["the embedded shape needs chDB: install siddes-telemetry[embedded], or set SIDDES_TELEMETRY_CLICKHOUSE"]
         ) from None
-    folder = DataFolder(settings.data)
+    except ImportError:
+        raise SettingsError(
+            ["chDB is installed and cannot be loaded: install siddes-telemetry[embedded] anew, for this machine"]
+        ) from None
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.claimed())
         log = SqliteLog(folder.log, clock_ms=wall_clock_ms, rng=random.Random())
         stack.push_async_callback(log.close)
         engine = ChdbEngine(folder.store)
         stack.push_async_callback(engine.close)
+        let_crashes_end_it()
         schema = StoreSchema(EMBEDDED_DATABASE, None, settings.retention_days, registry)
         yield Embedded(log, make_store(engine, schema), registry, settings.retention_days)
