@@ -87,8 +87,21 @@ def test_a_topic_made_anew_is_adopted_only_if_asked(settings: dict[str, str], se
     migrated(settings)
     first = value(server, ids)
     assert len(first) == 1
-    migrated(settings, "--new-log")
-    assert len(value(server, ids)) == 2
+    would = migrated(settings, "--new-log", "--dry-run")
+    topic = settings["TOPIC"]
+    assert would.stdout == f"topic {topic} had the identity {first[0]} and would be given a new one\n"
+    assert value(server, ids) == first
+    done = migrated(settings, "--new-log")
+    (second,) = set(value(server, ids)) - set(first)
+    assert done.stdout == f"topic {topic} had the identity {first[0]} and has {second} now\n"
+    assert "nothing to do" not in done.stderr
+
+
+def test_a_new_log_may_be_asked_for_where_there_is_none(settings: dict[str, str], server: Client) -> None:
+    would = migrated(settings, "--new-log", "--dry-run")
+    assert would.stdout.endswith("had no identity and would be given a new one\n")
+    done = migrated(settings, "--new-log")
+    assert done.stdout.endswith(f"had no identity and has {value(server, 'SELECT log_id FROM telemetry_logs')} now\n")
 
 
 def test_purge_removes_what_is_older_or_far_ahead_and_only_that(settings: dict[str, str], server: Client) -> None:

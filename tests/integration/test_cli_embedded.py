@@ -191,6 +191,47 @@ def test_where_there_is_no_data_an_operator_is_told_and_none_is_made(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_century_is_kept_and_not_more(shape: Shape) -> None:
+    kept = run("purge", "--days", "36500", "--dry-run", settings=shape.settings)
+    assert kept.stdout.startswith("0 rows (0 counts) would go; the limit is 19"), kept.stderr
+    for days in ("36501", "10000000", "9" * 30, "-1", "1e9", "nan"):
+        refused = run("purge", "--days", days, settings=shape.settings)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "Invalid value for '--days'" in refused.stderr
+
+
+def test_no_question_harms_the_instance(shape: Shape) -> None:
+    """What the command refuses before it asks, asked as another program would."""
+    address = str(data(shape) / "control.sock")
+    questions: list[tuple[str, dict[str, object]]] = [
+        ("purge", {"days": -1}),
+        ("purge", {"days": 10**7}),
+        ("purge", {"days": True}),
+        ("purge", {"days": CANARY.decode()}),
+        ("verify", {"hours": 1e300}),
+        ("verify", {"hours": float("nan")}),
+        ("verify", {"hours": float("inf")}),
+        ("verify", {"hours": [CANARY.decode()]}),
+        ("set-aside", {"partition": 10**30, "offset": 0}),
+        ("set-aside", {"partition": 0, "offset": 10**30}),
+        ("set-aside", {"partition": None, "offset": CANARY.decode()}),
+        ("migrate", {"dry_run": CANARY.decode(), "new_log": 7}),
+    ]
+    for operation, arguments in questions:
+        with closing(socket.socket(socket.AF_UNIX)) as asking:
+            asking.connect(address)
+            asking.sendall(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
+            with asking.makefile("rb") as answer:
+                reply = json.loads(answer.readline())
+        refused = reply.get("error") or reply["result"].get("refused")
+        assert refused, (operation, arguments)
+        assert CANARY.decode() not in refused
+    assert json.loads(run("dead-letters", "--json", settings=shape.settings).stdout) == DEAD_LETTERS
+    said = shape.processes["up"].said()
+    assert CANARY.decode() not in said
+    assert "library_warning" not in said
+
+
 def test_a_store_without_tables_asks_for_migrate(tmp_path: Path) -> None:
     done = run("purge", "--dry-run", settings={"DATA": str(tmp_path)})
     assert done.returncode == 1

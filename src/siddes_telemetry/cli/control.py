@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ import structlog
 from siddes_telemetry.backends.ports import BackendError
 from siddes_telemetry.cli.operations import WITH_PROGRESS, Operations, Result
 from siddes_telemetry.consumer.verify.verifier import Progress
+from siddes_telemetry.web.logs import where
 
-MAX_LINE_BYTES = 16 * 1024 * 1024  # an answer may list many dead letters
+MAX_QUESTION_BYTES = 64 * 1024  # a name and a few numbers
+MAX_ANSWER_BYTES = 16 * 1024 * 1024  # it may list many dead letters
 QUESTION_S = 5.0  # how long a client may take to ask
 log = structlog.get_logger(__name__)
 
@@ -40,19 +43,8 @@ async def serve_control(socket: Path, operations: Operations) -> AsyncIterator[N
                 writer.write(b'{"progress":[%d,%d]}\n' % (done, total))
 
         try:
-            async with asyncio.timeout(QUESTION_S):
-                question = json.loads(await reader.readline())
-            arguments = dict(question["arguments"])
-            if question["operation"] in WITH_PROGRESS:
-                arguments["progress"] = tell
-            reply = {"ok": True, "result": await operations[question["operation"]](**arguments)}
-        except (ValueError, KeyError, TypeError, TimeoutError):
-            reply = {"ok": False, "error": "the running instance does not know this operation"}
-        except BackendError as error:
-            log.warning("operation_failed", error=type(error).__name__)
-            reply = {"ok": False, "error": str(error) or type(error).__name__}
-        writer.write(json.dumps(reply).encode() + b"\n")
-        try:
+            reply = await _reply(reader, operations, tell)
+            writer.write(json.dumps(reply).encode() + b"\n")
             await writer.drain()
         except ConnectionError:
             log.info("operator_left")
@@ -61,7 +53,7 @@ async def serve_control(socket: Path, operations: Operations) -> AsyncIterator[N
 
     socket.unlink(missing_ok=True)
     with _short_path(socket) as path:
-        server = await asyncio.start_unix_server(answer, path, limit=MAX_LINE_BYTES)
+        server = await asyncio.start_unix_server(answer, path, limit=MAX_QUESTION_BYTES)
         socket.chmod(0o600)
     try:
         yield
@@ -70,26 +62,56 @@ async def serve_control(socket: Path, operations: Operations) -> AsyncIterator[N
         socket.unlink(missing_ok=True)
 
 
+async def _reply(reader: asyncio.StreamReader, operations: Operations, tell: Progress) -> dict[str, Any]:
+    """Read a question, do what it asks for, and say how that went. Raises ConnectionError."""
+    try:
+        async with asyncio.timeout(QUESTION_S):
+            question = _object(await reader.readline())
+        name, arguments = question["operation"], dict(question["arguments"])
+        if name in WITH_PROGRESS:
+            arguments["progress"] = tell
+        operation = operations[name]
+        signature(operation).bind(**arguments)
+    except (ValueError, LookupError, TypeError, TimeoutError, RecursionError):  # longer than the limit is a ValueError
+        return {"ok": False, "error": "the running instance does not know this operation"}
+    try:
+        return {"ok": True, "result": await operation(**arguments)}
+    except BackendError as error:
+        log.warning("operation_failed", error=type(error).__name__)
+        return {"ok": False, "error": str(error) or type(error).__name__}
+    except Exception as defect:  # noqa: BLE001  # of this operation, or of an argument; the service goes on
+        log.error("operation_failed", error=type(defect).__name__, at=where(defect))
+        return {"ok": False, "error": "the running instance could not do this; its log says where it failed"}
+
+
 async def ask_control(
     socket: Path, operation: str, arguments: dict[str, Any], progress: Progress = lambda _done, _total: None
 ) -> Result:
     """Have the instance at this socket do it. Raises ControlError."""
     try:
         with _short_path(socket) as path:
-            reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE_BYTES)
+            reader, writer = await asyncio.open_unix_connection(path, limit=MAX_ANSWER_BYTES)
         try:
             writer.write(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
-            while (line := json.loads(await reader.readline())).keys() == {"progress"}:
-                progress(*line["progress"])
-            reply = line
+            while (reply := _object(await reader.readline())).keys() == {"progress"}:
+                progress(*reply["progress"])
         finally:
             writer.close()
-    except (OSError, ValueError):
+        if reply["ok"]:
+            result: Result = reply["result"]
+            return result
+        refusal = str(reply["error"])
+    except (OSError, ValueError, LookupError, RecursionError):
         raise ControlError("the data folder is in use, but the instance that has it does not answer") from None
-    if not reply["ok"]:
-        raise ControlError(reply["error"])
-    result: Result = reply["result"]
-    return result
+    raise ControlError(refusal)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    """Raises ValueError, RecursionError where it is nested too deep."""
+    value = json.loads(line)
+    if not isinstance(value, dict):
+        raise ValueError("a line is a JSON object")  # noqa: TRY004  # of the line, not of a type in the program
+    return value
 
 
 @contextmanager

@@ -64,7 +64,7 @@ async def _on_cluster(settings: Settings, registry: Registry, operation: str, ar
             return await _on_log_and_store(settings, registry, store, operation, arguments)
         if operation == "purge":
             return await purge(store.admin, wall_clock_ms, **arguments)
-        return await migrate_cluster(kafka_admin(settings), store.admin, settings.topic, **arguments)
+        return await migrate_cluster(kafka_admin(settings), store.admin, store.counts, settings.topic, **arguments)
 
 
 async def _on_log_and_store(

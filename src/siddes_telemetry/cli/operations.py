@@ -9,13 +9,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from siddes_telemetry.backends.ports import FAR_AHEAD_MS, BlockStore, DeadLetters, StoreAdmin
+from siddes_telemetry.backends.ports import FAR_AHEAD_MS, BlockStore, DeadLetters, StoreAdmin, StoreMissing
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.set_aside_request import ask_to_set_aside, is_set_aside, waiting_at
 from siddes_telemetry.consumer.verify.repair import Repairer
 from siddes_telemetry.consumer.verify.verifier import Progress, Subject, verify
 
 DAY_MS = 86_400_000
+MAX_PURGE_DAYS = 36_500  # a century: no count is older
+MAX_VERIFY_HOURS = 24 * 366
 TAKEN_UP_S = 15.0  # a consumer looks every five seconds
 Result = dict[str, Any]
 Operation = Callable[..., Awaitable[Result]]
@@ -35,13 +37,34 @@ class LogAdmin(Protocol):
 
 
 async def migrate_cluster(
-    log_admin: LogAdmin, store_admin: StoreAdmin, topic: str, *, dry_run: bool = False, new_log: bool = False
+    log_admin: LogAdmin,
+    store_admin: StoreAdmin,
+    store: BlockStore,
+    topic: str,
+    *,
+    dry_run: bool = False,
+    new_log: bool = False,
 ) -> Result:
-    """Make topics and tables what the settings say; give the topic its identity."""
+    """Make topics and tables what the settings say; give the topic its identity.
+
+    With `new_log`, `identities` are the one before, or None, and the new one, None in a dry run.
+    """
     if dry_run:
-        return {"steps": [*await log_admin.pending(), *await store_admin.pending()]}
+        steps = [*await log_admin.pending(), *await store_admin.pending()]
+        if not new_log:
+            return {"steps": steps}
+        return {"steps": steps, "identities": [await _identity(store, topic), None]}
     steps = [*await log_admin.migrate(), *await store_admin.migrate()]
-    return {"steps": steps, "log_id": await store_admin.adopt_log(topic, new=new_log)}
+    before = await _identity(store, topic) if new_log else None
+    log_id = await store_admin.adopt_log(topic, new=new_log)
+    return {"steps": steps, "log_id": log_id} | ({"identities": [before, log_id]} if new_log else {})
+
+
+async def _identity(store: BlockStore, topic: str) -> int | None:
+    try:
+        return await store.log_id(topic)
+    except StoreMissing:  # no tables yet
+        return None
 
 
 async def migrate_embedded(
@@ -62,7 +85,12 @@ def embedded_log_name(log_id: int) -> str:
 
 
 async def purge(store_admin: StoreAdmin, clock_ms: Clock, *, days: int, dry_run: bool = False) -> Result:
-    """Remove the rows created more than `days` times 24 h ago, or far ahead of now, or say what would go."""
+    """Remove the rows created more than `days` times 24 h ago, or far ahead of now, or say what would go.
+
+    Raises ValueError for days that are none.
+    """
+    if type(days) is not int or not 0 <= days <= MAX_PURGE_DAYS:  # True is an int as well, and would be one day
+        raise ValueError("days")
     now_ms = clock_ms()
     before_ms = now_ms - days * DAY_MS
     gone = await (store_admin.expired if dry_run else store_admin.purge)(before_ms, now_ms + FAR_AHEAD_MS)
@@ -98,7 +126,12 @@ async def verify_store(
     repair: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> Result:
-    """Hold what is stored against the log; insert what is missing, up to `repair` rows."""
+    """Hold what is stored against the log; insert what is missing, up to `repair` rows.
+
+    Raises ValueError for hours that are none.
+    """
+    if hours is not None and not 0 < hours <= MAX_VERIFY_HOURS:
+        raise ValueError("hours")
     report = await verify(
         subject,
         clock_ms=clock_ms,

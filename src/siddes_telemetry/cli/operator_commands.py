@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from siddes_telemetry.cli.operate import operate
+from siddes_telemetry.cli.operations import MAX_PURGE_DAYS
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import Settings, SettingsError
 from siddes_telemetry.cli.terminal import honest_exit, operator_settings, say
@@ -36,17 +37,29 @@ def migrate(
         steps = result["steps"]
         for step in steps:
             typer.echo(step)
-        if not steps:
+        if "identities" in result:
+            _show_identities(settings.topic, *result["identities"])
+        elif not steps:
             say("nothing to do: all is as the settings say")
-        elif dry_run:
+        if steps and dry_run:
             say(f"{len(steps)} steps would be done")
-        else:
+        elif steps:
             say(f"{len(steps)} steps done")
+
+
+def _show_identities(topic: str, before: int | None, now: int | None) -> None:
+    had = "had no identity" if before is None else f"had the identity {before}"
+    would = "would be given a new one" if now is None else f"has {now} now"
+    typer.echo(f"topic {topic} {had} and {would}")
+    if now is not None and before is not None:
+        say("what is stored under the former one stays and counts; `verify` and consumers go by the new one")
 
 
 @app.command()
 def purge(
-    days: Annotated[int | None, typer.Option(min=0, help="Keep this many days.", show_default="the retention")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=0, max=MAX_PURGE_DAYS, help="Keep this many days.", show_default="the retention")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Remove the counts that are older than so many days, exactly and at once.

@@ -6,15 +6,19 @@ from importlib.resources import files
 from pathlib import Path
 
 from siddes_telemetry.cli.settings import PREFIX, SettingsError
+from siddes_telemetry.cli.small_file import read_small_file
 from siddes_telemetry.schemas.registry import Registry, RegistryError, parse_registry
 
 
 def load_registry(path: Path | None) -> Registry:
     """The registry of this file, or the shipped one. Raises SettingsError."""
     try:
-        text = (files("siddes_telemetry.schemas") / "events.toml" if path is None else path).read_text("utf-8")
-        return parse_registry(text)
-    except (OSError, UnicodeDecodeError):
+        if path is None:
+            return parse_registry((files("siddes_telemetry.schemas") / "events.toml").read_text("utf-8"))
+        return parse_registry(read_small_file(path).decode())
+    except OSError:
         raise SettingsError([f"{PREFIX}EVENTS: the file cannot be read"]) from None
-    except RegistryError as error:
+    except UnicodeDecodeError:
+        raise SettingsError([f"{PREFIX}EVENTS: the file is not UTF-8"]) from None
+    except (RegistryError, ValueError) as error:
         raise SettingsError([f"{PREFIX}EVENTS: {error}"]) from None

@@ -10,19 +10,20 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from siddes_telemetry.cli.endpoints import broker_list, clickhouse_url, http_url, origin
 from siddes_telemetry.cli.secret_form import form_problem
+from siddes_telemetry.cli.small_file import read_small_file
 from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS
 
 PREFIX = "SIDDES_TELEMETRY_"
 SECRETS = ("jwt_secret", "viewer_key", "clickhouse")  # may also be given as …_FILE
+PATHS = frozenset({"data", "events", "jwt_key_file"})
 MIN_VIEWER_KEY_BYTES = 16  # a shorter key lets pseudonyms be guessed back
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")  # Kafka's own rule, less room for ".dead" and ".keys"
-ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
 
 
 class SettingsError(Exception):
@@ -33,13 +34,6 @@ class SettingsError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an http or https URL")
-    return value
-
-
 def _as_meant(value: SecretStr, info: ValidationInfo) -> SecretStr:
     if not info.data.get("secrets_as_given") and (problem := form_problem(value.get_secret_value())):
         raise ValueError(f"{problem}; if it belongs to the secret, set {PREFIX}SECRETS_AS_GIVEN=1")
@@ -47,10 +41,7 @@ def _as_meant(value: SecretStr, info: ValidationInfo) -> SecretStr:
 
 
 def _clickhouse_url(value: SecretStr) -> SecretStr:
-    parts = urlsplit(_http_url(value.get_secret_value()))
-    if not re.fullmatch(r"/[A-Za-z_][A-Za-z0-9_]*", parts.path):
-        raise ValueError("must be http(s)://user:password@host:8123/database")
-    return value
+    return SecretStr(clickhouse_url(value.get_secret_value()))
 
 
 def _viewer_key(value: SecretStr) -> SecretStr:
@@ -70,9 +61,7 @@ def _comma_separated(value: object) -> object:
 
 
 def _origins(value: list[str]) -> list[str]:
-    if not all(ORIGIN.fullmatch(origin) for origin in value):
-        raise ValueError("must be a comma-separated list of origins such as https://app.example")
-    return value
+    return [origin(each) for each in value]
 
 
 def _matching(pattern: str, what: str) -> AfterValidator:
@@ -84,7 +73,7 @@ def _matching(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Url = Annotated[str, AfterValidator(_http_url)]
+Url = Annotated[str, AfterValidator(http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_as_meant)]
 
 
@@ -99,7 +88,7 @@ class Settings(BaseSettings):
     enabled: bool = True
     retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
     debug: bool = False
-    kafka: str | None = None
+    kafka: Annotated[str, AfterValidator(broker_list)] | None = None
     topic: Annotated[str, _matching(TOPIC.pattern, "must be 1 to 200 of A-Z a-z 0-9 . _ -")] = "siddes.telemetry.v1"
     group: Annotated[str, Field(min_length=1, max_length=200)] = "siddes-telemetry"
     partitions: Annotated[int, Field(ge=1, le=1024)] = 8
@@ -142,7 +131,8 @@ def load(
     `needs`: fields that must be set for this command. `debug`: on whatever the environment says. `problems_of`: what
     is wrong with settings that are good one by one.
     """
-    problems: list[str] = []
+    if problems := [f"{name}: must be UTF-8" for name in _not_utf8()]:
+        raise SettingsError(problems)
     overrides: dict[str, object] = {"debug": True} if debug else {}
     for name in SECRETS:
         try:
@@ -171,6 +161,15 @@ def unknown_variables() -> list[str]:
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
 
 
+def _not_utf8() -> Iterable[str]:
+    """Variables of ours that hold other bytes. A path may."""
+    for field in Settings.model_fields.keys() - PATHS:
+        try:
+            os.environ.get(_variable(field), "").encode()
+        except UnicodeEncodeError:
+            yield _variable(field)
+
+
 def _variable(field: str) -> str:
     return PREFIX + field.upper()
 
@@ -189,6 +188,13 @@ def _from_file(name: str) -> dict[str, str]:
     if os.environ.get(_variable(name)):
         raise ValueError(f"{variable}: {_variable(name)} is set too; set one of them")
     try:
-        return {name: Path(path).read_text(encoding="utf-8").rstrip("\r\n")}
-    except (OSError, ValueError):
+        secret = read_small_file(Path(path)).decode().rstrip("\r\n")
+    except OSError:
         raise ValueError(f"{variable}: cannot be read") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{variable}: is not UTF-8") from None
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from None
+    if not secret:
+        raise ValueError(f"{variable}: is empty")
+    return {name: secret}

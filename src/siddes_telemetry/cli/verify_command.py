@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from siddes_telemetry.cli.operate import operate
+from siddes_telemetry.cli.operations import MAX_VERIFY_HOURS
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.terminal import honest_exit, operator_settings, say
@@ -20,7 +21,6 @@ from siddes_telemetry.consumer.verify.verifier import Progress
 
 DIFFERENT = 1  # the exit status where log and store differ
 NOT_VERIFIED = 3  # where that could not be found out
-MAX_HOURS = 24 * 366
 
 app = typer.Typer()
 
@@ -41,7 +41,10 @@ def verify(
     hours: Annotated[
         float | None,
         typer.Option(
-            min=0.01, max=MAX_HOURS, help="What was appended in the last so many hours.", show_default="all the log has"
+            min=0.01,
+            max=MAX_VERIFY_HOURS,
+            help="What was appended in the last so many hours.",
+            show_default="all the log has",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table, with more in it.")] = False,

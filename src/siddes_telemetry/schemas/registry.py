@@ -64,6 +64,8 @@ def parse_registry(text: str) -> Registry:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RegistryError(f"not TOML: {error}") from error
+    except (ValueError, RecursionError):
+        raise RegistryError("not TOML that can be read: nested too deep, or a number too long") from None
     revision = document.pop("revision", None)
     if not _is_int(revision) or not 1 <= revision <= MAX_REVISION:
         raise RegistryError(f"revision must be a whole number from 1 to {MAX_REVISION}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from siddes_telemetry.backends.ports import StoreUnavailable
-from siddes_telemetry.cli.control import ControlError, ask_control, serve_control
+from siddes_telemetry.cli import control
+from siddes_telemetry.cli.control import MAX_QUESTION_BYTES, ControlError, ask_control, serve_control
 from siddes_telemetry.cli.operations import Operations, Result
 from siddes_telemetry.consumer.verify.verifier import Progress
 
@@ -29,7 +31,13 @@ async def verify(*, steps: int, progress: Progress) -> Result:
     return {"steps": steps}
 
 
-OPERATIONS: Operations = {"double": double, "unavailable": unavailable, "verify": verify}
+async def defective() -> Result:
+    raise OverflowError(CANARY)
+
+
+CANARY = "canary1f6f0f9d"
+OPERATIONS: Operations = {"double": double, "unavailable": unavailable, "verify": verify, "defective": defective}
+DEEP = b"[" * 20_000 + b"]" * 20_000
 
 
 async def test_an_operation_is_done_by_the_process_that_serves(tmp_path: Path) -> None:
@@ -80,12 +88,93 @@ async def test_what_goes_wrong_is_said(tmp_path: Path) -> None:
                 await ask_control(socket, operation, arguments)
 
 
-@pytest.mark.parametrize("question", [b"\n", b"not JSON\n", b"[]\n", b'{"operation":[]}\n', b'{"a":1}\n', b"\xff\n"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        b"\n",
+        b"not JSON\n",
+        b"[]\n",
+        b'{"operation":[]}\n',
+        b'{"a":1}\n',
+        b"\xff\n",
+        b'{"operation":["double"],"arguments":{"number":1}}\n',
+        b'{"operation":"double","arguments":7}\n',
+        b'{"operation":"double","arguments":[[1,2]]}\n',
+        b'{"operation":"verify","arguments":{"steps":1,"progress":2,"more":3}}\n',
+        DEEP + b"\n",
+        b'{"operation":"double","arguments":{"number":' + DEEP + b"}}\n",
+        b'{"operation":"double","arguments":{"number":1' + b" " * MAX_QUESTION_BYTES + b"}}\n",
+        b"x" * (4 * MAX_QUESTION_BYTES),
+    ],
+    ids=range(14),
+)
 async def test_a_question_that_is_none_gets_an_answer_and_does_no_harm(tmp_path: Path, question: bytes) -> None:
     socket = tmp_path / "control.sock"
     async with serve_control(socket, OPERATIONS):
         reader, writer = await asyncio.open_unix_connection(str(socket))
-        writer.write(question)
-        assert json.loads(await reader.readline())["ok"] is False
+        with suppress(ConnectionError):  # what is too long is answered before all of it is there
+            writer.write(question)
+            await writer.drain()
+        assert json.loads(await reader.readline()) == UNKNOWN
         writer.close()
         assert await ask_control(socket, "double", {"number": 1}) == {"number": 2}
+
+
+UNKNOWN = {"ok": False, "error": "the running instance does not know this operation"}
+
+
+async def test_nobody_waits_for_an_operator_who_says_nothing_or_half_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "QUESTION_S", 0.2)
+    socket = tmp_path / "control.sock"
+    async with serve_control(socket, OPERATIONS):
+        connections = [await asyncio.open_unix_connection(str(socket)) for _ in range(20)]
+        for _, writer in connections[::2]:
+            writer.write(b'{"operation":"dou')
+        assert await ask_control(socket, "double", {"number": 1}) == {"number": 2}
+        for reader, writer in connections:
+            assert json.loads(await reader.read()) == UNKNOWN
+            writer.close()
+
+
+async def test_who_leaves_in_the_middle_of_a_question_is_not_missed(tmp_path: Path) -> None:
+    socket = tmp_path / "control.sock"
+    async with serve_control(socket, OPERATIONS):
+        for question in (b"", b'{"operation":"dou', b'{"operation":"verify","arguments":{"steps":100000}}\n'):
+            _, writer = await asyncio.open_unix_connection(str(socket))
+            writer.write(question)
+            await writer.drain()
+            writer.transport.abort()
+        assert await ask_control(socket, "double", {"number": 1}) == {"number": 2}
+
+
+async def test_an_operation_that_fails_by_a_defect_is_answered_without_its_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    socket = tmp_path / "control.sock"
+    async with serve_control(socket, OPERATIONS):
+        with pytest.raises(ControlError, match="could not do this; its log says where") as raised:
+            await ask_control(socket, "defective", {})
+        assert CANARY not in str(raised.value)
+        assert await ask_control(socket, "double", {"number": 1}) == {"number": 2}
+    said = capsys.readouterr()
+    assert "operation_failed" in said.out + said.err
+    assert CANARY not in said.out + said.err
+
+
+@pytest.mark.parametrize("answer", [b"", b"[]\n", b"7\n", b"not JSON\n", b'{"ok":tr', DEEP + b"\n", b"{}\n"])
+async def test_an_answer_that_is_none_is_said(tmp_path: Path, answer: bytes) -> None:
+    socket = tmp_path / "control.sock"
+
+    async def answering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_unix_server(answering, str(socket))
+    try:
+        with pytest.raises(ControlError, match="does not answer"):
+            await ask_control(socket, "double", {"number": 1})
+    finally:
+        server.close()

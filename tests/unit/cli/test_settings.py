@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError, load, unknown_variables
+from siddes_telemetry.cli.small_file import MAX_BYTES
 
 
 @pytest.fixture(autouse=True)
@@ -184,6 +187,65 @@ def test_a_secret_twice_or_a_file_that_is_not_there_is_refused(monkeypatch: pyte
     assert str(tmp_path) not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["JWT_SECRET", "VIEWER_KEY", "CLICKHOUSE"])
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("folder", "must be a file"),
+        ("pipe", "must be a file"),
+        ("device", "must be a file"),
+        ("large", "must not be larger than"),
+        ("bytes", "is not UTF-8"),
+        ("empty", "is empty"),
+    ],
+)
+def test_what_is_no_file_of_a_secret_is_named_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, kind: str, said: str
+) -> None:
+    path = odd_file(tmp_path, kind)
+    given(monkeypatch, **{f"{name}_FILE": str(path)})
+    with pytest.raises(SettingsError) as raised:
+        load()
+    (problem,) = raised.value.problems
+    assert problem.startswith(f"{PREFIX}{name}_FILE: {said}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("folder", "must be a file"),
+        ("pipe", "must be a file"),
+        ("large", "must not be larger than"),
+        ("bytes", "the file is not UTF-8"),
+        ("empty", "revision must be"),
+        ("deep", "not TOML"),
+        ("none", "the file cannot be read"),
+    ],
+)
+def test_what_is_no_registry_is_named_at_once(tmp_path: Path, kind: str, said: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_registry(odd_file(tmp_path, kind))
+    (problem,) = raised.value.problems
+    assert problem.startswith(f"{PREFIX}EVENTS: {said}")
+
+
+def odd_file(folder: Path, kind: str) -> Path:
+    path = folder / kind
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "none":
+            pass
+        case _:
+            content = {"large": b"# " * MAX_BYTES, "bytes": b"\xff" * 40, "empty": b"\n", "deep": b"a=" + b"[" * 99_999}
+            path.write_bytes(content[kind])
+    return path
+
+
 def test_no_secret_shows_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     given(
         monkeypatch,
@@ -195,7 +257,7 @@ def test_no_secret_shows_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_origins_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
-    given(monkeypatch, ORIGINS="https://app.example, http://localhost:3000,")
+    given(monkeypatch, ORIGINS="https://App.example:443, http://localhost:3000,")
     assert load().origins == ["https://app.example", "http://localhost:3000"]
 
 

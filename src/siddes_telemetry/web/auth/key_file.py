@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from stat import S_ISREG
 
 import structlog
 
@@ -81,6 +82,8 @@ class KeyFile:
 
     def _stat(self) -> Stamp:
         stat = self._path.stat()
+        if not S_ISREG(stat.st_mode):  # to open a pipe would wait for its writer
+            raise KeyProblem("is no file but a folder, a pipe or a device")
         return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
     def _read(self) -> tuple[Stamp, Sequence[PublicKey]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
@@ -94,3 +96,10 @@ def test_a_file_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
         KeyFile(tmp_path / "canary5512", "ES256", monotonic_s=lambda: 0.0, metrics=Metrics())
     assert "canary5512" not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_what_is_no_file_stops_the_start_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "keys")
+    with pytest.raises(KeyProblem, match="is no file"):
+        KeyFile(tmp_path / "keys", "ES256", monotonic_s=lambda: 0.0, metrics=Metrics())

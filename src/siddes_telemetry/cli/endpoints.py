@@ -1,0 +1,128 @@
+"""Where others are: brokers, servers and origins, as an operator writes them. Pure.
+
+Each function returns the value as it is used, or raises ValueError: a text that says what is wrong and how it is
+written, and quotes nothing, since a URL may hold a password.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import AddressValueError, IPv6Address
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
+
+MAX_PORT = 65535
+MAX_HOST = 253  # RFC 1035, 2.3.4, without the dot at the end; a label has 63
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?", re.DOTALL)
+_PORT = re.compile(r"0*[0-9]{1,5}")
+_BLANK = re.compile(r"[\x00-\x20\x7f-\xa0\u2000-\u200f\u2028\u2029\u3000\ufeff]")
+_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_DATABASE = re.compile(r"/[A-Za-z_][A-Za-z0-9_]*")
+_CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
+
+_CLICKHOUSE = (
+    "must be http(s)://user:password@host:8123/database, where user and password have special characters "
+    "percent-encoded (% as %25, / as %2F, # as %23, ? as %3F, @ as %40)"
+)
+_ORIGIN = "must be a comma-separated list of origins such as https://app.example"
+
+
+def broker_list(text: str) -> str:
+    """`host:port,host:port`, each without blanks around it; a port may be left out."""
+    brokers = [broker.strip() for broker in text.split(",")]
+    for number, broker in enumerate(brokers, start=1):
+        try:
+            _host_and_port(broker)
+        except ValueError as error:
+            place = f"broker {number}: " if len(brokers) > 1 else ""
+            raise ValueError(
+                f"{place}{error}; it must be a comma-separated list of brokers such as kafka-1:9092,kafka-2:9092"
+            ) from None
+    return ",".join(brokers)
+
+
+def http_url(text: str) -> str:
+    """Any http or https URL with a host."""
+    _split(text, "must be an http or https URL")
+    return text
+
+
+def clickhouse_url(text: str) -> str:
+    """`http(s)://user:password@host:8123/database`; user, password and port may be left out."""
+    parts = _split(text, _CLICKHOUSE)
+    if "?" in text or "#" in text:
+        raise ValueError(f"has a ? or a #, after which it would end; it {_CLICKHOUSE}")
+    if not _DATABASE.fullmatch(parts.path):
+        raise ValueError(f"names no database; it {_CLICKHOUSE}")
+    user_and_password = parts.netloc.rpartition("@")[0]
+    if _NO_ESCAPE.search(user_and_password):
+        raise ValueError(f"has a % that begins no percent-encoding; it {_CLICKHOUSE}")
+    decoded = unquote_to_bytes(user_and_password)
+    try:
+        decoded.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"has percent-encodings that are not UTF-8; it {_CLICKHOUSE}") from None
+    if _CONTROLS.search(decoded):
+        raise ValueError("has control characters in user or password")
+    return text
+
+
+def origin(text: str) -> str:
+    """scheme://host, with a port that is not the scheme's own, in lower case: as browsers send it (RFC 6454, 6.2)."""
+    if text == "*" or text.lower() == "null":
+        raise ValueError(f"{_ORIGIN}; neither * nor null is one")
+    parts = _split(text, _ORIGIN)
+    if "@" in parts.netloc or "?" in text or "#" in text or parts.path:
+        raise ValueError(f"{_ORIGIN}, without a path, a / at the end or anything else behind the host")
+    host, port = _host_and_port(parts.netloc)
+    host = f"[{IPv6Address(host[1:-1])}]" if host.startswith("[") else host.lower()
+    return (
+        f"{parts.scheme}://{host}" if port in (None, DEFAULT_PORTS[parts.scheme]) else f"{parts.scheme}://{host}:{port}"
+    )
+
+
+def _split(text: str, rule: str) -> SplitResult:
+    if _BLANK.search(text):  # some of which urlsplit drops
+        raise ValueError(f"has a blank or a control character; it {rule}")
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # which quotes it
+        raise ValueError(rule) from None
+    if parts.scheme not in DEFAULT_PORTS or not parts.netloc:
+        raise ValueError(rule)
+    try:
+        _host_and_port(parts.netloc.rpartition("@")[2])
+    except ValueError as error:
+        raise ValueError(f"{error}; it {rule}") from None
+    return parts
+
+
+def _host_and_port(text: str) -> tuple[str, int | None]:
+    """(the host, in its brackets if it has some; the port if there is one)."""
+    match = _AUTHORITY.fullmatch(text)
+    if match is None or (text.count(":") > 1 and not text.startswith("[")):
+        raise ValueError("must be host:port, and an IPv6 address must be in brackets, such as [::1]:9092")
+    _check_host(match["host"])
+    if not match["port"]:
+        if match["port"] is not None:
+            raise ValueError("has a colon without a port")
+        return match["host"], None
+    if not _PORT.fullmatch(match["port"]) or not 1 <= int(match["port"]) <= MAX_PORT:
+        raise ValueError(f"the port must be a number from 1 to {MAX_PORT}")
+    return match["host"], int(match["port"])
+
+
+def _check_host(host: str) -> None:
+    if not host:
+        raise ValueError("names no host")
+    if host.startswith("["):
+        try:
+            IPv6Address(host[1:-1])
+        except AddressValueError:
+            raise ValueError("has no IPv6 address in its brackets") from None
+        return
+    name = host.removesuffix(".")
+    if len(name) > MAX_HOST or not all(_LABEL.fullmatch(label) for label in name.split(".")):
+        raise ValueError("the host must be a name of A-Z a-z 0-9 . _ - (other letters as xn--…) or an address")
