@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -12,8 +13,8 @@ import aiohttp
 from tests.services.admin import Operator
 from tests.services.client import Client, eventually
 from tests.services.load import Load, Pace, seeded
-from tests.services.process import ServiceProcess
-from tests.services.shapes import cluster, start_member
+from tests.services.process import COMMAND, ServiceProcess
+from tests.services.shapes import cluster, migrate, start_member, unmigrated_cluster
 
 ACCEPTED = "siddes_events_accepted_total"
 
@@ -56,3 +57,39 @@ def workers_of(gateway: ServiceProcess) -> list[int]:
     """The pids of its workers: the children that multiprocessing spawned, without its resource tracker."""
     children = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
     return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+async def test_workers_whose_metrics_files_are_cleaned_away_are_replaced_and_counted_again(
+    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
+) -> None:
+    elsewhere = ("env", "PROMETHEUS_MULTIPROC_DIR=/nonexistent", "TMPDIR=/nonexistent", "TZ=utc", *COMMAND)
+    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
+        migrate(shape)
+        gateway = start_member(shape, "gateway", "--workers", "2", command=elsewhere)
+        await asyncio.to_thread(gateway.wait_ready)
+        async with aiohttp.ClientSession() as session:
+            operator, client = Operator(session), Client(session, shape)
+            assert await client.post("alice", "suggestion_undo") == 200
+            await operator.becomes(gateway, ACCEPTED, 1)
+            before = workers_of(gateway)
+            shutil.rmtree(metrics_folder_of(before[0]))
+            await operator.becomes(gateway, "siddes_gateway_worker_restarts_total", 2)
+
+            async def all_replaced() -> bool:
+                return len(workers_of(gateway)) == 2 and not set(workers_of(gateway)) & set(before)
+
+            await eventually(all_replaced, lambda: "a worker goes on that nobody sees the figures of")
+            await operator.becomes_ready(gateway)
+            for _ in range(20):
+                assert await client.post("alice", "suggestion_undo") == 200
+            await operator.becomes(gateway, ACCEPTED, 20)
+            assert gateway.said().count('"event": "worker_metrics_gone"') == 2
+        gateway.send(signal.SIGHUP)
+        assert await asyncio.to_thread(gateway.ended) == 0
+        assert "Traceback" not in gateway.said()
+
+
+def metrics_folder_of(worker: int) -> Path:
+    variables = Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
+    (folder,) = (each.partition(b"=")[2] for each in variables if each.startswith(b"PROMETHEUS_MULTIPROC_DIR="))
+    return Path(os.fsdecode(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import time
@@ -20,8 +21,10 @@ from clickhouse_connect.driver import Client
 from tests.servers.names import fresh
 from tests.servers.ports import free_ports
 from tests.services.admin import Operator
+from tests.services.client import Client as HttpClient
 from tests.services.client import eventually
-from tests.services.process import ServiceProcess, run
+from tests.services.process import COMMAND, ServiceProcess, run
+from tests.services.shapes import start_member, unmigrated_cluster
 
 CANARY = b"canary1f6f0f9d"
 COLUMNS = ("viewer_id", "event", "count", "created_at", "log_id", "log_partition", "log_offset")
@@ -151,6 +154,32 @@ async def test_dead_letters_are_listed_and_never_shown(settings: dict[str, str],
     table = run("dead-letters", settings=settings)
     assert len(table.stdout.splitlines()) == 3
     assert CANARY.decode() not in as_json.stdout + as_json.stderr + table.stdout + table.stderr + consumer.said()
+
+
+FOREIGN = ("TZ=UTC-5", "PROMETHEUS_MULTIPROC_DIR=/nonexistent", "PYTHONWARNINGS=error", "LC_ALL=xx_YY", "TMPDIR=/none")
+
+
+async def test_foreign_variables_change_nothing(
+    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
+) -> None:
+    command = ("env", "-u", "HOME", *FOREIGN, *COMMAND)
+    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
+        assert run("migrate", settings=shape.settings, command=command).returncode == 0
+        for name in ("gateway", "consumer", "summary"):
+            start_member(shape, name, command=command)
+        for process in shape.processes.values():
+            await asyncio.to_thread(process.wait_ready)
+        async with aiohttp.ClientSession() as session:
+            client = HttpClient(session, shape)
+            assert await client.post("alice", "suggestion_undo") == 200
+            await client.counts_become("alice", {"suggestion_undo": 1})
+            assert await Operator(session).metric(shape.processes["consumer"], "siddes_consumer_rows_stored_total") == 1
+        verified = run("verify", settings=shape.settings, command=command)
+        assert verified.returncode == 0, verified.stderr
+        assert verified.stderr == ""
+        for process in shape.processes.values():
+            assert "library_warning" not in process.said()
+            assert "Traceback" not in process.said()
 
 
 def test_a_service_whose_tables_are_not_there_says_what_it_waits_for(settings: dict[str, str], tmp_path: Path) -> None:

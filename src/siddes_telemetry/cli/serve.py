@@ -175,10 +175,10 @@ def gateway_workers_service(settings: Settings, registry: Registry, listen: List
 
     async def serve(stop: asyncio.Event) -> None:
         metrics = parts.process_metrics()
-        with reserved_port(listen.host, listen.port) as port, metrics_folder():
+        with reserved_port(listen.host, listen.port) as port, metrics_folder() as folder:
             add_worker_metrics(metrics)
             main = partial(gateway_worker, settings, registry, Listen(listen.host, port, 0))
-            workers = Workers(main, number, metrics)
+            workers = Workers(main, number, folder, metrics)
 
             async def check() -> str:
                 return workers.trouble() or OK

@@ -1,7 +1,8 @@
 """Several gateway processes behind one port: each listens with SO_REUSEPORT, and this one watches over them.
 
 The workers count into memory-mapped files that prometheus-client adds up, so that one page shows all of them. A worker
-that dies is started again; all end with this process.
+that dies is started again; all end with this process. The files lie among temporary ones, where others clean up: they
+are kept young, and a worker whose files are gone all the same is replaced, since it counts where nobody looks.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from siddes_telemetry.cli.inherited import METRICS_FOLDER_VARIABLE
+
 RESTART_S = 1.0  # between the death of a worker and its successor: a worker that cannot start does not spin
-METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own, read when a worker imports it
+LOOK_EVERY_S = 5.0  # at the workers' files
 log = structlog.get_logger(__name__)
 
 WorkerMain = Callable[[Connection], None]
@@ -41,8 +44,8 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def metrics_folder() -> Iterator[Path]:
-    """Where the workers count. Set in the environment before the first one starts."""
-    with tempfile.TemporaryDirectory(prefix="siddes-metrics-") as folder:
+    """Where the workers count. Set in the environment before the first one starts. Raises OSError."""
+    with tempfile.TemporaryDirectory(prefix="siddes-metrics-", ignore_cleanup_errors=True) as folder:
         os.environ[METRICS_FOLDER_VARIABLE] = folder
         try:
             yield Path(folder)
@@ -56,9 +59,12 @@ class Workers:
     A worker reads an end of file from the connection when this process is gone.
     """
 
-    def __init__(self, main: WorkerMain, number: int, registry: CollectorRegistry) -> None:
+    def __init__(self, main: WorkerMain, number: int, folder: Path, registry: CollectorRegistry) -> None:
+        """`folder`: of metrics_folder()."""
         self._main = main
         self._number = number
+        self._folder = folder
+        self._files: dict[int, list[Path]] = {}  # by process
         self._context = multiprocessing.get_context("spawn")
         self._processes: dict[int, BaseProcess] = {}
         self._troubles: dict[int, str] = dict.fromkeys(range(number), "starting")
@@ -75,8 +81,10 @@ class Workers:
     async def run(self, stop: asyncio.Event) -> None:
         """Keep them alive until `stop`, then have them drain and wait for that."""
         keepers = [asyncio.ensure_future(self._keep(index)) for index in range(self._number)]
+        looking = asyncio.ensure_future(self._look_at_files())
         await stop.wait()
         self._stopping = True
+        looking.cancel()
         for process in self._processes.values():
             if process.is_alive():
                 process.terminate()
@@ -85,6 +93,7 @@ class Workers:
     async def _keep(self, index: int) -> None:
         while not self._stopping:
             ours, theirs = self._context.Pipe()
+            self._make_folder()
             process = self._context.Process(target=self._main, args=(theirs,), name=f"gateway-{index}")
             process.start()
             theirs.close()
@@ -97,11 +106,43 @@ class Workers:
             await asyncio.to_thread(process.join)
             self._troubles[index] = "starting"
             if process.pid is not None:
+                self._files.pop(process.pid, None)
                 mark_process_dead(process.pid)  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped
             if not self._stopping:
                 log.error("worker_died", worker=index, exit_code=process.exitcode)
                 self._restarts.inc()
                 await asyncio.sleep(RESTART_S)
+
+    async def _look_at_files(self) -> None:
+        """Replace one worker at a time, and only while all others are ready."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if self.trouble() is not None:
+                continue
+            lost = next((index for index, process in self._processes.items() if not self._touched(process.pid)), None)
+            if lost is not None:
+                log.error("worker_metrics_gone", worker=lost)
+                self._troubles[lost] = "restarting"
+                self._processes[lost].terminate()
+
+    def _touched(self, pid: int | None) -> bool:
+        """Whether all files that this worker began with are still there. They are young then: cleaners go by age."""
+        if pid is None:
+            return True
+        if pid not in self._files:
+            self._files[pid] = list(self._folder.glob(f"*_{pid}.db"))
+        try:
+            for path in (self._folder, *self._files[pid]):
+                os.utime(path)
+        except OSError:
+            return False
+        return bool(self._files[pid])
+
+    def _make_folder(self) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:  # the worker will not start, and say so again and again until it can
+            log.error("worker_metrics_folder_missing", error=type(error).__name__)
 
 
 async def _words(connection: Connection) -> AsyncIterator[str]:
