@@ -72,8 +72,16 @@ async def test_workers_whose_metrics_files_are_cleaned_away_are_replaced_and_cou
             assert await client.post("alice", "suggestion_undo") == 200
             await operator.becomes(gateway, ACCEPTED, 1)
             before = workers_of(gateway)
-            shutil.rmtree(metrics_folder_of(before[0]))
-            await operator.becomes(gateway, "siddes_gateway_worker_restarts_total", 2)
+            folder = metrics_folder_of(before[0])
+            shutil.rmtree(folder)
+            folder.touch()  # so that for a while no worker can start
+
+            async def cannot_start() -> bool:
+                return '"event": "worker_failed"' in gateway.said()
+
+            await eventually(cannot_start, lambda: "nobody noticed that the files are gone")
+            assert await client.post("alice", "suggestion_undo") == 200  # by the other worker
+            folder.unlink()
 
             async def all_replaced() -> bool:
                 return len(workers_of(gateway)) == 2 and not set(workers_of(gateway)) & set(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -212,7 +213,11 @@ def gateway_worker(settings: Settings, registry: Registry, listen: Listen, conne
                 await stopped_within(stop, WATCH_EVERY_S)
 
     logs.configure(settings.log_level)
-    process.run(serve)
+    try:
+        process.run(serve)
+    except Exception as failure:  # noqa: BLE001  # multiprocessing would print it, with its text
+        log.error("worker_failed", error=type(failure).__name__, at=logs.where(failure))
+        sys.exit(1)
 
 
 def consumer_service(settings: Settings, registry: Registry, host: str, admin: int, say: Say) -> Service:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import ip_address
+from socket import gaierror
 
 import typer
 
@@ -40,9 +41,17 @@ def honest_exit(*, failure: int = 1) -> Iterator[None]:
     except (DataInUse, ControlError, BackendError, ServiceFailed) as error:
         say(f"error: {error or type(error).__name__}")
         raise typer.Exit(failure) from None
+    except gaierror:
+        say("error: the name given as the address to listen on is not known: give an address, such as 127.0.0.1")
+        raise typer.Exit(failure) from None
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""  # a path of the operator's
         say(f"error: {error.strerror or type(error).__name__}{place}")
+        raise typer.Exit(failure) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as defect:  # noqa: BLE001  # its text, and a traceback's, may quote what came from outside
+        say(f"error: a defect of siddes-telemetry, please report it: {type(defect).__name__} at {logs.where(defect)}")
         raise typer.Exit(failure) from None
 
 
