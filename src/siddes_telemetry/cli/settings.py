@@ -148,11 +148,16 @@ def load(
         ]
         problems += [f"{_variable(name)}: must be set" for name in needs if not os.environ.get(_variable(name))]
         raise SettingsError(problems) from None  # the cause holds values
-    problems += [f"{_variable(name)}: must be set" for name in needs if getattr(settings, name) is None]
+    problems += missing(settings, needs)
     problems += problems_of(settings)
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def missing(settings: Settings, needs: Iterable[str]) -> Iterable[str]:
+    """What is wrong where these fields are not set."""
+    return [f"{_variable(name)}: must be set" for name in needs if getattr(settings, name) is None]
 
 
 def unknown_variables() -> list[str]:

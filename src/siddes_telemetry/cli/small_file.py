@@ -1,19 +1,43 @@
-"""Reading a file that an operator names: what is none, or far too large, is said instead of waited for."""
+"""Reading a file that an operator names: what is none, far too large, or never ends is said instead of waited for."""
 
 from __future__ import annotations
 
+import os
+import select
+import time
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISFIFO, S_ISREG
 
 MAX_BYTES = 1024 * 1024  # registries and secrets have some kilobytes
+PIPE_PATIENCE_S = 10.0  # a command in `<(…)` may have to ask a vault
 
 
 def read_small_file(path: Path) -> bytes:
-    """All of it. Raises OSError, or ValueError with a text that does not name it."""
-    if not S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its writer
-        raise ValueError("must be a file, and no folder, pipe or device")
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
+    """All of it, of a shell's `<(…)` too. Raises OSError, or ValueError with a text that does not name it."""
+    mode = path.stat().st_mode
+    if not (S_ISREG(mode) or S_ISFIFO(mode)):
+        raise ValueError("must be a file, and no folder or device")
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # else a pipe would wait for its writer
+    try:
+        content = _read(descriptor)
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_BYTES:
         raise ValueError(f"must not be larger than {MAX_BYTES // 1024} KiB")
     return content
+
+
+def _read(descriptor: int) -> bytes:
+    """As far as its end, or a byte too far."""
+    content = bytearray()
+    deadline = time.monotonic() + PIPE_PATIENCE_S
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while len(content) <= MAX_BYTES:
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise ValueError("is a pipe, and nobody writes to it")
+        piece = os.read(descriptor, MAX_BYTES + 1 - len(content))
+        if not piece:
+            break
+        content += piece
+    return bytes(content)

@@ -14,7 +14,7 @@ from siddes_telemetry.cli.control import ControlError
 from siddes_telemetry.cli.data_folder import DataInUse
 from siddes_telemetry.cli.front import authentication_problems
 from siddes_telemetry.cli.process import ServiceFailed
-from siddes_telemetry.cli.settings import Settings, SettingsError, load, unknown_variables
+from siddes_telemetry.cli.settings import Settings, SettingsError, load, missing, unknown_variables
 from siddes_telemetry.web import logs
 
 USAGE_ERROR = 2
@@ -77,9 +77,13 @@ def http_settings(*needs: str, debug: bool = False, host: str) -> Settings:
 
 def operator_settings(*cluster_needs: str) -> Settings:
     """Of a command for either shape: whatever names a broker or a server means a cluster."""
-    settings = read_settings()
-    if settings.kafka is not None or settings.clickhouse is not None:
-        settings = load(needs=cluster_needs)
+
+    def problems(settings: Settings) -> Iterator[str]:
+        if settings.kafka is not None or settings.clickhouse is not None:
+            yield from missing(settings, cluster_needs)
+
+    _warn_of_misspelt()
+    settings = load(problems_of=problems)
     logs.configure(settings.log_level)
     return settings
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
+from siddes_telemetry.cli import small_file
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError, load, unknown_variables
 from siddes_telemetry.cli.small_file import MAX_BYTES
@@ -192,7 +194,7 @@ def test_a_secret_twice_or_a_file_that_is_not_there_is_refused(monkeypatch: pyte
     ("kind", "said"),
     [
         ("folder", "must be a file"),
-        ("pipe", "must be a file"),
+        ("pipe", "is a pipe, and nobody writes to it"),
         ("device", "must be a file"),
         ("large", "must not be larger than"),
         ("bytes", "is not UTF-8"),
@@ -202,6 +204,7 @@ def test_a_secret_twice_or_a_file_that_is_not_there_is_refused(monkeypatch: pyte
 def test_what_is_no_file_of_a_secret_is_named_at_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, kind: str, said: str
 ) -> None:
+    monkeypatch.setattr(small_file, "PIPE_PATIENCE_S", 0.05)
     path = odd_file(tmp_path, kind)
     given(monkeypatch, **{f"{name}_FILE": str(path)})
     with pytest.raises(SettingsError) as raised:
@@ -210,11 +213,24 @@ def test_what_is_no_file_of_a_secret_is_named_at_once(
     assert problem.startswith(f"{PREFIX}{name}_FILE: {said}")
 
 
+def test_a_secret_may_come_through_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a shell's `<(…)` gives it: in pieces, from a command that is not done at once."""
+    reads, writes = os.pipe()
+    command = Popen(["sh", "-c", "printf %s 0123456789abcdef; sleep 0.1; echo 0123456789abcdef"], stdout=writes)
+    os.close(writes)
+    with command:
+        given(monkeypatch, JWT_SECRET_FILE=f"/dev/fd/{reads}")
+        settings = load()
+    os.close(reads)
+    assert settings.jwt_secret is not None
+    assert settings.jwt_secret.get_secret_value() == "0123456789abcdef" * 2
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
         ("folder", "must be a file"),
-        ("pipe", "must be a file"),
+        ("pipe", "is a pipe, and nobody writes to it"),
         ("large", "must not be larger than"),
         ("bytes", "the file is not UTF-8"),
         ("empty", "revision must be"),
@@ -222,7 +238,10 @@ def test_what_is_no_file_of_a_secret_is_named_at_once(
         ("none", "the file cannot be read"),
     ],
 )
-def test_what_is_no_registry_is_named_at_once(tmp_path: Path, kind: str, said: str) -> None:
+def test_what_is_no_registry_is_named_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, said: str
+) -> None:
+    monkeypatch.setattr(small_file, "PIPE_PATIENCE_S", 0.05)
     with pytest.raises(SettingsError) as raised:
         load_registry(odd_file(tmp_path, kind))
     (problem,) = raised.value.problems
