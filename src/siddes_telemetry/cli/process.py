@@ -15,7 +15,7 @@ import uvloop
 from siddes_telemetry.backends.ports import BackendError
 from siddes_telemetry.cli.data_folder import DataInUse
 from siddes_telemetry.cli.settings import SettingsError
-from siddes_telemetry.web.logs import where
+from siddes_telemetry.web.logs import say_left_out, where
 
 GC_ALLOCATIONS = 20_000  # a request's objects go when it ends; 700, the default, looks for cycles every few requests
 STOP_S = 25.0  # the whole of a stop; below the 30 s after which supervisors kill
@@ -81,6 +81,7 @@ def let_crashes_end_it() -> None:
 def _give_up() -> None:
     """What is not done by now is as after a crash: nothing that was answered is lost by it."""
     log.error("stop_took_too_long", limit_s=STOP_S)
+    say_left_out()
     os._exit(1)
 
 

@@ -56,7 +56,7 @@ def embedded_service(settings: Settings, registry: Registry, listen: Listen, say
     """Everything in one process."""
 
     async def serve(stop: asyncio.Event) -> None:
-        metrics = parts.process_metrics()
+        metrics = parts.service_metrics()
         async with AsyncExitStack() as stack:
             instance = await stack.enter_async_context(embedded(settings, registry))
             await instance.operations["migrate"]()
@@ -158,7 +158,7 @@ def gateway_service(settings: Settings, registry: Registry, listen: Listen, say:
     """HTTP to Kafka, in this process."""
 
     async def serve(stop: asyncio.Event) -> None:
-        metrics = parts.process_metrics()
+        metrics = parts.service_metrics()
         async with (
             _listening_gateway(settings, registry, listen, metrics) as gateway,
             admin_port(listen.host, listen.admin_port, {"log": gateway.log_check}, metrics) as (admin, readiness),
@@ -202,6 +202,7 @@ def gateway_worker(settings: Settings, registry: Registry, listen: Listen, conne
     async def serve(stop: asyncio.Event) -> None:
         stop_with_parent(connection, stop)
         metrics = CollectorRegistry()
+        logs.count_left_out(metrics)
         async with _listening_gateway(settings, registry, listen, metrics, reuse_port=True) as gateway:
             readiness = Readiness({"log": gateway.log_check}, clock=time.monotonic)
             said = None
@@ -224,7 +225,7 @@ def consumer_service(settings: Settings, registry: Registry, host: str, admin: i
     """Kafka to ClickHouse."""
 
     async def serve(stop: asyncio.Event) -> None:
-        metrics = parts.process_metrics()
+        metrics = parts.service_metrics()
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(clickhouse(settings, registry))
             rng = random.Random()
@@ -273,7 +274,7 @@ def summary_service(settings: Settings, registry: Registry, listen: Listen, say:
     """ClickHouse to HTTP."""
 
     async def serve(stop: asyncio.Event) -> None:
-        metrics = parts.process_metrics()
+        metrics = parts.service_metrics()
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(clickhouse(settings, registry))
             routes = [

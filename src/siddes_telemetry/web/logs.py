@@ -7,6 +7,7 @@ record, and neither can be told from the rest.
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import sys
@@ -18,7 +19,11 @@ from pathlib import Path
 from typing import TextIO, cast
 
 import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client import Counter as CounterMetric
 from structlog.typing import EventDict, WrappedLogger
+
+from siddes_telemetry.web.line_limit import LineLimit
 
 QUIET_S = 10.0
 _FRAMES = 4  # innermost calls named for an exception: enough to find the line, short enough to read
@@ -26,8 +31,11 @@ _FRAMES = 4  # innermost calls named for an exception: enough to find the line, 
 
 def configure(level: str) -> None:
     """For the whole process; called once, by cli. `level` is one of logging's names, in any case."""
+    limit = LineLimit()
+    atexit.register(limit.say)
     structlog.configure(
         processors=[
+            limit,  # first: a line that is left out costs nothing more
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             without_exception_text,
@@ -39,6 +47,23 @@ def configure(level: str) -> None:
     )
     logging.basicConfig(handlers=[LibraryLines()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
+
+
+def count_left_out(registry: CollectorRegistry) -> None:
+    """Show in this process's metrics how many lines it left out. After `configure`, or there is nothing to count."""
+    metric = CounterMetric("siddes_log_lines_left_out", "Lines beyond ten a second of a kind.", registry=registry)
+    for limit in _line_limits():
+        limit.count_in(metric)
+
+
+def say_left_out() -> None:
+    """For an end that runs no exit handlers: what nobody was told of yet."""
+    for limit in _line_limits():
+        limit.say()
+
+
+def _line_limits() -> list[LineLimit]:
+    return [each for each in structlog.get_config()["processors"] if isinstance(each, LineLimit)]
 
 
 class LossyStream:
