@@ -57,6 +57,8 @@ def broken(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
     trailer = canaries.new("a trailer")
     body = f"{len(good):x};{extension}={extension}\r\n{good}\r\n0\r\nX-{trailer}: {trailer}\r\n\r\n"
     yield Knock("chunks", f"{post}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n{body}".encode(), 200)
+    framing = f"1;{canaries.new('framing without end')}\r\n \r\n" * 4000
+    yield Knock("framing", f"{post}Transfer-Encoding: chunked\r\n\r\n{framing}".encode(), 400)
     yield Knock("cut short", f'{post}Content-Length: 900\r\n\r\n{{"event":"{canaries.new("cut short")}'.encode(), 400)
     second = canaries.new("pipelined after an error")
     yield Knock("pipelined", f"{post}Content-Length: 2\r\n\r\n{{}}GET {second}\r\n\r\n".encode(), 400)

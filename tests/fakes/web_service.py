@@ -19,10 +19,11 @@ from siddes_telemetry.web.connection import App, Patience
 from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.credentials import Credentials, Identity, KeyPending, NoViewer
 from siddes_telemetry.web.dispatch import Door
-from siddes_telemetry.web.metrics import HttpMetrics
+from siddes_telemetry.web.held import MAX_HELD_BYTES
+from siddes_telemetry.web.metrics import ConnectionMetrics, HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
 from siddes_telemetry.web.routing import Access, Request, Response, Route
-from siddes_telemetry.web.server import HttpServer
+from siddes_telemetry.web.server import MAX_CONNECTIONS, HttpServer
 
 MAX_BODY_BYTES = 64 * 1024
 PARTNER = "https://partner.example"
@@ -63,6 +64,8 @@ class Service:
     enabled: bool = True
     rate: float = 0
     patience: Patience = field(default_factory=Patience)
+    max_connections: int = MAX_CONNECTIONS
+    max_held_bytes: int = MAX_HELD_BYTES
     bodies: list[bytes] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,7 +78,13 @@ class Service:
     def __post_init__(self) -> None:
         self.now_ns = 0
         self.app = self._door()
-        self.server = HttpServer(self.app, patience=self.patience)
+        self.server = HttpServer(
+            self.app,
+            patience=self.patience,
+            max_connections=self.max_connections,
+            max_held_bytes=self.max_held_bytes,
+            metrics=ConnectionMetrics(self.registry),
+        )
 
     def _door(self) -> App:
         def limiter() -> RateLimiter:
@@ -136,6 +145,11 @@ class Service:
             raise
         self.finished += 1
         return Response(b'{"ok":true}')
+
+    async def holding(self, size: int) -> None:
+        """Return once so many bytes, or more, are kept for slow clients."""
+        while self.server.held_bytes < size:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
 
     async def in_flight(self, requests: int) -> None:
         """Return once so many are being answered."""

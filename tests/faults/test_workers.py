@@ -33,6 +33,8 @@ async def test_a_killed_worker_is_replaced_and_what_it_counted_stays_on_the_page
                 await load.reached(rng.randrange(2_000, 5_000))
                 workers = workers_of(gateway)
                 assert len(workers) == 2
+                assert await operator.metric(gateway, "siddes_http_connections") > 0
+                assert await operator.metric(gateway, "siddes_log_lines_left_out_total") == 0
                 accepted = await operator.metric(gateway, ACCEPTED)
                 killed = rng.choice(workers)
                 os.kill(killed, signal.SIGKILL)

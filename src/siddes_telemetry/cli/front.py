@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
+from siddes_telemetry.cli import open_files
 from siddes_telemetry.cli.settings import Settings, SettingsError
 from siddes_telemetry.web.admin import AdminDoor
 from siddes_telemetry.web.auth.authenticator import make_authenticator
@@ -24,7 +25,7 @@ from siddes_telemetry.web.auth.configuration import (
 from siddes_telemetry.web.auth.metrics import AuthMetrics
 from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.dispatch import Door
-from siddes_telemetry.web.metrics import HttpMetrics
+from siddes_telemetry.web.metrics import ConnectionMetrics, HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
 from siddes_telemetry.web.readiness import Check, Halt, Readiness
 from siddes_telemetry.web.routing import Access, Route
@@ -78,7 +79,7 @@ async def public_server(
 
     Raises SettingsError where nobody could be authenticated.
     """
-    counted, auth_counted = HttpMetrics(metrics), AuthMetrics(metrics)
+    counted, auth_counted, connections = HttpMetrics(metrics), AuthMetrics(metrics), ConnectionMetrics(metrics)
     try:
         authenticator = make_authenticator(
             auth_configuration(settings),
@@ -101,10 +102,10 @@ async def public_server(
         log_requests=settings.log_level == "debug",
     )
     try:
-        yield HttpServer(door)
+        yield HttpServer(door, max_connections=open_files.public_connections(), metrics=connections)
     finally:
         await authenticator.close()
-        for each in (counted, auth_counted):
+        for each in (counted, auth_counted, connections):
             each.tally.tell()  # a worker's files outlive it
 
 
@@ -120,7 +121,7 @@ async def admin_port(
     """Health, readiness and metrics, while the context lasts. Gives the port, and what to tell that it drains."""
     readiness = Readiness(checks, clock=time.monotonic, halts=halts)
     door = AdminDoor(readiness, exposition=lambda: generate_latest(metrics), random=random.Random())
-    server = HttpServer(door)
+    server = HttpServer(door, max_connections=open_files.admin_connections())
     bound = await server.listen(host, port)
     try:
         yield bound, readiness

@@ -13,6 +13,7 @@ import structlog
 import uvloop
 
 from siddes_telemetry.backends.ports import BackendError
+from siddes_telemetry.cli import open_files
 from siddes_telemetry.cli.data_folder import DataInUse
 from siddes_telemetry.cli.settings import SettingsError
 from siddes_telemetry.web.logs import say_left_out, where
@@ -36,6 +37,7 @@ def run(service: Service) -> None:
     """
     gc.freeze()  # what is imported and built by now stays: it is never looked through again
     gc.set_threshold(GC_ALLOCATIONS)
+    open_files.raise_limit()
     uvloop.run(_run(service))
 
 
@@ -52,6 +54,7 @@ async def _run(service: Service) -> None:
 
     for number in _stop_signals():
         loop.add_signal_handler(number, asked)
+    watching = loop.create_task(open_files.watch())
     try:
         await service(stop)
     except (SettingsError, DataInUse, BackendError, OSError):
@@ -59,6 +62,8 @@ async def _run(service: Service) -> None:
     except Exception as defect:  # noqa: BLE001  # named by class and place: its text may quote what came from outside
         log.error("service_failed", error=type(defect).__name__, at=where(defect))
         raise ServiceFailed("the service failed; its log says where") from None
+    finally:
+        watching.cancel()
 
 
 def _stop_signals() -> Iterator[signal.Signals]:

@@ -51,9 +51,13 @@ async def read(payload: StreamReader, max_bytes: int) -> bytes:
     """The whole body as sent. Raises ApiError too_large, or what broke its arrival off (see connection.py)."""
     pieces = [payload.read_nowait()]
     size = len(pieces[0])
-    while size <= max_bytes and (piece := await payload.readany()):
-        pieces.append(piece)
-        size += len(piece)
+    try:
+        while size <= max_bytes and (piece := await payload.readany()):
+            pieces.append(piece)
+            size += len(piece)
+    except ApiError:
+        pieces.clear()  # the error's traceback would keep them
+        raise
     if size > max_bytes:
         raise ApiError(ErrorCode.too_large)
     return b"".join(pieces)

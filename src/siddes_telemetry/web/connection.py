@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Protocol
 
 import structlog
@@ -25,12 +26,17 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web.answer import Answer
+from siddes_telemetry.web.held import HeldBytes
 from siddes_telemetry.web.logs import where
 from siddes_telemetry.web.pending import Work
 
 MAX_DROPPED_BYTES = 256 * 1024  # an unread body up to the largest batch is read and dropped; beyond, we close
 READ_BUFFER_BYTES = 64 * 1024  # per connection; reading pauses at twice this until the body is wanted
-MAX_QUEUED = 32  # requests sent ahead of their answers; then reading pauses until half of them are answered
+MAX_QUEUED = 8  # requests sent ahead of their answers; then reading pauses until half of them are answered
+QUEUED_BYTES = 4 * 1024  # what the parsed head of one of these takes
+PIECE_BYTES = 16 * 1024  # parsed at one go: what is seen to be too much is seen soon
+MAX_OVERHEAD_BYTES = 32 * 1024  # of a request that comes in pieces: head and framing, beside a quarter of the body
+LARGE_BODY_BYTES = 16 * 1024  # from here on a body is not copied behind its head: many answers share it
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _KEEP = b"\r\n"
@@ -44,6 +50,7 @@ log = structlog.get_logger(__name__)
 class Patience:
     """How long a client may take, in seconds."""
 
+    silence_s: float = 10.0  # from connecting to the first byte
     arrival_s: float = 10.0  # a request, from its first byte to its last
     idle_s: float = 75.0  # between requests: longer than the usual proxy's 60 s, so that the proxy closes first
     answer_s: float = 10.0  # to take an answer off our hands
@@ -81,10 +88,20 @@ class App(Protocol):
         """Answer what never became a request."""
 
 
+class Waits(IntEnum):
+    """What a connection waits for its client to do; those that can best be spared come first."""
+
+    FIRST_BYTE = 0
+    NEXT_REQUEST = 1
+    REST_OF_REQUEST = 2
+    TAKE_ANSWER = 3
+
+
 class Connection(BaseProtocol):
     """One connection. `is_draining` is asked at each answer whether it is to be the last; `gone` is told at the end."""
 
     __slots__ = (
+        "_ahead",
         "_app",
         "_arrival",
         "_broken",
@@ -92,11 +109,14 @@ class Connection(BaseProtocol):
         "_current",
         "_ending",
         "_gone",
+        "_heard",
+        "_held",
         "_idle",
         "_idle_until",
         "_is_draining",
         "_messages",
         "_open_body",
+        "_partial",
         "_patience",
         "_peer_finished",
         "_serving",
@@ -107,6 +127,7 @@ class Connection(BaseProtocol):
         app: App,
         *,
         patience: Patience,
+        held: HeldBytes,
         is_draining: Callable[[], bool],
         gone: Callable[[Connection], None],
         loop: asyncio.AbstractEventLoop,
@@ -122,6 +143,7 @@ class Connection(BaseProtocol):
         super().__init__(loop, parser)
         self._app = app
         self._patience = patience
+        self._held = held
         self._is_draining = is_draining
         self._gone = gone
         self._messages: deque[tuple[RawRequestMessage | ErrorCode, StreamReader]] = deque()  # not begun
@@ -130,6 +152,9 @@ class Connection(BaseProtocol):
         self._ending: asyncio.Task[None] | None = None  # what follows an answer and takes time
         self._open_body: StreamReader | None = None  # of the last request parsed, while it still arrives
         self._arrival: asyncio.TimerHandle | None = None  # runs while a request is partly here
+        self._partial = 0  # bytes that came of it, at most, but for the first piece's
+        self._ahead = 0  # bytes that came while another request was being answered, until all before are
+        self._heard = False  # a byte came
         self._idle: asyncio.TimerHandle | None = None
         self._idle_until = 0.0
         self._broken = False  # nothing that still comes is looked at
@@ -140,10 +165,17 @@ class Connection(BaseProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._time_idleness()
+        if self.transport is not None:
+            self.transport.set_write_buffer_limits(high=0)  # what the kernel does not take at once is waited for
+        self._time_idleness(self._patience.silence_s)
 
     def data_received(self, data: bytes) -> None:
         if self._broken or self._parser is None:
+            return
+        self._heard = True
+        if len(data) > PIECE_BYTES:
+            for start in range(0, len(data), PIECE_BYTES):
+                self.data_received(data[start : start + PIECE_BYTES])
             return
         try:
             messages, upgraded, _ = self._parser.feed_data(data)
@@ -155,10 +187,10 @@ class Connection(BaseProtocol):
             self._broken = True
         if messages:
             self._messages.extend(messages)
-            if len(self._messages) >= MAX_QUEUED and not self._buffer_paused:
-                self._pause_reading_for_buffer()
         if messages or data or self._open_body is not None:
-            self._time_arrival(len(messages))
+            self._time_arrival(len(messages), len(data))
+        if self._messages and (self._serving or len(self._messages) > 1):
+            self._queue_up(len(data))
         if messages and not self._serving:
             self._serve_next()
 
@@ -167,8 +199,16 @@ class Connection(BaseProtocol):
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
-    def _time_arrival(self, new: int) -> None:
-        """After bytes that brought `new` requests: time what is partly here, stop timing what is whole."""
+    def _queue_up(self, size: int) -> None:
+        """So many bytes came while others before them wait: read no more once they are many."""
+        self._ahead += size
+        if self._ahead > READ_BUFFER_BYTES or len(self._messages) >= MAX_QUEUED:
+            if not self._buffer_paused:
+                self._pause_reading_for_buffer()
+            self._account()
+
+    def _time_arrival(self, new: int, size: int) -> None:
+        """After `size` bytes that brought `new` requests: time what is partly here, stop timing what is whole."""
         last = self._messages[-1][1] if new else self._open_body
         if last is not None and last.is_eof():
             self._open_body = None
@@ -180,6 +220,12 @@ class Connection(BaseProtocol):
         if self._arrival is None:
             arrival_s = self._patience.arrival_s
             self._arrival = self._loop.call_later(arrival_s, self._break_off, ErrorCode.request_timeout)
+        self._partial += size
+        self._account()
+        if self._partial > MAX_OVERHEAD_BYTES and not (self._reading_paused or self._buffer_paused):
+            body = 0 if last is None else last.total_bytes
+            if self._partial - body - body // 4 > MAX_OVERHEAD_BYTES:  # each chunk costs time, however small it is
+                self._break_off(ErrorCode.bad_request)
 
     def eof_received(self) -> bool:
         if self._closed is not None or self._waits():
@@ -194,6 +240,7 @@ class Connection(BaseProtocol):
         if self._idle is not None:
             self._idle.cancel()
         super().connection_lost(exc)
+        self._held.hold(self, 0)
         self._broken = True
         self._messages.clear()
         self._parser = None
@@ -208,6 +255,8 @@ class Connection(BaseProtocol):
         if self._arrival is not None:
             self._arrival.cancel()
             self._arrival = None
+            self._partial = 0
+            self._account()
 
     def _break_off(self, code: ErrorCode) -> None:
         """Give up on what is arriving: answer `code` in its turn, and nothing after it."""
@@ -250,10 +299,15 @@ class Connection(BaseProtocol):
         if self._parser is None:
             return
         self._parser.message_consumed()
-        if self._buffer_paused and len(self._messages) <= MAX_QUEUED // 2:
+        if not self._buffer_paused:
+            if not self._messages:
+                self._ahead = 0
+        elif not self._messages or (len(self._messages) <= MAX_QUEUED // 2 and self._ahead <= READ_BUFFER_BYTES):
             self.data_received(b"")  # what the parser holds back
             if len(self._messages) < MAX_QUEUED:
+                self._ahead = 0
                 self._resume_reading_for_buffer()
+            self._account()
 
     def answered(self, incoming: Incoming, answer: Answer | None) -> None:
         """Send the answer to the current request, and go on to what is next."""
@@ -278,7 +332,7 @@ class Connection(BaseProtocol):
             self._loop.call_soon(self._serve_next)  # one who sends many at once lets others in between
         else:
             self._serving = False
-            self._time_idleness()
+            self._time_idleness(self._patience.idle_s)
 
     async def _after(self, payload: StreamReader, *, stays: bool) -> None:
         """What is left to do when an answer was written: see it taken, drop what nobody read, close."""
@@ -317,14 +371,19 @@ class Connection(BaseProtocol):
 
     def _send(self, answer: Answer, ending: bytes) -> bool:
         head, body = answer
-        return self.write(head + ending + body)
+        if len(body) < LARGE_BODY_BYTES:
+            return self.write(head + ending + body)
+        return self.write(head + ending, body)
 
-    def write(self, data: bytes) -> bool:
-        """Send this; false if nobody is there any more."""
+    def write(self, *pieces: bytes) -> bool:
+        """Send these; false if nobody is there any more."""
         transport = self.transport
         if transport is None or transport.is_closing():
             return False
-        transport.write(data)
+        if len(pieces) == 1:
+            transport.write(pieces[0])
+        else:
+            transport.writelines(pieces)
         return True
 
     def _stays_open(self, message: RawRequestMessage, payload: StreamReader) -> bool:
@@ -382,9 +441,9 @@ class Connection(BaseProtocol):
                     await self._closed
         self._end()
 
-    def _time_idleness(self) -> None:
-        """Close after `idle_s` without a request. One timer, moved when it comes due: most requests find it set."""
-        self._idle_until = self._loop.time() + self._patience.idle_s
+    def _time_idleness(self, patience_s: float) -> None:
+        """Close after so long without a request. One timer, moved when it comes due: most requests find it set."""
+        self._idle_until = self._loop.time() + patience_s
         if self._idle is None:
             self._idle = self._loop.call_at(self._idle_until, self._look_for_idleness)
 
@@ -396,6 +455,56 @@ class Connection(BaseProtocol):
             self._idle = self._loop.call_at(self._idle_until, self._look_for_idleness)
         elif self._arrival is None:
             self.force_close()
+
+    # Room for others
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._account()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._account()
+
+    def _account(self) -> None:
+        """Say what is kept for this client: of a request that arrives, of answers not taken, of requests sent ahead."""
+        size = self._partial
+        if self._paused and self.transport is not None:
+            size += self.transport.get_write_buffer_size()
+        if self._buffer_paused:
+            size += self._ahead + len(self._messages) * QUEUED_BYTES
+        self._held.hold(self, size)
+
+    def cut_off(self) -> None:
+        """Let go of what is kept for this client; one that is about to ask for something is told to come again."""
+        if self._arrival is not None and not self._paused and not self._buffer_paused:
+            self._break_off(ErrorCode.unavailable)
+            return
+        self._broken = True
+        self._messages.clear()
+        self._parser = None  # at once: many may be cut off before the loop tells of their ends
+        self.abort()
+
+    def waits(self) -> tuple[Waits, float] | None:
+        """What it waits for its client to do, and since when: seconds that order those of a kind. None: it works."""
+        if self._closed is not None:
+            return Waits.NEXT_REQUEST, 0.0  # none will come
+        if self._paused:
+            return Waits.TAKE_ANSWER, 0.0
+        if self._current is not None and self._current.payload.is_eof():
+            return None
+        if self._arrival is not None:
+            return Waits.REST_OF_REQUEST, self._arrival.when()
+        if self._serving:
+            return None
+        return Waits.NEXT_REQUEST if self._heard else Waits.FIRST_BYTE, self._idle_until
+
+    def make_room(self) -> None:
+        """Close now what waits for its client."""
+        if self._waits():
+            self.force_close()
+        else:
+            self.abort()
 
     def _waits(self) -> bool:
         """Whether nothing of a request is here."""

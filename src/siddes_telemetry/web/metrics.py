@@ -78,3 +78,30 @@ class HttpMetrics:
     def key_pending(self) -> None:
         """In place of `failed`: strangers can cause these 503s at will, so `unavailable` must not count them."""
         self._key_pending.inc()
+
+
+class ConnectionMetrics:
+    """Of the public port: those of the admin port are few, and bounded."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.tally = Tally(registry)
+        self._open = Gauge(
+            "siddes_http_connections",
+            "Connections that are open, or still worked for.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.shed = Counter(
+            "siddes_http_connections_shed",
+            "Connections closed to make room for others: they waited for their clients.",
+            registry=registry,
+        )
+        self.refused = Counter(
+            "siddes_http_connections_refused", "Connections closed at once: there was no room.", registry=registry
+        )
+
+    def opened(self) -> None:
+        self.tally.add(self._open)
+
+    def closed(self) -> None:
+        self.tally.add(self._open, -1)

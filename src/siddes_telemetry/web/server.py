@@ -3,23 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from heapq import nsmallest
+from typing import cast
 
 import structlog
 
-from siddes_telemetry.web.connection import App, Connection, Patience
+from siddes_telemetry.web.connection import App, Connection, Patience, Waits
+from siddes_telemetry.web.held import MAX_HELD_BYTES, HeldBytes
+from siddes_telemetry.web.metrics import ConnectionMetrics
 
 log = structlog.get_logger(__name__)
 
 BACKLOG = 2048  # connections the kernel holds while the loop is busy; it cuts this to its own somaxconn
+MAX_CONNECTIONS = 16_384  # of a process, however many descriptors it may have: some 200 MB of clients that say nothing
+KERNEL_BUFFER_BYTES = 64 * 1024  # each way and connection; the kernel takes twice that, and by itself up to megabytes
+MADE_ROOM_SHARE = 64  # where there is no room, one connection of so many is closed at a time: looking at all takes long
+
+
+class Refused(asyncio.Protocol):
+    """A connection that there is no room for: closed at once, so that the client sees it and may go elsewhere."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).abort()
 
 
 class HttpServer:
-    """Serves an App on one address."""
+    """Serves an App on one address.
 
-    def __init__(self, app: App, *, patience: Patience | None = None) -> None:
+    At most `max_connections` at a time. For one more, those are closed that wait for their client: first who never sent
+    a byte, then who has no request under way, and of each the longest idle. Where all are busy, the new one is refused.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        patience: Patience | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+        max_held_bytes: int = MAX_HELD_BYTES,
+        metrics: ConnectionMetrics | None = None,
+    ) -> None:
+        """`max_held_bytes`: kept in memory for clients that are slow (see held.py)."""
         self._app = app
         self._patience = patience or Patience()
-        self._connections: set[Connection] = set()
+        self._max_connections = max_connections
+        self._held = HeldBytes(max_held_bytes)
+        self._metrics = metrics
+        self._connections: dict[Connection, None] = {}  # in the order in which they came
         self._listener: asyncio.Server | None = None
         self._drained: asyncio.Event | None = None  # set when the last connection is gone; None: not draining
 
@@ -30,26 +61,48 @@ class HttpServer:
         """
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
-            self.connection, host, port, backlog=BACKLOG, reuse_port=reuse_port or None
+            self.admit, host, port, backlog=BACKLOG, reuse_port=reuse_port or None, start_serving=False
         )
+        for listening in self._listener.sockets:  # what is accepted has them too
+            for which in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                listening.setsockopt(socket.SOL_SOCKET, which, KERNEL_BUFFER_BYTES)
+        await self._listener.start_serving()
         return int(self._listener.sockets[0].getsockname()[1])
+
+    def admit(self) -> Connection | Refused:
+        """The protocol of a connection that is about to be made, where there is room for it."""
+        if len(self._connections) >= self._max_connections:
+            self._make_room()
+            if len(self._connections) >= self._max_connections:
+                if self._metrics is not None:
+                    self._metrics.refused.inc()
+                return Refused()
+        return self.connection()
 
     def connection(self) -> Connection:
         """A connection that is about to be made."""
         connection = Connection(
             self._app,
             patience=self._patience,
+            held=self._held,
             is_draining=lambda: self._drained is not None,
             gone=self._forget,
             loop=asyncio.get_running_loop(),
         )
-        self._connections.add(connection)
+        self._connections[connection] = None
+        if self._metrics is not None:
+            self._metrics.opened()
         return connection
 
     @property
     def connections(self) -> int:
         """How many are open, or still work for a client that has gone."""
         return len(self._connections)
+
+    @property
+    def held_bytes(self) -> int:
+        """What is kept in memory for clients that are slow."""
+        return self._held.total
 
     async def stop(self, deadline_s: float) -> None:
         """Accept nothing more, answer what is in flight, close what is idle; after the deadline, cut the rest."""
@@ -65,8 +118,23 @@ class HttpServer:
                 connection.abort()
             await self._gone_within(self._drained, self._patience.closing_s)
 
+    def _make_room(self) -> None:
+        """Close some of the connections that wait for their clients, and can best be spared."""
+        waiting = [(waits, each) for each in self._connections if (waits := each.waits()) is not None]
+        spared = nsmallest(max(1, self._max_connections // MADE_ROOM_SHARE), waiting, key=_by_need)
+        for _, connection in spared:
+            connection.make_room()
+            self._forget(connection)
+        if self._metrics is not None:
+            self._metrics.shed.inc(len(spared))
+        log.warning("connections_full", limit=self._max_connections, closed=len(spared))
+
     def _forget(self, connection: Connection) -> None:
-        self._connections.discard(connection)
+        if connection not in self._connections:
+            return
+        del self._connections[connection]
+        if self._metrics is not None:
+            self._metrics.closed()
         if self._drained is not None and not self._connections:
             self._drained.set()
 
@@ -79,3 +147,7 @@ class HttpServer:
         except TimeoutError:
             return False
         return True
+
+
+def _by_need(waiting: tuple[tuple[Waits, float], Connection]) -> tuple[Waits, float]:
+    return waiting[0]
