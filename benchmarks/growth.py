@@ -140,7 +140,7 @@ def _gateway(bench: Bench, wrk: Wrk, bootstrap: str, folder: Path, size: Size) -
 
 @contextmanager
 def _idle(url: str, requests: Path, connections: int) -> Iterator[None]:
-    """So many connections that say nothing."""
+    """So many connections that ask once and then say nothing."""
     if not connections:
         yield
         return

@@ -3,7 +3,8 @@
     python -m benchmarks.load.crowd URL FILE --connections N --every S --seconds S
 
 Each connection posts the next request of FILE (see requests.lua), waits for the answer, and posts again `every` seconds
-after it began to; with `--every 0` it only stays open. Prints how many answers of each status there were, as JSON.
+after it began to; with `--every 0` it posts once and stays open. Prints how many answers of each status there were, as
+JSON.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Member(asyncio.Protocol):
         self._transport = transport
         if self._crowd.every_s:
             self._crowd.loop.call_later(random.uniform(0, self._crowd.every_s), self._post)
+        else:
+            self._post()  # one that never says a word is closed soon
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
@@ -43,7 +46,8 @@ class Member(asyncio.Protocol):
         if gap and len(body) >= int(head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0]):
             self._crowd.answers[head[9:12].decode()] += 1
             self._answer = b""
-            self._crowd.loop.call_at(max(self._crowd.loop.time(), self._again_at), self._post)
+            if self._crowd.every_s:
+                self._crowd.loop.call_at(max(self._crowd.loop.time(), self._again_at), self._post)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._transport = None
