@@ -41,7 +41,7 @@ class HttpMetrics:
         )
         self._cut_off = Counter(
             "siddes_http_requests_cut_off",
-            "Requests left without an answer by a process that had to go.",
+            "Requests left without an answer by a process that had to go, or to make room.",
             registry=registry,
         )
         self._bound_requests: dict[tuple[str, str, int], Counter] = {}
