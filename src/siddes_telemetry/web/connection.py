@@ -35,7 +35,7 @@ READ_BUFFER_BYTES = 64 * 1024  # per connection; reading pauses at twice this un
 MAX_QUEUED = 8  # requests sent ahead of their answers; then reading pauses until half of them are answered
 QUEUED_BYTES = 4 * 1024  # what the parsed head of one of these takes
 PIECE_BYTES = 16 * 1024  # parsed at one go: what is seen to be too much is seen soon
-MAX_OVERHEAD_BYTES = 32 * 1024  # of a request that comes in pieces: head and framing, beside a quarter of the body
+MAX_OVERHEAD_BYTES = 64 * 1024  # of a request in pieces: head and framing, beside a quarter of the body
 LARGE_BODY_BYTES = 16 * 1024  # from here on a body is not copied behind its head: many answers share it
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
