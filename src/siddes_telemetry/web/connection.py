@@ -261,6 +261,7 @@ class Connection(BaseProtocol):
     def _break_off(self, code: ErrorCode) -> None:
         """Give up on what is arriving: answer `code` in its turn, and nothing after it."""
         self._broken = True
+        self._parser = None  # with what it holds of a head
         self._arrived()
         if self._open_body is not None and not self._open_body.is_eof():  # its request waits for it, or will
             self._open_body.set_exception(ApiError(code))
