@@ -62,6 +62,7 @@ class Service:
     origins: Iterable[str] = (PARTNER,)
     enabled: bool = True
     rate: float = 0
+    loopback_only: bool = False
     patience: Patience = field(default_factory=Patience)
     bodies: list[bytes] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
@@ -105,6 +106,7 @@ class Service:
             metrics=HttpMetrics(self.registry),
             clock=time.monotonic,
             random=Random(7),
+            loopback_only=self.loopback_only,
             log_requests=True,
         )
 
