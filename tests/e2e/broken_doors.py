@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from tests.e2e.canaries import Canaries
 from tests.e2e.doors import GOOD, INGEST, Knock
 
+HTTP_0_9 = "GET /{}\r\n\r\n"
 LONG = 3000  # repetitions of a canary that no limit of a line lets pass
 
 
 def broken(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
     """In what is no HTTP, or stops being it. Answered with 400 wherever it goes, and sometimes for good."""
-    host = "Host: app.example\r\n"
+    host = "Host: localhost\r\n"
     post = f"POST {INGEST} HTTP/1.1\r\n{host}{auth[0]}: {auth[1]}\r\n"
     chunked = f"{post}Transfer-Encoding: chunked\r\n\r\n"
     for what in (
         "{}\r\n\r\n",
         "GET {}\r\n\r\n",
-        "GET /{}\r\n\r\n",
+        HTTP_0_9,
         "GET {} HTTP/1.1\r\n" + host + "\r\n",
         "GET / HTTP/1.1 {}\r\n" + host + "\r\n",
         "GET / HTTP/{}\r\n" + host + "\r\n",
@@ -44,7 +45,7 @@ def broken(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
         post + "Expect: {}\r\nContent-Length: 2\r\n\r\n{{}}",
     ):
         c = canaries.new(f"broken: {what!r}")
-        yield Knock(repr(what), what.format(c, c).encode("latin-1"), 400)
+        yield Knock(repr(what), what.format(c, c).encode("latin-1"), 400, elsewhere=what == HTTP_0_9)
     for what in (
         "GET /{} HTTP/1.1\r\n" + host + "\r\n",
         *(f"GET / HTTP/1.1\r\n{host}{x}\r\n\r\n" for x in ("X: {}", "{}: 1")),

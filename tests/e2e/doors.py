@@ -20,6 +20,7 @@ class Knock:
     door: str
     sent: bytes
     status: int
+    elsewhere: bool = False  # it does not name this machine as its host, which in debug is refused
 
     @property
     def writes(self) -> bool:
@@ -39,7 +40,7 @@ def request(
     lines = list(headers)
     named = {name.lower() for name, _ in lines}
     if "host" not in named:
-        lines.insert(0, ("Host", "app.example"))
+        lines.insert(0, ("Host", "localhost"))
     if body is not None and named.isdisjoint({"content-length", "transfer-encoding"}):
         lines.append(("Content-Length", str(len(body))))
     if "connection" not in named:
@@ -64,6 +65,7 @@ def headers(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
             ("POST", INGEST, 200),
             ("GET", SUMMARY, 200),
             ("GET", SERIES, 200),
+            ("HEAD", SUMMARY, 200),
             ("OPTIONS", INGEST, 405),
         ):
             if what == "OPTIONS" and name not in ("Origin", "Host", "Access-Control-Request-Method"):
@@ -71,7 +73,8 @@ def headers(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
             door = f"{name} of {what} {target}"
             value = f"x{canaries.new(door)}/1.0"
             body = GOOD if what == "POST" else None
-            yield Knock(door, request([auth, (name, value)], body, method=what, target=target), status)
+            sent = request([auth, (name, value)], body, method=what, target=target)
+            yield Knock(door, sent, status, elsewhere=name == "Host")
     for name, status in {
         "Content-Type": 415,
         "Content-Encoding": 415,
@@ -131,7 +134,8 @@ def targets(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
     ):
         for method, body in (("GET", None), ("POST", GOOD)):
             c = canaries.new(f"path {path}")
-            yield Knock(path, request([auth], body, method=method, target=path.format(c)), 404)
+            sent = request([auth], body, method=method, target=path.format(c))
+            yield Knock(path, sent, 404, elsewhere=path.startswith("http:"))
     for query in (
         "days={}",
         "days=-{}",
@@ -151,7 +155,9 @@ def targets(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
         c = canaries.new(f"query of a POST {query}")
         yield Knock(query, request([auth], target=f"{INGEST}?{query.format(c)}"), 200)
     c = canaries.new("absolute form")
-    yield Knock("absolute", request([auth], target=f"http://{c}.example{INGEST}?{c}"), 200)
+    yield Knock("absolute", request([auth], target=f"http://{c}.example{INGEST}?{c}"), 200, elsewhere=True)
+    c = canaries.new("absolute form that names this machine")
+    yield Knock("absolute", request([auth], target=f"http://localhost{INGEST}?{c}"), 200)
     for method in ("X{}", "{}", "x{}"):
         c = canaries.new(f"method {method}")
         yield Knock(method, request([auth], None, method=method.format(c), target=SUMMARY), 400)

@@ -107,7 +107,7 @@ async def test_one_process_keeps_nothing_but_counts(folder: Path, pseudonyms: bo
         with variant(
             "watched", folder, settings | ({"VIEWER_KEY": VIEWER_KEY} if pseudonyms else {}), "--debug"
         ) as shape:
-            visit = Visit(shape, plant, scan)
+            visit = Visit(shape, plant, scan, debug=True)
             await visit.knock([known])  # from now on there are keys, and no newer ones
             await visit.every_door([*knocks, *pending])
     look_at_files(folder, scan, lambda path: path.name.startswith("log.sqlite"))

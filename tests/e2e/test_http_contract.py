@@ -17,6 +17,7 @@ from tests.services.shapes import Shape
 
 KIB = 1024
 ID = "0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11"
+READ = {"GET", "HEAD"}
 SHOWN = b'{"event":"suggestion_shown"}'
 NO_EVENTS = b'{"batch_id":"%s","events":[]}' % ID.encode()
 TAKEN = b'{"ok":true,"accepted":0,"rejected":[]}'
@@ -249,9 +250,23 @@ async def test_a_request_with_everything_wrong_is_mended_step_by_step(asking: As
 
 
 async def test_a_wrong_method_is_told_the_right_ones(asking: Asking) -> None:
-    for target, allowed in ((INGEST, {"POST"}), (ALIAS, {"GET", "POST"}), (SERIES, {"GET"}), (ME, {"GET"})):
+    for target, allowed in ((INGEST, {"POST"}), (ALIAS, {"GET", "HEAD", "POST"}), (SERIES, READ), (ME, READ)):
         got = await asking.ask("DELETE", target)
         assert set(got.headers["Allow"].split(", ")) == allowed
+
+
+async def test_head_is_answered_wherever_get_is(asking: Asking) -> None:
+    for line in (each for each in (*ENDPOINTS, *NOTHING_THERE, *WRONG_METHOD) if each.method == "GET"):
+        headers = bearer("nobody-yet") if line.headers else {}
+        whole = await asking.ask("GET", line.target, headers)
+        head = await asking.ask("HEAD", line.target, headers)
+        assert (head.status, head.body) == (whole.status, b"")
+        assert head.headers["Content-Length"] == str(len(whole.body))
+        for name in ("Content-Type", "Cache-Control", "Vary", "Allow"):
+            assert head.headers.get(name) == whole.headers.get(name)
+    tag = (await asking.get(SUMMARY, "nobody-yet")).headers["ETag"]
+    got = await asking.ask("HEAD", SUMMARY, bearer("nobody-yet") | {"If-None-Match": tag})
+    assert (got.status, got.headers["ETag"]) == (304, tag)
 
 
 async def test_a_batch_may_have_500_events_and_no_more(asking: Asking) -> None:

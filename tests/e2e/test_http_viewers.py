@@ -269,6 +269,23 @@ async def test_a_dev_viewer_by_cookie_is_kept_from_other_sites_too(opened: Askin
     assert (await opened.ask("POST", INGEST, {"x-sd-viewer": "alice", **other}, body)).code == "ok"
 
 
+async def test_in_debug_no_other_host_than_this_machine_is_answered(opened: Asking, strict: Asking) -> None:
+    body = json.dumps(UNDO).encode()
+    for host in ("evil.example", "evil.example:8080", "localhost.evil.example", "192.0.2.1"):
+        rebound = {"Host": host, "Origin": f"http://{host}", "x-sd-viewer": "rebound", "Cookie": "sd_viewer=rebound"}
+        for method, target, content in (
+            *(("POST", target, body) for target in (INGEST, ALIAS, BATCH)),
+            *(("GET", target, None) for target in (SUMMARY, SERIES, ME, "/openapi.json", "/developer/telemetry")),
+            ("HEAD", SUMMARY, None),
+            ("OPTIONS", INGEST, None),
+        ):
+            got = await opened.ask(method, target, rebound, content)
+            assert (got.status if method == "HEAD" else got.code) == (403 if method == "HEAD" else "forbidden_origin")
+    for host in ("localhost", "localhost:3000", "127.0.0.1", "[::1]:8080"):
+        assert (await opened.ask("GET", SUMMARY, {"Host": host, "x-sd-viewer": "rebound"})).json["counts"] == {}
+    assert (await strict.ask("GET", "/openapi.json", {"Host": "counts.example"})).status == 200  # not debug
+
+
 async def test_only_pseudonyms_are_kept(opened: Asking, open_shape: Shape) -> None:
     viewer = "to-be-hidden@mail.example"
     body = json.dumps({"event": "suggestion_shown", "count": 5}).encode()

@@ -63,6 +63,7 @@ class Service:
     origins: Iterable[str] = (PARTNER,)
     enabled: bool = True
     rate: float = 0
+    loopback_only: bool = False
     patience: Patience = field(default_factory=Patience)
     max_connections: int = MAX_CONNECTIONS
     max_held_bytes: int = MAX_HELD_BYTES
@@ -114,6 +115,7 @@ class Service:
             metrics=HttpMetrics(self.registry),
             clock=time.monotonic,
             random=Random(7),
+            loopback_only=self.loopback_only,
             log_requests=True,
         )
 

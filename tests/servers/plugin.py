@@ -1,6 +1,6 @@
-"""The fixtures that hand out real servers, and a real browser. Where there are none their tests skip, with the reason
-in the summary; REQUIRE_SERVERS=1 makes that a failure. Where each is found is printed after the collection (found.py
-says the order), except by the workers of a parallel run.
+"""The fixtures that hand out real servers, a real reverse proxy and a real browser. Where there are none their tests
+skip, with the reason in the summary; REQUIRE_SERVERS=1 makes that a failure. Where each is found is printed after the
+collection (found.py says the order), except by the workers of a parallel run.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ FINDERS: dict[str, Callable[[Mapping[str, str]], Found | Path]] = {
     "kafka_jars": partial(found.local_files, fetch=downloads.kafka_jars),
     "libchdb": partial(found.local_files, fetch=downloads.libchdb),
     "chromium": found.find_chromium,
+    "nginx": found.find_nginx,
 }
 Results = dict[str, Found | Path | Unavailable]
 RESULTS = pytest.StashKey[Results]()
@@ -99,6 +100,12 @@ def libchdb(pytestconfig: pytest.Config) -> Path:
 def chromium(pytestconfig: pytest.Config) -> Path:
     """The browser's program."""
     return _files(pytestconfig, "chromium")
+
+
+@pytest.fixture(scope="session")
+def nginx(pytestconfig: pytest.Config) -> Path:
+    """The reverse proxy's program."""
+    return _files(pytestconfig, "nginx")
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from siddes_telemetry.web.auth.configuration import (
 from siddes_telemetry.web.auth.metrics import AuthMetrics
 from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.dispatch import Door
+from siddes_telemetry.web.loopback import is_loopback
 from siddes_telemetry.web.metrics import ConnectionMetrics, HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
 from siddes_telemetry.web.readiness import Check, Halt, Readiness
@@ -36,10 +37,11 @@ ANSWER_IN_FLIGHT_S = 8.0  # for requests that are being answered when a stop is 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where a service listens; port 0 takes a free one."""
+    """Where a service listens; port 0 takes a free one. `host` and `port` are what the public may reach."""
 
     host: str
     port: int
+    admin_host: str
     admin_port: int
 
 
@@ -99,6 +101,7 @@ async def public_server(
         metrics=counted,
         clock=time.monotonic,
         random=random.Random(),
+        loopback_only=settings.debug,  # anybody may say who they are there
         log_requests=settings.log_level == "debug",
     )
     try:
@@ -120,7 +123,12 @@ async def admin_port(
 ) -> AsyncIterator[tuple[int, Readiness]]:
     """Health, readiness and metrics, while the context lasts. Gives the port, and what to tell that it drains."""
     readiness = Readiness(checks, clock=time.monotonic, halts=halts)
-    door = AdminDoor(readiness, exposition=lambda: generate_latest(metrics), random=random.Random())
+    door = AdminDoor(
+        readiness,
+        exposition=lambda: generate_latest(metrics),
+        random=random.Random(),
+        loopback_only=is_loopback(host),
+    )
     server = HttpServer(door, max_connections=open_files.admin_connections())
     bound = await server.listen(host, port)
     try:

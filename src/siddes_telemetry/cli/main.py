@@ -31,8 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback with local variables would show secrets
 )
 
-Host = Annotated[str, typer.Option(help="Address to listen on, for both ports.")]
+Host = Annotated[str, typer.Option(help="Address of the public port.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Public port; 0 takes a free one.")]
+AdminHost = Annotated[str, typer.Option(help="Address of the admin port; nobody is asked there who they are.")]
 AdminPort = Annotated[int, typer.Option(min=0, max=65535, help="Port of /healthz, /readyz and /metrics.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Allow the dev viewer; loopback only.")]
 
@@ -52,8 +53,10 @@ def root(
 
 @app.command()
 def up(
+    *,
     host: Host = "127.0.0.1",
     port: Port = 8080,
+    admin_host: AdminHost = "127.0.0.1",
     admin_port: AdminPort = 9090,
     data: Annotated[str | None, typer.Option(help="Folder for the log and the store.", show_default="./data")] = None,
     debug: Debug = False,
@@ -63,20 +66,22 @@ def up(
         settings = http_settings(debug=debug, host=host)
         if data is not None:
             settings = settings.model_copy(update={"data": Path(data)})
-        process.run(embedded_service(settings, load_registry(settings.events), Listen(host, port, admin_port), say))
+        listen = Listen(host, port, admin_host, admin_port)
+        process.run(embedded_service(settings, load_registry(settings.events), listen, say))
 
 
 @app.command()
 def gateway(
     host: Host = "127.0.0.1",
     port: Port = 8080,
+    admin_host: AdminHost = "127.0.0.1",
     admin_port: AdminPort = 9090,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that share the port.")] = 1,
 ) -> None:
     """HTTP to Kafka: takes counts in."""
     with honest_exit():
         settings = http_settings("kafka", host=host)
-        registry, listen = load_registry(settings.events), Listen(host, port, admin_port)
+        registry, listen = load_registry(settings.events), Listen(host, port, admin_host, admin_port)
         if workers == 1:
             process.run(gateway_service(settings, registry, listen, say))
         else:
@@ -85,23 +90,27 @@ def gateway(
 
 @app.command()
 def consumer(
-    host: Host = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Without effect: there is no public port.", show_default=False)] = "",  # noqa: ARG001
     port: Annotated[int, typer.Option(hidden=True)] = 0,  # noqa: ARG001  # the three services take the same options
+    admin_host: AdminHost = "127.0.0.1",
     admin_port: AdminPort = 9091,
 ) -> None:
     """Kafka to ClickHouse, exactly once. It has no public port."""
     with honest_exit():
         settings = read_settings("kafka", "clickhouse")
         logs.configure(settings.log_level)
-        process.run(consumer_service(settings, load_registry(settings.events), host, admin_port, say))
+        process.run(consumer_service(settings, load_registry(settings.events), admin_host, admin_port, say))
 
 
 @app.command()
-def summary(host: Host = "127.0.0.1", port: Port = 8081, admin_port: AdminPort = 9092) -> None:
+def summary(
+    host: Host = "127.0.0.1", port: Port = 8081, admin_host: AdminHost = "127.0.0.1", admin_port: AdminPort = 9092
+) -> None:
     """ClickHouse to HTTP: viewers read their own counts."""
     with honest_exit():
         settings = http_settings("clickhouse", host=host)
-        process.run(summary_service(settings, load_registry(settings.events), Listen(host, port, admin_port), say))
+        listen = Listen(host, port, admin_host, admin_port)
+        process.run(summary_service(settings, load_registry(settings.events), listen, say))
 
 
 app.add_typer(operator_commands.app)

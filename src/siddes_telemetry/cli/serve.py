@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 
@@ -86,13 +86,13 @@ def embedded_service(settings: Settings, registry: Registry, listen: Listen, say
                 "consumer": progressing(consumer),
             }
             admin, readiness = await stack.enter_async_context(
-                admin_port(listen.host, listen.admin_port, checks, metrics, halts=consumer.halts)
+                admin_port(listen.admin_host, listen.admin_port, checks, metrics, halts=consumer.halts)
             )
             port = await server.listen(listen.host, listen.port)
             await stack.enter_async_context(
                 serve_control(DataFolder(settings.data).control_socket, instance.operations)
             )
-            ready = _ready(listen.host, port, admin)
+            ready = _ready(listen, port, admin)
             if settings.debug:
                 ready += "\n" + _try_it(public_url(listen.host, port))
             await stack.enter_async_context(announced(readiness, say, ready))
@@ -161,8 +161,8 @@ def gateway_service(settings: Settings, registry: Registry, listen: Listen, say:
         metrics = parts.service_metrics()
         async with (
             _listening_gateway(settings, registry, listen, metrics) as gateway,
-            admin_port(listen.host, listen.admin_port, {"log": gateway.log_check}, metrics) as (admin, readiness),
-            announced(readiness, say, _ready(listen.host, gateway.port, admin)),
+            admin_port(listen.admin_host, listen.admin_port, {"log": gateway.log_check}, metrics) as (admin, readiness),
+            announced(readiness, say, _ready(listen, gateway.port, admin)),
         ):
             await stop.wait()
             readiness.drain()
@@ -178,15 +178,15 @@ def gateway_workers_service(settings: Settings, registry: Registry, listen: List
         metrics = parts.process_metrics()
         with reserved_port(listen.host, listen.port) as port, metrics_folder() as folder:
             add_worker_metrics(metrics)
-            main = partial(gateway_worker, settings, registry, Listen(listen.host, port, 0))
+            main = partial(gateway_worker, settings, registry, replace(listen, port=port))
             workers = Workers(main, number, folder, metrics)
 
             async def check() -> str:
                 return workers.trouble() or OK
 
             async with (
-                admin_port(listen.host, listen.admin_port, {"workers": check}, metrics) as (admin, readiness),
-                announced(readiness, say, f"{_ready(listen.host, port, admin)}, {number} workers"),
+                admin_port(listen.admin_host, listen.admin_port, {"workers": check}, metrics) as (admin, readiness),
+                announced(readiness, say, f"{_ready(listen, port, admin)}, {number} workers"),
             ):
                 keeping = asyncio.ensure_future(workers.run(stop))
                 await first_of(stop, keeping)
@@ -221,7 +221,7 @@ def gateway_worker(settings: Settings, registry: Registry, listen: Listen, conne
         sys.exit(1)
 
 
-def consumer_service(settings: Settings, registry: Registry, host: str, admin: int, say: Say) -> Service:
+def consumer_service(settings: Settings, registry: Registry, admin_host: str, admin: int, say: Say) -> Service:
     """Kafka to ClickHouse."""
 
     async def serve(stop: asyncio.Event) -> None:
@@ -255,9 +255,9 @@ def consumer_service(settings: Settings, registry: Registry, host: str, admin: i
             )
             checks = {"log": pinged(reader.ping), "store": pinged(store.counts.ping), "consumer": progressing(consumer)}
             bound, readiness = await stack.enter_async_context(
-                admin_port(host, admin, checks, metrics, halts=consumer.halts)
+                admin_port(admin_host, admin, checks, metrics, halts=consumer.halts)
             )
-            await stack.enter_async_context(announced(readiness, say, f"ready: admin {public_url(host, bound)}"))
+            await stack.enter_async_context(announced(readiness, say, f"ready: admin {public_url(admin_host, bound)}"))
             consuming = asyncio.ensure_future(consumer.run())
             try:
                 await first_of(stop, consuming)
@@ -283,10 +283,10 @@ def summary_service(settings: Settings, registry: Registry, listen: Listen, say:
             ]
             server = await stack.enter_async_context(public_server(settings, routes, metrics))
             admin, readiness = await stack.enter_async_context(
-                admin_port(listen.host, listen.admin_port, {"store": pinged(store.counts.ping)}, metrics)
+                admin_port(listen.admin_host, listen.admin_port, {"store": pinged(store.counts.ping)}, metrics)
             )
             port = await server.listen(listen.host, listen.port)
-            ready = _ready(listen.host, port, admin)
+            ready = _ready(listen, port, admin)
             if settings.debug:
                 ready += f"\nin a browser: {public_url(listen.host, port)}{DASHBOARD_PATH}"
             await stack.enter_async_context(announced(readiness, say, ready))
@@ -297,8 +297,8 @@ def summary_service(settings: Settings, registry: Registry, listen: Listen, say:
     return serve
 
 
-def _ready(host: str, port: int, admin: int) -> str:
-    return f"ready: {public_url(host, port)}, admin {public_url(host, admin)}"
+def _ready(listen: Listen, port: int, admin: int) -> str:
+    return f"ready: {public_url(listen.host, port)}, admin {public_url(listen.admin_host, admin)}"
 
 
 def _try_it(url: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import ip_address
 from socket import gaierror
 
 import typer
@@ -16,6 +15,7 @@ from siddes_telemetry.cli.front import authentication_problems
 from siddes_telemetry.cli.process import ServiceFailed
 from siddes_telemetry.cli.settings import Settings, SettingsError, load, missing, unknown_variables
 from siddes_telemetry.web import logs
+from siddes_telemetry.web.loopback import is_loopback
 
 USAGE_ERROR = 2
 
@@ -66,7 +66,7 @@ def http_settings(*needs: str, debug: bool = False, host: str) -> Settings:
 
     def problems(settings: Settings) -> Iterator[str]:
         yield from authentication_problems(settings)
-        if settings.debug and not _is_loopback(host):
+        if settings.debug and not is_loopback(host):
             yield "--debug lets anybody say who they are: it listens on loopback only, such as 127.0.0.1"
 
     _warn_of_misspelt()
@@ -91,10 +91,3 @@ def operator_settings(*cluster_needs: str) -> Settings:
 def _warn_of_misspelt() -> None:
     for name in unknown_variables():
         say(f"warning: {name} is no setting; is it misspelt?")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -24,7 +24,9 @@ class ErrorCode(Enum):
     unexpected_field = _Code(400, "The body has a key that is not part of the contract.")
     bad_request = _Code(400, "The request is not HTTP, or asks for an expectation that is not met.")
     no_viewer = _Code(401, "Nobody is signed in: no valid token, session or, in debug, dev viewer.")
-    forbidden_origin = _Code(403, "A cross-site request that the allowlist does not name.")
+    forbidden_origin = _Code(
+        403, "A cross-site request that the allowlist does not name; in debug, a Host that is not loopback."
+    )
     telemetry_disabled = _Code(404, "Telemetry is switched off. A client stops sending for its session.")
     not_found = _Code(404, "There is nothing at this path.")
     method_not_allowed = _Code(405, "The path exists, the method does not; Allow lists those that do.")

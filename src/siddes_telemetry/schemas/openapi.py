@@ -51,7 +51,7 @@ def openapi(
     session_cookie: str = "sessionid",
     debug: bool = False,
 ) -> Json:
-    """The document of a process that serves these. `debug`: the dev viewer is taken too."""
+    """The document of a process that serves these. `debug`: the dev viewer is taken too, and Host must be loopback."""
     security = _security(session_cookie, debug=debug)
     paths: Json = {}
     if Service.INGEST in services:
@@ -64,6 +64,10 @@ def openapi(
         paths["/api/telemetry/series"] = {"get": _series(registry)}
     paths["/api/auth/me"] = {"get": _auth_me(has_dev_viewer=debug)}
     paths["/openapi.json"] = {"get": _document()}
+    if debug:
+        refused = failures(ErrorCode.forbidden_origin)["403"]
+        for operation in (each for path in paths.values() for each in path.values()):
+            operation["responses"].setdefault("403", refused)
     return {
         "openapi": "3.1.0",
         "info": {

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from random import Random
 
 import structlog
+from aiohttp import hdrs
 from aiohttp.http_parser import RawRequestMessage
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -15,6 +16,7 @@ from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.web.answer import Answer, render
 from siddes_telemetry.web.connection import Incoming
 from siddes_telemetry.web.logs import where
+from siddes_telemetry.web.loopback import names_loopback
 from siddes_telemetry.web.readiness import Readiness
 from siddes_telemetry.web.request_id import RequestIds
 from siddes_telemetry.web.routing import Response
@@ -28,12 +30,16 @@ log = structlog.get_logger(__name__)
 class AdminDoor:
     """/healthz, /readyz and /metrics. An App (see connection.py). The kill switch does not reach here."""
 
-    def __init__(self, readiness: Readiness, *, exposition: Callable[[], bytes], random: Random) -> None:
+    def __init__(
+        self, readiness: Readiness, *, exposition: Callable[[], bytes], random: Random, loopback_only: bool = False
+    ) -> None:
         """`exposition` gives the metrics in Prometheus' text format 0.0.4: `generate_latest` of one process's
-        registry, or of a collector over several processes. `random` names requests."""
+        registry, or of a collector over several processes. `random` names requests. `loopback_only`: a request whose
+        Host is another than this machine is refused; a prober's without Host is not, as no browser leaves it out."""
         self._readiness = readiness
         self._exposition = exposition
         self._request_ids = RequestIds(random)
+        self._loopback_only = loopback_only
 
     def serve(self, incoming: Incoming) -> None:
         work = incoming.work = asyncio.ensure_future(self._answer(incoming.message))
@@ -41,21 +47,25 @@ class AdminDoor:
 
     async def _answer(self, message: RawRequestMessage) -> Answer:
         try:
-            response = await self._respond(message.method, message.path.partition("?")[0])
+            response = await self._respond(message)
         except Exception as defect:  # noqa: BLE001 - a defect must not cost the prober its answer
             place = where(defect)
             log.error("admin_failed", error=type(defect).__name__, at=place)
             response = _error(ErrorCode.internal)
-        return render(response, self._request_ids.new(), with_body=message.method != "HEAD")
+        return render(response, self._request_ids.new(), with_body=message.method != hdrs.METH_HEAD)
 
     def refuse(self, code: ErrorCode) -> Answer:
         return render(_error(code), self._request_ids.new())
 
-    async def _respond(self, method: str, path: str) -> Response:
+    async def _respond(self, message: RawRequestMessage) -> Response:
+        host = message.headers.get(hdrs.HOST)
+        if self._loopback_only and host is not None and not names_loopback(host):
+            return _error(ErrorCode.forbidden_origin)
+        path = message.path.partition("?")[0]
         if path not in ("/healthz", "/readyz", "/metrics"):
             return _error(ErrorCode.not_found)
-        if method != "GET":
-            return _error(ErrorCode.method_not_allowed, ("Allow", "GET"))
+        if message.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
+            return _error(ErrorCode.method_not_allowed, ("Allow", "GET, HEAD"))
         if path == "/healthz":
             return _HEALTHY
         if path == "/metrics":

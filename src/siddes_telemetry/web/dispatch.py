@@ -23,6 +23,7 @@ from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.credentials import Authenticator, Credentials, Identity, KeyPending, NoViewer
 from siddes_telemetry.web.cross_site import is_cross_site
 from siddes_telemetry.web.logs import where
+from siddes_telemetry.web.loopback import names_loopback
 from siddes_telemetry.web.metrics import UNMATCHED, HttpMetrics, method_label
 from siddes_telemetry.web.pending import Pending, Work
 from siddes_telemetry.web.rate_limit import RateLimiter
@@ -68,11 +69,13 @@ class Door:
         metrics: HttpMetrics,
         clock: Callable[[], float],
         random: Random,
+        loopback_only: bool = False,
         log_requests: bool = False,
     ) -> None:
         """`limits` has one limiter for READ and another for WRITE; `enabled` false is the kill switch; `clock`
-        gives monotonic seconds; `random` names requests and spreads retries. `log_requests`: a line at debug for
-        every request, not only for our own errors."""
+        gives monotonic seconds; `random` names requests and spreads retries. `loopback_only`: requests that name
+        another host than this machine are refused. `log_requests`: a line at debug for every request, not only for
+        our own errors."""
         self._paths = _by_path(routes)
         self._authenticator = authenticator
         self._limits = limits
@@ -81,6 +84,7 @@ class Door:
         self._metrics = metrics
         self._clock = clock
         self._random = random
+        self._loopback_only = loopback_only
         self._log_requests = log_requests
         self._request_ids = RequestIds(random)
 
@@ -119,6 +123,8 @@ class Door:
         message = incoming.message
         headers = message.headers
         path = exchange.path
+        if self._loopback_only and not _names_loopback(message):
+            raise ApiError(ErrorCode.forbidden_origin)
         if not self._enabled and (path == TELEMETRY_PATH or path.startswith(TELEMETRY_PATH + "/")):
             raise ApiError(ErrorCode.telemetry_disabled)
         origin = headers.get(hdrs.ORIGIN)
@@ -272,16 +278,29 @@ def _by_path(routes: Iterable[Route]) -> dict[str, dict[str, Route]]:
         if route.method in methods:
             raise ValueError(f"two routes for {route.method} {route.path}")
         methods[route.method] = route
+        if route.method == hdrs.METH_GET:
+            methods[hdrs.METH_HEAD] = route  # the same answer without its body (RFC 9110, 9.3.2)
     return paths
 
 
 def _split_target(message: RawRequestMessage) -> tuple[str, str]:
     """Path and query as sent. A proxy's absolute form counts as its path (RFC 9112, 3.2.2)."""
     target = message.path
-    if not target.startswith("/") and "://" in target:
+    if _is_absolute(target):
         return message.url.raw_path, message.url.raw_query_string
     path, _, query = target.partition("?")
     return path, query
+
+
+def _is_absolute(target: str) -> bool:
+    return not target.startswith("/") and "://" in target
+
+
+def _names_loopback(message: RawRequestMessage) -> bool:
+    """Whether Host does, and the target where it names a host too: which of them counts is not always agreed on."""
+    if _is_absolute(message.path) and not names_loopback(message.url.raw_authority):
+        return False
+    return names_loopback(message.headers.get(hdrs.HOST))
 
 
 def _insist_on_http(message: RawRequestMessage) -> None:

@@ -1,4 +1,4 @@
-"""What the HTTP server counts. Labels are our own words: route names, three methods, statuses, error codes."""
+"""What the HTTP server counts. Labels are our own words: route names, four methods, statuses, error codes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from siddes_telemetry.web.tally import Tally
 
 UNMATCHED = "unmatched"
 KEY_PENDING = "key_pending"  # beside the codes: a 503 that is no failure of anything
-_METHODS = frozenset({"GET", "POST", "OPTIONS"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 

@@ -46,7 +46,7 @@ Handler = Callable[[Request], Response | Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one exact path. `name` is its metric label; aliases share one."""
+    """One method of one exact path; a GET answers HEAD too. `name` is its metric label; aliases share one."""
 
     method: Literal["GET", "POST"]
     path: str

@@ -16,13 +16,15 @@ from tests.fakes.web_service import Answered, RawClient, get
 
 
 class Admin:
-    def __init__(self) -> None:
+    def __init__(self, *, loopback_only: bool = False) -> None:
         self.registry = CollectorRegistry()
         self.log = "ok"
         self.now_s = 0.0
         self.broken = False
         self.readiness = Readiness({"log": self.check}, clock=lambda: self.now_s)
-        self.server = HttpServer(AdminDoor(self.readiness, exposition=self.exposition, random=Random(1)))
+        self.server = HttpServer(
+            AdminDoor(self.readiness, exposition=self.exposition, random=Random(1), loopback_only=loopback_only)
+        )
         self.port = 0
 
     async def check(self) -> str:
@@ -37,14 +39,14 @@ class Admin:
         client = await RawClient.to(self.port)
         try:
             await client.send(sent)
-            return await client.answer()
+            return await client.answer(to_head=sent.startswith(b"HEAD "))
         finally:
             await client.close()
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[Admin]:
-    admin = Admin()
+async def listening(*, loopback_only: bool = False) -> AsyncIterator[Admin]:
+    admin = Admin(loopback_only=loopback_only)
     admin.port = await admin.server.listen("127.0.0.1", 0)
     try:
         yield admin
@@ -91,6 +93,30 @@ async def test_errors_are_those_of_the_public_port(sent: bytes, code: str) -> No
         assert answer.error == code
         assert b"canary" not in answer.raw
         assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nowhere"])
+async def test_head_is_answered_as_get_is_without_the_body(path: str) -> None:
+    async with listening() as admin:
+        whole, head = await admin.ask(get(path)), await admin.ask(get(path, method="HEAD"))
+        assert head.status == whole.status
+        for name in ("content-length", "content-type", "cache-control"):
+            assert head.headers[name] == whole.headers[name]
+        refused = await admin.ask(get("/healthz", method="PUT"))
+        assert (refused.error, refused.headers["allow"]) == ("method_not_allowed", "GET, HEAD")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nowhere"])
+async def test_on_loopback_a_page_that_rebinds_its_name_is_refused(path: str) -> None:
+    async with listening(loopback_only=True) as admin:
+        answer = await admin.ask(get(path, Host="canary.example:9090"))
+        assert answer.error == "forbidden_origin"
+        assert b"canary" not in answer.raw
+        for host in ("localhost:9090", "127.0.0.1", "[::1]:9090"):
+            assert (await admin.ask(get("/healthz", Host=host))).status == 200
+        assert (await admin.ask(b"GET /healthz HTTP/1.0\r\n\r\n")).status == 200
+    async with listening() as admin:
+        assert (await admin.ask(get("/healthz", Host="canary.example:9090"))).status == 200
 
 
 async def test_metrics_that_cannot_be_made_are_our_own_error(capfd: pytest.CaptureFixture[str]) -> None:

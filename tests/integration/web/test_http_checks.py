@@ -17,7 +17,7 @@ INGEST = "/api/telemetry/ingest"
 async def ask(service: Service, sent: bytes) -> Answered:
     async with connected(service) as client:
         await client.send(sent)
-        return await client.answer()
+        return await client.answer(to_head=sent.startswith(b"HEAD "))
 
 
 async def test_of_everything_wrong_the_first_in_the_documented_order_is_named() -> None:
@@ -102,10 +102,69 @@ async def test_the_kill_switch_closes_every_telemetry_path_and_no_other(sent: by
 
 async def test_a_wrong_method_is_told_the_right_ones() -> None:
     async with running(Service()) as service:
-        for path, allowed in (("/api/telemetry", {"GET", "POST"}), ("/api/telemetry/ingest", {"POST"})):
+        for path, allowed in (("/api/telemetry", {"GET", "HEAD", "POST"}), ("/api/telemetry/ingest", {"POST"})):
             answer = await ask(service, get(path, method="PUT"))
             assert answer.error == "method_not_allowed"
             assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        get(Host="evil.example"),
+        get(Host="evil.example:8080"),
+        get(Host="localhost.evil.example"),
+        get("/openapi.json", Host="evil.example"),
+        get("/nowhere", Host="evil.example"),
+        get(method="OPTIONS", Host="evil.example"),
+        get("http://evil.example/api/telemetry", Host="localhost"),
+        get("http://localhost/api/telemetry", Host="evil.example"),
+        get("http://localhost@evil.example/api/telemetry", Host="localhost"),
+        get("/api/telemetry", "OPTIONS", Host="evil.example", Origin=PARTNER, Access_Control_Request_Method="POST"),
+        get(Host="").replace(b"HTTP/1.1", b"HTTP/1.0"),
+        post(Host="evil.example", Origin="http://evil.example", Authorization="", X_Sd_Viewer="7"),
+    ],
+)
+async def test_where_only_loopback_is_answered_a_page_that_rebinds_its_name_is_refused(sent: bytes) -> None:
+    async with running(Service(loopback_only=True)) as service:
+        assert (await ask(service, sent)).error == "forbidden_origin"
+        assert (service.requests, service.bodies) == ([], [])
+    async with running(Service()) as service:
+        assert b"forbidden_origin" not in (await ask(service, sent)).body
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1:80", "127.9.9.9", "[::1]:8080"])
+async def test_where_only_loopback_is_answered_its_names_are(host: str) -> None:
+    async with running(Service(loopback_only=True)) as service:
+        assert (await ask(service, get(Host=host))).status == 200
+        assert (await ask(service, post(Host=host))).status == 200
+        assert (await ask(service, get(f"http://{host}/api/telemetry", Host=host))).status == 200
+
+
+async def test_head_is_answered_as_get_is_without_the_body() -> None:
+    async with running(Service(rate=0.1)) as service, connected(service) as client:
+        for path, headers, status in (
+            ("/openapi.json", {}, 200),
+            ("/api/telemetry", {}, 200),
+            ("/api/telemetry", {"Authorization": ""}, 401),
+            ("/nowhere", {}, 404),
+            ("/api/telemetry/ingest", {}, 405),
+        ):
+            service.now_ns += 20 * 1_000_000_000
+            await client.send(get(path, **headers))
+            whole = await client.answer()
+            service.now_ns += 20 * 1_000_000_000
+            await client.send(get(path, method="HEAD", **headers))
+            head = await client.answer(to_head=True)  # and what follows on this connection is in step
+            assert head.status == whole.status == status
+            assert head.headers["content-length"] == str(len(whole.body))
+            changing = {"x-request-id", "date"}
+            assert {n: v for n, v in head.headers.items() if n not in changing} == {
+                n: v for n, v in whole.headers.items() if n not in changing
+            }
+        await client.send(get(method="HEAD") + get())
+        assert (await client.answer(to_head=True)).status == 200
+        assert (await client.answer()).error == "rate_limited"  # both count as reads
 
 
 async def test_a_preflight_is_answered_to_a_listed_origin_whatever_the_path() -> None:
@@ -226,6 +285,7 @@ async def test_answers_are_counted_by_route_and_errors_by_code() -> None:
             post("/api/telemetry"),
             post(Authorization=""),
             get("/x"),
+            get(method="HEAD"),
             get(method="TRACE"),
             b"x\r\n\r\n",
         ):
@@ -238,6 +298,7 @@ async def test_answers_are_counted_by_route_and_errors_by_code() -> None:
         assert value(requests, route="ingest", method="POST", status="200") == 2
         assert value(requests, route="ingest", method="POST", status="401") == 1
         assert value(requests, route="unmatched", method="GET", status="404") == 1
+        assert value(requests, route="summary", method="HEAD", status="200") == 1
         assert value(requests, route="unmatched", method="other", status="405") == 1
         assert value(requests, route="unmatched", method="other", status="400") == 1
         for code in ("no_viewer", "not_found", "method_not_allowed", "bad_request"):

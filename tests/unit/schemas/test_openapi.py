@@ -125,6 +125,12 @@ def test_who_may_ask_is_said_and_the_dev_viewer_only_in_debug() -> None:
     assert {"devViewer": []} not in debug["paths"]["/api/auth/me"]["get"]["security"]
 
 
+def test_that_any_request_may_be_forbidden_is_said_in_debug_and_of_writes_only_elsewhere() -> None:
+    debug = openapi(set(Service), REGISTRY, version="1", debug=True)
+    assert all("403" in operation["responses"] for path in debug["paths"].values() for operation in path.values())
+    assert {name.split()[0] for name, operation in OPERATIONS.items() if "403" in operation["responses"]} == {"POST"}
+
+
 def test_the_events_are_those_of_the_registry() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     names = [event.name for event in REGISTRY.events]

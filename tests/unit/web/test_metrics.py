@@ -30,8 +30,9 @@ async def test_requests_are_counted_by_route_method_and_status() -> None:
 
 
 def test_what_a_client_makes_up_is_no_label() -> None:
-    assert [method_label(method) for method in ("GET", "POST", "OPTIONS", "TRACE", "canary", "")] == [
+    assert [method_label(method) for method in ("GET", "HEAD", "POST", "OPTIONS", "TRACE", "canary", "")] == [
         "GET",
+        "HEAD",
         "POST",
         "OPTIONS",
         "other",

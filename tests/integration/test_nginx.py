@@ -1,0 +1,215 @@
+"""deploy/nginx.conf in a real nginx, in front of real services: what it passes on, and what it answers by itself."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from siddes_telemetry.schemas.errors import ErrorCode
+from tests.servers.ports import free_ports
+from tests.servers.process import ServerProcess
+from tests.services.client import bearer, eventually
+from tests.services.shapes import Shape, embedded
+
+CONF = Path(__file__).parents[2] / "deploy/nginx.conf"
+ANSWER_S = 30.0
+ALIAS, INGEST, SUMMARY = "/api/telemetry", "/api/telemetry/ingest", "/api/telemetry/summary"
+HOST = "Host: counts.example\r\n"
+CRLF = "\r\n"
+CANARY = "canary1f6f0f9d"
+COUNT = {"event": "suggestion_accepted", "count": 3}
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A running nginx."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def answer(self, sent: str) -> bytes:
+        """All that comes back on a connection of its own, on which nothing more is sent."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER_S) as raw:
+            with suppress(ConnectionError):  # it may answer and close before it has all of it
+                raw.sendall(sent.encode("latin-1"))
+            received = b""
+            with suppress(ConnectionError):
+                while chunk := raw.recv(65536):
+                    received += chunk
+            return received
+
+
+@contextmanager
+def proxied(program: Path, folder: Path, *, gateway: int, summary: int) -> Iterator[Proxy]:
+    """The configuration with nothing changed but addresses and places."""
+    (port,) = free_ports(1)
+    text = CONF.read_text()
+    for old, new in {
+        "listen 8080": f"listen 127.0.0.1:{port}",
+        "gateway:8080": f"127.0.0.1:{gateway}",
+        "summary:8081": f"127.0.0.1:{summary}",
+        "/tmp/nginx": f"{folder}/nginx",
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "nginx.conf").write_text(text)
+    directives = f"daemon off; user {getpass.getuser()};"  # a worker of root's must get at its folder
+    command = [str(program), "-c", str(folder / "nginx.conf"), "-g", directives]
+    process = ServerProcess(command, log=folder / "nginx.log")
+    try:
+        process.wait_until(lambda: _is_open(port))
+        yield Proxy(port)
+    finally:
+        process.end(signal.SIGTERM)
+    assert CANARY.encode() not in process.said()
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="module")
+def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
+    with embedded(tmp_path_factory.mktemp("behind_nginx")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def proxy(nginx: Path, shape: Shape) -> Iterator[Proxy]:
+    port = int(shape.write_url.rsplit(":", 1)[1])
+    with proxied(nginx, shape.folder, gateway=port, summary=port) as running:
+        yield running
+
+
+def close(request: str) -> str:
+    return f"{request}{HOST}Connection: close\r\n"
+
+
+def post(headers: str, body: str = "") -> str:
+    return f"{close(f'POST {INGEST} HTTP/1.1{CRLF}')}{headers}\r\n{body}"
+
+
+def checked(answer: bytes, code: str) -> dict[str, str]:
+    """The headers of an answer that must be this error of ours."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    assert first.startswith(f"HTTP/1.1 {ErrorCode[code].status} ")
+    assert body == ErrorCode[code].body
+    assert headers["content-type"] == "application/json"
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert re.fullmatch(r"[0-9a-f]{32}", headers["x-request-id"])
+    assert ("retry-after" in headers) == (code == "unavailable")
+    assert ("allow" in headers) == (code == "method_not_allowed")
+    assert CANARY.encode() not in answer
+    return headers
+
+
+async def test_counts_go_in_and_come_out(proxy: Proxy) -> None:
+    async with aiohttp.ClientSession(headers=bearer("behind-nginx")) as session:
+        for target in (ALIAS, INGEST):
+            async with session.post(proxy.url + target, json=COUNT) as answer:
+                assert (answer.status, await answer.json()) == (200, {"ok": True})
+
+        async def counted() -> bool:
+            async with session.get(proxy.url + SUMMARY) as answer:
+                return bool((await answer.json())["counts"] == {"suggestion_accepted": 6})
+
+        await eventually(counted, lambda: "the counts did not come out")
+        async with session.head(proxy.url + SUMMARY) as answer:
+            assert answer.status == 200
+            assert int(answer.headers["Content-Length"]) > 0
+
+
+async def test_the_services_own_errors_pass(proxy: Proxy) -> None:
+    async with aiohttp.ClientSession() as session:
+        for method, target, body, code in (
+            ("GET", SUMMARY, None, "no_viewer"),
+            ("GET", "/api/telemetry/nowhere", None, "not_found"),
+            ("DELETE", ALIAS, None, "method_not_allowed"),
+            ("POST", INGEST, b"{", "invalid_event"),
+            ("POST", INGEST, b" " * 65537, "too_large"),
+        ):
+            headers = bearer("behind-nginx") | {"Content-Type": "application/json"} if body else {}
+            async with session.request(method, proxy.url + target, data=body, headers=headers) as answer:
+                assert (answer.status, await answer.read()) == (ErrorCode[code].status, ErrorCode[code].body)
+                assert answer.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        f"GET {SUMMARY} HTTP/1.1\r\nConnection: close\r\nX: {CANARY}\r\n\r\n",  # no Host
+        close(f"GET {SUMMARY} HTTP/1.1\r\n") + f"Host: {CANARY}\r\n\r\n",
+        f"GET {SUMMARY} HTTP/1.1\r\nHost: {CANARY}/\r\n\r\n",
+        close(f"GET {SUMMARY} HTTP/1.1\r\n") + f"X: {CANARY}\0\r\n\r\n",
+        close(f"GET {SUMMARY} HTTP/1.1\r\n") + f"X: {CANARY * 3000}\r\n\r\n",
+        close(f"GET {SUMMARY}?{CANARY * 3000} HTTP/1.1\r\n") + "\r\n",
+        close(f"GET /%zz{CANARY} HTTP/1.1\r\n") + "\r\n",
+        close(f"GET /../{CANARY} HTTP/1.1\r\n") + "\r\n",
+        f"GET /{CANARY} HTTP/9.9\r\n{HOST}\r\n",
+        post(f"Content-Length: {CANARY}\r\n"),
+        post(f"Transfer-Encoding: {CANARY}\r\n"),
+        post("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+        post("Transfer-Encoding: chunked\r\n", f"x{CANARY}\r\n"),
+    ],
+)
+def test_what_nginx_takes_for_a_bad_request_is_one_in_our_form(proxy: Proxy, sent: str) -> None:
+    checked(proxy.answer(sent), "bad_request")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        post("Content-Length: 2000000\r\n"),
+        post("Transfer-Encoding: chunked\r\n", f"200000\r\n{'x' * 0x200000}\r\n0\r\n\r\n"),
+    ],
+)
+def test_a_body_that_is_too_large_for_nginx_is_in_our_form(proxy: Proxy, sent: str) -> None:
+    checked(proxy.answer(sent), "too_large")
+
+
+def test_other_errors_of_nginx_are_in_our_form(proxy: Proxy) -> None:
+    for path in ("/", f"/{CANARY}", "/metrics", "/proxy-error", "/proxy-error/", "/api/telemetryx"):
+        for method in ("GET", "POST", "OPTIONS"):
+            checked(proxy.answer(close(f"{method} {path} HTTP/1.1\r\n") + "\r\n"), "not_found")
+    allowed = checked(proxy.answer(close(f"TRACE {ALIAS} HTTP/1.1\r\n") + "\r\n"), "method_not_allowed")["allow"]
+    assert allowed == "GET, HEAD, POST"
+    head = proxy.answer(close("HEAD /nowhere HTTP/1.1\r\n") + "\r\n")
+    assert head.startswith(b"HTTP/1.1 404 ")
+    assert head.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [f"GET {ALIAS}", "GET /openapi.json", "GET /", "GET /proxy-error", "GET /proxy-error/", f"POST {ALIAS}", "x"],
+)
+def test_without_a_version_nothing_is_answered(proxy: Proxy, line: str) -> None:
+    assert proxy.answer(f"{line}\r\n\r\n") == b""
+
+
+def test_a_service_that_is_away_is_unavailable_and_the_other_is_not(nginx: Path, shape: Shape, tmp_path: Path) -> None:
+    (nobody,) = free_ports(1)
+    running = int(shape.write_url.rsplit(":", 1)[1])
+    get, count = close(f"GET {ALIAS} HTTP/1.1\r\n") + "\r\n", post("Content-Length: 2\r\n", "{}")
+    with proxied(nginx, tmp_path, gateway=nobody, summary=running) as proxy:
+        assert checked(proxy.answer(count), "unavailable")["retry-after"] == "2"
+        assert json.loads(proxy.answer(get).partition(b"\r\n\r\n")[2])["error"] == "no_viewer"
+    with proxied(nginx, tmp_path, gateway=running, summary=nobody) as proxy:
+        assert checked(proxy.answer(get), "unavailable")["retry-after"] == "2"
+        assert json.loads(proxy.answer(count).partition(b"\r\n\r\n")[2])["error"] == "no_viewer"
