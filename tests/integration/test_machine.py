@@ -98,7 +98,7 @@ async def test_a_hangup_that_was_ignored_from_the_start_stays_ignored(tmp_path: 
         assert up.stop() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV, signal.SIGQUIT])
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
 def test_a_crash_ends_the_process_and_leaves_no_memory_on_disk(tmp_path: Path, number: signal.Signals) -> None:
     with embedded(tmp_path) as shape:
         up = shape.processes["up"]
