@@ -77,7 +77,7 @@ def answered(
     return answer.status, json.loads(answer.read())
 
 
-@settings(max_examples=EXAMPLES, deadline=None, print_blob=True)
+@settings(max_examples=EXAMPLES, print_blob=True)
 @given(target=st.sampled_from([INGEST, BATCH]), body=BODIES, headers=HEADERS, is_compressed=st.booleans())
 def test_any_body_has_an_answer_of_the_contract(
     *,
@@ -99,7 +99,7 @@ def test_any_body_has_an_answer_of_the_contract(
     assert said["error"] in content["schema"]["properties"]["error"]["enum"]
 
 
-@settings(max_examples=EXAMPLES // 3, deadline=None, print_blob=True)
+@settings(max_examples=EXAMPLES // 3, print_blob=True)
 @given(query=st.binary(max_size=30).map(lambda text: "".join(f"%{byte:02x}" for byte in text)), name=st.booleans())
 def test_any_days_have_an_answer(connection: http.client.HTTPConnection, query: str, name: bool) -> None:
     status, said = answered(connection, "GET", f"{SUMMARY}?{'days=' * name}{query}", None, {})

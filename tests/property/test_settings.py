@@ -92,7 +92,7 @@ def outcome(accept: Callable[[str], str], text: str) -> tuple[str | None, str]:
         return None, str(error)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.dictionaries(st.sampled_from(NAMES), WRITTEN, min_size=1, max_size=4))
 def test_settings_are_read_or_named(values: dict[str, str]) -> None:
     with environment(values):
@@ -101,7 +101,6 @@ def test_settings_are_read_or_named(values: dict[str, str]) -> None:
     assert all(CANARY not in problem and "\n" not in problem for problem in problems)
 
 
-@settings(deadline=None)
 @given(st.one_of(WRITTEN, st.lists(st.sampled_from(["kafka", "[::1]", ":", "9092", ",", " ", "70000"])).map("".join)))
 def test_the_driver_can_use_every_list_of_brokers(text: str) -> None:
     brokers, _ = outcome(broker_list, text)
@@ -113,7 +112,6 @@ def test_the_driver_can_use_every_list_of_brokers(text: str) -> None:
         assert 1 <= port <= 65535
 
 
-@settings(deadline=None)
 @given(st.one_of(WRITTEN, URLS))
 def test_the_driver_can_use_every_url(text: str) -> None:
     for accept in (http_url, clickhouse_url):
@@ -124,7 +122,6 @@ def test_the_driver_can_use_every_url(text: str) -> None:
             assert 1 <= (URL(url).port or 0) <= 65535
 
 
-@settings(deadline=None)
 @given(URLS)
 def test_every_url_of_a_server_names_one(text: str) -> None:
     url, _ = outcome(clickhouse_url, text + "/counts")
@@ -134,7 +131,6 @@ def test_every_url_of_a_server_names_one(text: str) -> None:
         assert address.database == "counts"
 
 
-@settings(deadline=None)
 @given(st.one_of(WRITTEN, URLS))
 def test_an_origin_stays_as_it_is_once_it_is_as_browsers_send_it(text: str) -> None:
     sent, said = outcome(origin, text)
