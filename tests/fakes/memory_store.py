@@ -151,7 +151,10 @@ class MemoryStore:
             steps.setdefault(start_ms, Counter())[row.event] += row.count
         return steps
 
-    async def ping(self) -> None:
+    async def ping_summary(self) -> None:
+        self._check()
+
+    async def ping_insert(self) -> None:
         self._check()
 
     async def pending(self) -> Sequence[str]:

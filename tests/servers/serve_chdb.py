@@ -11,7 +11,8 @@ import sys
 SERVE = (
     "SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; "
     "SELECT sleep(1) FROM numbers(1000000000) "
-    "SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 0 FORMAT Null"
+    "SETTINGS additional_result_filter = '', max_block_size = 1, function_sleep_max_microseconds_per_block = 0 "
+    "FORMAT Null"
 )
 arguments = [b"clickhouse", *(a.encode() for a in sys.argv[2:]), f"--query={SERVE}".encode()]
 query = ctypes.CDLL(sys.argv[1]).query_stable_v2

@@ -239,7 +239,7 @@ class StoreClient:
         )
         return nothing_was
 
-    async def ping(self) -> None:
+    async def ping_insert(self) -> None:
         raise NotImplementedError("no worker asks")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 
 from siddes_telemetry.backends.clickhouse_engine import Engine, Row
+from siddes_telemetry.backends.clickhouse_errors import purge_undone
 from siddes_telemetry.backends.clickhouse_settings import (
     ALTER_PINS,
     CLUSTER_INSERT_PINS,
@@ -109,7 +110,7 @@ class ClickHouseAdmin:
 
     async def purge(self, before_ms: int, ahead_ms: int) -> Expired:
         gone = await self.expired(before_ms, ahead_ms)
-        old = gone.rows > gone.ahead_rows
+        old = _old_rows(gone) > 0
         ahead = [(log, partition, offset) for log, partition, offset in await self._ask(_AHEAD, ahead_ms=ahead_ms)]
         if old:
             await self._insert(PURGES_TABLE, {"before_ms": before_ms}, token=f"purge:{before_ms}")
@@ -123,6 +124,8 @@ class ClickHouseAdmin:
         if old or ahead:
             limit_ms = before_ms if old else None
             await self._change(ddl.delete_purged(self._schema, before_ms=limit_ms, ahead_ms=ahead_ms, ahead=ahead))
+        if old and _old_rows(await self.expired(before_ms, ahead_ms)) >= _old_rows(gone):
+            raise purge_undone()
         return gone
 
     async def _plan(self) -> tuple[list[ddl.Migration], list[str]]:
@@ -181,3 +184,7 @@ class ClickHouseAdmin:
         settings = {**self._pins, **within(QUESTION_DEADLINE_S), "insert_deduplication_token": token}
         block = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
         await self._engine.insert(self._schema.table(table), block, settings=settings, deadline_s=QUESTION_DEADLINE_S)
+
+
+def _old_rows(expired: Expired) -> int:
+    return expired.rows - expired.ahead_rows

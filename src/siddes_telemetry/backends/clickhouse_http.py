@@ -10,23 +10,34 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.payload import Payload
-from clickhouse_connect.driver import create_async_client
 from clickhouse_connect.driver.asyncclient import AsyncClient
-from clickhouse_connect.driver.exceptions import ClickHouseError, Error
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from clickhouse_connect.driver.external import ExternalData
+from clickhouse_connect.driver.summary import QuerySummary
 
+from siddes_telemetry.backends.clickhouse_driver import SentOnce, connect, failure_of
 from siddes_telemetry.backends.clickhouse_engine import Parameters, Row, Settings, escape
-from siddes_telemetry.backends.clickhouse_errors import UNKNOWN_SETTING, failure
+from siddes_telemetry.backends.clickhouse_errors import (
+    FIXED_SETTING,
+    UNKNOWN_SETTING,
+    fixed_settings,
+    on_the_way,
+    setting_in,
+)
+from siddes_telemetry.backends.clickhouse_profile import (
+    ASK,
+    ASK_PINS,
+    HANDSHAKE_PINS,
+    HIDDEN_PINS,
+    Profile,
+    read_profile,
+    unsetting,
+)
 from siddes_telemetry.backends.clickhouse_settings import as_known
 from siddes_telemetry.backends.ports import StoreUnavailable
 
-CONNECT_TIMEOUT_S = 5  # a server that is there accepts at once
-SILENCE_TIMEOUT_S = 3600  # a long ALTER sends nothing until it is done; every call's own deadline is shorter
 SUMMARIES_AT_ONCE = 8  # a process's: each keeps one core of the server busy; more would wait there, in no order
-PIECE_BYTES = 256 * 1024  # of a body: then it waits until the server has taken it
-NO_LIMIT = 0  # of connections: what comes at once is bounded before (summaries; a few statements for each partition)
+PROFILE_FRESH_S = 10.0  # a changed profile applies at once; asking again costs one statement of some milliseconds
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
 
 
@@ -64,42 +75,28 @@ def parse_server_url(url: str) -> ServerAddress:
     )
 
 
-class SentOnce(Payload):
-    """A body as it is. aiohttp copies a BytesIO, and the driver sends bytes again where a connection breaks."""
-
-    _value: bytes
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__(body)
-        self._size = len(body)
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return self._value.decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        body = memoryview(self._value)
-        for start in range(0, len(body), PIECE_BYTES):
-            await writer.write(body[start : start + PIECE_BYTES])
-
-
 class HttpEngine:
     """An Engine over HTTP. Connects at its first use, so that a server may come later than its clients."""
 
     summaries_at_once = SUMMARIES_AT_ONCE
 
-    def __init__(self, address: ServerAddress) -> None:
+    def __init__(self, address: ServerAddress, *, profile_fresh_s: float = PROFILE_FRESH_S) -> None:
+        """`profile_fresh_s`: how old may be what the server said of the user's profile."""
         self._address = address
+        self._profile_fresh_s = profile_fresh_s
         self._client: AsyncClient | None = None
-        self._connecting = asyncio.Lock()
+        self._profile: Profile | None = None
+        self._asked_s = 0.0
+        self._asking = asyncio.Lock()
 
     async def read(
         self, sql: str, parameters: Parameters, *, bound: str = "", settings: Settings, deadline_s: float
     ) -> Sequence[Row]:
-        async with self._answer(deadline_s) as client:
-            body = await client.raw_query(
-                sql,
+        async with self._statement(settings, deadline_s) as sending:
+            body = await sending.client.raw_query(
+                f"{sql}{sending.clause}",
                 parameters=dict(parameters),
-                settings=dict(as_known(settings, client.server_settings)),
+                settings=sending.settings,
                 fmt="JSONCompactEachRow",
                 external_data=ExternalData(
                     file_name="bound", data=f"{escape(bound)}\n".encode(), fmt="TSV", structure="value String"
@@ -108,54 +105,112 @@ class HttpEngine:
             return [json.loads(line) for line in body.splitlines()]
 
     async def run(self, sql: str, *, settings: Settings, deadline_s: float) -> None:
-        async with self._answer(deadline_s) as client:
-            await client.command(sql, settings=dict(as_known(settings, client.server_settings)))
+        async with self._statement(settings, deadline_s) as sending:
+            done = await sending.client.command(sql, settings=sending.settings)
+            if isinstance(done, QuerySummary):  # else rows: what the servers of a cluster did
+                _check_answered(done)
 
     async def insert(self, table: str, block: bytes, *, settings: Settings, deadline_s: float) -> None:
-        async with self._answer(deadline_s) as client:
-            await client.raw_insert(
-                table,
+        async with self._statement(settings, deadline_s) as sending:
+            done = await sending.client.raw_insert(
+                f"{table}{sending.clause}",
                 insert_block=SentOnce(block),  # type: ignore[arg-type]  # what it does not know it hands to aiohttp
                 fmt="JSONEachRow",
-                settings=dict(as_known(settings, client.server_settings)),
+                settings=sending.settings,
             )
+            _check_answered(done)
 
     async def close(self) -> None:
-        client, self._client = self._client, None
+        client, self._client, self._profile = self._client, None, None
         if client is not None:
             await client.close()
 
     @asynccontextmanager
-    async def _answer(self, deadline_s: float) -> AsyncIterator[AsyncClient]:
-        """The client, for one statement; what goes wrong with it becomes an error of ours."""
+    async def _statement(self, settings: Settings, deadline_s: float) -> AsyncIterator[_Sending]:
+        """What one statement is sent with; what goes wrong with it becomes an error of ours."""
+        names = {*ASK_PINS, *settings}
         try:
             async with asyncio.timeout(deadline_s):
-                yield await self._connected()
+                client, profile = await self._connected()
+                sent = {**profile.put_back, **as_known(settings, profile.known)}
+                names.update(sent)
+                yield _Sending(client, sent, unsetting(profile.unset))
         except TimeoutError:
             raise StoreUnavailable("no answer before the deadline") from None
-        except Error as error:
-            if error.code == UNKNOWN_SETTING:  # the server was replaced by an older one: ask again what it knows
-                await self.close()
-            raise failure(error.code) from None  # the cause quotes what was sent
-        except (ClickHouseError, aiohttp.ClientError, OSError):
-            raise failure(None) from None  # the same
+        except (ClickHouseError, aiohttp.ClientError, OSError) as error:
+            if _is_about_a_setting(error):  # another server or profile by now: ask again
+                self._profile = None
+            # the cause quotes what was sent
+            raise failure_of(error, database=self._address.database, settings=names) from None
+        except ValueError:
+            raise StoreUnavailable("an answer that cannot be read") from None  # the same
 
-    async def _connected(self) -> AsyncClient:
-        async with self._connecting:
+    async def _connected(self) -> tuple[AsyncClient, Profile]:
+        async with self._asking:
             if self._client is None:
-                address = self._address
-                self._client = await create_async_client(
-                    interface=address.scheme,
-                    host=address.host,
-                    port=address.port,
-                    username=address.user,
-                    password=address.password,
-                    client_name="siddes-telemetry",
-                    compress=False,
-                    query_retries=0,
-                    connect_timeout=CONNECT_TIMEOUT_S,
-                    send_receive_timeout=SILENCE_TIMEOUT_S,
-                    connector_limit=NO_LIMIT,
-                    connector_limit_per_host=NO_LIMIT,
+                self._client, self._profile = await self._connect(), None
+            client, profile = self._client, self._profile
+            now_s = asyncio.get_running_loop().time()
+            if profile is None or now_s - self._asked_s >= self._profile_fresh_s:
+                try:
+                    profile = self._profile = await self._ask_profile(client)
+                except DatabaseError as error:
+                    if _is_about_a_setting(error):  # one of the handshake, by now: connect again without it
+                        await self.close()
+                    raise
+                self._asked_s = now_s
+        if profile.fixed:
+            raise fixed_settings(profile.fixed)
+        return client, profile
+
+    async def _connect(self) -> AsyncClient:
+        """A client that sends those of HANDSHAKE_PINS that the server knows and lets this user set."""
+        address, pins = self._address, dict(HANDSHAKE_PINS)
+        while True:
+            try:
+                return await connect(
+                    address.scheme, address.host, address.port, address.user, address.password, pins=pins
                 )
-            return self._client
+            except DatabaseError as error:
+                del pins[_refused(error, pins)]
+
+    async def _ask_profile(self, client: AsyncClient) -> Profile:
+        """What the server says, asked with all of ASK_PINS that it knows and lets this user set."""
+        pins = {name: value for name, value in ASK_PINS.items() if name not in HANDSHAKE_PINS}
+        while True:
+            try:
+                body = await client.raw_query(ASK, settings=pins, fmt="JSONCompactEachRow")
+            except DatabaseError as error:
+                del pins[_refused(error, pins)]
+            else:
+                return read_profile([json.loads(line) for line in body.splitlines()])
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """The client for a statement, the settings that go along, and the clause at its end."""
+
+    client: AsyncClient
+    settings: dict[str, str | int]
+    clause: str
+
+
+def _check_answered(done: QuerySummary) -> None:
+    """Raise StoreUnavailable where an answer without an error is not ClickHouse's, which names the statement's id."""
+    if not done.query_id():
+        raise on_the_way("not_clickhouse")
+
+
+def _is_about_a_setting(error: Exception) -> bool:
+    return isinstance(error, DatabaseError) and error.code in (UNKNOWN_SETTING, FIXED_SETTING)
+
+
+def _refused(error: DatabaseError, pins: Settings) -> str:
+    """The pin that can be left out, since this server does not know it or does not let this user set it.
+
+    Raises the error where it is about something else, or about a setting that may not be left out.
+    """
+    name = setting_in(str(error), pins) if _is_about_a_setting(error) else None
+    if name is None or name in HIDDEN_PINS:
+        raise error
+    return name

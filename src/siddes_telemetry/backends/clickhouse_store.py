@@ -58,7 +58,9 @@ SELECT DISTINCT log_offset, until_offset FROM {database:Identifier}.telemetry_se
 WHERE log_id = {log_id:UInt32} AND log_partition = {partition:UInt16}
 """
 
-_PING = "SELECT 1 FROM {database:Identifier}.telemetry_counts LIMIT 0"
+_NOBODY = ""  # no viewer's id is empty
+_NEVER_MS = 1 << 43  # after every row: no day of the table is looked at
+_BEYOND = (1 << 64) - 1  # no log has this offset
 
 
 class ClickHouseStore:
@@ -130,13 +132,24 @@ class ClickHouseStore:
             steps.setdefault(int(start), {})[event] = int(total)
         return steps
 
-    async def ping(self) -> None:
+    async def ping_summary(self) -> None:
         await self._engine.read(
-            _PING,
-            {"database": self._database},
+            _COUNTS,
+            {"database": self._database, "since_ms": _NEVER_MS},
+            bound=_NOBODY,
+            settings={**SUMMARY_PINS, **within(PING_DEADLINE_S)},
+            deadline_s=PING_DEADLINE_S,
+        )
+
+    async def ping_insert(self) -> None:
+        await self._engine.read(
+            _HELD,
+            {"database": self._database, "log_id": 0, "partition": 0, "from_offset": _BEYOND},
             settings={**READ_PINS, **within(PING_DEADLINE_S)},
             deadline_s=PING_DEADLINE_S,
         )
+        settings = {**self._pins, **within(PING_DEADLINE_S), "throw_if_no_data_to_insert": 0}
+        await self._engine.insert(self._table, b"", settings=settings, deadline_s=PING_DEADLINE_S)
 
     async def _read_counts(
         self, sql: str, viewer_id: str, window: Mapping[str, int], deadline_s: float

@@ -34,20 +34,50 @@ class LogStalled(LogUnavailable):
     """The log answers and has records for this reader, and they do not come."""
 
 
-class StoreUnavailable(BackendError):
+class StoreFailed(BackendError):
+    """What the store answered, or that it did not.
+
+    `reason` is one of clickhouse_errors.REASONS: a word for metrics and readiness. `code` is the store's own error
+    number, if it gave one; `remedy` what an operator can do.
+    """
+
+    def __init__(self, text: str, *, reason: str, code: int | None = None, remedy: str = "") -> None:
+        super().__init__(f"{text}: {remedy}" if remedy else text)
+        self.reason = reason
+        self.code = code
+        self.remedy = remedy
+
+    @property
+    def word(self) -> str:
+        """The reason, and the number and remedy that belong to it: for readiness."""
+        details = [f"error {self.code}"] if self.code is not None else []
+        details += [self.remedy] if self.remedy else []
+        return f"{self.reason}: {', '.join(details)}" if details else self.reason
+
+
+class StoreUnavailable(StoreFailed):
     """The store did not answer, or asked for patience ("too many parts"). An insert may or may not have been kept."""
+
+    def __init__(
+        self, text: str = "no answer", *, reason: str = "unavailable", code: int | None = None, remedy: str = ""
+    ) -> None:
+        super().__init__(text, reason=reason, code=code, remedy=remedy)
 
 
 class StoreMissing(StoreUnavailable):
     """The table is not there yet: `migrate` makes it."""
 
+    def __init__(self, text: str = "no table", *, code: int | None = None) -> None:
+        super().__init__(text, reason="missing", code=code, remedy="run siddes-telemetry migrate")
 
-class StoreRefused(BackendError):
+
+class StoreRefused(StoreFailed):
     """The store will not take this, now or later. `code` is the store's own error number."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__(f"refused by the store with its error {code}")
-        self.code = code
+    code: int
+
+    def __init__(self, code: int, *, remedy: str = "") -> None:
+        super().__init__(f"refused by the store with its error {code}", reason="refused", code=code, remedy=remedy)
 
 
 class StoreConflict(BackendError):
@@ -240,8 +270,8 @@ class CountReader(Protocol):
         Only steps and events that occurred; the first may begin before `since_ms`. Raises StoreUnavailable.
         """
 
-    async def ping(self) -> None:
-        """Return if the store answers and has our table. Raises StoreUnavailable or StoreMissing."""
+    async def ping_summary(self) -> None:
+        """Return if a summary, asked for a viewer that cannot exist, is answered. Raises as `counts` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,8 +350,8 @@ class BlockStore(Protocol):
     async def log_id(self, log_name: str) -> int | None:
         """The identity of the log of this name, or None before `migrate`. Raises StoreUnavailable or StoreMissing."""
 
-    async def ping(self) -> None:
-        """Return if the store answers and has our table. Raises StoreUnavailable or StoreMissing."""
+    async def ping_insert(self) -> None:
+        """Return if what is stored may be asked for and an insert of no rows is taken. Raises as `insert` does."""
 
 
 @dataclass(frozen=True, slots=True)

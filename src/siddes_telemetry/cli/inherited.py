@@ -14,6 +14,8 @@ import time
 PRIVATE_UMASK = 0o077  # nothing that a command makes is for anybody else, whatever the shell's umask
 METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own: it would count into files there
 _OLDER_METRICS_FOLDER_VARIABLE = "prometheus_multiproc_dir"
+# A proxy sees what is sent, passwords too; clickhouse-connect cannot be told to use none.
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def take_over() -> None:
@@ -24,6 +26,9 @@ def take_over() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))  # memory holds viewers; prlimit raises it again
     for name in (METRICS_FOLDER_VARIABLE, _OLDER_METRICS_FOLDER_VARIABLE):
         os.environ.pop(name, None)
+    for name in _PROXY_VARIABLES:
+        os.environ.pop(name, None)
+        os.environ.pop(name.upper(), None)
     os.environ["TZ"] = "UTC"  # every time here is UTC; chDB does not start with a zone that it does not know
     time.tzset()
 

@@ -72,7 +72,7 @@ async def _on_log_and_store(
 ) -> Result:
     log_id = await store.counts.log_id(settings.topic)
     if log_id is None:
-        raise StoreMissing("this log has no identity yet: run migrate")
+        raise StoreMissing("this log has no identity yet")
     async with (
         viewing(kafka_servers(settings), settings.topic, settings.group) as log,
         _dead_letters(settings) as letters,

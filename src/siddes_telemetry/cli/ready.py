@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from siddes_telemetry.backends.ports import LogMissing, LogStalled, LogUnavailable, StoreMissing, StoreUnavailable
+import structlog
+
+from siddes_telemetry.backends.ports import LogMissing, LogStalled, LogUnavailable, StoreFailed, StoreMissing
 from siddes_telemetry.consumer.service import Consumer
 from siddes_telemetry.web.readiness import OK, Check, Readiness
 
@@ -14,22 +16,36 @@ WATCH_EVERY_S = 0.5  # how often readiness is looked at until it is there
 
 Say = Callable[[str], None]
 
+log = structlog.get_logger(__name__)
+
 
 def pinged(ping: Callable[[], Awaitable[None]]) -> Check:
-    """A check that a log or a store answers."""
+    """A check that a log or a store answers what the service asks of it. What is wrong is logged when it changes."""
+    said = OK
 
     async def check() -> str:
-        try:
-            await ping()
-        except (LogMissing, StoreMissing):
-            return "missing: run migrate"
-        except LogStalled:
-            return "stalled"
-        except (LogUnavailable, StoreUnavailable):
-            return "unavailable"
-        return OK
+        nonlocal said
+        word = await _word(ping)
+        if word != said:
+            log.info("answers_again") if word == OK else log.warning("not_answered", reason=word)
+            said = word
+        return word
 
     return check
+
+
+async def _word(ping: Callable[[], Awaitable[None]]) -> str:
+    try:
+        await ping()
+    except (LogMissing, StoreMissing):
+        return "missing: run migrate"
+    except LogStalled:
+        return "stalled"
+    except LogUnavailable:
+        return "unavailable"
+    except StoreFailed as failed:
+        return failed.word
+    return OK
 
 
 def progressing(consumer: Consumer) -> Check:

@@ -82,7 +82,7 @@ def embedded_service(settings: Settings, registry: Registry, listen: Listen, say
             )
             checks = {
                 "log": pinged(instance.log.ping),
-                "store": pinged(instance.store.counts.ping),
+                "store": pinged(instance.store.ping),
                 "consumer": progressing(consumer),
             }
             admin, readiness = await stack.enter_async_context(
@@ -253,7 +253,11 @@ def consumer_service(settings: Settings, registry: Registry, admin_host: str, ad
                 policy=FlushPolicy(),
                 metrics=metrics,
             )
-            checks = {"log": pinged(reader.ping), "store": pinged(store.counts.ping), "consumer": progressing(consumer)}
+            checks = {
+                "log": pinged(reader.ping),
+                "store": pinged(store.counts.ping_insert),
+                "consumer": progressing(consumer),
+            }
             bound, readiness = await stack.enter_async_context(
                 admin_port(admin_host, admin, checks, metrics, halts=consumer.halts)
             )
@@ -283,7 +287,7 @@ def summary_service(settings: Settings, registry: Registry, listen: Listen, say:
             ]
             server = await stack.enter_async_context(public_server(settings, routes, metrics))
             admin, readiness = await stack.enter_async_context(
-                admin_port(listen.admin_host, listen.admin_port, {"store": pinged(store.counts.ping)}, metrics)
+                admin_port(listen.admin_host, listen.admin_port, {"store": pinged(store.counts.ping_summary)}, metrics)
             )
             port = await server.listen(listen.host, listen.port)
             ready = _ready(listen, port, admin)

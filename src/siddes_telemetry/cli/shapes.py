@@ -53,6 +53,11 @@ class Store:
     admin: ClickHouseAdmin
     audit: ClickHouseAudit
 
+    async def ping(self) -> None:
+        """Return if both summaries and inserts are answered. Raises as they do."""
+        await self.counts.ping_summary()
+        await self.counts.ping_insert()
+
 
 def make_store(engine: Engine, schema: StoreSchema) -> Store:
     """The same store on either engine."""

@@ -35,8 +35,10 @@ def honest_exit(*, failure: int = 1) -> Iterator[None]:
         for problem in error.problems:
             say(f"error: {problem}")
         raise typer.Exit(USAGE_ERROR) from None
-    except (LogMissing, StoreMissing):
-        say("error: the topic or the tables are not there yet: run siddes-telemetry migrate")
+    except (LogMissing, StoreMissing) as error:
+        code = getattr(error, "code", None)
+        number = "" if code is None else f" (error {code} of the store)"
+        say(f"error: the topic or the tables are not there yet{number}: run siddes-telemetry migrate")
         raise typer.Exit(failure) from None
     except (DataInUse, ControlError, BackendError, ServiceFailed) as error:
         say(f"error: {error or type(error).__name__}")

@@ -14,6 +14,7 @@ from siddes_telemetry.backends.backoff import Backoff
 from siddes_telemetry.backends.ports import (
     OwnedPartition,
     SetAside,
+    StoreFailed,
     StoreMissing,
     StoreRefused,
     StoreUnavailable,
@@ -51,6 +52,7 @@ class Delivery:
     def __init__(self, partition: OwnedPartition, around: Surroundings) -> None:
         self._partition = partition
         self._around = around
+        self._said = ""  # of the store's troubles
         self.letters_added = 0  # in all: it moves while a block of unreadable records is put aside
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
 
@@ -93,10 +95,11 @@ class Delivery:
             try:
                 answer = await question()
             except StoreUnavailable as error:
-                await self.wait(STORE_MISSING if isinstance(error, StoreMissing) else STORE_UNAVAILABLE, backoff)
+                trouble = STORE_MISSING if isinstance(error, StoreMissing) else STORE_UNAVAILABLE
+                await self._wait(trouble, error, backoff)
             except StoreRefused as refused:
-                self._log.error("store_refused", code=refused.code)
-                await self.wait(STORE_REFUSED, backoff)
+                self._log.error("store_refused", code=refused.code, remedy=refused.remedy)
+                await self._wait(STORE_REFUSED, refused, backoff)
             else:
                 if self._around.troubles.get(self._partition.number) in STORE_AWAY:  # else it halts: that is not over
                     self._around.troubles.pop(self._partition.number)
@@ -108,15 +111,16 @@ class Delivery:
         async def question() -> int:
             log_id = await self._around.store.log_id(self._around.log_name)
             if log_id is None:
-                raise StoreMissing("this log has no identity yet: run migrate")
+                raise StoreMissing("this log has no identity yet")
             return log_id
 
         return await self.ask(question)
 
-    async def wait(self, trouble: str, backoff: Backoff) -> None:
+    async def _wait(self, trouble: str, failed: StoreFailed, backoff: Backoff) -> None:
         """Say what is wrong, wait a little. Raises Stopped."""
-        if self._around.troubles.get(self._partition.number) != trouble:
-            self._log.warning("waiting", trouble=trouble)
+        if self._around.troubles.get(self._partition.number) != trouble or self._said != failed.word:
+            self._log.warning("waiting", trouble=trouble, reason=failed.reason, code=failed.code, remedy=failed.remedy)
+        self._said = failed.word
         self._around.troubles[self._partition.number] = trouble
         await self._around.pause(backoff.next_s())
         if self._around.stopping.is_set():
@@ -179,14 +183,14 @@ class Delivery:
             began_s = time.perf_counter()
             try:
                 await self._around.store.insert(block.bytes_of(days), token, deadline_s=INSERT_DEADLINE_S)
-            except StoreUnavailable:
-                metrics.insert_failures.labels("unavailable").inc()
-                await self.wait(STORE_UNAVAILABLE, backoff)
+            except StoreUnavailable as error:
+                metrics.insert_failures.labels(error.reason).inc()
+                await self._wait(STORE_UNAVAILABLE, error, backoff)
                 days = await self._lacking(block, source)
             except StoreRefused as error:
-                metrics.insert_failures.labels("refused").inc()
-                self._log.error("store_refused", code=error.code, start=block.start, end=block.end)
-                await self.wait(STORE_REFUSED, backoff)
+                metrics.insert_failures.labels(error.reason).inc()
+                self._log.error("store_refused", code=error.code, remedy=error.remedy, start=block.start, end=block.end)
+                await self._wait(STORE_REFUSED, error, backoff)
             else:
                 metrics.insert_seconds.observe(time.perf_counter() - began_s)
                 return ending

@@ -36,7 +36,9 @@ class ConsumerMetrics:
             buckets=INSERT_SECONDS_BUCKETS,
             registry=registry,
         )
-        self.insert_failures = counter("insert_failures", "Inserts that were not confirmed.", "reason")
+        self.insert_failures = counter(
+            "insert_failures", "Inserts that were not confirmed, by what the store said.", "reason"
+        )
         self.recoveries = counter("recoveries", "Partitions taken over, by what was found.", "found")
         self.replayed_rows = counter(
             "replayed_rows", "Rows inserted again under their token after a recovery or lapse."

@@ -12,13 +12,14 @@ class Wire:
     """Forwards bytes both ways, until it is to be cut or silent.
 
     `cut_at`: the bytes upon which a client's connection is cut before they pass; `seen`: how often they came.
-    `silent`: answers are lost.
+    `silent`: answers are lost. `instead`: what every question is answered with, which does not pass.
     """
 
     def __init__(self) -> None:
         self.cut_at: bytes | None = None
         self.seen = 0
         self.silent = False
+        self.instead: bytes | None = None
 
     @asynccontextmanager
     async def to(self, url: str) -> AsyncIterator[str]:
@@ -32,7 +33,7 @@ class Wire:
             writers.update((writer, up_writer))
             answers = asyncio.create_task(self._answers(up_reader, writer))
             try:
-                await self._questions(reader, up_writer)
+                await self._questions(reader, writer, up_writer)
             finally:
                 answers.cancel()
                 writer.close()
@@ -46,8 +47,16 @@ class Wire:
             for writer in writers:
                 writer.close()
 
-    async def _questions(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _questions(
+        self, reader: asyncio.StreamReader, back: asyncio.StreamWriter, writer: asyncio.StreamWriter
+    ) -> None:
         while piece := await reader.read(65536):
+            if self.instead is not None:
+                if b" HTTP/1.1\r\n" in piece:
+                    self.seen += 1
+                    back.write(self.instead)
+                    await back.drain()
+                continue
             if self.cut_at is not None and self.cut_at in piece:
                 self.seen += 1
                 return

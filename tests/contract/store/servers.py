@@ -1,12 +1,15 @@
-"""Servers that a test configures: one that logs all it can, and two that are the shards of a cluster."""
+"""Servers that a test configures: with users of its own, one that logs all it can, two that are a cluster's shards."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
 
-from tests.servers.clickhouse import DATABASE, PASSWORD, USER, LocalClickHouse
+from tests.servers.clickhouse import DATABASE, PASSWORD, USER, USERS, LocalClickHouse
 
 CLUSTER = "pair"
 
@@ -28,6 +31,54 @@ class ConfiguredClickHouse(LocalClickHouse):
     def tcp_port(self) -> int:
         option = "--tcp_port="
         return int(next(word for word in self._command if word.startswith(option)).removeprefix(option))
+
+
+@dataclass(frozen=True)
+class ServerUser:
+    """A user with a profile of their own. `fixed`: of its settings those that the user may not change.
+
+    `grants`: GRANT statements without a TO; None is everything.
+    """
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
+    grants: tuple[str, ...] | None = None
+
+    def profile(self) -> str:
+        given = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in self.settings.items())
+        fixed = "".join(f"<{name}><const/></{name}>" for name in self.fixed)
+        return f"{given}<constraints>{fixed}</constraints>"
+
+    def element(self, name: str) -> str:
+        grants = "".join(f"<query>{grant}</query>" for grant in self.grants or ())
+        return (
+            f"<{name}><networks><ip>127.0.0.1</ip></networks><password>{PASSWORD}</password><profile>{name}</profile>"
+            f"<quota>default</quota>{'' if self.grants is None else f'<grants>{grants}</grants>'}</{name}>"
+        )
+
+
+class ClickHouseWithUsers(ConfiguredClickHouse):
+    """A server with these users besides, and `default`'s profile; a change of them applies at its next start."""
+
+    default = ServerUser()
+
+    def __init__(self, *, libchdb: Path, folder: Path, users: Mapping[str, ServerUser]) -> None:
+        super().__init__(libchdb=libchdb, folder=folder)
+        self.users = users
+
+    def url_of(self, user: str) -> str:
+        """The address, as this user."""
+        parts = urlsplit(self.url)
+        return parts._replace(netloc=parts.netloc.replace(f"{USER}:", f"{user}:", 1)).geturl()
+
+    def _prepare(self) -> list[str]:
+        command = super()._prepare()
+        profiles = "".join(f"<{name}>{user.profile()}</{name}>" for name, user in self.users.items())
+        users = "".join(user.element(name) for name, user in self.users.items())
+        text = USERS.replace("<default/>", f"<default>{self.default.profile()}</default>", 1)
+        text = text.replace("</profiles>", f"{profiles}</profiles>").replace("</users>", f"{users}</users>")
+        (self.folder / "users.xml").write_text(text)
+        return command
 
 
 @contextmanager

@@ -16,7 +16,8 @@ AHEAD_MS = NOON_MS + 5 * DAY_MS
 
 Question = Callable[[StoreUnderTest], Awaitable[object]]
 QUESTIONS: dict[str, Question] = {
-    "ping": lambda backend: backend.store.ping(),
+    "ping of inserts": lambda backend: backend.store.ping_insert(),
+    "ping of summaries": lambda backend: backend.store.ping_summary(),
     "insert": lambda backend: backend.store.insert(row(), "a", deadline_s=DEADLINE_S),
     "counts": lambda backend: backend.store.counts("42", since_ms=0, deadline_s=DEADLINE_S),
     "counts by step": lambda backend: backend.store.counts_by_step(
@@ -41,7 +42,9 @@ async def test_migrate_runs_what_was_pending_and_then_nothing(bare: StoreUnderTe
     assert await bare.admin.migrate() == pending
     assert await bare.admin.pending() == []
     assert await bare.admin.migrate() == []
-    await bare.store.ping()
+    await bare.store.ping_insert()
+    await bare.store.ping_summary()
+    assert await bare.store.held(0, 0, 0) == []
 
 
 async def test_many_migrate_at_once(bare: StoreUnderTest) -> None:

@@ -29,7 +29,7 @@ async def far(clickhouse_database_url: str, wire: Wire) -> AsyncIterator[ClickHo
     """A ready and empty store at the other end of the wire."""
     async with wire.to(clickhouse_database_url) as url:
         address = parse_server_url(url)
-        engine = HttpEngine(address)
+        engine = HttpEngine(address, profile_fresh_s=3600.0)
         opened = on(engine, address.database)
         await opened.admin.migrate()
         yield opened
@@ -44,6 +44,26 @@ async def test_an_insert_whose_connection_breaks_is_sent_once(far: ClickHouseUnd
     wire.cut_at = None
     await far.store.insert(row(), "a", deadline_s=DEADLINE_S)
     assert (await far.store.held(LOG, 0, 0))[0].rows == 1
+
+
+async def test_an_insert_that_is_redirected_is_sent_once(far: ClickHouseUnderTest, wire: Wire) -> None:
+    wire.instead = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"
+    with pytest.raises(StoreUnavailable):
+        await far.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    assert wire.seen == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"down for maintenance 7f3a"])
+async def test_an_answer_of_somebody_else_confirms_nothing(far: ClickHouseUnderTest, wire: Wire, body: bytes) -> None:
+    wire.instead = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with pytest.raises(StoreUnavailable, match="what answers is not ClickHouse"):
+        await far.store.insert(row(), "a", deadline_s=DEADLINE_S)
+
+
+async def test_an_answer_that_is_nonsense_is_an_outage(far: ClickHouseUnderTest, wire: Wire) -> None:
+    wire.instead = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nno-7f3a"
+    with pytest.raises(StoreUnavailable, match="an answer that cannot be read"):
+        await far.store.counts("42", since_ms=0, deadline_s=DEADLINE_S)
 
 
 async def test_an_insert_without_an_answer_in_time_may_be_kept_and_is_repeated_safely(
@@ -69,7 +89,7 @@ async def test_a_wrong_password_is_an_outage_that_an_operator_can_mend(clickhous
     address = parse_server_url(clickhouse_database_url)
     engine = HttpEngine(replace(address, password="wrong-7f3a"))
     with pytest.raises(StoreUnavailable, match="error 516") as outage:
-        await on(engine, address.database).store.ping()
+        await on(engine, address.database).store.ping_insert()
     assert "wrong-7f3a" not in "".join(traceback.format_exception(outage.value)) + repr(address)
     await engine.close()
 
@@ -82,7 +102,7 @@ async def test_a_server_killed_and_started_again_is_found_again(own_clickhouse: 
     await opened.store.insert(row(), "a", deadline_s=DEADLINE_S)
     await asyncio.to_thread(own_clickhouse.kill)
     for question in (
-        opened.store.ping(),
+        opened.store.ping_insert(),
         opened.store.insert(row(), "a", deadline_s=DEADLINE_S),
         opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S),
         opened.store.counts_by_step("42", since_ms=0, step_ms=1, deadline_s=DEADLINE_S),
@@ -103,8 +123,8 @@ async def test_a_server_may_come_after_its_clients(own_clickhouse: LocalClickHou
     engine = HttpEngine(address)
     opened = on(engine, address.database)
     with pytest.raises(StoreUnavailable):
-        await opened.store.ping()
+        await opened.store.ping_insert()
     await asyncio.to_thread(own_clickhouse.start)
     with pytest.raises(StoreMissing):
-        await opened.store.ping()
+        await opened.store.ping_insert()
     await engine.close()

@@ -56,7 +56,11 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
             policy=FlushPolicy(max_age_s=0.0),
             metrics=metrics,
         )
-        checks = {"log": pinged(reader.ping), "store": pinged(store.counts.ping), "consumer": progressing(consumer)}
+        checks = {
+            "log": pinged(reader.ping),
+            "store": pinged(store.counts.ping_insert),
+            "consumer": progressing(consumer),
+        }
         async with admin_port("127.0.0.1", 0, checks, metrics) as (port, _), aiohttp.ClientSession() as session:
             process = cast("ServiceProcess", SimpleNamespace(admin=f"http://127.0.0.1:{port}"))
             operator = Operator(session)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse_errors import failure
+from siddes_telemetry.backends.clickhouse_errors import REASONS, failure
 from siddes_telemetry.backends.ports import BackendError, StoreMissing, StoreRefused, StoreUnavailable
 
 
@@ -28,3 +28,89 @@ def test_what_may_pass_or_be_mended_is_an_outage(code: int | None) -> None:
 def test_the_number_is_told() -> None:
     told: list[BackendError] = [failure(252), failure(60), failure(469)]
     assert ["252" in str(told[0]), "60" in str(told[1]), "469" in str(told[2])] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (516, "authentication"),
+        (164, "read_only_user"),
+        (242, "read_only_table"),
+        (201, "quota"),
+        (252, "too_many_parts"),
+        (243, "disk_full"),
+        (241, "memory"),
+        (202, "too_many_queries"),
+        (159, "timeout"),
+        (158, "limit"),
+        (115, "setting"),
+        (999, "keeper"),
+        (285, "replicas"),
+        (279, "cluster"),
+        (60, "missing"),
+        (469, "refused"),
+        (123_456, "unavailable"),
+        (None, "unavailable"),
+    ],
+)
+def test_the_reason_is_a_word_of_ours_with_the_number_and_a_remedy(code: int | None, reason: str) -> None:
+    failed = failure(code, "Code: 1. DB::Exception: secret-7f3a")
+    assert failed.reason == reason
+    assert reason in REASONS
+    assert failed.code == code
+    if reason != "unavailable":
+        assert failed.remedy
+        assert failed.word == f"{reason}: error {code}, {failed.remedy}"
+    assert "secret" not in f"{failed} {failed.word}"
+
+
+def test_a_store_that_does_not_answer_is_unavailable_and_no_more() -> None:
+    assert failure(None).word == "unavailable"
+
+
+GRANT = (
+    "Code: 497. DB::Exception: bob: Not enough privileges. To execute this query, it's necessary to have the grant {}."
+)
+
+
+@pytest.mark.parametrize(
+    ("needed", "named"),
+    [
+        ("SELECT ON telemetry.telemetry_counts", "SELECT ON telemetry.telemetry_counts"),
+        ("SELECT(viewer_id, count) ON telemetry.telemetry_counts. (Missing permissions: SELECT(count)", None),
+        ("INSERT ON telemetry.telemetry_set_asides", "INSERT ON telemetry.telemetry_set_asides"),
+        ("ALTER DELETE ON telemetry.telemetry_counts_local", "ALTER DELETE ON telemetry.telemetry_counts_local"),
+        ("CREATE DATABASE ON telemetry.*", "CREATE DATABASE ON telemetry.*"),
+        ("REMOTE ON *.*", "REMOTE ON *.*"),
+        (
+            "SYSTEM SYNC REPLICA ON `telemetry`.`telemetry_counts`",
+            "SYSTEM SYNC REPLICA ON telemetry.telemetry_counts",
+        ),
+    ],
+)
+def test_a_missing_grant_is_named(needed: str, named: str | None) -> None:
+    named = named or "SELECT(viewer_id, count) ON telemetry.telemetry_counts"
+    failed = failure(497, GRANT.format(needed), database="telemetry")
+    assert failed.remedy == f"GRANT {named} TO the user of SIDDES_TELEMETRY_CLICKHOUSE"
+
+
+@pytest.mark.parametrize(
+    "needed",
+    [
+        "SELECT ON secret.telemetry_counts",
+        "SELECT ON telemetry.secret",
+        "SELECT(secret) ON telemetry.telemetry_counts",
+        "SECRET ON telemetry.telemetry_counts",
+        "secret",
+    ],
+)
+def test_a_grant_of_words_that_are_not_ours_is_not_repeated(needed: str) -> None:
+    failed = failure(497, GRANT.format(needed), database="telemetry")
+    assert "secret" not in str(failed).lower()
+    assert failed.reason == "access"
+
+
+def test_a_setting_is_named_where_it_was_sent() -> None:
+    text = "Setting {} should not be changed."
+    assert failure(452, text.format("limit"), settings=["limit"]).remedy.endswith(" (limit)")
+    assert "secret" not in str(failure(452, text.format("secret"), settings=["limit"]))

@@ -168,7 +168,7 @@ async def test_what_consumers_ask_does_not_wait_for_summaries() -> None:
     async with asyncio.timeout(1):
         await store.insert(b"", "token", deadline_s=PATIENCE_S)
         assert await store.purged(7) == Purged()
-        await store.ping()
+        await store.ping_insert()
     for task in asking.tasks.values():
         task.cancel()
     await asyncio.gather(*asking.tasks.values(), return_exceptions=True)

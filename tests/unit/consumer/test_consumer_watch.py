@@ -31,7 +31,7 @@ NOTICED_S = (PATIENCE_LOOKS + 2) * LOOK_EVERY_S
 ELSEWHERE = {
     "fetch",  # waits for ever where the log has no more: the reader's own watch tells a stall from that
     "entries",  # the operator's
-    "ping",  # readiness's, with a deadline there
+    "ping_insert",  # readiness's, with a deadline there
 }
 
 

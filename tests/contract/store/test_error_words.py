@@ -1,0 +1,209 @@
+"""What keeps a store from answering is said: a reason, the store's number, and what to do. On real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from siddes_telemetry.backends.clickhouse_http import HttpEngine, ServerAddress, parse_server_url
+from siddes_telemetry.backends.ports import StoreFailed, StoreUnavailable
+from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on
+from tests.contract.store.blocks import LOG, NEVER_MS, NOON_MS, row
+from tests.contract.store.servers import ClickHouseWithUsers, ServerUser
+from tests.servers.clickhouse import DATABASE
+
+pytestmark = pytest.mark.servers
+
+COUNTS = f"{DATABASE}.telemetry_counts"
+READ_ALL = f"GRANT SELECT ON {DATABASE}.*"
+USERS = {
+    "nothing": ServerUser(grants=("GRANT SELECT ON nothing.*",)),
+    "some_columns": ServerUser(grants=(f"GRANT SELECT(viewer_id, event, created_at) ON {COUNTS}",)),
+    "summary": ServerUser(grants=(f"GRANT SELECT ON {COUNTS}",)),
+    "consumer": ServerUser(grants=(READ_ALL, f"GRANT INSERT ON {COUNTS}")),
+    "no_memory": ServerUser({"max_memory_usage": "1000"}),
+    "few_rows": ServerUser({"max_rows_to_read": "1"}),
+    "few_columns": ServerUser({"max_columns_to_read": "1"}),
+}
+
+Question = Callable[[ClickHouseUnderTest], Awaitable[object]]
+
+
+@pytest.fixture(scope="module")
+def server(libchdb: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseWithUsers]:
+    """A server with a ready store that holds a row, and USERS."""
+
+    async def make_ready() -> None:
+        async with store_at(parse_server_url(running.url)) as opened:
+            await opened.admin.migrate()
+            await opened.store.insert(row(0) + row(1), "a", deadline_s=DEADLINE_S)
+
+    with ClickHouseWithUsers(libchdb=libchdb, folder=tmp_path_factory.mktemp("words"), users=USERS) as running:
+        asyncio.run(make_ready())
+        yield running
+
+
+@asynccontextmanager
+async def store_at(address: ServerAddress) -> AsyncIterator[ClickHouseUnderTest]:
+    engine = HttpEngine(address)
+    try:
+        yield on(engine, address.database)
+    finally:
+        await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("user", "question", "grant"),
+    [
+        ("nothing", lambda of: of.store.ping_summary(), f"SELECT ON {COUNTS}"),
+        ("some_columns", lambda of: of.store.ping_summary(), f"SELECT ON {COUNTS}"),
+        ("summary", lambda of: of.store.ping_insert(), f"INSERT ON {COUNTS}"),
+        ("summary", lambda of: of.store.insert(row(9), "z", deadline_s=DEADLINE_S), f"INSERT ON {COUNTS}"),
+        ("summary", lambda of: of.store.log_id("log"), f"SELECT ON {DATABASE}.telemetry_logs"),
+        ("consumer", lambda of: of.admin.purge(NOON_MS + 1, NEVER_MS), f"INSERT ON {DATABASE}.telemetry_purges"),
+        ("consumer", lambda of: of.engine.run(f"CREATE TABLE {COUNTS}_local (a Int8) ENGINE = Memory", settings={},
+                                              deadline_s=DEADLINE_S), f"CREATE TABLE ON {COUNTS}_local"),
+    ],
+)  # fmt: skip
+async def test_the_missing_grant_is_named(
+    server: ClickHouseWithUsers, user: str, question: Question, grant: str
+) -> None:
+    async with store_at(parse_server_url(server.url_of(user))) as opened:
+        with pytest.raises(StoreUnavailable) as failed:
+            await question(opened)
+    assert failed.value.code == 497
+    named = failed.value.remedy.removeprefix("GRANT ").removesuffix(" TO the user of SIDDES_TELEMETRY_CLICKHOUSE")
+    assert re.sub(r"\([\w, ]+\)", "", named) == grant  # a server may say which columns, too
+
+
+async def test_what_a_service_needs_is_enough_for_its_readiness(server: ClickHouseWithUsers) -> None:
+    async with store_at(parse_server_url(server.url_of("summary"))) as opened:
+        await opened.store.ping_summary()
+        assert await opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S)
+    async with store_at(parse_server_url(server.url_of("consumer"))) as opened:
+        await opened.store.ping_insert()
+        assert sum(held.rows for held in await opened.store.held(LOG, 0, 0)) == 2, "an insert of nothing adds nothing"
+
+
+@pytest.mark.parametrize(
+    ("user", "number", "reason"),
+    [("no_memory", 241, "memory"), ("few_columns", 161, "limit"), ("few_rows", 158, "limit")],
+)
+async def test_a_bound_of_the_profile_is_said(server: ClickHouseWithUsers, user: str, number: int, reason: str) -> None:
+    async with store_at(parse_server_url(server.url_of(user))) as opened:
+        with pytest.raises(StoreUnavailable, match=rf"error {number} of the store \({reason}\): ") as failed:
+            await opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S)
+    assert failed.value.word.startswith(f"{reason}: error {number}, ")
+
+
+async def test_an_error_after_the_answer_began_is_an_error(server: ClickHouseWithUsers) -> None:
+    async with store_at(parse_server_url(server.url)) as opened:
+        with pytest.raises(StoreUnavailable, match="error 395 of the store"):
+            await opened.rows("SELECT throwIf(number = 3000000) FROM system.numbers")
+
+
+async def test_a_wrong_password_is_said_and_not_repeated(server: ClickHouseWithUsers) -> None:
+    async with store_at(replace(parse_server_url(server.url), password="wrong-7f3a")) as opened:
+        await fails(opened, "authentication", 516)
+
+
+async def test_a_database_without_tables_is_missing(server: ClickHouseWithUsers) -> None:
+    async with store_at(replace(parse_server_url(server.url), database="default")) as opened:
+        await fails(opened, "missing", 60)
+
+
+async def test_a_host_without_an_address_is_said() -> None:
+    async with store_at(ServerAddress("http", "no-such-host.invalid", 8123, "u", "wrong-7f3a", "x")) as opened:
+        await fails(opened, "name")
+
+
+async def test_nobody_at_the_port_is_no_answer() -> None:
+    async with store_at(ServerAddress("http", "127.0.0.1", 1, "u", "wrong-7f3a", "x")) as opened:
+        await fails(opened, "unavailable")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nOk.",
+        b"HTTP/1.1 200 OK\r\nX-ClickHouse-Format: TSV\r\nContent-Length: 12\r\n\r\nwrong-7f3a\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.0 400 Bad Request\r\n\r\nPort 9000 is for clickhouse-client program\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+    ],
+)
+async def test_another_server_is_no_store(said: bytes) -> None:
+    async with speaking(said) as port, store_at(address("http", "127.0.0.1", port)) as opened:
+        await fails(opened, "not_clickhouse")
+
+
+async def test_https_at_a_port_without_tls_is_said(server: ClickHouseWithUsers) -> None:
+    async with store_at(replace(parse_server_url(server.url), scheme="https")) as opened:
+        await fails(opened, "tls")
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["for another name", "of nobody we know"])
+async def test_a_certificate_that_is_not_the_hosts_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    await asyncio.to_thread(make_certificate, key, certificate)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with speaking(b"", tls) as port, store_at(address("https", "localhost", port)) as opened:
+        await fails(opened, "tls")
+
+
+def make_certificate(key: Path, certificate: Path) -> None:
+    """Of `other.example`, signed by itself."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("no openssl to make a certificate with")
+    command = f"{openssl} req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=other.example"
+    files = ("-addext", "subjectAltName=DNS:other.example", "-keyout", str(key), "-out", str(certificate))
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
+
+
+@asynccontextmanager
+async def speaking(said: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """The port of somebody who says this to everybody."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as listening:
+        yield listening.sockets[0].getsockname()[1]
+
+
+def address(scheme: str, host: str, port: int) -> ServerAddress:
+    return ServerAddress(scheme, host, port, "u", "wrong-7f3a", "x")
+
+
+async def fails(opened: ClickHouseUnderTest, reason: str, code: int | None = None) -> None:
+    """Every kind of statement fails so, and says nothing that was sent or answered."""
+    for question in (
+        opened.store.ping_summary(),
+        opened.store.ping_insert(),
+        opened.store.insert(row(viewer="viewer-7f3a"), "a", deadline_s=DEADLINE_S),
+        opened.store.counts("viewer-7f3a", since_ms=0, deadline_s=DEADLINE_S),
+        opened.engine.run("OPTIMIZE TABLE telemetry_counts", settings={}, deadline_s=DEADLINE_S),
+    ):
+        with pytest.raises(StoreFailed) as failed:
+            await question
+        assert (failed.value.reason, failed.value.code) == (reason, code), str(failed.value)
+        assert "7f3a" not in f"{failed.value} {failed.value.word} {failed.value!r}"
+        assert failed.value.__suppress_context__ or failed.value.__context__ is None

@@ -1,0 +1,82 @@
+"""What is wrong with the store is said in readiness, log lines, metrics and by commands: of real processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.contract.store.servers import ClickHouseWithUsers, ServerUser
+from tests.servers.clickhouse import DATABASE, PASSWORD
+from tests.services.admin import Operator
+from tests.services.client import Client, bearer, eventually
+from tests.services.process import ServiceProcess, run
+from tests.services.shapes import migrate, start_member, unmigrated_cluster
+
+pytestmark = pytest.mark.servers
+
+COUNTS = f"{DATABASE}.telemetry_counts"
+USERS = {
+    "half_reader": ServerUser(grants=(f"GRANT SELECT(viewer_id, event, created_at) ON {COUNTS}",)),
+    "reader": ServerUser(grants=(f"GRANT SELECT ON {DATABASE}.*",)),
+    "nothing": ServerUser(grants=("GRANT SELECT ON nothing.*",)),
+}
+TO_WHOM = "TO the user of SIDDES_TELEMETRY_CLICKHOUSE"
+
+
+@pytest.fixture
+def server(libchdb: Path, tmp_path: Path) -> Iterator[ClickHouseWithUsers]:
+    folder = tmp_path / "clickhouse"
+    folder.mkdir()
+    with ClickHouseWithUsers(libchdb=libchdb, folder=folder, users=USERS) as running:
+        yield running
+
+
+async def test_a_missing_grant_is_said_wherever_it_shows(
+    kafka_bootstrap: str, server: ClickHouseWithUsers, tmp_path: Path
+) -> None:
+    with unmigrated_cluster(kafka_bootstrap, server.url, tmp_path) as shape:
+        await asyncio.to_thread(migrate, shape)
+        shape.own = {"summary": {"CLICKHOUSE": server.url_of("half_reader")}}
+        shape.own["consumer"] = {"CLICKHOUSE": server.url_of("reader")}
+        for name in ("gateway", "consumer", "summary"):
+            start_member(shape, name)
+        summary, consumer = shape.processes["summary"], shape.processes["consumer"]
+        await asyncio.to_thread(shape.processes["gateway"].wait_ready)
+        async with aiohttp.ClientSession() as session:
+            operator, client = Operator(session), Client(session, shape)
+            await says(summary, "waiting for: store access: error 497, GRANT SELECT")
+            assert TO_WHOM in (await operator.troubles(summary))["store"]
+            async with session.get(f"{shape.read_url}/api/telemetry", headers=bearer("alice")) as answer:
+                assert answer.status == 503
+            assert await client.post("alice", "suggestion_accepted", 3) == 200
+            await says(consumer, f"ON {COUNTS} {TO_WHOM}")
+            assert (await operator.troubles(consumer))["store"].startswith("access: error 497, GRANT INSERT")
+            await operator.grows(consumer, 'siddes_consumer_insert_failures_total{reason="access"}')
+            waiting = [line for line in consumer.said().splitlines() if '"waiting"' in line]
+            assert any('"reason": "access"' in line and '"code": 497' in line for line in waiting), waiting
+        for process in shape.processes.values():
+            assert PASSWORD not in process.said()
+            assert "alice" not in process.said()
+        for command, user, words in (
+            (
+                ("verify",),
+                "nothing",
+                f"error: error 497 of the store (access): GRANT SELECT ON {DATABASE}.telemetry_logs",
+            ),
+            (("migrate",), "nothing", f"error: error 497 of the store (access): GRANT CREATE DATABASE ON {DATABASE}.*"),
+        ):
+            done = run(*command, settings={**shape.settings, "CLICKHOUSE": server.url_of(user)})
+            assert done.returncode != 0
+            assert words in done.stderr
+            assert PASSWORD not in done.stderr
+
+
+async def says(process: ServiceProcess, words: str) -> None:
+    async def has_said() -> bool:
+        return words in process.said()
+
+    await eventually(has_said, lambda: f"it does not say {words}: {process.said()}")

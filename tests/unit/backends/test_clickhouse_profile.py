@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from siddes_telemetry.backends.clickhouse_profile import ASK_PINS, is_operators, read_profile, unsetting
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "max_memory_usage",
+        "max_threads",
+        "priority",
+        "max_execution_time",
+        "log_comment",
+        "send_timeout",
+        "readonly",
+        "max_rows_to_read",
+        "s3_max_connections",
+        "prefer_localhost_replica",
+        "workload",
+        "connect_timeout",
+    ],
+)
+def test_bounds_ways_and_logs_are_the_operators(name: str) -> None:
+    assert is_operators(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "limit",
+        "offset",
+        "aggregate_functions_null_for_empty",
+        "data_type_default_nullable",
+        "session_timezone",
+        "read_overflow_mode",
+        "timeout_overflow_mode_leaf",
+        "max_rows_in_set",
+        "distributed_ddl_task_timeout",
+        "distributed_ddl_output_mode",
+        "replication_wait_for_inactive_replica_timeout",
+        "a_setting_of_tomorrow",
+    ],
+)
+def test_what_may_change_an_answer_is_not(name: str) -> None:
+    assert not is_operators(name)
+
+
+def test_what_a_profile_changed_goes_back_unless_it_is_the_operators_or_fixed() -> None:
+    profile = read_profile(
+        [
+            [
+                ["limit", "max_threads", "extremes", "dialect", "force_data_skipping_indices"],
+                [
+                    ["limit", "0", 0],
+                    ["max_threads", "auto(2)", 0],
+                    ["extremes", "0", 1],
+                    ["force_data_skipping_indices", "", 0],
+                ],
+            ]
+        ]
+    )
+    assert profile.put_back == {"limit": "0"}
+    assert profile.fixed == ["extremes"]
+    assert "dialect" in profile.known
+    assert unsetting(profile.unset) == " SETTINGS force_data_skipping_indices = DEFAULT"
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [[]], [[["limit"], None]], [[["limit"], [["limit"]]]], [[["a"], []], [["a"], []]]]
+)
+def test_an_answer_that_is_none_is_refused(rows: list[list[object]]) -> None:
+    with pytest.raises(ValueError, match="not an answer about settings"):
+        read_profile(rows)
+
+
+def test_the_question_is_not_pinned_to_what_bounds_it() -> None:
+    assert {"limit", "offset", "dialect", "additional_table_filters"} <= ASK_PINS.keys()
