@@ -40,6 +40,12 @@ from tests.fakes.raw_batches import (
 END = 10**9
 
 
+@pytest.fixture(autouse=True)
+def all_at_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine would leave some to the next fetch."""
+    monkeypatch.setattr(kafka_batches, "LONGEST_S", 60.0)
+
+
 def read(*batches: bytes | bytearray, start: int = 0) -> list[LogRecord]:
     return to_log_records(Records(b"".join(batches), start, END))
 
@@ -85,9 +91,8 @@ def test_what_is_no_compressed_batch_is_one_dead_letter(
 
 @pytest.mark.parametrize(("codec", "compress"), CODECS)
 def test_what_inflates_beyond_the_limit_is_one_dead_letter_and_takes_no_memory(
-    monkeypatch: pytest.MonkeyPatch, codec: int, compress: Callable[[bytes], bytes]
+    codec: int, compress: Callable[[bytes], bytes]
 ) -> None:
-    monkeypatch.setattr(kafka_batches, "LONGEST_S", 60.0)  # a busy machine would leave the good one to the next fetch
     bomb = bytes(batch(1, [bytes(64 * 1024 * 1024)], codec=codec, body=compress))
     good = bytes(batch(2))
     tracemalloc.start()
