@@ -38,7 +38,7 @@ class KeyFile:
         self._monotonic_s = monotonic_s
         self._metrics = metrics
         self._stamp, self._keys = self._read()
-        self._seen: Stamp | None = self._stamp  # at the last look; None: not there
+        self._seen: Stamp | None = self._stamp  # at the last look; None: no file there
         self._look_at = monotonic_s() + LOOK_EVERY_S
 
     async def payload(self, token: SignedToken) -> bytes:
@@ -63,7 +63,7 @@ class KeyFile:
             self._look_at = now + LOOK_EVERY_S
         try:
             stamp = self._stat()
-        except OSError:
+        except (OSError, KeyProblem):
             stamp = None
         is_known = stamp == self._seen
         self._seen = stamp

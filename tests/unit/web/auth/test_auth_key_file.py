@@ -83,6 +83,19 @@ async def test_a_broken_file_leaves_the_last_good_keys_and_refuses_nobody(rig: R
     assert await rig.judge(BY_NEW, BY_OLD) == ["ok", "signature"]
 
 
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
+async def test_what_is_no_file_any_more_leaves_the_last_good_keys_and_refuses_nobody(
+    rig: Rig, make: Callable[[Path], None]
+) -> None:
+    rig.path.unlink()
+    make(rig.path)  # as container runtimes do where what they mount is not there
+    for loads in (1, 2):
+        for _ in range(50):
+            assert await rig.judge(BY_OLD, BY_NEW) == ["ok", 5]
+        assert rig.loads("unavailable") == loads
+        rig.clocks.advance(LOOK_EVERY_S)
+
+
 async def test_a_file_that_comes_back_as_it_was_is_good_again(rig: Rig) -> None:
     away = rig.path.with_suffix(".away")
     rig.path.rename(away)
