@@ -6,7 +6,7 @@ Of an Authorization line that repeats, the server hands over the first one only.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 MAX_COOKIE_CHARS = 32 * 1024  # of all Cookie lines: what nginx takes as all header lines of a request
@@ -37,13 +37,25 @@ def cookie_value(cookie: str | None, name: str) -> str | None:
 
     First, because browsers send the most specific path first (RFC 6265, 5.4).
     """
-    if cookie is None or name not in cookie:
+    if cookie is None:
         return None
-    for pair in cookie.split(";"):
-        key, _, value = pair.partition("=")
-        if key.strip(" \t") == name:
-            return value.strip(" \t") or None
+    for key, value in _cookies_with(name, cookie):
+        if key == name:
+            return value or None
     return None
+
+
+def _cookies_with(text: str, cookie: str) -> Iterator[tuple[str, str]]:
+    """Name and value of each cookie that holds this text anywhere: nothing is done for the others, which may be
+    thousands."""
+    at = cookie.find(text)
+    while at >= 0:
+        start = cookie.rfind(";", 0, at) + 1
+        end = cookie.find(";", at)
+        pair = cookie[start:] if end < 0 else cookie[start:end]
+        key, _, value = pair.partition("=")
+        yield key.strip(" \t"), value.strip(" \t")
+        at = cookie.find(text, end) if end >= 0 else -1
 
 
 def joined_cookies(lines: Sequence[str]) -> str | None:
@@ -91,11 +103,15 @@ def session_cookie(cookie: str | None, name: str) -> SessionCookie | None:
 
     What follows a gap is not looked at; more than MAX_CHUNKS is nothing.
     """
-    value = cookie_value(cookie, name)
-    if value is not None:
-        return SessionCookie(((name, value),))
+    if cookie is None:
+        return None
+    first: dict[str, str] = {}  # in one pass: who asks may have put all they can into this line
+    for key, value in _cookies_with(name, cookie):
+        first.setdefault(key, value)
+    if whole := first.get(name):
+        return SessionCookie(((name, whole),))
     chunks: list[tuple[str, str]] = []
-    while (chunk := cookie_value(cookie, key := f"{name}.{len(chunks)}")) is not None:
+    while chunk := first.get(key := f"{name}.{len(chunks)}"):
         if len(chunks) == MAX_CHUNKS:
             return None
         chunks.append((key, chunk))

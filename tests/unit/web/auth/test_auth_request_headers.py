@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
+
 import pytest
 
 from siddes_telemetry.web.auth.request_headers import (
@@ -110,6 +113,26 @@ def test_chunks_are_bounded_in_number_and_length() -> None:
         session = session_cookie(header(2, length), "s")
         assert session is not None
         assert session.can_be_sent == can_be_sent
+
+
+@pytest.mark.parametrize(("filler", "with_the_name"), [(";", 0), (";a", 0), ("=", 0), ("sx;", MAX_COOKIE_CHARS // 3)])
+def test_a_line_of_thousands_of_cookies_is_read_in_one_pass(filler: str, with_the_name: int) -> None:
+    chunks = [f"s.{number}=x" for number in range(MAX_CHUNKS + 1)]  # each of which is looked for
+    line = filler * (MAX_COOKIE_CHARS // len(filler)) + "; " + "; ".join(chunks)
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    profiler = sys.getprofile()  # a measure that does not depend on the machine
+    sys.setprofile(count)
+    try:
+        session = session_cookie(line, "s")
+    finally:
+        sys.setprofile(profiler)
+    assert session is None
+    assert calls < 10 * (with_the_name + len(chunks)) + 50
 
 
 def test_a_session_with_what_no_header_may_hold_is_not_sent() -> None:
