@@ -24,6 +24,7 @@ from siddes_telemetry.web.metrics import ConnectionMetrics, HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
 from siddes_telemetry.web.routing import Access, Request, Response, Route
 from siddes_telemetry.web.server import MAX_CONNECTIONS, HttpServer
+from siddes_telemetry.web.unidentified import MAX_UNIDENTIFIED_BYTES
 
 MAX_BODY_BYTES = 64 * 1024
 PARTNER = "https://partner.example"
@@ -31,9 +32,15 @@ DEFECT = "canary-in-a-defect"
 
 
 class Guests:
-    """Knows a bearer token `good` and a cookie `session=good`; is out for `down`, and asks for keys for `newer`."""
+    """Knows a bearer token `good` and a cookie `session=good`; is out for `down`, and asks for keys for `newer`.
+
+    `undecided` is somebody, but only when `decided` is set.
+    """
 
     warm = True  # whether it remembers the good ones, as it mostly does
+
+    def __init__(self) -> None:
+        self.decided = asyncio.Event()
 
     def remembered(self, authorization: str | None, cookie: str | None) -> Identity | None:
         if self.warm and authorization == "Bearer good":
@@ -47,6 +54,9 @@ class Guests:
             return Identity("42", by_cookie=False)
         if credentials.authorization == "Bearer down":
             raise ApiError(ErrorCode.unavailable)
+        if credentials.authorization == "Bearer undecided":
+            await self.decided.wait()
+            return Identity("43", by_cookie=False)
         if credentials.authorization == "Bearer newer":
             raise KeyPending(retry_after_s=3)
         if credentials.cookie == "session=good":
@@ -67,6 +77,8 @@ class Service:
     patience: Patience = field(default_factory=Patience)
     max_connections: int = MAX_CONNECTIONS
     max_held_bytes: int = MAX_HELD_BYTES
+    max_unidentified_bytes: int = MAX_UNIDENTIFIED_BYTES
+    guests: Guests = field(default_factory=Guests)
     bodies: list[bytes] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -108,7 +120,7 @@ class Service:
                 Route("GET", "/large", "large", self.large, Access.PUBLIC),
                 Route("GET", "/odd", "odd", self.odd, Access.PUBLIC),
             ],
-            authenticator=Guests(),
+            authenticator=self.guests,
             limits={Access.READ: limiter(), Access.WRITE: limiter()},
             enabled=self.enabled,
             cors=CorsPolicy(self.origins),
@@ -117,6 +129,7 @@ class Service:
             random=Random(7),
             loopback_only=self.loopback_only,
             log_requests=True,
+            max_unidentified_bytes=self.max_unidentified_bytes,
         )
 
     async def ingest(self, request: Request) -> Response:

@@ -29,6 +29,7 @@ from siddes_telemetry.web.pending import Pending, Work
 from siddes_telemetry.web.rate_limit import RateLimiter
 from siddes_telemetry.web.request_id import RequestIds
 from siddes_telemetry.web.routing import Access, Request, Response, Route
+from siddes_telemetry.web.unidentified import MAX_UNIDENTIFIED_BYTES, Unidentified
 
 TELEMETRY_PATH = "/api/telemetry"  # what the kill switch closes, with all below it
 AUTH_PATH = "/api/auth/"  # where the dev viewer never applies
@@ -71,11 +72,12 @@ class Door:
         random: Random,
         loopback_only: bool = False,
         log_requests: bool = False,
+        max_unidentified_bytes: int = MAX_UNIDENTIFIED_BYTES,
     ) -> None:
         """`limits` has one limiter for READ and another for WRITE; `enabled` false is the kill switch; `clock`
         gives monotonic seconds; `random` names requests and spreads retries. `loopback_only`: requests that name
         another host than this machine are refused. `log_requests`: a line at debug for every request, not only for
-        our own errors."""
+        our own errors. `max_unidentified_bytes`: see unidentified.py."""
         self._paths = _by_path(routes)
         self._authenticator = authenticator
         self._limits = limits
@@ -87,6 +89,7 @@ class Door:
         self._loopback_only = loopback_only
         self._log_requests = log_requests
         self._request_ids = RequestIds(random)
+        self._unidentified = Unidentified(max_unidentified_bytes)
 
     def serve(self, incoming: Incoming) -> None:
         path, query = incoming.message.path, ""
@@ -153,14 +156,14 @@ class Door:
 
     async def _identify_and_ask(self, exchange: _Exchange, route: Route) -> Response:
         headers = exchange.incoming.message.headers
-        identity = await self._authenticator.identify(
-            Credentials(
-                authorization=headers.get(hdrs.AUTHORIZATION),
-                cookie=_cookies(headers),
-                dev_viewer=headers.get(_DEV_VIEWER),
-                allow_dev_viewer=not exchange.path.startswith(AUTH_PATH),
-            )
+        credentials = Credentials(
+            authorization=headers.get(hdrs.AUTHORIZATION),
+            cookie=_cookies(headers),
+            dev_viewer=headers.get(_DEV_VIEWER),
+            allow_dev_viewer=not exchange.path.startswith(AUTH_PATH),
         )
+        async with self._unidentified.waiting(exchange.incoming.message):
+            identity = await self._authenticator.identify(credentials)
         self._admit(identity, route, headers)
         if route.method != hdrs.METH_POST:
             return await _awaited(self._ask(exchange, route, identity, b""))

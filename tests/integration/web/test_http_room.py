@@ -121,6 +121,38 @@ async def test_bodies_that_do_not_come_to_an_end_are_given_up_from_the_oldest_on
         assert service.server.held_bytes == 0
 
 
+LARGE_HEAD = {f"X_{number}": "x" * 7_500 for number in range(4)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (get(Authorization="Bearer undecided", **LARGE_HEAD), b""),
+        (post(Authorization="Bearer undecided", body=bytes(30_000)), b""),
+        (post(Authorization="Bearer undecided", Content_Length="30000", body=b""), bytes(30_000)),
+    ],
+    ids=["head", "body", "body that may still come"],
+)
+async def test_who_waits_to_be_identified_makes_room_for_later_ones(before: bytes, after: bytes) -> None:
+    async with running(Service(max_unidentified_bytes=100_000)) as service, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connected(service)) for _ in range(8)]
+        for number, client in enumerate(clients):
+            await client.send(before)
+            await service.in_flight(min(number + 1, 3))
+        for client in clients[:-3]:
+            answer = await client.answer()
+            assert answer.error == "unavailable"
+            assert 1 <= int(answer.headers["retry-after"]) <= 5
+        assert await asked(await stack.enter_async_context(connected(service))) == 200
+        service.guests.decided.set()
+        for client in clients[-3:]:
+            await client.send(after)
+            assert (await client.answer()).status == 200
+        for client in clients[-3:] * 2:  # nothing is kept of those who were identified
+            await client.send(before + after)
+            assert (await client.answer()).status == 200
+
+
 async def test_answers_that_nobody_takes_are_bounded_for_all_together() -> None:
     limit = 4_000_000
     async with running(Service(max_held_bytes=limit)) as service, AsyncExitStack() as stack:
