@@ -104,34 +104,53 @@ function upstreamHeaders(settings, sent, id) {
   const headers = { ...CONSTANT, "x-request-id": id };
   const sentCookies = sent.get("cookie") ?? "";
   const cookies = sessionPairs(sentCookies, settings.sessionCookie);
-  if (settings.development) cookies.push(...cookiePair(sentCookies, DEV_VIEWER_COOKIE));
+  if (settings.development) {
+    cookies.push(...cookiePair(firstCookies(sentCookies, DEV_VIEWER_COOKIE), DEV_VIEWER_COOKIE));
+  }
   if (cookies.length > 0) headers.cookie = cookies.join("; ");
   const viewer = sent.get(DEV_VIEWER_HEADER);
   if (settings.development && viewer !== null) headers[DEV_VIEWER_HEADER] = viewer;
   return headers;
 }
 function sessionPairs(header, name) {
-  const whole = cookiePair(header, name);
+  const cookies = firstCookies(header, name);
+  const whole = cookiePair(cookies, name);
   if (whole.length > 0) return whole;
   const chunks = [];
   while (chunks.length <= MAX_CHUNKS) {
-    const chunk = cookiePair(header, `${name}.${chunks.length}`);
+    const chunk = cookiePair(cookies, `${name}.${chunks.length}`);
     if (chunk.length === 0) return chunks;
     chunks.push(...chunk);
   }
   return [];
 }
-function cookiePair(header, name) {
-  for (const pair of header.split(";")) {
+function cookiePair(cookies, name) {
+  const value = cookies.get(name) ?? "";
+  return COOKIE_VALUE.test(value) ? [`${name}=${value}`] : [];
+}
+function firstCookies(header, text) {
+  const first = /* @__PURE__ */ new Map();
+  let at = header.indexOf(text);
+  while (at >= 0) {
+    const semicolon = header.indexOf(";", at);
+    const end = semicolon < 0 ? header.length : semicolon;
+    const pair = header.slice(header.lastIndexOf(";", at) + 1, end);
     const [key = "", ...rest] = pair.split("=");
-    if (trimmed(key) !== name) continue;
-    const value = trimmed(rest.join("="));
-    return COOKIE_VALUE.test(value) ? [`${name}=${value}`] : [];
+    const name = trimmed(key);
+    if (!first.has(name)) first.set(name, trimmed(rest.join("=")));
+    at = header.indexOf(text, end);
   }
-  return [];
+  return first;
 }
 function trimmed(text) {
-  return text.replace(/^[ \t]+|[ \t]+$/g, "");
+  let from = 0;
+  let to = text.length;
+  while (isBlank(text[from])) from++;
+  while (to > from && isBlank(text[to - 1])) to--;
+  return text.slice(from, to);
+}
+function isBlank(character) {
+  return character === " " || character === "	";
 }
 function newRequestId() {
   const word = () => Math.floor(Math.random() * 2 ** 32);

@@ -24,7 +24,9 @@ export function upstreamHeaders(settings: Settings, sent: Headers, id: string): 
   const headers: Record<string, string> = { ...CONSTANT, "x-request-id": id };
   const sentCookies = sent.get("cookie") ?? "";
   const cookies = sessionPairs(sentCookies, settings.sessionCookie);
-  if (settings.development) cookies.push(...cookiePair(sentCookies, DEV_VIEWER_COOKIE));
+  if (settings.development) {
+    cookies.push(...cookiePair(firstCookies(sentCookies, DEV_VIEWER_COOKIE), DEV_VIEWER_COOKIE));
+  }
   if (cookies.length > 0) headers.cookie = cookies.join("; ");
   const viewer = sent.get(DEV_VIEWER_HEADER);
   if (settings.development && viewer !== null) headers[DEV_VIEWER_HEADER] = viewer;
@@ -33,33 +35,54 @@ export function upstreamHeaders(settings: Settings, sent: Headers, id: string): 
 
 /** The session's cookie; without one the chunks that Auth.js makes of a long one, name.0, name.1 and so on. */
 function sessionPairs(header: string, name: string): string[] {
-  const whole = cookiePair(header, name);
+  const cookies = firstCookies(header, name);
+  const whole = cookiePair(cookies, name);
   if (whole.length > 0) return whole;
   const chunks: string[] = [];
   while (chunks.length <= MAX_CHUNKS) {
-    const chunk = cookiePair(header, `${name}.${chunks.length}`);
+    const chunk = cookiePair(cookies, `${name}.${chunks.length}`);
     if (chunk.length === 0) return chunks;
     chunks.push(...chunk);
   }
   return []; // too many
 }
 
-/**
- * `name=value` of the first cookie of this name, quotes and all as sent; nothing where it is empty or not printable.
- * First, because browsers send the most specific path first (RFC 6265, 5.4).
- */
-function cookiePair(header: string, name: string): string[] {
-  for (const pair of header.split(";")) {
-    const [key = "", ...rest] = pair.split("=");
-    if (trimmed(key) !== name) continue;
-    const value = trimmed(rest.join("="));
-    return COOKIE_VALUE.test(value) ? [`${name}=${value}`] : [];
-  }
-  return [];
+/** `name=value`, quotes and all as sent; nothing where there is none, or it is empty or not printable. */
+function cookiePair(cookies: ReadonlyMap<string, string>, name: string): string[] {
+  const value = cookies.get(name) ?? "";
+  return COOKIE_VALUE.test(value) ? [`${name}=${value}`] : [];
 }
 
+/**
+ * By name, the first cookies that hold `text`: browsers send the most specific path first (RFC 6265, 5.4). Those without
+ * it, which may be thousands, are not taken apart.
+ */
+function firstCookies(header: string, text: string): ReadonlyMap<string, string> {
+  const first = new Map<string, string>();
+  let at = header.indexOf(text);
+  while (at >= 0) {
+    const semicolon = header.indexOf(";", at);
+    const end = semicolon < 0 ? header.length : semicolon;
+    const pair = header.slice(header.lastIndexOf(";", at) + 1, end);
+    const [key = "", ...rest] = pair.split("=");
+    const name = trimmed(key);
+    if (!first.has(name)) first.set(name, trimmed(rest.join("=")));
+    at = header.indexOf(text, end);
+  }
+  return first;
+}
+
+/** Without blanks at either end. By hand: a regular expression takes a square of the blanks in the middle. */
 function trimmed(text: string): string {
-  return text.replace(/^[ \t]+|[ \t]+$/g, "");
+  let from = 0;
+  let to = text.length;
+  while (isBlank(text[from])) from++;
+  while (to > from && isBlank(text[to - 1])) to--;
+  return text.slice(from, to);
+}
+
+function isBlank(character: string | undefined): boolean {
+  return character === " " || character === "\t";
 }
 
 /** 32 hex digits. It need not be secret; Node 18 has no global crypto. */
