@@ -170,7 +170,7 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path, option: str) -> None:
         port = str(taken.getsockname()[1])
         done = run("up", *ANY_PORT, option, port, settings=settings)
     assert done.returncode == 1
-    assert "address already in use" in done.stderr
+    assert "address already in use; choose another with --port or --admin-port\n" in done.stderr
     assert port in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -183,11 +183,11 @@ def test_a_folder_that_is_none_is_said(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (1, f"error: {said}: {tmp_path / path}\n")
 
 
-@pytest.mark.parametrize("command", ["purge", "dead-letters"])
-def test_where_there_is_no_data_an_operator_is_told_and_none_is_made(tmp_path: Path, command: str) -> None:
+@pytest.mark.parametrize(("command", "status"), [("purge", 1), ("dead-letters", 1), ("verify", 3)])
+def test_where_there_is_no_data_an_operator_is_told_and_none_is_made(tmp_path: Path, command: str, status: int) -> None:
     done = run(command, settings={"DATA": str(tmp_path / "data")})
-    assert done.returncode == 1
-    assert f"error: No such file or directory: {tmp_path / 'data'}" in done.stderr
+    assert done.returncode == status
+    assert f"error: there is no data folder {tmp_path / 'data'}: run this where" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

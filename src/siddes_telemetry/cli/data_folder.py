@@ -20,6 +20,10 @@ class DataInUse(Exception):
     """Another process has this folder open."""
 
 
+class DataMissing(Exception):
+    """There is no such folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataFolder:
     """Where things are inside it."""
@@ -39,6 +43,14 @@ class DataFolder:
         except UnicodeEncodeError:
             return "the path of the data folder is not UTF-8: use another"
         return None
+
+    def look(self) -> None:
+        """Raises DataMissing where there is no such folder: "nothing" would be a wrong answer then. Or OSError."""
+        try:
+            self.root.stat()
+        except FileNotFoundError:
+            remedy = "run this where the instance was started, or set SIDDES_TELEMETRY_DATA to its data folder"
+            raise DataMissing(f"there is no data folder {self.root}: {remedy}") from None
 
     @property
     def log(self) -> Path:

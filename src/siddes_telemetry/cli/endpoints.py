@@ -54,8 +54,10 @@ def clickhouse_url(text: str) -> str:
     parts = _split(text, _CLICKHOUSE)
     if "?" in text or "#" in text:
         raise ValueError(f"has a ? or a #, after which it would end; it {_CLICKHOUSE}")
-    if not _DATABASE.fullmatch(parts.path):
+    if parts.path in {"", "/"}:
         raise ValueError(f"names no database; it {_CLICKHOUSE}")
+    if not _DATABASE.fullmatch(parts.path):
+        raise ValueError(f"has more than a name of A-Z a-z 0-9 _ as the database; it {_CLICKHOUSE}")
     user_and_password = parts.netloc.rpartition("@")[0]
     if _NO_ESCAPE.search(user_and_password):
         raise ValueError(f"has a % that begins no percent-encoding; it {_CLICKHOUSE}")

@@ -39,7 +39,7 @@ _LOG_AND_STORE: Operations = {  # what looks at the log and at the store
 async def operate(
     settings: Settings, registry: Registry, operation: str, arguments: dict[str, Any], progress: Progress | None = None
 ) -> Result:
-    """The result. Raises BackendError, ControlError, OSError; only `migrate` makes a data folder.
+    """The result. Raises BackendError, ControlError, DataMissing, OSError; only `migrate` makes a data folder.
 
     `progress` is told how an operation WITH_PROGRESS is getting on.
     """
@@ -47,7 +47,7 @@ async def operate(
     if settings.kafka is not None or settings.clickhouse is not None:
         return await _on_cluster(settings, registry, operation, {**arguments, **told})
     if operation != "migrate":
-        settings.data.stat()  # raises where there is none: in the wrong directory, "none" would be a wrong answer
+        DataFolder(settings.data).look()
     try:
         async with embedded(settings, registry) as instance:
             return await instance.operations[operation](**arguments, **told)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EADDRINUSE
 from socket import gaierror
 
 import typer
 
 from siddes_telemetry.backends.ports import BackendError, LogMissing, StoreMissing
 from siddes_telemetry.cli.control import ControlError
-from siddes_telemetry.cli.data_folder import DataInUse
+from siddes_telemetry.cli.data_folder import DataInUse, DataMissing
 from siddes_telemetry.cli.front import authentication_problems
 from siddes_telemetry.cli.process import ServiceFailed
 from siddes_telemetry.cli.settings import Settings, SettingsError, load, missing, unknown_variables
@@ -40,7 +41,7 @@ def honest_exit(*, failure: int = 1) -> Iterator[None]:
         number = "" if code is None else f" (error {code} of the store)"
         say(f"error: the topic or the tables are not there yet{number}: run siddes-telemetry migrate")
         raise typer.Exit(failure) from None
-    except (DataInUse, ControlError, BackendError, ServiceFailed) as error:
+    except (DataInUse, DataMissing, ControlError, BackendError, ServiceFailed) as error:
         say(f"error: {error or type(error).__name__}")
         raise typer.Exit(failure) from None
     except gaierror:
@@ -48,7 +49,8 @@ def honest_exit(*, failure: int = 1) -> Iterator[None]:
         raise typer.Exit(failure) from None
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""  # a path of the operator's
-        say(f"error: {error.strerror or type(error).__name__}{place}")
+        remedy = "; choose another with --port or --admin-port" if error.errno == EADDRINUSE else ""
+        say(f"error: {error.strerror or type(error).__name__}{place}{remedy}")
         raise typer.Exit(failure) from None
     except (typer.Exit, typer.Abort):
         raise
