@@ -26,6 +26,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web.answer import Answer
+from siddes_telemetry.web.auth.request_headers import MAX_COOKIE_CHARS
 from siddes_telemetry.web.held import HeldBytes
 from siddes_telemetry.web.logs import where
 from siddes_telemetry.web.pending import Work
@@ -137,6 +138,7 @@ class Connection(BaseProtocol):
             loop,
             READ_BUFFER_BYTES,
             payload_exception=ConnectionError,
+            max_field_size=MAX_COOKIE_CHARS,  # over HTTP/1.1 browsers send all cookies in one line
             auto_decompress=False,
             max_msg_queue_size=MAX_QUEUED + 1,  # it may count one that was taken before its body was whole
         )

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from siddes_telemetry.web.auth.request_headers import MAX_COOKIE_CHARS
 from siddes_telemetry.web.connection import MAX_OVERHEAD_BYTES, MAX_QUEUED, READ_BUFFER_BYTES, Patience
 from tests.fakes.web_service import MAX_BODY_BYTES, RawClient, Service, connected, get, post, running
 
@@ -101,6 +102,13 @@ async def test_a_head_that_comes_in_pieces_has_an_end() -> None:
         for number in range(MAX_OVERHEAD_BYTES // 8000 + 1):
             await client.send(b"X-%d: %s\r\n" % (number, bytes([120]) * 8000))
         assert (await client.answer()).error == "bad_request"
+
+
+async def test_a_head_has_room_for_a_line_of_all_the_cookies_that_are_taken() -> None:
+    async with running(Service()) as service, connected(service) as client:
+        for length, status in ((MAX_COOKIE_CHARS, 200), (MAX_COOKIE_CHARS + 1, 400)):
+            await client.send(get(Cookie="a=" + "x" * (length - 2)))
+            assert (await client.answer()).status == status
 
 
 async def test_bodies_that_do_not_come_to_an_end_are_given_up_from_the_oldest_on() -> None:

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 MAX_COUNT = 50  # of one call, and of one entry of a batch: the server clamps there too
-MAX_TOKEN = 4096  # characters; the server's request head must hold it with room to spare
+MAX_TOKEN = 8183  # characters: with "Bearer " what servers commonly take as one header line
 
 _EVENT_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # what a registry can name
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # b64token of RFC 6750, 2.1

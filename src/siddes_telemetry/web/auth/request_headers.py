@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-MAX_COOKIE_CHARS = 32 * 1024  # of all Cookie lines: what nginx takes as all header lines of a request
+MAX_COOKIE_CHARS = 32 * 1024  # of all Cookie lines, or of one: what nginx takes as all header lines of a request
 MAX_CHUNKS = 8  # of one session: as many as fit into that
 MAX_COOKIE_VALUE = 4096  # characters; what browsers keep of one cookie (RFC 6265, 6.1)
 
