@@ -21,6 +21,7 @@ export function createQueue(around: Surroundings, url: string, key: string) {
   let askedMs = 0; // the longest Retry-After of this back-off
   let failures = 0; // back-offs since the last answer that was none
   let off = false; // until the tab is closed: the server counts nothing
+  let left = false; // until the page is loaded again: what is stored is the next page's
 
   function save(): void {
     if (around.document.prerendering) return; // what it would write to is a copy, and lost with the activation
@@ -73,7 +74,7 @@ export function createQueue(around: Surroundings, url: string, key: string) {
 
   /** Does what is next, if anything: one request at a time, the oldest batch first. */
   function step(): void {
-    if (isSilent() || pause || batches.some((batch) => flights.has(batch))) return;
+    if (isSilent() || left || pause || batches.some((batch) => flights.has(batch))) return;
     seal(!linger || waiting.length >= MAX_CALLS ? 1 : 0);
     if (batches[0]) send(batches[0]);
   }
@@ -137,6 +138,7 @@ export function createQueue(around: Surroundings, url: string, key: string) {
 
     /** Goes on with what is stored, but for what was made before a sign-out. Where storage cannot be read: as it was. */
     load(): void {
+      left = false;
       quietly(() => {
         const text = around.sessionStorage.getItem(key);
         if (text === OFF) off = true;
@@ -168,6 +170,7 @@ export function createQueue(around: Surroundings, url: string, key: string) {
         // text/plain: a beacon of JSON to another origin would need a preflight, and be refused by old browsers
         quietly(() => around.navigator.sendBeacon(url, new Blob([toBody(batch)], { type: "text/plain" })));
       });
+      left = true; // a page that comes back is told that it is visible before pageshow
       waiting = []; // beyond the batches: it has no id that tells whether the viewer has signed out before it comes back
     },
 

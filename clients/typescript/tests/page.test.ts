@@ -76,7 +76,6 @@ describe("a page that goes", () => {
 
   test.each([
     ["comes back from the cache", () => page.fire("pageshow", { persisted: true })],
-    ["is visible again", () => page.show("visible")],
     ["is loaded again", () => server.browser.open(page.sessionStorage)],
   ])("and %s sends it again under the same id", async (_, comeBack) => {
     call(1);
@@ -102,6 +101,21 @@ describe("a page that goes", () => {
     page.fire("pageshow", { persisted: true });
     await advance(5 * SECOND);
     expect(server.requests).toHaveLength(20);
+  });
+
+  test("and comes back from the cache leaves alone what the next page has stored, and sends it", async () => {
+    page.fire("pagehide", { persisted: true });
+    const next = server.browser.open(page.sessionStorage);
+    server.answers = [new TypeError("offline")];
+    next.telemetry("next page");
+    next.show("hidden");
+    await settle();
+    next.crash(); // frozen
+    page.show("visible"); // browsers say so before pageshow
+    page.fire("pageshow", { persisted: true });
+    await settle();
+    expect(server.counts).toEqual([{ "next page": 1 }, { "next page": 1 }]);
+    expect(new Set(server.ids).size).toBe(1);
   });
 
   test("and comes back from the cache forgets what pages between have delivered or forgotten", async () => {

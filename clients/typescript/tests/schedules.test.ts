@@ -132,9 +132,10 @@ const CALM: Step[] = [
   (world) => world.browser.pages.size < 4 && world.page().duplicate(),
   (world) => {
     const page = world.page();
-    page.show("hidden");
     page.fire("pagehide", { persisted: true });
-    if (world.random() < 0.5) page.fire("pageshow", { persisted: true });
+    page.show("hidden");
+    page.show("visible");
+    page.fire("pageshow", { persisted: true });
   },
   (world) => world.page().fire("online"),
   (world) => prerender(world, true),
