@@ -220,14 +220,23 @@ class Connection(BaseProtocol):
             self._arrived()  # what was timed is here: this is another request
         self._open_body = last
         if self._arrival is None:
-            arrival_s = self._patience.arrival_s
-            self._arrival = self._loop.call_later(arrival_s, self._break_off, ErrorCode.request_timeout)
+            self._await_arrival()
         self._partial += size
         self._account()
         if self._partial > MAX_OVERHEAD_BYTES and not (self._reading_paused or self._buffer_paused):
             body = 0 if last is None else last.total_bytes
             if self._partial - body - body // 4 > MAX_OVERHEAD_BYTES:  # each chunk costs time, however small it is
                 self._break_off(ErrorCode.bad_request)
+
+    def _await_arrival(self) -> None:
+        self._arrival = self._loop.call_later(self._patience.arrival_s, self._look_for_arrival)
+
+    def _look_for_arrival(self) -> None:
+        """Give up on a request that should be here by now. Nobody is late behind requests that we do not read on."""
+        if self._buffer_paused:
+            self._await_arrival()
+        else:
+            self._break_off(ErrorCode.request_timeout)
 
     def eof_received(self) -> bool:
         if self._closed is not None or self._waits():
@@ -310,6 +319,9 @@ class Connection(BaseProtocol):
             if len(self._messages) < MAX_QUEUED:
                 self._ahead = 0
                 self._resume_reading_for_buffer()
+                if self._arrival is not None:
+                    self._arrival.cancel()
+                    self._await_arrival()
             self._account()
 
     def answered(self, incoming: Incoming, answer: Answer | None) -> None:

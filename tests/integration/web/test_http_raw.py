@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from siddes_telemetry.web.connection import Patience
+from siddes_telemetry.web.connection import READ_BUFFER_BYTES, Patience
 from tests.fakes.web_service import DEFECT, MAX_BODY_BYTES, RawClient, Service, connected, get, post, running
 
 CANARY = "canary5e1f"
@@ -386,6 +386,22 @@ async def test_a_slow_request_behind_good_ones_times_out_in_its_turn(sent: bytes
         assert (await client.answer()).status == 200
         assert (await client.answer()).error == "request_timeout"
         assert await client.rest() == b""
+
+
+async def test_nobody_is_late_behind_requests_that_are_not_read_on() -> None:
+    async with running(Service(patience=HASTY)) as service, connected(service) as client:
+        bodies = [b"%d" % number * 60_000 for number in range(4)]
+        last = post(body=bodies.pop())
+        await client.send(post("/api/telemetry/slow"))
+        await service.entered.wait()
+        sending = asyncio.create_task(client.send(b"".join(post(body=body) for body in bodies) + last[:-1]))
+        await service.holding(READ_BUFFER_BYTES)
+        await asyncio.sleep(2.5 * HASTY.arrival_s)
+        service.release.set()
+        assert [(await client.answer()).status for _ in range(4)] == [200] * 4
+        assert service.bodies == bodies
+        await sending
+        assert (await client.answer()).error == "request_timeout"  # time begins when it is read
 
 
 async def test_a_request_that_arrives_in_parts_but_in_time_leaves_no_timer_behind() -> None:
