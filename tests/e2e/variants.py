@@ -44,6 +44,10 @@ def watched(folder: Path) -> tuple[type, str, Callable[..., Any]]:
     return ChdbEngine, "close", dump_and_close
 
 
+def as_it_is(_: Path) -> tuple[type, str, Callable[..., Any]]:
+    return Door, "_respond", Door._respond
+
+
 def path_in_log(_: Path) -> tuple[type, str, Callable[..., Any]]:
     respond = Door._respond
 
@@ -99,6 +103,7 @@ def viewer_in_query(_: Path) -> tuple[type, str, Callable[..., Any]]:
 
 VARIANTS = {
     "watched": watched,
+    "as-it-is": as_it_is,
     "path-in-log": path_in_log,
     "path-in-error": path_in_error,
     "path-in-label": path_in_label,

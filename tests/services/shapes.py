@@ -67,13 +67,20 @@ def start_embedded(shape: Shape, *, debug: bool = False, command: Sequence[str] 
 
 @contextmanager
 def cluster(
-    kafka: str, clickhouse: str, folder: Path, *, consumers: int = 1, gateways: int = 1, **settings: str
+    kafka: str,
+    clickhouse: str,
+    folder: Path,
+    *,
+    consumers: int = 1,
+    gateways: int = 1,
+    command: Sequence[str] = COMMAND,
+    **settings: str,
 ) -> Iterator[Shape]:
     """A ready cluster on a topic and group of its own: gateway, gateway-2…, consumer, consumer-2…, summary."""
     with unmigrated_cluster(kafka, clickhouse, folder, **settings) as shape:
         migrate(shape)
         for name in [*numbered("gateway", gateways), *numbered("consumer", consumers), "summary"]:
-            start_member(shape, name)
+            start_member(shape, name, command=command)
         for process in shape.processes.values():
             process.wait_ready()
         yield shape
