@@ -121,8 +121,8 @@ async def test_a_cluster_keeps_nothing_but_counts(kafka: LocalKafka, clickhouse:
     scan = plant.scan()
     knocks, answers = sessions(plant.canaries, plant.viewer("with a session"), COOKIE)
     async with app(answers) as base:
-        command, settings = changed("as-it-is", folder), {"AUTH_URL": f"{base}/me", "LOG_LEVEL": "debug"}
-        with cluster(kafka.bootstrap, clickhouse.url, folder, command=command, **settings) as shape:
+        command, me = changed("as-it-is", folder), f"{base}/me"
+        with cluster(kafka.bootstrap, clickhouse.url, folder, command=command, AUTH_URL=me, LOG_LEVEL="debug") as shape:
             visit = Visit(shape, plant, scan)
             await visit.every_door(knocks)
             topic = shape.settings["TOPIC"]
