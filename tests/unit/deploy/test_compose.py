@@ -53,3 +53,12 @@ def test_secrets_are_made_once_at_random_and_for_their_owner_only(tmp_path: Path
     assert made(tmp_path) == first
     (tmp_path / ".env").unlink()
     assert set(made(tmp_path).values()).isdisjoint(first.values())
+
+
+def test_secrets_are_added_to_settings_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("CLICKHOUSE_PASSWORD=mine\nPORT=8081")
+    settings = made(tmp_path)
+    assert settings.keys() == {*SECRETS, "PORT"}
+    assert (settings["CLICKHOUSE_PASSWORD"], settings["PORT"]) == ("mine", "8081")
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    assert made(tmp_path) == settings
