@@ -326,7 +326,9 @@ class Connection(BaseProtocol):
 
     def answered(self, incoming: Incoming, answer: Answer | None) -> None:
         """Send the answer to the current request, and go on to what is next."""
-        self._current = None
+        self._current = incoming.work = None  # an error that the work ended with holds its request: let go of both
+        if not incoming.payload.at_eof() and incoming.payload.is_eof():
+            incoming.payload.read_nowait()  # nobody will
         if answer is None:
             self._end()
             return

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import AsyncExitStack
 
 import pytest
+from aiohttp.streams import StreamReader
 
 from siddes_telemetry.web.auth.request_headers import MAX_COOKIE_CHARS
 from siddes_telemetry.web.connection import MAX_OVERHEAD_BYTES, MAX_QUEUED, READ_BUFFER_BYTES, Patience
@@ -159,6 +161,22 @@ async def test_who_waits_to_be_identified_makes_room_for_later_ones(before: byte
         for client in clients[-3:] * 2:  # nothing is kept of those who were identified
             await client.send(before + after)
             assert (await client.answer()).status == 200
+
+
+async def test_a_refused_request_leaves_its_body_without_waiting_for_the_collector() -> None:
+    size = 54_321
+    gc.collect()
+    gc.disable()
+    try:
+        async with running(Service()) as service, connected(service) as client:
+            for _ in range(5):
+                await client.send(post(body=bytes(size), Authorization="Bearer down"))
+                assert (await client.answer()).error == "unavailable"
+            assert await asked(client) == 200
+            bodies = [each for each in gc.get_objects() if isinstance(each, StreamReader) and each.total_bytes == size]
+            assert [body for body in bodies if body.read_nowait()] == []
+    finally:
+        gc.enable()
 
 
 async def test_answers_that_nobody_takes_are_bounded_for_all_together() -> None:
