@@ -115,6 +115,7 @@ class Connection(BaseProtocol):
         "_idle",
         "_idle_until",
         "_is_draining",
+        "_large_head",
         "_messages",
         "_open_body",
         "_partial",
@@ -157,6 +158,7 @@ class Connection(BaseProtocol):
         self._partial = 0  # bytes that came of it, at most, but for the first piece's
         self._ahead = 0  # bytes that came while another request was being answered, until all before are
         self._heard = False  # a byte came
+        self._large_head = False  # one of more than PIECE_BYTES came: the parser keeps it until the next one
         self._idle: asyncio.TimerHandle | None = None
         self._idle_until = 0.0
         self._broken = False  # nothing that still comes is looked at
@@ -211,6 +213,8 @@ class Connection(BaseProtocol):
 
     def _time_arrival(self, new: int, size: int) -> None:
         """After `size` bytes that brought `new` requests: time what is partly here, stop timing what is whole."""
+        if new and self._open_body is None and self._partial >= PIECE_BYTES:
+            self._large_head = True
         last = self._messages[-1][1] if new else self._open_body
         if last is not None and last.is_eof():
             self._open_body = None
@@ -406,7 +410,7 @@ class Connection(BaseProtocol):
     def _stays_open(self, message: RawRequestMessage, payload: StreamReader) -> bool:
         if message.should_close or message.upgrade:
             return False  # after an upgrade that we do not make, the parser cannot tell what follows
-        if (self._broken or self._peer_finished or self._is_draining()) and not self._messages:
+        if (self._broken or self._peer_finished or self._large_head or self._is_draining()) and not self._messages:
             return False
         if payload.is_eof():
             return True

@@ -107,10 +107,21 @@ async def test_a_head_that_comes_in_pieces_has_an_end() -> None:
 
 
 async def test_a_head_has_room_for_a_line_of_all_the_cookies_that_are_taken() -> None:
-    async with running(Service()) as service, connected(service) as client:
+    async with running(Service()) as service:
         for length, status in ((MAX_COOKIE_CHARS, 200), (MAX_COOKIE_CHARS + 1, 400)):
-            await client.send(get(Cookie="a=" + "x" * (length - 2)))
-            assert (await client.answer()).status == status
+            async with connected(service) as client:
+                await client.send(get(Cookie="a=" + "x" * (length - 2)))
+                assert (await client.answer()).status == status
+
+
+@pytest.mark.parametrize(("size", "stays"), [(8_000, True), (30_000, False)])
+async def test_a_connection_does_not_idle_with_a_large_head(size: int, stays: bool) -> None:
+    """aiohttp's parser keeps a connection's last head until the next one: thousands of them would add up."""
+    async with running(Service()) as service, connected(service) as client:
+        await client.send(get(Cookie=f"other={'c' * size}"))
+        answer = await client.answer()
+        assert answer.status == 200
+        assert (answer.headers.get("connection") == "close") is not stays
 
 
 async def test_bodies_that_do_not_come_to_an_end_are_given_up_from_the_oldest_on() -> None:
@@ -158,9 +169,10 @@ async def test_who_waits_to_be_identified_makes_room_for_later_ones(before: byte
         for client in clients[-3:]:
             await client.send(after)
             assert (await client.answer()).status == 200
-        for client in clients[-3:] * 2:  # nothing is kept of those who were identified
-            await client.send(before + after)
-            assert (await client.answer()).status == 200
+        for _ in range(6):  # nothing is kept of those who were identified
+            async with connected(service) as client:
+                await client.send(before + after)
+                assert (await client.answer()).status == 200
 
 
 async def test_a_refused_request_leaves_its_body_without_waiting_for_the_collector() -> None:
