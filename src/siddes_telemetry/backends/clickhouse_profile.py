@@ -18,7 +18,7 @@ from siddes_telemetry.backends.clickhouse_engine import Settings
 # One row, so that no limit makes it shorter; names, and what differs as (name, default, whether it is fixed).
 ASK = (
     "SELECT groupArray(name), groupArrayIf((name, default, readonly), "
-    "(changed OR value != default) AND alias_for = '' AND NOT is_obsolete) FROM system.settings"
+    "(value != default OR (changed AND NOT readonly)) AND alias_for = '' AND NOT is_obsolete) FROM system.settings"
 )
 
 # What the driver's handshake and the question itself are asked with: they must not be answered wrongly either. They go

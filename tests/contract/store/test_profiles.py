@@ -28,6 +28,10 @@ USERS = {
     "limited": ServerUser({"limit": "1"}, fixed=("limit",)),
     "nulls": ServerUser({"aggregate_functions_null_for_empty": "1"}, fixed=("aggregate_functions_null_for_empty",)),
     "modest": ServerUser({"max_memory_usage": "2000000000", "priority": "3"}, fixed=("max_memory_usage", "priority")),
+    "fixed_as_it_is": ServerUser(
+        {"aggregate_functions_null_for_empty": "0", "insert_deduplicate": "1"},
+        fixed=("aggregate_functions_null_for_empty", "insert_deduplicate"),
+    ),
     "reader": ServerUser({"readonly": "2", "limit": "1", "offset": "1", "aggregate_functions_null_for_empty": "1"}),
     "strict_reader": ServerUser({"readonly": "1"}),
 }
@@ -129,6 +133,15 @@ async def test_what_an_operator_may_set_stays(server: ClickHouseWithUsers) -> No
     async with as_user(server, "modest", "modest") as modest:
         await modest.admin.migrate()
         assert await modest.rows(asked) == [["max_memory_usage", "2000000000"], ["priority", "3"]]
+
+
+async def test_what_a_profile_fixes_at_its_default_is_no_trouble(server: ClickHouseWithUsers) -> None:
+    async with as_user(server, "fixed_as_it_is", "fixed_as_it_is") as opened:
+        await opened.admin.migrate()
+        for _ in range(2):
+            await opened.store.insert(SEVEN, "a", deadline_s=DEADLINE_S)
+        await opened.store.ping_insert()
+        assert await opened.store.counts("7", since_ms=0, deadline_s=DEADLINE_S) == dict.fromkeys(EVENTS, 1)
 
 
 @pytest.mark.parametrize(
