@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -60,8 +61,49 @@ async def test_an_answer_of_somebody_else_confirms_nothing(far: ClickHouseUnderT
         await far.store.insert(row(), "a", deadline_s=DEADLINE_S)
 
 
+@pytest.mark.parametrize("body", [b"", b'{"status": "up"}', b"down for maintenance 7f3a\n"])
+async def test_an_answer_of_somebody_else_is_not_an_empty_one(
+    far: ClickHouseUnderTest, wire: Wire, body: bytes
+) -> None:
+    await far.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    wire.instead = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    for question in (
+        far.store.counts("42", since_ms=0, deadline_s=DEADLINE_S),
+        far.store.counts_by_step("42", since_ms=0, step_ms=1, deadline_s=DEADLINE_S),
+        far.store.held(LOG, 0, 0),
+        far.store.set_asides(LOG, 0),
+        far.store.log_id("log"),
+        far.store.ping_summary(),
+        far.store.ping_insert(),
+        far.admin.pending(),
+        far.run("OPTIMIZE TABLE telemetry_counts"),
+    ):
+        with pytest.raises(StoreUnavailable, match="what answers is not ClickHouse"):
+            await question
+
+
+async def test_a_question_that_is_redirected_takes_no_viewer_along(far: ClickHouseUnderTest, wire: Wire) -> None:
+    heard: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                while piece := await reader.read(65536):
+                    heard.append(piece)
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as elsewhere:
+        port = elsewhere.sockets[0].getsockname()[1]
+        wire.instead = (
+            b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:%d/\r\nContent-Length: 0\r\n\r\n" % port
+        )
+        with pytest.raises(StoreUnavailable):
+            await far.store.counts("viewer-7f3a", since_ms=0, deadline_s=DEADLINE_S)
+    assert b"viewer-7f3a" not in b"".join(heard)
+
+
 async def test_an_answer_that_is_nonsense_is_an_outage(far: ClickHouseUnderTest, wire: Wire) -> None:
-    wire.instead = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nno-7f3a"
+    wire.instead = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n[]\nno-7f3a\n"
     with pytest.raises(StoreUnavailable, match="an answer that cannot be read"):
         await far.store.counts("42", since_ms=0, deadline_s=DEADLINE_S)
 
