@@ -26,6 +26,7 @@ ASK = (
 HIDDEN_PINS: Settings = {"limit": 0, "offset": 0}
 HANDSHAKE_PINS: Settings = {
     **HIDDEN_PINS,
+    "compatibility": "",  # sets hundreds: one by one they would be a longer URL than proxies take
     "log_queries": 0,
     "dialect": "clickhouse",
     "read_overflow_mode": "throw",

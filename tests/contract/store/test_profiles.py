@@ -174,6 +174,36 @@ async def test_a_profile_changed_later_is_noticed(server: ClickHouseWithUsers) -
     await engine.close()
 
 
+async def test_what_goes_back_fits_into_a_url_that_proxies_take(libchdb: Path, tmp_path: Path) -> None:
+    """A server may bound it as they do: nginx has room for 8 KiB."""
+    server = ClickHouseWithUsers(
+        libchdb=libchdb, folder=tmp_path, users={"older": ServerUser({"compatibility": "20.3"})}
+    )
+    server.default = ServerUser({"http_max_uri_size": "8000"})
+    with server:
+        async with as_user(server, "older", "older") as opened:
+            await opened.admin.migrate()
+            await opened.store.insert(SEVEN, "a", deadline_s=DEADLINE_S)
+            assert await opened.store.counts("7", since_ms=0, deadline_s=DEADLINE_S) == dict.fromkeys(EVENTS, 1)
+
+
+async def test_a_setting_that_is_fixed_no_more_is_put_back(server: ClickHouseWithUsers) -> None:
+    nulls = {"aggregate_functions_null_for_empty": "1"}
+    server.users = {**server.users, "freed": ServerUser(nulls, fixed=tuple(nulls))}
+    await asyncio.to_thread(server.stop)
+    await asyncio.to_thread(server.start)
+    engine = HttpEngine(parse_server_url(server.url_of("freed")), profile_fresh_s=0.0)
+    freed = on(engine, "freed")
+    with pytest.raises(StoreUnavailable, match="take these settings"):
+        await freed.admin.pending()
+    server.users = {**server.users, "freed": ServerUser(nulls)}
+    await asyncio.to_thread(server.stop)
+    await asyncio.to_thread(server.start)
+    await freed.admin.migrate()
+    assert await freed.audit.sums(Stretch(LOG, 3, 0, 10, 0)) == Sums()
+    await engine.close()
+
+
 async def test_a_purge_that_the_servers_own_profile_keeps_from_removing_is_no_success(
     libchdb: Path, tmp_path: Path
 ) -> None:
