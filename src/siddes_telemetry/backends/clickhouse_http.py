@@ -38,6 +38,9 @@ from siddes_telemetry.backends.ports import StoreUnavailable
 
 SUMMARIES_AT_ONCE = 8  # a process's: each keeps one core of the server busy; more would wait there, in no order
 PROFILE_FRESH_S = 10.0  # a changed profile applies at once; asking again costs one statement of some milliseconds
+ASKING_S = (
+    10.0  # that question's deadline; who comes meanwhile goes on with the last answer, as long as that is no older
+)
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
 
 
@@ -150,22 +153,34 @@ class HttpEngine:
             raise StoreUnavailable("an answer that cannot be read") from None  # the same
 
     async def _connected(self) -> tuple[AsyncClient, Profile]:
-        async with self._asking:
-            if self._client is None:
-                self._client, self._profile = await self._connect(), None
-            client, profile = self._client, self._profile
-            now_s = asyncio.get_running_loop().time()
-            if profile is None or now_s - self._asked_s >= self._profile_fresh_s:
-                try:
-                    profile = self._profile = await self._ask_profile(client)
-                except DatabaseError as error:
-                    if _is_about_a_setting(error):  # one of the handshake, by now: connect again without it
-                        await self.close()
-                    raise
-                self._asked_s = now_s
+        client, profile = self._client, self._profile
+        asked_now = self._asking.locked() and self._age_s() < self._profile_fresh_s + ASKING_S
+        if client is None or profile is None or not asked_now:
+            async with self._asking:
+                client, profile = await self._asked()
         if profile.fixed:
             raise fixed_settings(profile.fixed)
         return client, profile
+
+    async def _asked(self) -> tuple[AsyncClient, Profile]:
+        """The client, connected, and a profile that is fresh."""
+        if self._client is None:
+            self._client, self._profile = await self._connect(), None
+        client, profile = self._client, self._profile
+        if profile is None or self._age_s() >= self._profile_fresh_s:
+            now_s = asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout(ASKING_S):
+                    profile = self._profile = await self._ask_profile(client)
+            except DatabaseError as error:
+                if _is_about_a_setting(error):  # one of the handshake, by now: connect again without it
+                    await self.close()
+                raise
+            self._asked_s = now_s
+        return client, profile
+
+    def _age_s(self) -> float:
+        return asyncio.get_running_loop().time() - self._asked_s
 
     async def _connect(self) -> AsyncClient:
         """A client that sends those of HANDSHAKE_PINS that the server knows and lets this user set."""

@@ -12,12 +12,15 @@ class Wire:
     """Forwards bytes both ways, until it is to be cut or silent.
 
     `cut_at`: the bytes upon which a client's connection is cut before they pass; `seen`: how often they came.
-    `silent`: answers are lost. `instead`: what every question is answered with, which does not pass.
+    `kept_at`: the bytes whose first question is kept, and has no answer. `silent`: answers are lost. `instead`: what
+    every question is answered with, which does not pass.
     """
 
     def __init__(self) -> None:
         self.cut_at: bytes | None = None
         self.seen = 0
+        self.kept_at: bytes | None = None
+        self.kept = asyncio.Event()
         self.silent = False
         self.instead: bytes | None = None
 
@@ -60,6 +63,10 @@ class Wire:
             if self.cut_at is not None and self.cut_at in piece:
                 self.seen += 1
                 return
+            if self.kept_at is not None and self.kept_at in piece:
+                self.kept_at = None
+                self.kept.set()
+                continue
             writer.write(piece)
             await writer.drain()
 

@@ -119,6 +119,25 @@ async def test_an_insert_without_an_answer_in_time_may_be_kept_and_is_repeated_s
     assert (await far.store.held(LOG, 0, 0))[0].rows == 1
 
 
+async def test_a_question_about_the_profile_without_an_answer_holds_up_nobody_else(
+    clickhouse_database_url: str, wire: Wire
+) -> None:
+    async with wire.to(clickhouse_database_url) as url:
+        address = parse_server_url(url)
+        engine = HttpEngine(address, profile_fresh_s=0.0)
+        opened = on(engine, address.database)
+        await opened.admin.migrate()
+        wire.kept_at = b"FROM system.settings"
+        asking = asyncio.create_task(opened.store.held(LOG, 0, 0))
+        await wire.kept.wait()
+        await opened.store.insert(row(), "a", deadline_s=DEADLINE_S)
+        assert await opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
+        assert not asking.done()
+        asking.cancel()
+        await asyncio.wait({asking})
+        await engine.close()
+
+
 async def test_a_question_without_an_answer_ends_at_its_deadline(far: ClickHouseUnderTest, wire: Wire) -> None:
     wire.silent = True
     with pytest.raises(StoreUnavailable):
