@@ -52,7 +52,7 @@ READ_PINS: Settings = {
     "skip_unavailable_shards": 0,
     "use_query_cache": 0,
     "output_format_json_quote_64bit_integers": 0,
-    "cancel_http_readonly_queries_on_client_close": 1,  # whoever asked has gone at a deadline
+    "cancel_http_readonly_queries_on_client_close": 1,  # of a read-only user: who asked has gone at a deadline
 }
 
 _SMALL_ANSWER_BYTES = 2 * 1024 * 1024  # above the default of 1 MiB the server holds it in memory: else in a new file
