@@ -38,9 +38,7 @@ from siddes_telemetry.backends.ports import StoreUnavailable
 
 SUMMARIES_AT_ONCE = 8  # a process's: each keeps one core of the server busy; more would wait there, in no order
 PROFILE_FRESH_S = 10.0  # a changed profile applies at once; asking again costs one statement of some milliseconds
-ASKING_S = (
-    10.0  # that question's deadline; who comes meanwhile goes on with the last answer, as long as that is no older
-)
+ASKING_S = 10.0  # that question's deadline; so long do others go on with the last answer
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
 
 

@@ -431,7 +431,7 @@ async def test_a_long_body_behind_a_slow_request_is_whole() -> None:
 
 
 async def test_an_idle_connection_is_closed_after_a_while() -> None:
-    async with running(Service(patience=Patience(idle_s=0.2))) as service:
+    async with running(Service(patience=Patience(silence_s=0.2, idle_s=0.2))) as service:
         async with connected(service) as silent:
             assert await silent.rest() == b""
         async with connected(service) as client:
