@@ -411,7 +411,7 @@ async def test_listed_origins_may_read_every_answer_and_others_none(asking: Aski
     [
         *(b"canary\r\n\r\n", b"GET /canary\r\n\r\n", b"GET / HTTP/9.9\r\ncanary: 1\r\n\r\n", b"\x16\x03\x01canary\r\n"),
         b"GET / HTTP/1.1\r\nHost: x\r\ncan ary: 1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"canary" * 4000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"canary" * 6000 + b"\r\n\r\n",
         b"BREW /api/telemetry HTTP/1.1\r\nHost: canary\r\n\r\n",
         b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nTransfer-Encoding: chunked\r\n\r\ncanary\r\n"
         % VIEWER["Authorization"].encode(),

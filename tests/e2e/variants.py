@@ -95,7 +95,7 @@ def viewer_in_query(_: Path) -> tuple[type, str, Callable[..., Any]]:
     read = HttpEngine.read
 
     async def leak(engine: HttpEngine, sql: str, parameters: Any, *, bound: str = "", **more: Any) -> Sequence[Row]:
-        more["settings"] = {name: value for name, value in more["settings"].items() if name != "log_queries"}
+        more["settings"] = {**more["settings"], "log_queries": 1}
         return await read(engine, sql.replace("SELECT value FROM bound", f"'{bound}'"), parameters, **more)
 
     return HttpEngine, "read", leak
