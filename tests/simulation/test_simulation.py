@@ -54,6 +54,7 @@ INJECTED = {
 }
 
 
+@pytest.mark.timeout(WITHIN_S)
 def test_every_schedule_ends_with_the_store_holding_what_the_log_says() -> None:
     tally = Tally()
     if REPLAY in os.environ:
