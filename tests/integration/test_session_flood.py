@@ -52,7 +52,7 @@ async def test_whose_cookie_was_good_lately_is_let_in_under_a_flood_of_made_up_o
                 signed_in.update(await everybody(people))
                 newcomers.update(await everybody(newcomer))
                 await newcomer.popitem()[1].leave()
-                await where.until(lambda: all(where.app.asked[cookie] > before[cookie] for cookie in people))  # noqa: B023
+                await where.until(lambda: all(where.app.asked[cookie] > before[cookie] for cookie in people))  # noqa: B023  # it is awaited in this round
     print(f"signed in: {signed_in}; newly signed in: {newcomers}; strangers: {strangers}")
     assert strangers.total() > STRANGERS
     assert where.app.most_open <= MAX_OPEN_QUESTIONS

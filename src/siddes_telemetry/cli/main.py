@@ -90,7 +90,9 @@ def gateway(
 
 @app.command()
 def consumer(
-    host: Annotated[str, typer.Option(help="Without effect: there is no public port.", show_default=False)] = "",  # noqa: ARG001
+    host: Annotated[  # noqa: ARG001  # older command lines give it
+        str, typer.Option(help="Without effect: there is no public port.", show_default=False)
+    ] = "",
     port: Annotated[int, typer.Option(hidden=True)] = 0,  # noqa: ARG001  # the three services take the same options
     admin_host: AdminHost = "127.0.0.1",
     admin_port: AdminPort = 9091,

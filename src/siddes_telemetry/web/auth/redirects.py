@@ -18,9 +18,9 @@ _FOR_GOOD = frozenset({HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.PERMANENT_REDIRE
 
 
 def leads_to_sign_in(status: int, url: str, location: str) -> bool:
-    """Whether a redirect from `url` leads whoever is not signed in to another page for now.
+    """Whether a redirect from `url` is a temporary one to another page, as for who is not signed in.
 
-    One for good does not, nor one to the same path: with another scheme or host, with or without a slash at its end,
+    One for good is none, nor is one to the same path: with another scheme or host, with or without a slash at its end,
     or below something, as a language. Raises ValueError where the location is no URL.
     """
     asked, named = (unquote(urlsplit(each).path).rstrip("/") for each in (url, urljoin(url, location)))
