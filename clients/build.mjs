@@ -12,7 +12,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
-const PAGES = "../src/siddes_telemetry/summary_api/pages"; // served by `up --debug` and `summary`
+const PAGES = "../summary_api/siddes_telemetry/summary_api/pages"; // served by `up --debug` and `summary`
 const OUTPUTS = ["typescript/dist", "proxy/dist", PAGES];
 const MAX_SDK_BYTES = 2048; // gzipped: it must never be a reason not to adopt it
 const SDK_URL = "/developer/telemetry/sdk.js";

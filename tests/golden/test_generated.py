@@ -12,7 +12,7 @@ from tests.services.process import run
 
 ROOT = Path(__file__).parents[2]
 GENERATED = {
-    "python": ROOT / "src/siddes_telemetry/schemas/event_names.py",
+    "python": ROOT / "schemas/siddes_telemetry/schemas/event_names.py",
     "openapi": ROOT / "docs/openapi.json",
     "typescript": ROOT / "clients/typescript/src/events.ts",
 }

@@ -12,8 +12,8 @@ import jwt
 import pytest
 from typer.testing import CliRunner, Result
 
-from siddes_telemetry import __version__
 from siddes_telemetry.cli.main import app
+from siddes_telemetry.cli.version import VERSION
 from siddes_telemetry.schemas.viewer import pseudonym
 from siddes_telemetry.web.auth.claims import ClaimRules, read_claims
 from tests.services.process import run
@@ -49,9 +49,9 @@ def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
 def test_both_ways_to_call_it_are_one() -> None:
     installed = Path(sys.executable).with_name("siddes-telemetry")
     done = subprocess.run([installed, "--version"], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == f"{__version__}\n"
+    assert done.stdout == f"{VERSION}\n"
     as_module = run("--version", settings={})
-    assert (as_module.returncode, as_module.stdout, as_module.stderr) == (0, f"{__version__}\n", "")
+    assert (as_module.returncode, as_module.stdout, as_module.stderr) == (0, f"{VERSION}\n", "")
 
 
 @pytest.mark.parametrize("arguments", [("no-such-command",), ("up", "--port", "65536"), ("purge", "--days", "-1"), ()])

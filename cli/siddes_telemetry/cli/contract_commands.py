@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import jwt
 import typer
 
-from siddes_telemetry import __version__
 from siddes_telemetry.backends.clickhouse_admin import shipped_migrations
 from siddes_telemetry.backends.clickhouse_http import parse_server_url
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError
 from siddes_telemetry.cli.shapes import EMBEDDED_DATABASE, store_schema
 from siddes_telemetry.cli.terminal import honest_exit, read_settings
+from siddes_telemetry.cli.version import VERSION
 from siddes_telemetry.schemas.codegen import python_enum, typescript_union
 from siddes_telemetry.schemas.openapi import Service, openapi
 from siddes_telemetry.schemas.registry import Registry
@@ -59,7 +59,7 @@ def schema_openapi() -> None:
         document = openapi(
             frozenset(Service),
             load_registry(settings.events),
-            version=__version__,
+            version=VERSION,
             session_cookie=settings.session_cookie,
             debug=settings.debug,
         )

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from siddes_telemetry import __version__
 from siddes_telemetry.backends.ports import (
     BlockStore,
     CountReader,
@@ -20,6 +19,7 @@ from siddes_telemetry.backends.ports import (
 )
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.shapes import wall_clock_ms
+from siddes_telemetry.cli.version import VERSION
 from siddes_telemetry.consumer.cut import FlushPolicy
 from siddes_telemetry.consumer.lease import boot_clock_s
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
@@ -68,7 +68,7 @@ def shared(parts: Iterable[Part], registry: Registry, settings: Settings) -> lis
     document = openapi(
         frozenset(parts),
         registry,
-        version=__version__,
+        version=VERSION,
         session_cookie=settings.session_cookie,
         debug=settings.debug,
     )

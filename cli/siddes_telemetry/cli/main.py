@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from prometheus_client import disable_created_metrics
 
-from siddes_telemetry import __version__
 from siddes_telemetry.cli import contract_commands, operator_commands, process, verify_command
 from siddes_telemetry.cli.front import Listen
 from siddes_telemetry.cli.registry_file import load_registry
@@ -21,6 +20,7 @@ from siddes_telemetry.cli.serve import (
     summary_service,
 )
 from siddes_telemetry.cli.terminal import honest_exit, http_settings, read_settings, say
+from siddes_telemetry.cli.version import VERSION
 from siddes_telemetry.web import logs
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Allow the dev viewer; loop
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(__version__)
+        typer.echo(VERSION)
         raise typer.Exit
 
 

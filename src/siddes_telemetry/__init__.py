@@ -1,5 +1,0 @@
-"""Privacy-safe counts, exactly once."""
-
-from importlib.metadata import version
-
-__version__ = version("siddes-telemetry")
