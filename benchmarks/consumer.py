@@ -32,17 +32,17 @@ from benchmarks.rounds import Comparison, Contender, alternate, at_least
 from benchmarks.stored import LOOK_S, wait_for_rows
 from benchmarks.suite import Bench
 from benchmarks.tools.clickhouse import local_clickhouse
-from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
-from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.record import Line, format_time
 from siddes_telemetry.schemas.table import encode_row, insert_token
-from tests.servers.clickhouse import LocalClickHouse
-from tests.servers.databases import own_database
-from tests.servers.downloads import kafka_jars
-from tests.servers.kafka import LocalKafka
-from tests.servers.names import fresh
-from tests.services.shapes import Shape, migrate, start_member, unmigrated_cluster
+from tests.infrastructure.clickhouse import LocalClickHouse
+from tests.infrastructure.databases import own_database
+from tests.infrastructure.downloads import kafka_jars
+from tests.infrastructure.kafka import LocalKafka
+from tests.infrastructure.names import fresh
+from tests.product.deployments import Shape, migrate, start_member, unmigrated_cluster
 from tests.unit.schemas.shipped import REGISTRY
 
 HOW = (

@@ -18,8 +18,8 @@ from benchmarks.load.wrk import Wrk
 from benchmarks.peers.started import peer
 from benchmarks.rounds import Comparison, Contender, alternate, at_least
 from benchmarks.suite import Bench
-from tests.services.process import COMMAND
-from tests.services.shapes import embedded
+from tests.product.deployments import embedded
+from tests.product.process import COMMAND
 
 CONNECTIONS = 64
 OURS, THEIRS = "up", "bare handler, fdatasync a group"

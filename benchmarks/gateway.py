@@ -35,17 +35,17 @@ from benchmarks.peers.started import peer
 from benchmarks.rounds import Comparison, Contender, alternate, at_least, at_most
 from benchmarks.suite import Bench
 from benchmarks.tools.collector import collector
-from siddes_telemetry.backends.kafka_admin import KafkaAdmin
-from siddes_telemetry.backends.kafka_appender import KafkaAppender
-from siddes_telemetry.backends.kafka_history import ends_of
-from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.kafka.admin import KafkaAdmin
+from siddes_telemetry.backends.kafka.appender import KafkaAppender
+from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.kafka.range_reads import ends_of
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines
-from tests.servers.downloads import kafka_jars
-from tests.servers.kafka import LocalKafka
-from tests.servers.ports import free_ports
-from tests.servers.process import ServerProcess
-from tests.services.process import COMMAND
-from tests.services.shapes import start_member, unmigrated_cluster
+from tests.infrastructure.downloads import kafka_jars
+from tests.infrastructure.kafka import LocalKafka
+from tests.infrastructure.ports import free_ports
+from tests.infrastructure.process import ServerProcess
+from tests.product.deployments import start_member, unmigrated_cluster
+from tests.product.process import COMMAND
 
 HOW = (
     "One core for whoever is measured, the other for the broker, warm, and the load (wrk, one thread; at half the peak "

@@ -23,12 +23,12 @@ from benchmarks.rounds import Comparison, at_most
 from benchmarks.stored import wait_for_rows
 from benchmarks.suite import Bench
 from benchmarks.tools.clickhouse import local_clickhouse
-from siddes_telemetry.backends.kafka_admin import KafkaAdmin
-from tests.servers.databases import own_database
-from tests.servers.downloads import kafka_jars
-from tests.servers.kafka import LocalKafka
-from tests.services.process import COMMAND, ServiceProcess
-from tests.services.shapes import migrate, start_member, unmigrated_cluster
+from siddes_telemetry.backends.kafka.admin import KafkaAdmin
+from tests.infrastructure.databases import own_database
+from tests.infrastructure.downloads import kafka_jars
+from tests.infrastructure.kafka import LocalKafka
+from tests.product.deployments import migrate, start_member, unmigrated_cluster
+from tests.product.process import COMMAND, ServiceProcess
 
 HOW = "Peak resident memory (VmHWM) of the process under test, one run each."
 OUTAGE_S = 60.0

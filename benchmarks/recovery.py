@@ -18,10 +18,10 @@ import time
 from pathlib import Path
 from statistics import quantiles
 
-from tests.faults.rig import Case, Rig, Servers, rig_for, servers
-from tests.faults.stored import bounds
-from tests.servers import downloads
-from tests.services.offsets import committed
+from tests.faults.loaded_cluster import Case, Rig, Servers, rig_for, servers
+from tests.faults.store_contents import bounds
+from tests.infrastructure import downloads
+from tests.product.offsets import committed
 
 POLL_S = 0.05
 NAMES = ("consumer", "consumer-2")

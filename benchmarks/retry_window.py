@@ -27,29 +27,29 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka_admin import KafkaAdmin
-from siddes_telemetry.backends.kafka_appender import KafkaAppender
-from siddes_telemetry.backends.kafka_journal import KafkaJournal
-from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics, KafkaReaderMetrics
-from siddes_telemetry.backends.kafka_reader import KafkaReader
-from siddes_telemetry.backends.note_queue import QUEUE_BYTES, JournalMetrics
-from siddes_telemetry.backends.ports import KeyJournal, LogAppender, LogReader, OwnedPartition
-from siddes_telemetry.backends.sqlite_log import SqliteLog
+from siddes_telemetry.backends.journal_queue import QUEUE_BYTES, JournalMetrics
+from siddes_telemetry.backends.kafka.admin import KafkaAdmin
+from siddes_telemetry.backends.kafka.appender import KafkaAppender
+from siddes_telemetry.backends.kafka.consumer_group import KafkaReader
+from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
+from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaReaderMetrics
+from siddes_telemetry.backends.ports.log import KeyJournal, LogAppender, LogReader, OwnedPartition
+from siddes_telemetry.backends.sqlite.log import SqliteLog
+from siddes_telemetry.cli.deployment import wall_clock_ms
 from siddes_telemetry.cli.registry_file import load_registry
-from siddes_telemetry.cli.shapes import wall_clock_ms
-from siddes_telemetry.consumer.cut import FlushPolicy
-from siddes_telemetry.consumer.key_notes import encode_notes
-from siddes_telemetry.consumer.log_clock import Occurrence
+from siddes_telemetry.consumer.batching import FlushPolicy
+from siddes_telemetry.consumer.context import Clocks, ConsumerContext
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
-from siddes_telemetry.consumer.owned_window import OwnedWindow
-from siddes_telemetry.consumer.surroundings import Clocks, Surroundings
+from siddes_telemetry.consumer.retry_window.key_notes import encode_notes
+from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window.manager import WindowManager
 from siddes_telemetry.schemas.bodies import add_up
 from siddes_telemetry.schemas.record import LogRecord, encode_headers, encode_lines, format_time
 from siddes_telemetry.web import logs
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_store import MemoryStore
-from tests.servers.found import find_kafka
-from tests.servers.names import fresh
+from tests.infrastructure.found import find_kafka
+from tests.infrastructure.names import fresh
 
 BATCH_EVENTS = 20
 RECORD_BATCHES = 10
@@ -182,7 +182,7 @@ async def rebuild(place: Place, source: str) -> Figures:
     """Bring an empty window to the end of the partition."""
     counted = CollectorRegistry()
     async with opened(place) as ends, owning(ends.reader) as partition:
-        around = Surroundings(
+        around = ConsumerContext(
             store=MemoryStore(),
             dead_letters=ends.journal,  # type: ignore[arg-type]  # there are none, and none is asked for
             journal=ends.journal if source == "journal" else MemoryJournal(),
@@ -193,7 +193,7 @@ async def rebuild(place: Place, source: str) -> Figures:
             metrics=ConsumerMetrics(counted),
             rng=random.Random(),
         )
-        window = OwnedWindow(partition, around, unchecked)
+        window = WindowManager(partition, around, unchecked)
         _, end = await partition.bounds()
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: proc(5)
         resident = peak_resident_kb()

@@ -20,11 +20,11 @@ import aiohttp
 from benchmarks.rounds import Comparison, at_most
 from benchmarks.suite import Bench
 from benchmarks.tools.clickhouse import local_clickhouse
-from tests.servers.downloads import kafka_jars
-from tests.servers.kafka import LocalKafka
-from tests.services.admin import resident_mb
-from tests.services.client import Client
-from tests.services.shapes import Shape, cluster, embedded, start_embedded, start_member
+from tests.infrastructure.downloads import kafka_jars
+from tests.infrastructure.kafka import LocalKafka
+from tests.product.admin import resident_mb
+from tests.product.client import Client
+from tests.product.deployments import Shape, cluster, embedded, start_embedded, start_member
 
 EVENT = "suggestion_accepted"
 WARM_UP = 10  # counts before those that are measured: connections, caches

@@ -14,8 +14,8 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from benchmarks.load.paced import DRAIN_S, TICK_S
-from siddes_telemetry.backends.kafka_appender import KafkaAppender
-from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.kafka.appender import KafkaAppender
+from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines
 
 LINE = encode_lines("viewer-1", {"suggestion_shown": 1}, "2026-11-26 10:00:00.000")

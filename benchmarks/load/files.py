@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.services.client import token
+from tests.product.client import token
 
 EVENTS = ("suggestion_shown", "suggestion_accepted", "suggestion_skipped", "suggestion_edited", "suggestion_undo")
 VIEWERS = 1000

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.cores import MEASURED, on
-from tests.servers.process import ServerProcess
+from tests.infrastructure.process import ServerProcess
 
 
 @contextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.servers.clickhouse import MEMORY_BYTES, LocalClickHouse
-from tests.servers.downloads import libchdb
+from tests.infrastructure.clickhouse import MEMORY_BYTES, LocalClickHouse
+from tests.infrastructure.downloads import libchdb
 
 ADVISED = Path(__file__).parents[2] / "deploy" / "clickhouse.xml"
 

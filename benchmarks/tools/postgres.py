@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.tools.debian import environment, unpacked
-from tests.servers.downloads import Unavailable
-from tests.servers.process import ServerProcess
+from tests.infrastructure.downloads import Unavailable
+from tests.infrastructure.process import ServerProcess
 
 PACKAGES = (
     *("postgresql-15", "postgresql-client-15", "libpq5", "libicu72", "libxml2", "libldap-2.5-0", "libsasl2-2"),

@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 import uvloop
 
 from benchmarks.tools.clickhouse import local_clickhouse
-from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
-from siddes_telemetry.backends.clickhouse_settings import READ_PINS, within
-from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
-from siddes_telemetry.backends.turns import Turns
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.query_limiter import QueryLimiter
+from siddes_telemetry.backends.clickhouse.settings import READ_PINS, within
+from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
+from siddes_telemetry.cli.deployment import make_store
 from siddes_telemetry.cli.registry_file import load_registry
-from siddes_telemetry.cli.shapes import make_store
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.table import COUNTS_TABLE
-from tests.servers.clickhouse import MEMORY_BYTES
+from tests.infrastructure.clickhouse import MEMORY_BYTES
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class RealStore:
     def __init__(self, runner: asyncio.Runner, engine: HttpEngine, schema: StoreSchema) -> None:
         self._runner = runner
         self._engine = engine
-        self._turns = Turns(engine.summaries_at_once)
+        self._turns = QueryLimiter(engine.summaries_at_once)
         self._database = schema.database
         store = make_store(engine, schema)
         self.counts: ClickHouseStore = store.counts

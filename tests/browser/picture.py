@@ -18,9 +18,9 @@ from playwright.sync_api import Browser, sync_playwright
 from siddes_telemetry.schemas.record import Line
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH
 from tests.browser.conftest import ARGUMENTS
-from tests.servers.found import find_chromium
-from tests.services.history import store_history
-from tests.services.shapes import embedded
+from tests.infrastructure.found import find_chromium
+from tests.product.deployments import embedded
+from tests.product.past_counts import store_history
 
 DOCS = Path(__file__).parents[2] / "docs"
 VIEWER = "alice"

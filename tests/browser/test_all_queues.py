@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.browser.pages import ACCEPTED, EDITED, SHOWN, SKIPPED, UNDO, be, expect_counts, open_dashboard
-from tests.services.shapes import Shape, embedded
+from tests.product.deployments import Shape, embedded
 
 Tab = Callable[[], Page]
 

@@ -16,9 +16,9 @@ from playwright.sync_api import BrowserContext, CDPSession, Page, expect
 from siddes_telemetry.schemas.record import Line
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH
 from tests.browser.pages import ACCEPTED, EDITED, SHOWN, SKIPPED, be, expect_counts, open_dashboard, press
-from tests.services.client import token
-from tests.services.history import store_history
-from tests.services.shapes import Shape, embedded
+from tests.product.client import token
+from tests.product.deployments import Shape, embedded
+from tests.product.past_counts import store_history
 
 Tab = Callable[[], Page]
 AXE = Path(__file__).parents[2] / "clients/node_modules/axe-core/axe.min.js"  # `make clients` installs it

@@ -22,7 +22,7 @@ from tests.browser.pages import (
     open_demo,
     press,
 )
-from tests.services.shapes import Shape, embedded
+from tests.product.deployments import Shape, embedded
 
 Tab = Callable[[], Page]
 

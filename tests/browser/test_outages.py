@@ -17,7 +17,7 @@ from tests.browser.pages import (
     open_dashboard,
     open_demo,
 )
-from tests.services.shapes import Shape, embedded
+from tests.product.deployments import Shape, embedded
 
 Tab = Callable[[], Page]
 

@@ -20,8 +20,8 @@ from aiohttp.test_utils import TestServer
 
 from tests.browser.conftest import ARGUMENTS
 from tests.browser.pages import ACCEPTED, SHOWN, UNDO
-from tests.services.client import Client, eventually
-from tests.services.shapes import Shape, embedded
+from tests.product.client import Client, eventually
+from tests.product.deployments import Shape, embedded
 
 LONGER_THAN_A_BATCH_WAITS_MS = 2500
 LEFT = f"""<!doctype html><title>First</title>

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
 from tests.browser.conftest import ARGUMENTS
-from tests.services.shapes import Shape, embedded
+from tests.product.deployments import Shape, embedded
 
 NAME = "rebound.example"
 FETCH = """async ([path, options]) => {

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.asking import LISTED_ORIGIN
-from tests.services.shapes import Shape, embedded
+from tests.e2e.http_requests import LISTED_ORIGIN
+from tests.product.deployments import Shape, embedded
 
 
 @pytest.fixture(scope="session")

@@ -20,19 +20,19 @@ import aiohttp
 import clickhouse_connect
 import pytest
 
-from tests.e2e.app_double import app, sessions
 from tests.e2e.canaries import Canaries, Scan
-from tests.e2e.doors import targets
+from tests.e2e.canary_requests import targets
+from tests.e2e.canary_tokens import key_set, pending_tokens
+from tests.e2e.canary_traffic import COOKIE, VIEWER_KEY, Plant, Visit
 from tests.e2e.dump_tables import PATHS, VIEWERS, dump_tables
-from tests.e2e.records import look_at_kafka, look_at_sqlite
-from tests.e2e.token_doors import key_set, pending_tokens
-from tests.e2e.visit import COOKIE, VIEWER_KEY, Plant, Visit
-from tests.servers.clickhouse import LocalClickHouse
-from tests.servers.kafka import LocalKafka
-from tests.servers.names import fresh
-from tests.services.client import Client, eventually, token
-from tests.services.process import ServiceProcess, run
-from tests.services.shapes import ANY_PORT, JWT_SECRET, Shape, cluster
+from tests.e2e.introspected_app import app, sessions
+from tests.e2e.log_contents import look_at_kafka, look_at_sqlite
+from tests.infrastructure.clickhouse import LocalClickHouse
+from tests.infrastructure.kafka import LocalKafka
+from tests.infrastructure.names import fresh
+from tests.product.client import Client, eventually, token
+from tests.product.deployments import ANY_PORT, JWT_SECRET, Shape, cluster
+from tests.product.process import ServiceProcess, run
 
 VARIANTS = Path(__file__).with_name("variants.py")
 SPANS = "<opentelemetry_start_trace_probability>1</opentelemetry_start_trace_probability>"

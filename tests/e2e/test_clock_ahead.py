@@ -13,11 +13,11 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from tests.faults.otherwise import clock_of
-from tests.services.admin import Operator
-from tests.services.client import Client
-from tests.services.process import run
-from tests.services.shapes import Shape, embedded, start_embedded
+from tests.faults.product_overrides import clock_of
+from tests.product.admin import Operator
+from tests.product.client import Client
+from tests.product.deployments import Shape, embedded, start_embedded
+from tests.product.process import run
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import aiohttp
 
-from tests.services.client import Client
-from tests.services.shapes import cluster, embedded
+from tests.product.client import Client
+from tests.product.deployments import cluster, embedded
 
 MORE_LETTERS = "google-oauth2|a+b/c=~"  # a viewer that only record format 3 can hold
 

@@ -23,12 +23,12 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from siddes_telemetry.schemas.record import NO_BATCH, Headers, batch_key, encode_headers, format_time, partition_of
 from tests.fakes.raw_batches import GZIP, LZ4, SNAPPY, ZSTD, batch, lz4, sealed, send, xerial, zlib_gzip, zstd
-from tests.servers.kafka import LocalKafka
-from tests.services.admin import Operator
-from tests.services.client import Client, eventually
-from tests.services.load import seeded
-from tests.services.process import ServiceProcess, run
-from tests.services.shapes import Shape, cluster, migrate, start_member, unmigrated_cluster
+from tests.infrastructure.kafka import LocalKafka
+from tests.product.admin import Operator
+from tests.product.client import Client, eventually
+from tests.product.deployments import Shape, cluster, migrate, start_member, unmigrated_cluster
+from tests.product.load import seeded
+from tests.product.process import ServiceProcess, run
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 

@@ -11,9 +11,22 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from tests.e2e.asking import ALIAS, BATCH, INGEST, LISTED_ORIGIN, ME, OK, SERIES, SUMMARY, Asking, Got, error, made_id
-from tests.services.client import bearer, token
-from tests.services.shapes import Shape
+from tests.e2e.http_requests import (
+    ALIAS,
+    BATCH,
+    INGEST,
+    LISTED_ORIGIN,
+    ME,
+    OK,
+    SERIES,
+    SUMMARY,
+    Asking,
+    Got,
+    error,
+    made_id,
+)
+from tests.product.client import bearer, token
+from tests.product.deployments import Shape
 
 KIB = 1024
 ID = "0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11"

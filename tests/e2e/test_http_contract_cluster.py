@@ -10,10 +10,10 @@ import clickhouse_connect
 import pytest
 
 from siddes_telemetry.schemas.viewer import pseudonym
-from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
-from tests.servers.databases import own_database
-from tests.services.client import Client, bearer
-from tests.services.shapes import Shape, cluster
+from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
+from tests.infrastructure.databases import own_database
+from tests.product.client import Client, bearer
+from tests.product.deployments import Shape, cluster
 
 VIEWER_KEY = "only-for-tests-a-key-of-pseudonyms"
 NO_EVENTS = b'{"batch_id":"0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11","events":[]}'

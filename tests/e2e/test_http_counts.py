@@ -12,9 +12,9 @@ from uuid import UUID, uuid4
 import aiohttp
 import pytest
 
-from tests.e2e.asking import ALIAS, BATCH, INGEST, SERIES, SUMMARY, Asking
-from tests.services.client import Client
-from tests.services.shapes import Shape
+from tests.e2e.http_requests import ALIAS, BATCH, INGEST, SERIES, SUMMARY, Asking
+from tests.product.client import Client
+from tests.product.deployments import Shape
 
 OTHER_FORMS = (
     str.upper,

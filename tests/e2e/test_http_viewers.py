@@ -19,12 +19,12 @@ import jwt
 import pytest
 
 from siddes_telemetry.schemas.viewer import pseudonym
-from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
-from tests.e2e.doors import request
-from tests.e2e.visit import said_to
-from tests.services.client import eventually
-from tests.services.shapes import JWT_SECRET, Shape, embedded
-from tests.unit.web.auth.rig import jwk, jwk_set, pem, private_key
+from tests.e2e.canary_requests import request
+from tests.e2e.canary_traffic import said_to
+from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
+from tests.product.client import eventually
+from tests.product.deployments import JWT_SECRET, Shape, embedded
+from tests.unit.web.auth.auth_harness import jwk, jwk_set, pem, private_key
 
 VIEWER_KEY = "only-for-tests-a-key-of-pseudonyms"
 NO_EVENTS = b'{"batch_id":"0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11","events":[]}'

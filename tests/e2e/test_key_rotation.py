@@ -18,12 +18,12 @@ import jwt
 import pytest
 
 from siddes_telemetry.web.auth.jwks import ASK_EVERY_S
-from tests.e2e.asking import ME, Asking, Got
-from tests.services.books import Books
-from tests.services.client import eventually
-from tests.services.client import token as hs256
-from tests.services.shapes import Shape, embedded
-from tests.unit.web.auth.rig import jwk, jwk_set, private_key
+from tests.e2e.http_requests import ME, Asking, Got
+from tests.product.client import eventually
+from tests.product.client import token as hs256
+from tests.product.deployments import Shape, embedded
+from tests.product.metric_totals import Books
+from tests.unit.web.auth.auth_harness import jwk, jwk_set, private_key
 
 ALGORITHM = "PS256"
 

@@ -10,11 +10,11 @@ import aiohttp
 from aiokafka import AIOKafkaProducer
 
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines, format_time
-from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
-from tests.services.admin import Operator
-from tests.services.client import Client, bearer, eventually
-from tests.services.process import run
-from tests.services.shapes import Shape, cluster, embedded, start_embedded
+from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
+from tests.product.admin import Operator
+from tests.product.client import Client, bearer, eventually
+from tests.product.deployments import Shape, cluster, embedded, start_embedded
+from tests.product.process import run
 
 UNDER_TELEMETRY = (INGEST, ALIAS, BATCH, SUMMARY, SERIES, "/api/telemetry/", "/api/telemetry/x?days=1")
 WRONG = {"Content-Encoding": "br", "Content-Type": "image/png", "Origin": "https://evil.example"}

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.e2e.asking import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
-from tests.services.client import Client, bearer
-from tests.services.process import run
-from tests.services.shapes import Shape
+from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
+from tests.product.client import Client, bearer
+from tests.product.deployments import Shape
+from tests.product.process import run
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 EXAMPLES = 25  # of each operation and phase; most of what is found is found by the coverage phase, which has no limit

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.e2e.asking import BATCH, INGEST, SUMMARY
-from tests.services.client import bearer
-from tests.services.shapes import Shape
+from tests.e2e.http_requests import BATCH, INGEST, SUMMARY
+from tests.product.client import bearer
+from tests.product.deployments import Shape
 
 ID = "0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11"
 EXAMPLES = 250

@@ -17,10 +17,10 @@ import pytest
 from aiokafka import TopicPartition
 
 from tests.e2e.release_before import command_of_release_before
-from tests.services.client import Client, eventually
-from tests.services.offsets import committed, consumer_of
-from tests.services.process import COMMAND, run
-from tests.services.shapes import Shape, embedded, migrate, start_embedded, start_member, unmigrated_cluster
+from tests.product.client import Client, eventually
+from tests.product.deployments import Shape, embedded, migrate, start_embedded, start_member, unmigrated_cluster
+from tests.product.offsets import committed, consumer_of
+from tests.product.process import COMMAND, run
 
 VIEWER = "alice"
 MORE_LETTERS = "auth0|alice"  # whose records the release before cannot read

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
-from siddes_telemetry.backends.ports import LogReader, OwnedPartition, PartitionWork
+from siddes_telemetry.backends.ports.log import LogReader, OwnedPartition, PartitionWork
 
 
 class Hanging:

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-from siddes_telemetry.backends.ports import Committed, Held, LogReader, OwnedPartition, PartitionWork, StoreUnavailable
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
+from siddes_telemetry.backends.ports.log import Committed, LogReader, OwnedPartition, PartitionWork
+from siddes_telemetry.backends.ports.store import Held
 from siddes_telemetry.schemas.record import LogRecord
 from tests.fakes.memory_store import MemoryStore
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 
-from siddes_telemetry.backends.ports import LogUnavailable
+from siddes_telemetry.backends.ports.errors import LogUnavailable
 
 
 class MemoryJournal:

@@ -12,16 +12,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from siddes_telemetry.backends.ports import (
-    Committed,
-    DeadLetter,
-    DeadLetterEntry,
-    LogUnavailable,
-    PartitionLost,
-    PartitionView,
-    PartitionWork,
-    RecordsGone,
-)
+from siddes_telemetry.backends.ports.errors import LogUnavailable, PartitionLost, RecordsGone
+from siddes_telemetry.backends.ports.log import Committed, DeadLetter, DeadLetterEntry, PartitionView, PartitionWork
 from siddes_telemetry.schemas.record import Headers, LogRecord
 
 _offset = attrgetter("offset")

@@ -13,20 +13,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from siddes_telemetry.backends.ports import (
-    BackendError,
-    Expired,
-    Extent,
-    Held,
-    Purged,
-    PurgedAhead,
-    SetAside,
-    StoreMissing,
-    StoreRefused,
-    StoreUnavailable,
-    Stretch,
-    Sums,
-)
+from siddes_telemetry.backends.ports.administration import Expired
+from siddes_telemetry.backends.ports.errors import BackendError, StoreMissing, StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports.store import Extent, Held, Purged, PurgedAhead, SetAside, Stretch, Sums
 from siddes_telemetry.schemas.record import MAX_LINE_COUNT, Line, format_time, parse_time
 from siddes_telemetry.schemas.table import encode_row, row_checksum
 from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID

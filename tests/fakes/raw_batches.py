@@ -12,8 +12,8 @@ from aiokafka.codec import lz4_encode
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
-from siddes_telemetry.backends.kafka_clients import make_client
-from siddes_telemetry.backends.kafka_produce import ProduceForm
+from siddes_telemetry.backends.kafka.clients import make_client
+from siddes_telemetry.backends.kafka.produce_request import ProduceForm
 from siddes_telemetry.schemas.record import Headers
 
 NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)

@@ -15,16 +15,16 @@ from random import Random
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.web.client_memory import MAX_HELD_BYTES
 from siddes_telemetry.web.connection import App, Patience
 from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.credentials import Credentials, Identity, KeyPending, NoViewer
-from siddes_telemetry.web.dispatch import Door
-from siddes_telemetry.web.held import MAX_HELD_BYTES
 from siddes_telemetry.web.metrics import ConnectionMetrics, HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
+from siddes_telemetry.web.request_pipeline import RequestPipeline
 from siddes_telemetry.web.routing import Access, Request, Response, Route
 from siddes_telemetry.web.server import MAX_CONNECTIONS, HttpServer
-from siddes_telemetry.web.unidentified import MAX_UNIDENTIFIED_BYTES
+from siddes_telemetry.web.unidentified_requests import MAX_UNIDENTIFIED_BYTES
 
 MAX_BODY_BYTES = 64 * 1024
 PARTNER = "https://partner.example"
@@ -107,7 +107,7 @@ class Service:
             handler = {"ingest": self.ingest, "defect": self.defect, "slow": self.slow}[name]
             return Route("POST", path, name, handler, Access.WRITE, MAX_BODY_BYTES, ErrorCode.invalid_event)
 
-        return Door(
+        return RequestPipeline(
             [
                 post("/api/telemetry/ingest", "ingest"),
                 post("/api/telemetry", "ingest"),

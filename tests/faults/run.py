@@ -6,7 +6,7 @@ Cases are chosen, and each is played, from seeds that come from S. With `--only`
 one that is printed here is played again. What a process does in a given millisecond is the machine's, not the
 seed's: play one that failed several times. Exits 1 where anything was lost or doubled, or did not recover.
 
-`--plain`, for contrast: the same with a consumer as they are usually written (tests/faults/plain.py).
+`--plain`, for contrast: the same with a consumer as they are usually written (tests/faults/naive_consumer.py).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.faults.case_runner import AnyCase, Outcome, play
 from tests.faults.cases import CASES, PLAIN_CASES
-from tests.faults.play import AnyCase, Outcome, play
-from tests.faults.rig import servers
-from tests.servers import downloads
+from tests.faults.loaded_cluster import servers
+from tests.infrastructure import downloads
 
 HEAD = """\
 | kind of fault | cases | faults | events sent | answered 200 | requests sent again | lost | doubled |

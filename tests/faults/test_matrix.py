@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.case_runner import AnyCase, play
 from tests.faults.cases import CASES
-from tests.faults.play import AnyCase, play
-from tests.faults.rig import Servers, servers
-from tests.services.load import seeded
+from tests.faults.loaded_cluster import Servers, servers
+from tests.product.load import seeded
 
 pytestmark = pytest.mark.timeout(300)  # a session time-out and a recovery, on a busy machine
 

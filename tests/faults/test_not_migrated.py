@@ -7,10 +7,10 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.services.admin import Operator
-from tests.services.client import Client, bearer, eventually
-from tests.services.process import ServiceProcess
-from tests.services.shapes import migrate, start_member, unmigrated_cluster
+from tests.product.admin import Operator
+from tests.product.client import Client, bearer, eventually
+from tests.product.deployments import migrate, start_member, unmigrated_cluster
+from tests.product.process import ServiceProcess
 
 TOPIC = "log missing: run migrate"
 TABLE = "store missing: run migrate"

@@ -9,13 +9,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.servers.clickhouse import LocalClickHouse
-from tests.servers.kafka import LocalKafka
-from tests.servers.local import LocalServer
-from tests.services.admin import Operator, resident_mb
-from tests.services.client import Client, bearer
-from tests.services.load import Load, Pace, seeded
-from tests.services.shapes import Shape, cluster
+from tests.infrastructure.clickhouse import LocalClickHouse
+from tests.infrastructure.kafka import LocalKafka
+from tests.infrastructure.local import LocalServer
+from tests.product.admin import Operator, resident_mb
+from tests.product.client import Client, bearer
+from tests.product.deployments import Shape, cluster
+from tests.product.load import Load, Pace, seeded
 
 pytestmark = pytest.mark.timeout(240)  # each waits for several things that may take a minute
 

@@ -10,10 +10,10 @@ from uuid import UUID
 
 import aiohttp
 
-from tests.services.admin import Operator
-from tests.services.client import Client
-from tests.services.load import seeded
-from tests.services.shapes import Shape, cluster
+from tests.product.admin import Operator
+from tests.product.client import Client
+from tests.product.deployments import Shape, cluster
+from tests.product.load import seeded
 
 EVENT = "suggestion_accepted"
 VIEWERS = 4

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.ports import LogUnavailable
-from siddes_telemetry.backends.sqlite_log import SqliteLog
+from siddes_telemetry.backends.ports.errors import LogUnavailable
+from siddes_telemetry.backends.sqlite.log import SqliteLog
 from siddes_telemetry.schemas.record import LogRecord
 from tests.contract.log.membership import everything_in, owning
 

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from tests.servers.clickhouse import LocalClickHouse
-from tests.servers.kafka import LocalKafka
-from tests.services.admin import Operator
-from tests.services.client import Client, bearer
-from tests.services.load import Load, Pace, seeded
-from tests.services.shapes import cluster, start_member
+from tests.infrastructure.clickhouse import LocalClickHouse
+from tests.infrastructure.kafka import LocalKafka
+from tests.product.admin import Operator
+from tests.product.client import Client, bearer
+from tests.product.deployments import cluster, start_member
+from tests.product.load import Load, Pace, seeded
 
 BEGUN = 16  # requests that have arrived in part
 BODY = b'{"event":"suggestion_accepted","count":3}'

@@ -11,10 +11,10 @@ from typing import cast
 import aiohttp
 import pytest
 
-from tests.servers.ports import free_ports
-from tests.services.client import Client, eventually
-from tests.services.process import COMMAND, ServiceProcess, environment
-from tests.services.shapes import JWT_SECRET, Shape
+from tests.infrastructure.ports import free_ports
+from tests.product.client import Client, eventually
+from tests.product.deployments import JWT_SECRET, Shape
+from tests.product.process import COMMAND, ServiceProcess, environment
 
 STOP_S = 30.0
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.services.admin import Operator
-from tests.services.client import Client, eventually
-from tests.services.load import Load, Pace, seeded
-from tests.services.process import COMMAND, ServiceProcess
-from tests.services.shapes import cluster, migrate, start_member, unmigrated_cluster
+from tests.product.admin import Operator
+from tests.product.client import Client, eventually
+from tests.product.deployments import cluster, migrate, start_member, unmigrated_cluster
+from tests.product.load import Load, Pace, seeded
+from tests.product.process import COMMAND, ServiceProcess
 
 ACCEPTED = "siddes_events_accepted_total"
 

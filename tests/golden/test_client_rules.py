@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from siddes_telemetry.consumer.retry_window import WINDOW_MS
+from siddes_telemetry.consumer.retry_window.window import WINDOW_MS
 from siddes_telemetry.schemas.bodies import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_SINGLE_BYTES
 from siddes_telemetry.schemas.coercion import MAX_COUNT
 from siddes_telemetry.schemas.registry import Part

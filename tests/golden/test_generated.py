@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from siddes_telemetry.cli.registry_file import load_registry
-from tests.services.process import run
+from tests.product.process import run
 
 ROOT = Path(__file__).parents[2]
 GENERATED = {

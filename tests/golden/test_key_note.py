@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from siddes_telemetry.consumer.key_notes import KeyNote, decode_note, encode_notes
-from siddes_telemetry.consumer.log_clock import Occurrence, Rest
-from tests.fakes.consumption import key
+from siddes_telemetry.consumer.retry_window.key_notes import KeyNote, decode_note, encode_notes
+from siddes_telemetry.consumer.retry_window.log_clock import Occurrence, Rest
+from tests.fakes.consumer_process import key
 
 AT_MS = 0x1A0C1F42C00
 HEAD = "02 0000002a 0000000000000007 000000000000000c 00000003"  # version 2, log 42, [7, 12), 3 entries

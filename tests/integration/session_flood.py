@@ -17,13 +17,13 @@ from siddes_telemetry.web.auth.authenticator import make_authenticator
 from siddes_telemetry.web.auth.configuration import AuthConfiguration, Clocks, IntrospectionConfiguration
 from siddes_telemetry.web.auth_me import AUTH_ME
 from siddes_telemetry.web.cors import CorsPolicy
-from siddes_telemetry.web.dispatch import Door
 from siddes_telemetry.web.metrics import HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
+from siddes_telemetry.web.request_pipeline import RequestPipeline
 from siddes_telemetry.web.routing import Access
 from siddes_telemetry.web.server import HttpServer
-from tests.services.client import eventually
-from tests.unit.web.auth.rig import ManualClocks, Metrics
+from tests.product.client import eventually
+from tests.unit.web.auth.auth_harness import ManualClocks, Metrics
 
 ANSWERS_IN_S = 0.05
 
@@ -159,7 +159,7 @@ async def scene() -> AsyncIterator[Scene]:
                 clocks=Clocks(time.time, clocks.clocks.monotonic_s),
             )
         )
-        door = Door(
+        door = RequestPipeline(
             [AUTH_ME],
             authenticator=authenticator,
             limits={access: RateLimiter(0, clock_ns=time.monotonic_ns) for access in (Access.READ, Access.WRITE)},

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.servers.ports import free_ports
-from tests.services.process import ServiceProcess
-from tests.services.shapes import ANY_PORT, JWT_SECRET, Shape, migrate, unmigrated_cluster
+from tests.infrastructure.ports import free_ports
+from tests.product.deployments import ANY_PORT, JWT_SECRET, Shape, migrate, unmigrated_cluster
+from tests.product.process import ServiceProcess
 
 EVERYWHERE = ("--host", "0.0.0.0")
 ADMIN_EVERYWHERE = ("--admin-host", "0.0.0.0")

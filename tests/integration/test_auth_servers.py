@@ -26,10 +26,10 @@ from siddes_telemetry.web.auth.configuration import (
     IntrospectionConfiguration,
     TokenConfiguration,
 )
-from siddes_telemetry.web.auth.http_get import FetchFailed, HttpGet
+from siddes_telemetry.web.auth.http_client import FetchFailed, HttpGet
 from siddes_telemetry.web.auth.jwks import ASK_EVERY_S, MAX_JWKS_BYTES
 from siddes_telemetry.web.credentials import Credentials
-from tests.unit.web.auth.rig import Metrics, bearer, claims, jwk, jwk_set, outcome, pem, private_key
+from tests.unit.web.auth.auth_harness import Metrics, bearer, claims, jwk, jwk_set, outcome, pem, private_key
 
 CANARY = "canary9907"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -18,13 +18,13 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from clickhouse_connect.driver import Client
 
-from tests.servers.names import fresh
-from tests.servers.ports import free_ports
-from tests.services.admin import Operator
-from tests.services.client import Client as HttpClient
-from tests.services.client import eventually
-from tests.services.process import COMMAND, ServiceProcess, run
-from tests.services.shapes import start_member, unmigrated_cluster
+from tests.infrastructure.names import fresh
+from tests.infrastructure.ports import free_ports
+from tests.product.admin import Operator
+from tests.product.client import Client as HttpClient
+from tests.product.client import eventually
+from tests.product.deployments import start_member, unmigrated_cluster
+from tests.product.process import COMMAND, ServiceProcess, run
 
 CANARY = b"canary1f6f0f9d"
 COLUMNS = ("viewer_id", "event", "count", "created_at", "log_id", "log_partition", "log_offset")

@@ -16,11 +16,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from siddes_telemetry.backends.sqlite_log import SqliteLog
+from siddes_telemetry.backends.sqlite.log import SqliteLog
 from siddes_telemetry.schemas.record import NO_BATCH, Headers, encode_headers, encode_lines, format_time
-from tests.services.client import Client, eventually
-from tests.services.process import run
-from tests.services.shapes import ANY_PORT, JWT_SECRET, Shape, embedded, start_embedded
+from tests.product.client import Client, eventually
+from tests.product.deployments import ANY_PORT, JWT_SECRET, Shape, embedded, start_embedded
+from tests.product.process import run
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000  # the tests of one instance end within it, so that what is younger stays so

@@ -16,9 +16,9 @@ import aiohttp
 import clickhouse_connect
 import pytest
 
-from tests.services.client import Client
-from tests.services.process import Settings, run
-from tests.services.shapes import Shape, cluster, embedded
+from tests.product.client import Client
+from tests.product.deployments import Shape, cluster, embedded
+from tests.product.process import Settings, run
 
 BATCHES = 30
 EVENTS = [{"event": "suggestion_shown", "count": 2}, {"event": "suggestion_accepted", "count": 1}]

@@ -16,8 +16,8 @@ from siddes_telemetry.cli.main import app
 from siddes_telemetry.cli.version import VERSION
 from siddes_telemetry.schemas.viewer import pseudonym
 from siddes_telemetry.web.auth.claims import ClaimRules, read_claims
-from tests.services.process import run
-from tests.services.shapes import JWT_SECRET
+from tests.product.deployments import JWT_SECRET
+from tests.product.process import run
 
 COMMANDS = ("up", "gateway", "consumer", "summary", "migrate", "purge", "dead-letters", "token", "schema")
 SECRET = {"JWT_SECRET": JWT_SECRET}

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from tests.servers.ports import free_ports
-from tests.services.client import eventually
-from tests.services.process import COMMAND, ServiceProcess
-from tests.services.shapes import JWT_SECRET, embedded
+from tests.infrastructure.ports import free_ports
+from tests.product.client import eventually
+from tests.product.deployments import JWT_SECRET, embedded
+from tests.product.process import COMMAND, ServiceProcess
 
 DESCRIPTORS = 160
 FLOOD = 2000  # requests

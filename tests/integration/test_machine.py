@@ -17,11 +17,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.servers.ports import free_ports
-from tests.services.admin import Operator
-from tests.services.client import Client, bearer, eventually
-from tests.services.process import COMMAND, environment, run
-from tests.services.shapes import JWT_SECRET, Shape, embedded
+from tests.infrastructure.ports import free_ports
+from tests.product.admin import Operator
+from tests.product.client import Client, bearer, eventually
+from tests.product.deployments import JWT_SECRET, Shape, embedded
+from tests.product.process import COMMAND, environment, run
 
 HOUR_S = 3600
 

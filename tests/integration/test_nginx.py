@@ -16,10 +16,10 @@ import aiohttp
 import pytest
 
 from siddes_telemetry.schemas.errors import ErrorCode
-from tests.servers.ports import free_ports
-from tests.servers.process import ServerProcess
-from tests.services.client import bearer, eventually
-from tests.services.shapes import Shape, embedded
+from tests.infrastructure.ports import free_ports
+from tests.infrastructure.process import ServerProcess
+from tests.product.client import bearer, eventually
+from tests.product.deployments import Shape, embedded
 
 CONF = Path(__file__).parents[2] / "deploy/nginx.conf"
 ANSWER_S = 30.0

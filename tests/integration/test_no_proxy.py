@@ -12,10 +12,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.services.admin import Operator
-from tests.services.client import Client
-from tests.services.process import COMMAND, run
-from tests.services.shapes import Shape, start_member, unmigrated_cluster
+from tests.product.admin import Operator
+from tests.product.client import Client
+from tests.product.deployments import Shape, start_member, unmigrated_cluster
+from tests.product.process import COMMAND, run
 
 pytestmark = pytest.mark.servers
 

@@ -16,10 +16,10 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from tests.servers.process import ServerProcess
-from tests.services.client import eventually, token
-from tests.services.process import environment
-from tests.services.shapes import Shape, embedded
+from tests.infrastructure.process import ServerProcess
+from tests.product.client import eventually, token
+from tests.product.deployments import Shape, embedded
+from tests.product.process import environment
 
 SERVE = Path(__file__).parents[2] / "clients/proxy/tests/serve.mjs"
 READY = re.compile(rb"^ready: (http://\S+)$", re.MULTILINE)

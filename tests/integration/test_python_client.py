@@ -9,9 +9,9 @@ from pathlib import Path
 import aiohttp
 
 from siddes_telemetry_client import TelemetryClient
-from tests.services.client import Client, token
-from tests.services.load import seeded
-from tests.services.shapes import Shape, embedded, start_embedded
+from tests.product.client import Client, token
+from tests.product.deployments import Shape, embedded, start_embedded
+from tests.product.load import seeded
 
 VIEWERS = ("client-a", "client-b", "client-c")
 EVENTS = ("suggestion_shown", "suggestion_accepted", "suggestion_undo")

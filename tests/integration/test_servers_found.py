@@ -15,16 +15,16 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from clickhouse_connect import get_async_client
 
-from tests.servers.clickhouse import OTHER_DEFAULTS, SYSTEM_LOGS, LocalClickHouse
-from tests.servers.found import ways_to_try
-from tests.servers.kafka import LocalKafka
-from tests.servers.names import fresh
-from tests.servers.process import ServerProcess
+from tests.infrastructure.clickhouse import OTHER_DEFAULTS, SYSTEM_LOGS, LocalClickHouse
+from tests.infrastructure.found import ways_to_try
+from tests.infrastructure.kafka import LocalKafka
+from tests.infrastructure.names import fresh
+from tests.infrastructure.process import ServerProcess
 
 # Starts a process under a guard, says its pid and waits to be killed.
 STARTER = """
 import sys, time, pathlib
-from tests.servers.process import ServerProcess
+from tests.infrastructure.process import ServerProcess
 print(ServerProcess(["sleep", "600"], log=pathlib.Path(sys.argv[1])).pid, flush=True)
 time.sleep(600)
 """

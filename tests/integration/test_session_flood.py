@@ -14,7 +14,7 @@ from siddes_telemetry.web.auth.introspection import (
     MAX_OPEN_QUESTIONS,
 )
 from tests.integration.session_flood import Person, scene
-from tests.services.client import eventually
+from tests.product.client import eventually
 
 STRANGERS = 200
 PEOPLE = 8

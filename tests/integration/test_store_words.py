@@ -10,11 +10,11 @@ import aiohttp
 import pytest
 
 from tests.contract.store.servers import ClickHouseWithUsers, ServerUser
-from tests.servers.clickhouse import DATABASE, PASSWORD
-from tests.services.admin import Operator
-from tests.services.client import Client, bearer, eventually
-from tests.services.process import ServiceProcess, run
-from tests.services.shapes import migrate, start_member, unmigrated_cluster
+from tests.infrastructure.clickhouse import DATABASE, PASSWORD
+from tests.product.admin import Operator
+from tests.product.client import Client, bearer, eventually
+from tests.product.deployments import migrate, start_member, unmigrated_cluster
+from tests.product.process import ServiceProcess, run
 
 pytestmark = pytest.mark.servers
 

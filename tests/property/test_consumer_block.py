@@ -14,9 +14,9 @@ import pytest
 
 from siddes_telemetry.consumer import block as block_module
 from siddes_telemetry.consumer.block import Block, build_block, occurrences_in
-from siddes_telemetry.consumer.key_notes import decode_note, encode_notes
-from siddes_telemetry.consumer.log_clock import Occurrence
-from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.consumer.retry_window.key_notes import decode_note, encode_notes
+from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source, Tally, decode_all, rows_to_store
 from siddes_telemetry.schemas.canonical import CanonicalReader
 from siddes_telemetry.schemas.record import (
@@ -31,7 +31,7 @@ from siddes_telemetry.schemas.record import (
     format_time,
 )
 from siddes_telemetry.schemas.registry import Event, Part, Registry
-from tests.fakes.consumption import DAY_MS, MINUTE_MS, NOON_MS, headers_in
+from tests.fakes.consumer_process import DAY_MS, MINUTE_MS, NOON_MS, headers_in
 from tests.property.test_consumer_retry_window import contents
 from tests.unit.schemas.shipped import REGISTRY
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siddes_telemetry.consumer.key_notes import BadNoteError, decode_note, encode_notes
-from siddes_telemetry.consumer.log_clock import Occurrence, Rest
-from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.consumer.retry_window.key_notes import BadNoteError, decode_note, encode_notes
+from siddes_telemetry.consumer.retry_window.log_clock import Occurrence, Rest
+from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from tests.property.test_consumer_retry_window import CAPS, Log, contents, logs
 
 LOG_ID = 2**32 - 1

@@ -13,18 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.consumer import kept_windows, owned_window, reach
 from siddes_telemetry.consumer.block import occurrences_in
-from siddes_telemetry.consumer.key_notes import KeyNote, encode_notes
-from siddes_telemetry.consumer.log_clock import Occurrence
+from siddes_telemetry.consumer.context import Clocks, ConsumerContext
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
-from siddes_telemetry.consumer.owned_window import OwnedWindow
-from siddes_telemetry.consumer.read_back import spans
-from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.consumer.retry_window import cache, manager, reach
+from siddes_telemetry.consumer.retry_window.key_notes import KeyNote, encode_notes
+from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window.manager import WindowManager
+from siddes_telemetry.consumer.retry_window.rebuild import spans
+from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.consumer.surroundings import Clocks, Surroundings
 from siddes_telemetry.schemas.record import LogRecord
-from tests.fakes.consumption import AT_ONCE, DAY_MS, LOG_NAME, REGISTRY, one, record, written_in
+from tests.fakes.consumer_process import AT_ONCE, DAY_MS, LOG_NAME, REGISTRY, one, record, written_in
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog, MemoryPartition
 from tests.fakes.memory_store import MemoryStore
@@ -105,7 +105,7 @@ def decided(
     """What somebody who owns it from `start` on decides, in blocks that are cut at these offsets."""
 
     async def own() -> list[list[bool]]:
-        around = Surroundings(
+        around = ConsumerContext(
             store=MemoryStore(),
             dead_letters=MemoryLog().dead_letters,
             journal=journal,
@@ -117,7 +117,7 @@ def decided(
             rng=random.Random(0),
         )
         around.windows.keep(LOG_ID, 0, kept, around.clocks.monotonic_s())
-        window = OwnedWindow(partition, around, unchecked)
+        window = WindowManager(partition, around, unchecked)
         window.begin(SOURCE)
         records, answers = partition.records, []
         for begin, end in pairwise(sorted({start, len(records), *(c for c in cuts if start < c < len(records))})):
@@ -130,7 +130,7 @@ def decided(
     def window(begin: int = 0) -> RetryWindow:
         return RetryWindow(begin, max_keys=cap)
 
-    with patch.object(owned_window, "RetryWindow", window), patch.object(kept_windows, "RetryWindow", window):
+    with patch.object(manager, "RetryWindow", window), patch.object(cache, "RetryWindow", window):
         return asyncio.run(own())
 
 

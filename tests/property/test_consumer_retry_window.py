@@ -9,9 +9,9 @@ from itertools import groupby, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siddes_telemetry.consumer.log_clock import Occurrence, joined, run_of
-from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
-from tests.fakes.consumption import DAY_MS, MINUTE_MS, NOON_MS, key
+from siddes_telemetry.consumer.retry_window.log_clock import Occurrence, joined, run_of
+from siddes_telemetry.consumer.retry_window.window import WINDOW_MS, RetryWindow
+from tests.fakes.consumer_process import DAY_MS, MINUTE_MS, NOON_MS, key
 
 Log = list[Occurrence]  # its places are its offsets
 

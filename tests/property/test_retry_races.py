@@ -14,13 +14,14 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from siddes_telemetry.backends.ports import Committed, LogUnavailable
+from siddes_telemetry.backends.ports.errors import LogUnavailable
+from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.consumer.intent import NO_INTENT
 from siddes_telemetry.ingest_gateway.group_commit import CommitLimits, GroupCommit
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.schemas.errors import ApiError
 from siddes_telemetry.schemas.record import Headers, encode_lines, format_time
-from tests.fakes.consumption import REGISTRY, SHOWN, Process, World, key
+from tests.fakes.consumer_process import REGISTRY, SHOWN, Process, World, key
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from unittest.mock import patch
 
-from siddes_telemetry.consumer import reach
-from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.consumer.batching import FlushPolicy
+from siddes_telemetry.consumer.retry_window import reach
 from siddes_telemetry.consumer.verify import partition as partition_module
-from siddes_telemetry.consumer.verify import told as told_module
+from siddes_telemetry.consumer.verify import range_sums as told_module
 from siddes_telemetry.schemas.record import NO_BATCH
-from tests.fakes.consumption import (
+from tests.fakes.consumer_process import (
     ACCEPTED,
     DAY_MS,
     LOG_NAME,

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from aiokafka.errors import KafkaConnectionError, RequestTimedOutError
 
-from siddes_telemetry.backends.ports import Committed, DeadLetter, DeadLetterEntry, LogUnavailable
+from siddes_telemetry.backends.ports.errors import LogUnavailable
+from siddes_telemetry.backends.ports.log import Committed, DeadLetter, DeadLetterEntry
 from siddes_telemetry.schemas.record import CORRUPT_BATCH, UNSUPPORTED_BATCH, Defect, Headers, LogRecord
 from tests.simulation.faults import Faults
 from tests.simulation.group import HEARTBEAT_S, LOADING, NO_ERROR, NOT_COORDINATOR, Group

@@ -17,8 +17,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 from aiokafka.protocol.commit import OffsetCommitRequest
 
-from siddes_telemetry.backends.kafka_batches import MarkedRecord
-from siddes_telemetry.backends.ports import Committed
+from siddes_telemetry.backends.kafka.record_batches import MarkedRecord
+from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.schemas.record import LogRecord
 from tests.simulation.broker import Broker
 from tests.simulation.group import ILLEGAL_GENERATION, NO_ERROR, REBALANCING, UNKNOWN_MEMBER, Client, GroupError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from siddes_telemetry.backends.ports import Committed
+from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.consumer.intent import decode_state
 from tests.simulation.broker import Broker
 from tests.simulation.store import StoredRow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 
-from siddes_telemetry.backends.ports import LogUnavailable
+from siddes_telemetry.backends.ports.errors import LogUnavailable
 from tests.fakes.memory_journal import MemoryJournal
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import Host

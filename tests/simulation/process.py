@@ -7,14 +7,14 @@ import random
 
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka_metrics import KafkaReaderMetrics
-from siddes_telemetry.backends.kafka_reader import KafkaReader
-from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.backends.kafka.consumer_group import KafkaReader
+from siddes_telemetry.backends.kafka.metrics import KafkaReaderMetrics
+from siddes_telemetry.consumer.batching import FlushPolicy
+from siddes_telemetry.consumer.context import Clocks, ConsumerContext
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.service import Consumer
-from siddes_telemetry.consumer.surroundings import Clocks, Surroundings
 from siddes_telemetry.schemas.registry import Registry
-from tests.fakes.consumption import LOG_NAME, NOON_MS, REGISTRY
+from tests.fakes.consumer_process import LOG_NAME, NOON_MS, REGISTRY
 from tests.simulation.broker import Broker, BrokerDeadLetters
 from tests.simulation.driver import TOPIC
 from tests.simulation.hosts import Host
@@ -49,7 +49,7 @@ class Process:
         loop = asyncio.get_running_loop()
         self.host = host
         self.metrics = metrics
-        self.around = Surroundings(
+        self.around = ConsumerContext(
             store=StoreClient(store, host, witness),
             dead_letters=BrokerDeadLetters(broker, host),
             journal=HostJournal(journal, host),

@@ -10,14 +10,15 @@ from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
 
-from siddes_telemetry.backends import kafka_clients, kafka_member, kafka_partition
-from siddes_telemetry.backends.ports import Committed, SetAside
-from siddes_telemetry.consumer import reach
-from siddes_telemetry.consumer.cut import FlushPolicy
-from siddes_telemetry.consumer.halting import HALT_RECHECK_S
+from siddes_telemetry.backends.kafka import clients, owned_partition, rebalance
+from siddes_telemetry.backends.ports.log import Committed
+from siddes_telemetry.backends.ports.store import SetAside
+from siddes_telemetry.consumer.batching import FlushPolicy
+from siddes_telemetry.consumer.context import Halted
+from siddes_telemetry.consumer.halt import HALT_RECHECK_S
 from siddes_telemetry.consumer.intent import NO_INTENT, decode_state
 from siddes_telemetry.consumer.recovery import ROWS_BEYOND
-from siddes_telemetry.consumer.surroundings import Halted
+from siddes_telemetry.consumer.retry_window import reach
 from siddes_telemetry.schemas.record import HALT_REASONS
 from tests.simulation.broker import Broker
 from tests.simulation.driver import Driver
@@ -62,9 +63,9 @@ class Schedule:
         self._journal = Journal(faults, lambda: self._traffic.now_ms)
         self._invariants.watch(self._broker, self._traffic)
         with ExitStack() as stack:
-            stack.enter_context(patch.object(kafka_clients, "AIOKafkaConsumer", self._make_driver))
-            stack.enter_context(patch.object(kafka_partition, "LISTEN_MS", POLL_S * 1000))
-            stack.enter_context(patch.object(kafka_member, "CHECK_S", POLL_S))
+            stack.enter_context(patch.object(clients, "AIOKafkaConsumer", self._make_driver))
+            stack.enter_context(patch.object(owned_partition, "LISTEN_MS", POLL_S * 1000))
+            stack.enter_context(patch.object(rebalance, "CHECK_S", POLL_S))
             stack.enter_context(patch.multiple(reach, MARGIN=rng.choice((0, 1)), LEAST=rng.choice((1, 3))))
             self._start()
             self._start()

@@ -16,7 +16,8 @@ from datetime import date
 from functools import partial
 from typing import Protocol
 
-from siddes_telemetry.backends.ports import Held, Purged, SetAside, StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports.errors import StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports.store import Held, Purged, SetAside
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import SERVER, Host
 from tests.simulation.wire import Wire

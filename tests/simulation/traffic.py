@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from siddes_telemetry.schemas.record import NO_BATCH, format_time, partition_of
-from tests.fakes.consumption import (
+from tests.fakes.consumer_process import (
     ACCEPTED,
     DAY_MS,
     MINUTE_MS,

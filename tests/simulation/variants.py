@@ -16,20 +16,21 @@ from unittest.mock import patch
 from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException, KafkaError
 
-from siddes_telemetry.backends import kafka_partition
-from siddes_telemetry.backends.kafka_group import CommitRefusedError, GroupSeat, Membership
-from siddes_telemetry.backends.kafka_history import FetchedRecord, to_log_records
-from siddes_telemetry.backends.kafka_member import KafkaMember
-from siddes_telemetry.backends.ports import SetAside
-from siddes_telemetry.consumer import delivery, log_clock, worker
+from siddes_telemetry.backends.kafka import owned_partition
+from siddes_telemetry.backends.kafka.offset_commit import CommitRefusedError, Membership, OffsetCommitter
+from siddes_telemetry.backends.kafka.range_reads import FetchedRecord, to_log_records
+from siddes_telemetry.backends.kafka.rebalance import KafkaMember
+from siddes_telemetry.backends.ports.store import SetAside
+from siddes_telemetry.consumer import delivery, worker
 from siddes_telemetry.consumer.block import Block
 from siddes_telemetry.consumer.delivery import Delivery
-from siddes_telemetry.consumer.log_clock import Occurrence
-from siddes_telemetry.consumer.owned_window import OwnedWindow
 from siddes_telemetry.consumer.recovery import Plan, Replay, Resume, plan_recovery
-from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.consumer.retry_window import log_clock
+from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window.manager import WindowManager
+from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.consumer.set_asides import Decisions
+from siddes_telemetry.consumer.set_aside.decisions import Decisions
 from siddes_telemetry.consumer.worker import PartitionWorker
 from siddes_telemetry.schemas import record
 from siddes_telemetry.schemas.record import LogRecord
@@ -47,14 +48,14 @@ def no_fencing() -> AbstractContextManager[Any]:
 @contextmanager
 def rebalance_overlaps_declare() -> Iterator[None]:
     """Tasks are not awaited before the group is rejoined, and commits go on under whatever generation there is."""
-    commit = GroupSeat.commit
+    commit = OffsetCommitter.commit
 
     async def revoked(self: KafkaMember, _revoked: AbstractSet[TopicPartition]) -> None:
         for owned in self._owned:
             owned.revoked = True
 
     async def commit_for_ever(
-        self: GroupSeat, partition: TopicPartition, _given: Membership, offset: int, metadata: str
+        self: OffsetCommitter, partition: TopicPartition, _given: Membership, offset: int, metadata: str
     ) -> None:
         async def try_on() -> None:
             while True:
@@ -70,7 +71,7 @@ def rebalance_overlaps_declare() -> Iterator[None]:
 
     with (
         patch.object(KafkaMember, "on_partitions_revoked", revoked),
-        patch.object(GroupSeat, "commit", commit_for_ever),
+        patch.object(OffsetCommitter, "commit", commit_for_ever),
     ):
         yield
 
@@ -110,10 +111,10 @@ def store_not_asked() -> Iterator[None]:
 def retry_window_not_rebuilt() -> AbstractContextManager[Any]:
     """Whoever takes a partition over knows of no batch that occurred before."""
 
-    async def catch_up(self: OwnedWindow, start: int, _records: object) -> None:
+    async def catch_up(self: WindowManager, start: int, _records: object) -> None:
         self.keys.advance((), start)
 
-    return patch.object(OwnedWindow, "catch_up", catch_up)
+    return patch.object(WindowManager, "catch_up", catch_up)
 
 
 def too_little_read_back() -> AbstractContextManager[Any]:
@@ -204,7 +205,7 @@ def undecodable_taken_for_an_outage() -> Iterator[None]:
             raise CorruptRecordException
         return fetched
 
-    with patch.object(kafka_partition, "to_log_records", raise_for):
+    with patch.object(owned_partition, "to_log_records", raise_for):
         yield
 
 

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 from prometheus_client import disable_created_metrics
 
-from siddes_telemetry.cli import contract_commands, operator_commands, process, verify_command
-from siddes_telemetry.cli.front import Listen
+from siddes_telemetry.cli import runtime
+from siddes_telemetry.cli.commands import contracts, operator, verify
+from siddes_telemetry.cli.listeners import Listen
 from siddes_telemetry.cli.registry_file import load_registry
-from siddes_telemetry.cli.serve import (
+from siddes_telemetry.cli.services import (
     consumer_service,
     embedded_service,
     gateway_service,
@@ -67,7 +68,7 @@ def up(
         if data is not None:
             settings = settings.model_copy(update={"data": Path(data)})
         listen = Listen(host, port, admin_host, admin_port)
-        process.run(embedded_service(settings, load_registry(settings.events), listen, say))
+        runtime.run(embedded_service(settings, load_registry(settings.events), listen, say))
 
 
 @app.command()
@@ -83,9 +84,9 @@ def gateway(
         settings = http_settings("kafka", host=host)
         registry, listen = load_registry(settings.events), Listen(host, port, admin_host, admin_port)
         if workers == 1:
-            process.run(gateway_service(settings, registry, listen, say))
+            runtime.run(gateway_service(settings, registry, listen, say))
         else:
-            process.run(gateway_workers_service(settings, registry, listen, workers, say))
+            runtime.run(gateway_workers_service(settings, registry, listen, workers, say))
 
 
 @app.command()
@@ -101,7 +102,7 @@ def consumer(
     with honest_exit():
         settings = read_settings("kafka", "clickhouse")
         logs.configure(settings.log_level)
-        process.run(consumer_service(settings, load_registry(settings.events), admin_host, admin_port, say))
+        runtime.run(consumer_service(settings, load_registry(settings.events), admin_host, admin_port, say))
 
 
 @app.command()
@@ -112,12 +113,12 @@ def summary(
     with honest_exit():
         settings = http_settings("clickhouse", host=host)
         listen = Listen(host, port, admin_host, admin_port)
-        process.run(summary_service(settings, load_registry(settings.events), listen, say))
+        runtime.run(summary_service(settings, load_registry(settings.events), listen, say))
 
 
-app.add_typer(operator_commands.app)
-app.add_typer(verify_command.app)
-app.add_typer(contract_commands.app)
+app.add_typer(operator.app)
+app.add_typer(verify.app)
+app.add_typer(contracts.app)
 
 
 def main() -> None:

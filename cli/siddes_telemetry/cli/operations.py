@@ -9,9 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from siddes_telemetry.backends.ports import FAR_AHEAD_MS, BlockStore, DeadLetters, StoreAdmin, StoreMissing
+from siddes_telemetry.backends.ports.administration import FAR_AHEAD_MS, StoreAdmin
+from siddes_telemetry.backends.ports.errors import StoreMissing
+from siddes_telemetry.backends.ports.log import DeadLetters
+from siddes_telemetry.backends.ports.store import BlockStore
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.consumer.set_aside_request import ask_to_set_aside, is_set_aside, waiting_at
+from siddes_telemetry.consumer.set_aside.request import ask_to_set_aside, is_set_aside, waiting_at
 from siddes_telemetry.consumer.verify.repair import Repairer
 from siddes_telemetry.consumer.verify.verifier import Progress, Subject, verify
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from siddes_telemetry.backends.ports import DeadLetter
-from siddes_telemetry.consumer.log_clock import Occurrence, joined, run_of
-from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.backends.ports.log import DeadLetter
+from siddes_telemetry.consumer.retry_window.log_clock import Occurrence, joined, run_of
+from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import MAX_CLOCK_SKEW_MS, Decoded, Source, Tally, decode_all, rows_of
 from siddes_telemetry.schemas.canonical import CanonicalReader, Run
 from siddes_telemetry.schemas.record import LogRecord

@@ -11,20 +11,15 @@ from typing import TypeVar
 import structlog
 
 from siddes_telemetry.backends.backoff import Backoff
-from siddes_telemetry.backends.ports import (
-    OwnedPartition,
-    SetAside,
-    StoreFailed,
-    StoreMissing,
-    StoreRefused,
-    StoreUnavailable,
-)
+from siddes_telemetry.backends.ports.errors import StoreFailed, StoreMissing, StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports.log import OwnedPartition
+from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer.block import Block
+from siddes_telemetry.consumer.context import ConsumerContext
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, OTHERS_END_S, may_insert
 from siddes_telemetry.consumer.recovery import days_to_insert, purged_in_part
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.consumer.surroundings import Surroundings
 from siddes_telemetry.schemas.table import insert_token
 
 LETTERS_AT_ONCE = 100  # a block may be tens of thousands of unreadable records
@@ -49,7 +44,7 @@ class Ending(Enum):
 class Delivery:
     """Declares and inserts the blocks of one partition. PartitionLost and LogUnavailable pass through."""
 
-    def __init__(self, partition: OwnedPartition, around: Surroundings) -> None:
+    def __init__(self, partition: OwnedPartition, around: ConsumerContext) -> None:
         self._partition = partition
         self._around = around
         self._said = ""  # of the store's troubles

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from siddes_telemetry.backends.ports import Held, Purged
+from siddes_telemetry.backends.ports.store import Held, Purged
 from siddes_telemetry.consumer.intent import GroupState
 from siddes_telemetry.schemas import record
 from siddes_telemetry.schemas.record import format_time

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from siddes_telemetry.backends.ports import DeadLetter
-from siddes_telemetry.consumer.log_clock import Occurrence
-from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.backends.ports.log import DeadLetter
+from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.schemas.record import (
     NO_BATCH,
     BadRecordError,

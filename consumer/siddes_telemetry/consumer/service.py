@@ -8,9 +8,10 @@ from operator import attrgetter
 
 import structlog
 
-from siddes_telemetry.backends.ports import LogReader, OwnedPartition, PartitionLost
-from siddes_telemetry.consumer.surroundings import Halted, Surroundings
-from siddes_telemetry.consumer.watch import LOOK_EVERY_S, Watch
+from siddes_telemetry.backends.ports.errors import PartitionLost
+from siddes_telemetry.backends.ports.log import LogReader, OwnedPartition
+from siddes_telemetry.consumer.context import ConsumerContext, Halted
+from siddes_telemetry.consumer.watchdog import LOOK_EVERY_S, Watchdog
 from siddes_telemetry.consumer.worker import PartitionWorker
 
 DRAIN_S = 12.0  # of 25 s: leaving a silent log takes 8 more; an insert still under way is left to its intent
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 class Consumer:
     """Runs until `stop`. Everything it needs from outside is in the reader and the surroundings."""
 
-    def __init__(self, reader: LogReader, around: Surroundings) -> None:
+    def __init__(self, reader: LogReader, around: ConsumerContext) -> None:
         self._reader = reader
         self._around = around
         self._stalls: dict[int, tuple[int, float]] = {}  # by partition: position, and when it was given up
@@ -87,7 +88,7 @@ class Consumer:
 
     async def _watch(self, worker: PartitionWorker, number: int, patience: asyncio.Timeout) -> None:
         """End the patience with a worker that has stalled, and say so until its partition moves on."""
-        watch = Watch()
+        watch = Watchdog()
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             sign = worker.sign

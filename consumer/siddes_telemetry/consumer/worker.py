@@ -13,25 +13,21 @@ from typing import Any
 
 import structlog
 
-from siddes_telemetry.backends.ports import (
-    LogUnavailable,
-    OwnedPartition,
-    PartitionLost,
-    RecordsGone,
-    SetAside,
-)
+from siddes_telemetry.backends.ports.errors import LogUnavailable, PartitionLost, RecordsGone
+from siddes_telemetry.backends.ports.log import OwnedPartition
+from siddes_telemetry.backends.ports.store import SetAside
+from siddes_telemetry.consumer.batching import Pending, cut
 from siddes_telemetry.consumer.block import Block, build_block
-from siddes_telemetry.consumer.cut import Pending, cut
+from siddes_telemetry.consumer.context import ConsumerContext
 from siddes_telemetry.consumer.delivery import Delivery, Stopped
-from siddes_telemetry.consumer.figures import Figures, Place
-from siddes_telemetry.consumer.halting import Halting, first_unreadable
+from siddes_telemetry.consumer.halt import Halting, first_unreadable
 from siddes_telemetry.consumer.intent import NO_INTENT, GroupState, UnknownIntentError, decode_state
-from siddes_telemetry.consumer.owned_window import OwnedWindow
+from siddes_telemetry.consumer.partition_metrics import PartitionMetrics, Place
 from siddes_telemetry.consumer.recovery import UNKNOWN_INTENT, UNREADABLE_HERE, Halt, Plan, Replay, plan_recovery
+from siddes_telemetry.consumer.retry_window.manager import WindowManager
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.consumer.set_asides import DecidedPartition, Decisions
-from siddes_telemetry.consumer.surroundings import Surroundings
-from siddes_telemetry.consumer.watch import Sign
+from siddes_telemetry.consumer.set_aside.decisions import DecidedPartition, Decisions
+from siddes_telemetry.consumer.watchdog import Progress
 from siddes_telemetry.schemas.record import LOG_DAMAGED, LogRecord
 
 
@@ -42,15 +38,15 @@ class _ReadAgainError(Exception):
 class PartitionWorker:
     """Moves one partition's records into the store while it is owned. PartitionLost ends it, from any call."""
 
-    def __init__(self, partition: OwnedPartition, around: Surroundings) -> None:
+    def __init__(self, partition: OwnedPartition, around: ConsumerContext) -> None:
         self._partition = DecidedPartition(partition)
         self._around = around
         self._delivery = Delivery(partition, around)
-        self._figures = Figures(partition, around, self._place)
+        self._figures = PartitionMetrics(partition, around, self._place)
         self._halting = Halting(partition.number, around, self._figures)
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
         self._source = Source(0, partition.number)
-        self._window = OwnedWindow(self._partition, around, self._halt_at_unreadable)
+        self._window = WindowManager(self._partition, around, self._halt_at_unreadable)
         self._position = 0  # everything below is stored
         self._reached = 0  # everything below is stored, or pending
         self._committed = 0  # the group's offset
@@ -87,9 +83,9 @@ class PartitionWorker:
             await asyncio.gather(*running, return_exceptions=True)
 
     @property
-    def sign(self) -> Sign:
+    def sign(self) -> Progress:
         """What shows whether it moves."""
-        return Sign(
+        return Progress(
             self._position,
             self._window.keys.offset,
             self._delivery.letters_added,

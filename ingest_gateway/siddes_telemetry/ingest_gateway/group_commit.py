@@ -18,13 +18,14 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from siddes_telemetry.backends.ports import LogAppender, LogUnavailable
+from siddes_telemetry.backends.ports.errors import LogUnavailable
+from siddes_telemetry.backends.ports.log import LogAppender
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics, Outcome, Refusal
-from siddes_telemetry.ingest_gateway.waiting import WAITER_BYTES, FormedRecord, Waiter, form
+from siddes_telemetry.ingest_gateway.pending_batches import WAITER_BYTES, FormedRecord, Waiter, form
 from siddes_telemetry.schemas.bodies import NO_COUNTS, Counts
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, partition_of
-from siddes_telemetry.web.pending import Pending
+from siddes_telemetry.web.reply_future import Pending
 
 Receipt = TypeVar("Receipt")
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from siddes_telemetry.schemas.bodies import Counts
 from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.web.tally import Tally
+from siddes_telemetry.web.buffered_metrics import Tally
 
 
 class Refusal(StrEnum):

@@ -10,7 +10,7 @@ from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.schemas.bodies import MAX_BATCH_BYTES, MAX_SINGLE_BYTES, Batch, BodyParser, Counts
 from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.schemas.record import batch_key, encode_lines, format_time
-from siddes_telemetry.web.pending import Pending
+from siddes_telemetry.web.reply_future import Pending
 from siddes_telemetry.web.routing import Access, Request, Response, Route
 
 _OK = Response(b'{"ok":true}')

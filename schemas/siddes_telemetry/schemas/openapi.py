@@ -26,7 +26,7 @@ from siddes_telemetry.schemas.bodies import (
 )
 from siddes_telemetry.schemas.coercion import DEFAULT_DAYS, MAX_DAYS, MIN_DAYS
 from siddes_telemetry.schemas.errors import ErrorCode
-from siddes_telemetry.schemas.openapi_parts import HEADERS, REF, Json, answer, body, failures, headers
+from siddes_telemetry.schemas.openapi_components import HEADERS, REF, Json, answer, body, failures, headers
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.viewer import VIEWER_ID
 

@@ -16,7 +16,7 @@ take a partition over from one another, and `verify` over last week, agree. The 
 
     1   counts in a transactional batch too; the retry window's time is the running maximum of append times
     2   in a transactional batch it is a dead letter; the retry window's time is the sum of the clamped steps
-        between append times (consumer/retry_window.py)
+        between append times (consumer/retry_window/window.py)
     3   viewers may have | + / = ~ too. Written only where one has: consumers from before wait for such records alone
 
 What the log's reader could not read, or was told not to, comes as a record with a Defect.

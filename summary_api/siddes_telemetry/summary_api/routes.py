@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
-from siddes_telemetry.backends.ports import CountReader, StoreUnavailable
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
+from siddes_telemetry.backends.ports.store import CountReader
 from siddes_telemetry.schemas.coercion import Interval, coerce_days, coerce_interval
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.summary_api.conditional import entity_tag, is_match
+from siddes_telemetry.summary_api.etag import entity_tag, is_match
 from siddes_telemetry.summary_api.series import DAY_MS, STEP_MS, lay_out
 from siddes_telemetry.web.routing import Access, Request, Response, Route
 

@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
-from siddes_telemetry.backends.kafka_journal import KafkaJournal
-from siddes_telemetry.backends.kafka_metrics import KafkaDeadLetterMetrics
-from siddes_telemetry.backends.kafka_view import viewing
-from siddes_telemetry.backends.note_queue import JournalMetrics
-from siddes_telemetry.backends.ports import DeadLetters, KeyJournal, LogAppender, LogReader, LogView
-from siddes_telemetry.backends.sqlite_log import SqliteLog
+from siddes_telemetry.backends.journal_queue import JournalMetrics
+from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
+from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
+from siddes_telemetry.backends.kafka.log_view import viewing
+from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
+from siddes_telemetry.backends.ports.log import DeadLetters, KeyJournal, LogAppender, LogReader, LogView
+from siddes_telemetry.backends.sqlite.log import SqliteLog
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog
+from tests.infrastructure.names import fresh
 from tests.integration.kafka.kit import appending, delete_records, make_reader, make_topic, pingable
-from tests.servers.names import fresh
 
 START_MS = 1_790_000_000_000
 TWO_DAYS_MS = 2 * 24 * 3600 * 1000

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from siddes_telemetry.backends.ports import LogReader, OwnedPartition, PartitionWork
+from siddes_telemetry.backends.ports.log import LogReader, OwnedPartition, PartitionWork
 from siddes_telemetry.schemas.record import LogRecord
 
 PATIENCE_S = 30  # of a test that waits for what must come; generous: a group takes seconds to gather on a busy broker

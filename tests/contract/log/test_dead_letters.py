@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from siddes_telemetry.backends.ports import DeadLetter, DeadLetterEntry
+from siddes_telemetry.backends.ports.log import DeadLetter, DeadLetterEntry
 from tests.contract.log.backends import LogUnderTest
 
 LETTER = DeadLetter(0, 7, "line", b"not a record \xff", (("schema", b"1.1"),))

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from siddes_telemetry.backends.ports import Committed, OwnedPartition, PartitionLost
+from siddes_telemetry.backends.ports.errors import PartitionLost
+from siddes_telemetry.backends.ports.log import Committed, OwnedPartition
 from tests.contract.log.backends import LogUnderTest
 from tests.contract.log.membership import PATIENCE_S, first_of, member, owning
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from siddes_telemetry.backends.ports import RecordsGone
+from siddes_telemetry.backends.ports.errors import RecordsGone
 from siddes_telemetry.schemas.record import Headers, LogRecord
 from tests.contract.log.backends import START_MS, LogUnderTest
 from tests.contract.log.membership import everything_in, fetched, owning, records_in

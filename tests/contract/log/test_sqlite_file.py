@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.note_queue import JournalMetrics
-from siddes_telemetry.backends.ports import LogUnavailable, OwnedPartition, PartitionLost
-from siddes_telemetry.backends.sqlite_file import FORMAT, LogFileRefused, connect
-from siddes_telemetry.backends.sqlite_log import SqliteLog
-from siddes_telemetry.backends.sqlite_reads import Query, SqliteReads
+from siddes_telemetry.backends.journal_queue import JournalMetrics
+from siddes_telemetry.backends.ports.errors import LogUnavailable, PartitionLost
+from siddes_telemetry.backends.ports.log import OwnedPartition
+from siddes_telemetry.backends.sqlite.file import FORMAT, LogFileRefused, connect
+from siddes_telemetry.backends.sqlite.log import SqliteLog
+from siddes_telemetry.backends.sqlite.reading_thread import Query, SqliteReads
 from siddes_telemetry.schemas.record import LAST_APPENDED_MS, Defect
 from tests.contract.log.backends import START_MS, TWO_DAYS_MS, ManualClock
 from tests.contract.log.membership import everything_in, member, owning

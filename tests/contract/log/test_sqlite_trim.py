@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.note_queue import JournalMetrics
-from siddes_telemetry.backends.ports import DeadLetter
-from siddes_telemetry.backends.sqlite_log import (
+from siddes_telemetry.backends.journal_queue import JournalMetrics
+from siddes_telemetry.backends.ports.log import DeadLetter
+from siddes_telemetry.backends.sqlite.log import (
     DEAD_LETTERS_KEPT_MS,
     NOTES_KEPT_MS,
     RECORDS_KEPT_MS,
     SqliteLog,
     Trimmed,
 )
-from siddes_telemetry.backends.sqlite_queries import PIECE_RECORDS
+from siddes_telemetry.backends.sqlite.queries import PIECE_RECORDS
 from tests.contract.log.backends import START_MS, ManualClock
 from tests.contract.log.membership import everything_in, owning
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from siddes_telemetry.backends.ports import Committed, PartitionView
+from siddes_telemetry.backends.ports.log import Committed, PartitionView
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.schemas.record import LogRecord
 from tests.contract.log.backends import LogUnderTest

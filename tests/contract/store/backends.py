@@ -10,17 +10,18 @@ from typing import Any, Protocol
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse_admin import ClickHouseAdmin
-from siddes_telemetry.backends.clickhouse_audit import ClickHouseAudit
-from siddes_telemetry.backends.clickhouse_engine import Engine
-from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
-from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
-from siddes_telemetry.backends.ports import BlockStore, CountReader, StoreAdmin, StoreAudit
+from siddes_telemetry.backends.clickhouse.admin import ClickHouseAdmin
+from siddes_telemetry.backends.clickhouse.audit import ClickHouseAudit
+from siddes_telemetry.backends.clickhouse.engine import Engine
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
+from siddes_telemetry.backends.ports.administration import StoreAdmin
+from siddes_telemetry.backends.ports.store import BlockStore, CountReader, StoreAudit
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.registry import Registry
 from tests.contract.store.blocks import REGISTRY
 from tests.fakes.memory_store import MemoryStore
-from tests.servers.names import fresh
+from tests.infrastructure.names import fresh
 
 DEADLINE_S = 30.0
 

@@ -9,7 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from siddes_telemetry.backends.chdb_engine import ChdbEngine
+from siddes_telemetry.backends.clickhouse.chdb_engine import ChdbEngine
 from tests.contract.store.backends import DEADLINE_S, on
 from tests.contract.store.blocks import LOG, block
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from siddes_telemetry.backends.chdb_engine import ChdbEngine
+from siddes_telemetry.backends.clickhouse.chdb_engine import ChdbEngine
 from tests.contract.store.backends import BACKENDS, CLICKHOUSES, ClickHouseUnderTest, OpenClickHouse, OpenStore
 from tests.contract.store.backends import StoreUnderTest as Backend
 

@@ -10,7 +10,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from siddes_telemetry.backends.clickhouse_profile import is_operators
+from siddes_telemetry.backends.clickhouse.profile import is_operators
 
 _SETTINGS = """
 SELECT name, type, default FROM system.settings WHERE alias_for = '' AND NOT is_obsolete ORDER BY name LIMIT 100000

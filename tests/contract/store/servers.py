@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
-from tests.servers.clickhouse import DATABASE, PASSWORD, USER, USERS, LocalClickHouse
+from tests.infrastructure.clickhouse import DATABASE, PASSWORD, USER, USERS, LocalClickHouse
 
 CLUSTER = "pair"
 

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from siddes_telemetry.backends.ports import Expired, Held, StoreMissing
+from siddes_telemetry.backends.ports.administration import Expired
+from siddes_telemetry.backends.ports.errors import StoreMissing
+from siddes_telemetry.backends.ports.store import Held
 from tests.contract.store.backends import DEADLINE_S, StoreUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NEVER_MS, NOON_MS, block, row
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from siddes_telemetry.backends.ports import Extent, Purged, PurgedAhead, StoreMissing, Stretch, Sums
+from siddes_telemetry.backends.ports.errors import StoreMissing
+from siddes_telemetry.backends.ports.store import Extent, Purged, PurgedAhead, Stretch, Sums
 from siddes_telemetry.schemas.table import row_checksum
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, StoreUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NEVER_MS, NOON_MS, row

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.chdb_engine import ChdbEngine
-from siddes_telemetry.backends.ports import StoreUnavailable
+from siddes_telemetry.backends.clickhouse.chdb_engine import ChdbEngine
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, chdb
 from tests.contract.store.blocks import DAY_MS, row
 

@@ -7,7 +7,7 @@ import string
 
 import pytest
 
-from siddes_telemetry.backends.ports import StoreUnavailable
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from tests.contract.store.backends import DEADLINE_S, StoreUnderTest
 from tests.contract.store.blocks import NOON_MS, block, row
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from siddes_telemetry.backends.ports import StoreUnavailable
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from tests.contract.store.backends import DEADLINE_S, StoreUnderTest
 from tests.contract.store.blocks import DAY_MS, NOON_MS, row
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse_http import HttpEngine, ServerAddress, parse_server_url
-from siddes_telemetry.backends.ports import StoreFailed, StoreUnavailable
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, ServerAddress, parse_server_url
+from siddes_telemetry.backends.ports.errors import StoreFailed, StoreUnavailable
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on
 from tests.contract.store.blocks import LOG, NEVER_MS, NOON_MS, row
 from tests.contract.store.servers import ClickHouseWithUsers, ServerUser
-from tests.servers.clickhouse import DATABASE
+from tests.infrastructure.clickhouse import DATABASE
 
 pytestmark = pytest.mark.servers
 

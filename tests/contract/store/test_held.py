@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from siddes_telemetry.backends.ports import Held
+from siddes_telemetry.backends.ports.store import Held
 from tests.contract.store.backends import DEADLINE_S, StoreUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, day_of, row
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
-from siddes_telemetry.backends.ports import StoreMissing, StoreUnavailable
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.ports.errors import StoreMissing, StoreUnavailable
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on
 from tests.contract.store.blocks import LOG, row
 from tests.contract.store.breakable import Wire
-from tests.servers.clickhouse import LocalClickHouse
+from tests.infrastructure.clickhouse import LocalClickHouse
 
 pytestmark = pytest.mark.servers
 

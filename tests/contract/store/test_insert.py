@@ -6,7 +6,8 @@ import traceback
 
 import pytest
 
-from siddes_telemetry.backends.ports import Held, StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports.errors import StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports.store import Held
 from tests.contract.store.backends import DEADLINE_S, StoreUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, block, day_of, line, only_day, row
 

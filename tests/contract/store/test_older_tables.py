@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse_admin import shipped_migrations
-from siddes_telemetry.backends.ports import Held, StoreRefused
+from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
+from siddes_telemetry.backends.ports.errors import StoreRefused
+from siddes_telemetry.backends.ports.store import Held
 from siddes_telemetry.schemas.ddl import create_database
 from tests.contract.store.backends import DEADLINE_S, SERVER, ClickHouseUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, block, day_of, row

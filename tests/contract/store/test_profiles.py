@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
-from siddes_telemetry.backends.ports import SetAside, StoreUnavailable, Stretch, Sums
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
+from siddes_telemetry.backends.ports.store import SetAside, Stretch, Sums
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on
 from tests.contract.store.blocks import DAY_MS, LOG, NEVER_MS, NOON_MS, block, row
 from tests.contract.store.hostile import hostile_settings

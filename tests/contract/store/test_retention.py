@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
-from siddes_telemetry.backends.ports import Held
+from siddes_telemetry.backends.ports.store import Held
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, day_of, row
 

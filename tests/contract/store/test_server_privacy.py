@@ -11,11 +11,11 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
 from tests.contract.store.backends import DEADLINE_S, on
 from tests.contract.store.blocks import DAY_MS, NOON_MS, row
 from tests.contract.store.servers import ConfiguredClickHouse, talkative
-from tests.servers.clickhouse import SYSTEM_LOGS, LocalClickHouse
+from tests.infrastructure.clickhouse import SYSTEM_LOGS, LocalClickHouse
 
 # Left out: what is the same on every server, and some of it without end.
 TABLES = """

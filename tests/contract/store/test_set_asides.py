@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from siddes_telemetry.backends.ports import SetAside, StoreMissing
+from siddes_telemetry.backends.ports.errors import StoreMissing
+from siddes_telemetry.backends.ports.store import SetAside
 from tests.contract.store.backends import StoreUnderTest
 
 LOG = 7

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse_admin import shipped_migrations
-from siddes_telemetry.backends.clickhouse_http import HttpEngine, parse_server_url
-from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
-from siddes_telemetry.backends.ports import StoreUnavailable
+from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.schemas.ddl import StoreSchema
 from tests.contract.store.backends import DEADLINE_S
 from tests.contract.store.blocks import DAY_MS, LOG, REGISTRY, block

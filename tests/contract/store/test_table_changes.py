@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse_admin import shipped_migrations
-from siddes_telemetry.backends.ports import StoreConflict, StoreRefused
+from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
+from siddes_telemetry.backends.ports.errors import StoreConflict, StoreRefused
 from siddes_telemetry.schemas.registry import Event, Part, Registry
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest
 from tests.contract.store.blocks import LOG, REGISTRY, row

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.faults.case_runner import AnyCase
 from tests.faults.cases import changes, embedded, processes, state, steps, wires
-from tests.faults.play import AnyCase
 
 # What can be done to any consumer, also to one that asks the store nothing and has no admin port.
 PRODUCT_ONLY = (steps.killed_during_recovery, steps.killed_while_draining, steps.expelled_unknowingly)

@@ -6,14 +6,14 @@ import asyncio
 import time
 from functools import partial
 
-from tests.faults.otherwise import clock_ahead, small_blocks
-from tests.faults.rig import Case, Rig
+from tests.faults.loaded_cluster import Case, Rig
+from tests.faults.product_overrides import clock_ahead, small_blocks
 from tests.faults.wires.clickhouse import Statement
 from tests.faults.wires.kafka import Api
 from tests.faults.wires.trap import Fate, Place
-from tests.servers.databases import other_user
-from tests.services.client import eventually
-from tests.services.shapes import migrate
+from tests.infrastructure.databases import other_user
+from tests.product.client import eventually
+from tests.product.deployments import migrate
 
 HOUR_S = 3600
 LEASE_OVER_S = 65.0  # a lease lasts 60 s

@@ -6,7 +6,7 @@ import asyncio
 import resource
 import signal
 
-from tests.faults.embedded import EmbeddedCase, EmbeddedRig
+from tests.faults.loaded_instance import EmbeddedCase, EmbeddedRig
 
 KILLS = 3
 FULL_AT = (65_536, 262_144)  # bytes that no file may exceed: those of the log do, those of the engine may

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from tests.faults.rig import PAST_SESSION_S, Case, Rig
-from tests.servers.local import LocalServer
+from tests.faults.loaded_cluster import PAST_SESSION_S, Case, Rig
+from tests.infrastructure.local import LocalServer
 
 KILLS = 2
 STORE_KILLS = 6  # each a chance to die between two writes of one part

@@ -10,15 +10,15 @@ from pathlib import Path
 import aiohttp
 
 from siddes_telemetry.consumer.lease import OTHERS_END_S
-from tests.faults.proof import drained
-from tests.faults.rig import Case, Rig
-from tests.faults.stored import bounds
+from tests.faults.final_check import drained
+from tests.faults.loaded_cluster import Case, Rig
+from tests.faults.store_contents import bounds
 from tests.faults.wires.clickhouse import Statement
 from tests.faults.wires.trap import Fate, Place
-from tests.services.client import SETTLE_S, eventually
-from tests.services.offsets import committed, delete_group, delete_records, delete_topic, set_offsets
-from tests.services.process import ServiceProcess, run
-from tests.services.shapes import migrate
+from tests.product.client import SETTLE_S, eventually
+from tests.product.deployments import migrate
+from tests.product.offsets import committed, delete_group, delete_records, delete_topic, set_offsets
+from tests.product.process import ServiceProcess, run
 
 CONSUMERS = ("consumer", "consumer-2")
 

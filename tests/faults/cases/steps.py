@@ -6,7 +6,7 @@ import asyncio
 import signal
 from functools import partial
 
-from tests.faults.rig import PAST_SESSION_S, Case, Rig
+from tests.faults.loaded_cluster import PAST_SESSION_S, Case, Rig
 from tests.faults.wires.clickhouse import Statement
 from tests.faults.wires.kafka import Api
 from tests.faults.wires.trap import Fate, Place

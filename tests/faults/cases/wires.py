@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from tests.faults.rig import Case, Rig
+from tests.faults.loaded_cluster import Case, Rig
 from tests.faults.wires.clickhouse import Statement
 from tests.faults.wires.kafka import Api
 from tests.faults.wires.trap import Fate, Place

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from enum import IntEnum
 
 from tests.faults.wires.trap import Fate, Place, Traps
-from tests.servers.kafka import Door
+from tests.infrastructure.kafka import Door
 
 
 class Api(IntEnum):

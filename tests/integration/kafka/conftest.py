@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.infrastructure.names import fresh
 from tests.integration.kafka.kit import make_topic
-from tests.servers.names import fresh
 
 
 @pytest.fixture

@@ -11,15 +11,16 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka_admin import KafkaAdmin
-from siddes_telemetry.backends.kafka_appender import KafkaAppender
-from siddes_telemetry.backends.kafka_journal import KafkaJournal
-from siddes_telemetry.backends.kafka_member import GroupTimes
-from siddes_telemetry.backends.kafka_metrics import KafkaAppenderMetrics, KafkaReaderMetrics
-from siddes_telemetry.backends.kafka_produce import ProduceRequest
-from siddes_telemetry.backends.kafka_reader import KafkaReader
-from siddes_telemetry.backends.note_queue import JournalMetrics
-from siddes_telemetry.backends.ports import LogMissing, LogUnavailable, OwnedPartition, PartitionWork
+from siddes_telemetry.backends.journal_queue import JournalMetrics
+from siddes_telemetry.backends.kafka.admin import KafkaAdmin
+from siddes_telemetry.backends.kafka.appender import KafkaAppender
+from siddes_telemetry.backends.kafka.consumer_group import KafkaReader
+from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
+from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaReaderMetrics
+from siddes_telemetry.backends.kafka.produce_request import ProduceRequest
+from siddes_telemetry.backends.kafka.rebalance import GroupTimes
+from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
+from siddes_telemetry.backends.ports.log import OwnedPartition, PartitionWork
 from siddes_telemetry.schemas.record import Headers, LogRecord
 
 HEADERS: Headers = (("schema", b"1.1"), ("rows", b"1"), ("batches", bytes(18)))

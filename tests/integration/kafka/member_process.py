@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # run as a script, from anywhere
 
-from siddes_telemetry.backends.ports import OwnedPartition
+from siddes_telemetry.backends.ports.log import OwnedPartition
 from tests.integration.kafka.kit import make_reader
 
 

@@ -8,11 +8,11 @@ import uvloop
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES, reading
-from siddes_telemetry.backends.kafka_history import ends_of, read_range
-from siddes_telemetry.backends.ports import LogMissing, LogUnavailable
+from siddes_telemetry.backends.kafka.clients import MAX_REQUEST_BYTES, reading
+from siddes_telemetry.backends.kafka.range_reads import ends_of, read_range
+from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
+from tests.infrastructure.names import fresh
 from tests.integration.kafka.kit import HEADERS, WAIT_S, appending, make_topic, missing, pingable, shared_requests, soon
-from tests.servers.names import fresh
 
 pytestmark = pytest.mark.servers
 

@@ -13,20 +13,20 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka_view import viewing
-from siddes_telemetry.backends.ports import KeyJournal
-from siddes_telemetry.consumer import reach
-from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.backends.kafka.log_view import viewing
+from siddes_telemetry.backends.ports.log import KeyJournal
+from siddes_telemetry.consumer.batching import FlushPolicy
+from siddes_telemetry.consumer.context import Clocks, ConsumerContext
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
+from siddes_telemetry.consumer.retry_window import reach
 from siddes_telemetry.consumer.service import Consumer
-from siddes_telemetry.consumer.surroundings import Clocks, Surroundings
 from siddes_telemetry.consumer.verify.verifier import Subject, verify
-from tests.fakes.consumption import CLOCK, DAY_MS, LOG_NAME, MINUTE_MS, REGISTRY, encode, key, one
+from tests.fakes.consumer_process import CLOCK, DAY_MS, LOG_NAME, MINUTE_MS, REGISTRY, encode, key, one
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog
 from tests.fakes.memory_store import MemoryStore
+from tests.infrastructure.names import fresh
 from tests.integration.kafka.kit import WAIT_S, make_reader, make_topic, opened_journal
-from tests.servers.names import fresh
 
 pytestmark = pytest.mark.servers
 
@@ -71,7 +71,7 @@ class Scene:
 
     async def store_all(self, journal: KeyJournal) -> None:
         """By a process of the group that knows nothing of those before it but what the journal says."""
-        around = Surroundings(
+        around = ConsumerContext(
             store=self.store,
             dead_letters=MemoryLog().dead_letters,
             journal=journal,

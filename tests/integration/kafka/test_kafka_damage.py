@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from siddes_telemetry.backends.kafka_history import read_range, to_log_records
-from siddes_telemetry.backends.kafka_member import GroupTimes
-from siddes_telemetry.backends.ports import OwnedPartition
+from siddes_telemetry.backends.kafka.range_reads import read_range, to_log_records
+from siddes_telemetry.backends.kafka.rebalance import GroupTimes
+from siddes_telemetry.backends.ports.log import OwnedPartition
 from siddes_telemetry.schemas.record import Defect, LogRecord
 from tests.fakes.raw_batches import GZIP, LZ4, SNAPPY, ZSTD, batch, lz4, sealed, send, xerial, zlib_gzip, zstd
+from tests.infrastructure.kafka import LocalKafka
 from tests.integration.kafka.kit import HEADERS, WAIT_S, Hands, appending, make_reader, make_topic, running, soon
-from tests.servers.kafka import LocalKafka
 
 pytestmark = pytest.mark.servers
 QUICK_STALL = GroupTimes(session_s=6.0, rebalance_s=10.0, release_s=5.0, stall_s=1.0)

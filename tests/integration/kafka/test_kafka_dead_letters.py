@@ -8,14 +8,15 @@ import pytest
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES
-from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters, letter_record
-from siddes_telemetry.backends.kafka_history import read_range
-from siddes_telemetry.backends.kafka_metrics import KafkaDeadLetterMetrics
-from siddes_telemetry.backends.kafka_topics import dead_topic
-from siddes_telemetry.backends.ports import DeadLetter, DeadLetterEntry, LogMissing
+from siddes_telemetry.backends.kafka.clients import MAX_REQUEST_BYTES
+from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters, letter_record
+from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
+from siddes_telemetry.backends.kafka.range_reads import read_range
+from siddes_telemetry.backends.kafka.topics import dead_topic
+from siddes_telemetry.backends.ports.errors import LogMissing
+from siddes_telemetry.backends.ports.log import DeadLetter, DeadLetterEntry
+from tests.infrastructure.names import fresh
 from tests.integration.kafka.kit import HEADERS, appending, soon
-from tests.servers.names import fresh
 
 pytestmark = pytest.mark.servers
 

@@ -20,11 +20,12 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka_batches import RecordSet
-from siddes_telemetry.backends.kafka_clients import FetchedRecords
-from siddes_telemetry.backends.kafka_history import to_log_records
-from siddes_telemetry.backends.kafka_partition import KafkaPartition
-from siddes_telemetry.backends.ports import Committed, OwnedPartition, PartitionLost
+from siddes_telemetry.backends.kafka.clients import FetchedRecords
+from siddes_telemetry.backends.kafka.owned_partition import KafkaPartition
+from siddes_telemetry.backends.kafka.range_reads import to_log_records
+from siddes_telemetry.backends.kafka.record_batches import RecordSet
+from siddes_telemetry.backends.ports.errors import PartitionLost
+from siddes_telemetry.backends.ports.log import Committed, OwnedPartition
 from tests.integration.kafka.kit import WAIT_S, Hands, make_reader, running, soon, until
 
 servers = pytest.mark.servers

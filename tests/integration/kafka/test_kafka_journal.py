@@ -8,11 +8,11 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka_journal import KafkaJournal
-from siddes_telemetry.backends.kafka_topics import keys_topic
-from siddes_telemetry.backends.ports import LogUnavailable
+from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
+from siddes_telemetry.backends.kafka.topics import keys_topic
+from siddes_telemetry.backends.ports.errors import LogUnavailable
+from tests.infrastructure.names import fresh
 from tests.integration.kafka.kit import WAIT_S, make_topic, opened_journal, until
-from tests.servers.names import fresh
 
 DROPPED = "siddes_journal_notes_dropped_total"
 NOTES = "siddes_journal_notes_total"

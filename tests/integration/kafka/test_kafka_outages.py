@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from aiokafka import TopicPartition
 
-from siddes_telemetry.backends.kafka_clients import reading
-from siddes_telemetry.backends.kafka_history import ends_of
-from siddes_telemetry.backends.ports import Committed, LogMissing, LogUnavailable, OwnedPartition
+from siddes_telemetry.backends.kafka.clients import reading
+from siddes_telemetry.backends.kafka.range_reads import ends_of
+from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
+from siddes_telemetry.backends.ports.log import Committed, OwnedPartition
+from tests.infrastructure.kafka import LocalKafka
 from tests.integration.kafka.kit import (
     HEADERS,
     Hands,
@@ -24,7 +26,6 @@ from tests.integration.kafka.kit import (
     soon,
     until,
 )
-from tests.servers.kafka import LocalKafka
 
 pytestmark = pytest.mark.servers
 
@@ -87,7 +88,7 @@ async def test_a_killed_broker_comes_back_and_everything_goes_on(own_kafka: Loca
 async def test_a_record_that_is_sent_again_and_again_is_kept_once(
     own_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("siddes_telemetry.backends.kafka_clients.REQUEST_S", 1.0)
+    monkeypatch.setattr("siddes_telemetry.backends.kafka.clients.REQUEST_S", 1.0)
     await make_topic(own_kafka.bootstrap, "log", 1)
     hands = Hands()
     async with (
@@ -116,7 +117,7 @@ async def test_a_record_that_is_sent_again_and_again_is_kept_once(
 async def test_an_unanswered_commit_is_given_up_and_the_partition_taken_anew(
     own_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("siddes_telemetry.backends.kafka_partition.COMMIT_S", 0.5)
+    monkeypatch.setattr("siddes_telemetry.backends.kafka.owned_partition.COMMIT_S", 0.5)
     await make_topic(own_kafka.bootstrap, "log", 1)
     lives: list[Committed | None] = []
     paused = asyncio.Event()

@@ -5,8 +5,10 @@ import asyncio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka_member import GroupTimes
-from siddes_telemetry.backends.ports import Committed, LogMissing, OwnedPartition, PartitionLost, RecordsGone
+from siddes_telemetry.backends.kafka.rebalance import GroupTimes
+from siddes_telemetry.backends.ports.errors import LogMissing, PartitionLost, RecordsGone
+from siddes_telemetry.backends.ports.log import Committed, OwnedPartition
+from tests.infrastructure.names import fresh
 from tests.integration.kafka.kit import (
     HEADERS,
     Hands,
@@ -21,7 +23,6 @@ from tests.integration.kafka.kit import (
     soon,
     until,
 )
-from tests.servers.names import fresh
 
 pytestmark = pytest.mark.servers
 
@@ -159,7 +160,7 @@ async def test_a_member_without_partitions_is_ready_and_one_without_a_topic_wait
 
 
 async def test_new_partitions_are_noticed(kafka_bootstrap: str, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("siddes_telemetry.backends.kafka_clients.METADATA_MAX_AGE_MS", 500)
+    monkeypatch.setattr("siddes_telemetry.backends.kafka.clients.METADATA_MAX_AGE_MS", 500)
     async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
         await until(lambda: set(hands.held) == {0, 1})
         await make_topic(kafka_bootstrap, topic, 3)

@@ -11,24 +11,24 @@ from typing import cast
 import aiohttp
 from pydantic import SecretStr
 
-from siddes_telemetry.backends.kafka_dead_letters import KafkaDeadLetters
-from siddes_telemetry.backends.kafka_journal import KafkaJournal
-from siddes_telemetry.backends.kafka_member import GroupTimes
-from siddes_telemetry.backends.kafka_metrics import KafkaDeadLetterMetrics, KafkaReaderMetrics
-from siddes_telemetry.backends.kafka_reader import KafkaReader
-from siddes_telemetry.backends.note_queue import JournalMetrics
-from siddes_telemetry.cli import parts
-from siddes_telemetry.cli.front import admin_port
-from siddes_telemetry.cli.ready import pinged, progressing
+from siddes_telemetry.backends.journal_queue import JournalMetrics
+from siddes_telemetry.backends.kafka.consumer_group import KafkaReader
+from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
+from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
+from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics, KafkaReaderMetrics
+from siddes_telemetry.backends.kafka.rebalance import GroupTimes
+from siddes_telemetry.cli import composition
+from siddes_telemetry.cli.deployment import clickhouse, wall_clock_ms
+from siddes_telemetry.cli.listeners import admin_port
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import Settings
-from siddes_telemetry.cli.shapes import clickhouse, wall_clock_ms
-from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.cli.startup import pinged, progressing
+from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines, format_time
 from tests.integration.kafka.kit import appending, until
-from tests.services.admin import Operator
-from tests.services.process import ServiceProcess
-from tests.services.shapes import migrate, unmigrated_cluster
+from tests.product.admin import Operator
+from tests.product.deployments import migrate, unmigrated_cluster
+from tests.product.process import ServiceProcess
 
 TIMES = GroupTimes(session_s=6.0, rebalance_s=10.0, release_s=5.0, stall_s=0.5)
 REGISTRY = load_registry(None)
@@ -40,13 +40,13 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
     with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="1") as shape:
         await asyncio.to_thread(migrate, shape)
         topic = shape.settings["TOPIC"]
-    metrics, rng = parts.process_metrics(), random.Random(1)
+    metrics, rng = composition.process_metrics(), random.Random(1)
     producers = KafkaDeadLetterMetrics(metrics)
     letters = KafkaDeadLetters(kafka_bootstrap, topic, metrics=producers, rng=rng)
     journal = KafkaJournal(kafka_bootstrap, topic, metrics=JournalMetrics(metrics), appender_metrics=producers, rng=rng)
     reader = KafkaReader(kafka_bootstrap, topic, topic, metrics=KafkaReaderMetrics(metrics), rng=rng, times=TIMES)
     async with clickhouse(Settings(clickhouse=SecretStr(clickhouse_database_url)), REGISTRY) as store:
-        consumer = parts.make_consumer(
+        consumer = composition.make_consumer(
             reader,
             store.counts,
             letters,

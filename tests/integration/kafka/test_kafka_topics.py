@@ -6,8 +6,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from siddes_telemetry.backends.kafka_admin import KafkaAdmin
-from siddes_telemetry.backends.kafka_topics import (
+from siddes_telemetry.backends.kafka.admin import KafkaAdmin
+from siddes_telemetry.backends.kafka.topics import (
     DAY_MS,
     AddPartitions,
     AlterSettings,
@@ -19,8 +19,8 @@ from siddes_telemetry.backends.kafka_topics import (
     keys_topic,
     wanted_topics,
 )
-from siddes_telemetry.backends.ports import LogUnavailable
-from tests.servers.names import fresh
+from siddes_telemetry.backends.ports.errors import LogUnavailable
+from tests.infrastructure.names import fresh
 
 
 def test_nothing_is_kept_longer_than_the_store_keeps_it() -> None:

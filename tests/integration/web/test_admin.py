@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 
-from siddes_telemetry.web.admin import AdminDoor
+from siddes_telemetry.web.admin import AdminApp
 from siddes_telemetry.web.readiness import Readiness
 from siddes_telemetry.web.server import HttpServer
 from tests.fakes.web_service import Answered, RawClient, get
@@ -23,7 +23,7 @@ class Admin:
         self.broken = False
         self.readiness = Readiness({"log": self.check}, clock=lambda: self.now_s)
         self.server = HttpServer(
-            AdminDoor(self.readiness, exposition=self.exposition, random=Random(1), loopback_only=loopback_only)
+            AdminApp(self.readiness, exposition=self.exposition, random=Random(1), loopback_only=loopback_only)
         )
         self.port = 0
 

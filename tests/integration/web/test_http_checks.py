@@ -351,7 +351,7 @@ async def test_an_ordinary_client_is_served() -> None:
 
 
 def test_two_routes_for_one_request_are_a_mistake() -> None:
-    from siddes_telemetry.web.dispatch import _by_path
+    from siddes_telemetry.web.request_pipeline import _by_path
     from siddes_telemetry.web.routing import Access, Request, Response, Route
 
     async def handler(_: Request) -> Response:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse_http import HttpEngine, ServerAddress, parse_server_url
-from siddes_telemetry.backends.ports import StoreUnavailable
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, ServerAddress, parse_server_url
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse_admin import shipped_migrations
+from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
 from siddes_telemetry.schemas import ddl
 from tests.unit.schemas.shipped import REGISTRY
 

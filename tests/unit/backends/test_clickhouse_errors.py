@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse_errors import REASONS, failure
-from siddes_telemetry.backends.ports import BackendError, StoreMissing, StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.clickhouse.errors import REASONS, failure
+from siddes_telemetry.backends.ports.errors import BackendError, StoreMissing, StoreRefused, StoreUnavailable
 
 
 @pytest.mark.parametrize("code", [26, 27, 36, 117, 469, 691])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse_profile import ASK_PINS, is_operators, read_profile, unsetting
+from siddes_telemetry.backends.clickhouse.profile import ASK_PINS, is_operators, read_profile, unsetting
 
 
 @pytest.mark.parametrize(

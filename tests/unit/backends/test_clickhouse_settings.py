@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from siddes_telemetry.backends.clickhouse_settings import (
+from siddes_telemetry.backends.clickhouse.settings import (
     INSERT_PINS,
     MAX_BLOCK_BYTES,
     MAX_BLOCK_ROWS,

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from siddes_telemetry.backends import kafka_batches
-from siddes_telemetry.backends.kafka_batches import MAX_INFLATED_BYTES, MAX_RECORDS, MarkedRecord, Records
-from siddes_telemetry.backends.kafka_codecs import codecs_here
-from siddes_telemetry.backends.kafka_history import FetchedRecord, to_log_records
+from siddes_telemetry.backends.kafka import record_batches
+from siddes_telemetry.backends.kafka.compression import codecs_here
+from siddes_telemetry.backends.kafka.range_reads import FetchedRecord, to_log_records
+from siddes_telemetry.backends.kafka.record_batches import MAX_INFLATED_BYTES, MAX_RECORDS, MarkedRecord, Records
 from siddes_telemetry.schemas.record import Defect, LogRecord
 from tests.fakes.raw_batches import (
     ATTRIBUTES_AT,
@@ -43,7 +43,7 @@ END = 10**9
 @pytest.fixture(autouse=True)
 def all_at_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine would leave some to the next fetch."""
-    monkeypatch.setattr(kafka_batches, "LONGEST_S", 60.0)
+    monkeypatch.setattr(record_batches, "LONGEST_S", 60.0)
 
 
 def read(*batches: bytes | bytearray, start: int = 0) -> list[LogRecord]:

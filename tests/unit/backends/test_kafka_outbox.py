@@ -6,8 +6,8 @@ from collections import deque
 import pytest
 from aiokafka.errors import KafkaError, NotLeaderForPartitionError
 
-from siddes_telemetry.backends.kafka_clients import MAX_REQUEST_BYTES
-from siddes_telemetry.backends.kafka_outbox import NOT_ANSWERED, Batches, Codes, Outbox
+from siddes_telemetry.backends.kafka.clients import MAX_REQUEST_BYTES
+from siddes_telemetry.backends.kafka.sender import NOT_ANSWERED, Batches, Codes, Sender
 
 
 class Broker:
@@ -41,8 +41,8 @@ def broker() -> Broker:
 
 
 @pytest.fixture
-def outbox(broker: Broker) -> Outbox:
-    return Outbox(broker.ask, lambda partition: partition != broker.leads_all_but)
+def outbox(broker: Broker) -> Sender:
+    return Sender(broker.ask, lambda partition: partition != broker.leads_all_but)
 
 
 async def turns() -> None:
@@ -51,13 +51,13 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def sent(outbox: Outbox, *partitions: int, batch: bytes = b"batch") -> list[asyncio.Task[int]]:
+async def sent(outbox: Sender, *partitions: int, batch: bytes = b"batch") -> list[asyncio.Task[int]]:
     tasks = [asyncio.ensure_future(outbox.send(partition, batch)) for partition in partitions]
     await turns()
     return tasks
 
 
-async def test_what_comes_while_two_requests_are_under_way_shares_the_next_one(broker: Broker, outbox: Outbox) -> None:
+async def test_what_comes_while_two_requests_are_under_way_shares_the_next_one(broker: Broker, outbox: Sender) -> None:
     tasks = await sent(outbox, 3, 1, 2, 5)
     assert broker.asked == [[3], [1]]
     await broker.answer()
@@ -73,7 +73,7 @@ async def test_what_comes_while_two_requests_are_under_way_shares_the_next_one(b
     assert broker.asked[4:] == [[7], [8]]  # nothing holds them back
 
 
-async def test_a_request_is_no_larger_than_allowed_but_for_a_batch_alone(broker: Broker, outbox: Outbox) -> None:
+async def test_a_request_is_no_larger_than_allowed_but_for_a_batch_alone(broker: Broker, outbox: Sender) -> None:
     tasks = await sent(outbox, 0, 1)
     tasks += await sent(outbox, 2, 3, 4, batch=bytes(MAX_REQUEST_BYTES // 2))
     tasks += await sent(outbox, 5, batch=bytes(MAX_REQUEST_BYTES + 1))
@@ -84,7 +84,7 @@ async def test_a_request_is_no_larger_than_allowed_but_for_a_batch_alone(broker:
     assert [each.result() for each in tasks] == list(range(7))
 
 
-async def test_a_request_that_fails_is_told_to_all_in_it_and_the_next_one_goes(broker: Broker, outbox: Outbox) -> None:
+async def test_a_request_that_fails_is_told_to_all_in_it_and_the_next_one_goes(broker: Broker, outbox: Sender) -> None:
     tasks = await sent(outbox, 0, 1, 2, 3)
     await broker.answer()
     tasks += await sent(outbox, 4)
@@ -95,7 +95,7 @@ async def test_a_request_that_fails_is_told_to_all_in_it_and_the_next_one_goes(b
     assert [str(each) for each in said] == ["0", "alone", "joined", "joined", "4"]
 
 
-async def test_who_stops_waiting_does_not_hold_up_the_rest(broker: Broker, outbox: Outbox) -> None:
+async def test_who_stops_waiting_does_not_hold_up_the_rest(broker: Broker, outbox: Sender) -> None:
     first, second, third, fourth, fifth = await sent(outbox, 0, 1, 2, 3, 4)
     third.cancel()
     first.cancel()  # under way: the broker has it, and its answer is nobody's
@@ -112,7 +112,7 @@ async def test_who_stops_waiting_does_not_hold_up_the_rest(broker: Broker, outbo
     assert last.result() == 5
 
 
-async def test_what_has_another_leader_by_the_time_it_is_its_turn_is_not_sent(broker: Broker, outbox: Outbox) -> None:
+async def test_what_has_another_leader_by_the_time_it_is_its_turn_is_not_sent(broker: Broker, outbox: Sender) -> None:
     tasks = await sent(outbox, 0, 1, 2, 3, 4)
     broker.leads_all_but = 3
     for _ in range(3):
@@ -121,7 +121,7 @@ async def test_what_has_another_leader_by_the_time_it_is_its_turn_is_not_sent(br
     assert [each.result() for each in tasks] == [0, 1, 2, NotLeaderForPartitionError.errno, 4]
 
 
-async def test_close_gives_up_what_is_sent_for_those_who_waited(broker: Broker, outbox: Outbox) -> None:
+async def test_close_gives_up_what_is_sent_for_those_who_waited(broker: Broker, outbox: Sender) -> None:
     *first, third, fourth = await sent(outbox, 0, 1, 2, 3)
     await broker.answer()
     third.cancel()  # of those who waited for this request, one is left
@@ -133,7 +133,7 @@ async def test_close_gives_up_what_is_sent_for_those_who_waited(broker: Broker, 
     assert [each.done() for each in first] == [True, False]
 
 
-async def test_what_an_answer_leaves_out_is_not_answered(broker: Broker, outbox: Outbox) -> None:
+async def test_what_an_answer_leaves_out_is_not_answered(broker: Broker, outbox: Sender) -> None:
     alone, _, joined, left_out = await sent(outbox, 0, 1, 2, 3)
     await broker.answer(without=0)
     await broker.answer()

@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import IncompatibleBrokerVersion
 from aiokafka.protocol.produce import ProduceRequest_v7, ProduceResponse_v7
 
-from siddes_telemetry.backends.kafka_produce import ProduceForm
+from siddes_telemetry.backends.kafka.produce_request import ProduceForm
 
 TOPIC = "täglich"
 CODES = {3: 0, 1: 6, 2**31 - 1: -1}

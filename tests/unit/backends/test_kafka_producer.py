@@ -12,7 +12,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, RequestTimedOutError
 from aiokafka.structs import TopicPartition
 
-from siddes_telemetry.backends.kafka_producer import KafkaProducer
+from siddes_telemetry.backends.kafka.producer import KafkaProducer
 from tests.fakes.virtual_time import in_virtual_time, until
 
 PATIENCE_S = 5.0

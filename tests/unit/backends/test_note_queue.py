@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from siddes_telemetry.backends.note_queue import CLOSE_S, LEAVE_S, QUEUE_BYTES, JournalMetrics, NoteQueue
-from siddes_telemetry.backends.ports import LogMissing, LogUnavailable
+from siddes_telemetry.backends.journal_queue import CLOSE_S, LEAVE_S, QUEUE_BYTES, JournalMetrics, NoteQueue
+from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
 from tests.fakes.virtual_time import in_virtual_time, until
 
 HUGE = bytes(QUEUE_BYTES // 4)

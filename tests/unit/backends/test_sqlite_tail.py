@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from siddes_telemetry.backends.sqlite_tail import KEPT_BYTES, RECORD_BYTES, Tail
+from siddes_telemetry.backends.sqlite.tail import KEPT_BYTES, RECORD_BYTES, Tail
 from siddes_telemetry.schemas.record import LogRecord
 
 

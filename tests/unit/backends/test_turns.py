@@ -9,9 +9,10 @@ from math import ceil
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse_engine import Parameters, Row, Settings
-from siddes_telemetry.backends.clickhouse_store import ClickHouseStore
-from siddes_telemetry.backends.ports import Purged, StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Settings
+from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
+from siddes_telemetry.backends.ports.errors import StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports.store import Purged
 from siddes_telemetry.schemas.ddl import StoreSchema
 from tests.unit.schemas.shipped import REGISTRY
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.ports import StoreUnavailable
-from siddes_telemetry.cli import control
-from siddes_telemetry.cli.control import MAX_QUESTION_BYTES, ControlError, ask_control, serve_control
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
+from siddes_telemetry.cli import control_socket
+from siddes_telemetry.cli.control_socket import MAX_QUESTION_BYTES, ControlError, ask_control, serve_control
 from siddes_telemetry.cli.operations import Operations, Result
 from siddes_telemetry.consumer.verify.verifier import Progress
 
@@ -126,7 +126,7 @@ UNKNOWN = {"ok": False, "error": "the running instance does not know this operat
 async def test_nobody_waits_for_an_operator_who_says_nothing_or_half_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "QUESTION_S", 0.2)
+    monkeypatch.setattr(control_socket, "QUESTION_S", 0.2)
     socket = tmp_path / "control.sock"
     async with serve_control(socket, OPERATIONS):
         connections = [await asyncio.open_unix_connection(str(socket)) for _ in range(20)]

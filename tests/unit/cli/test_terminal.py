@@ -7,7 +7,7 @@ from socket import gaierror
 import pytest
 import typer
 
-from siddes_telemetry.backends.ports import StoreUnavailable
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.cli.settings import SettingsError
 from siddes_telemetry.cli.terminal import honest_exit
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import pytest
 
 from siddes_telemetry.consumer.block import Block, build_block
-from siddes_telemetry.consumer.log_clock import Occurrence
-from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.schemas.record import LogRecord, UnreadableHereError, format_time
-from tests.fakes.consumption import (
+from tests.fakes.consumer_process import (
     ACCEPTED,
     DAY_MS,
     MINUTE_MS,

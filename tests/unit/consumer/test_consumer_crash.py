@@ -11,11 +11,12 @@ from typing import Literal
 
 import pytest
 
-from siddes_telemetry.backends.ports import Committed, PartitionLost, StoreUnavailable
-from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.backends.ports.errors import PartitionLost, StoreUnavailable
+from siddes_telemetry.backends.ports.log import Committed
+from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, LEASE_S, ON_ITS_WAY_S
-from tests.fakes.consumption import DAY_MS, MINUTE_MS, NOON_MS, Process, World, key, one
+from tests.fakes.consumer_process import DAY_MS, MINUTE_MS, NOON_MS, Process, World, key, one
 from tests.fakes.latency import Fate, SlowStore
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until

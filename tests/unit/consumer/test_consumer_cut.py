@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from siddes_telemetry.consumer.batching import FlushPolicy, Pending, cut
 from siddes_telemetry.consumer.block import build_block
-from siddes_telemetry.consumer.cut import FlushPolicy, Pending, cut
-from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.schemas.record import LogRecord
-from tests.fakes.consumption import DAY_MS, NOON_MS, REGISTRY, one, record
+from tests.fakes.consumer_process import DAY_MS, NOON_MS, REGISTRY, one, record
 
 LARGE = 10**9
 LOOSE = FlushPolicy(max_rows=LARGE, max_bytes=LARGE, max_age_s=1.0, max_days=LARGE)

@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
-from siddes_telemetry.backends.ports import Committed, PartitionLost
-from siddes_telemetry.consumer import cut
-from siddes_telemetry.consumer.cut import FlushPolicy
-from tests.fakes.consumption import ACCEPTED, NOON_MS, SHOWN, Process, Sent, World, encode, key, one
+from siddes_telemetry.backends.ports.errors import PartitionLost
+from siddes_telemetry.backends.ports.log import Committed
+from siddes_telemetry.consumer import batching
+from siddes_telemetry.consumer.batching import FlushPolicy
+from tests.fakes.consumer_process import ACCEPTED, NOON_MS, SHOWN, Process, Sent, World, encode, key, one
 from tests.fakes.memory_store import MemoryStore, StoredRow
 from tests.fakes.virtual_time import in_virtual_time, until
 
@@ -118,8 +119,8 @@ async def test_records_wait_until_the_oldest_is_of_age() -> None:
 async def test_partitions_share_what_blocks_may_take(
     monkeypatch: pytest.MonkeyPatch, partitions: int, first: str
 ) -> None:
-    monkeypatch.setattr(cut, "LEAST_BLOCK_BYTES", 1)
-    row_bytes = len(encode([one("a", NOON_MS)])[0]) + cut.SOURCE_COLUMN_BYTES
+    monkeypatch.setattr(batching, "LEAST_BLOCK_BYTES", 1)
+    row_bytes = len(encode([one("a", NOON_MS)])[0]) + batching.SOURCE_COLUMN_BYTES
     world = await World.make(partitions=partitions, policy=FlushPolicy(max_age_s=3600.0, all_bytes=4 * row_bytes))
     process = world.start()
     await until(lambda: len(process.around.owned) == partitions)

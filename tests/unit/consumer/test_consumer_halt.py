@@ -7,11 +7,11 @@ import asyncio
 import pytest
 from structlog.typing import EventDict
 
-from siddes_telemetry.backends.ports import Committed
-from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.backends.ports.log import Committed
+from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
-from siddes_telemetry.consumer.reach import MARGIN
-from tests.fakes.consumption import LOG_NAME, NOON_MS, World, key, one, record
+from siddes_telemetry.consumer.retry_window.reach import MARGIN
+from tests.fakes.consumer_process import LOG_NAME, NOON_MS, World, key, one, record
 from tests.fakes.latency import Fate, SlowStore
 from tests.fakes.virtual_time import in_virtual_time, until
 

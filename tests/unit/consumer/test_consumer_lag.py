@@ -6,9 +6,10 @@ import asyncio
 
 from structlog.typing import EventDict
 
-from siddes_telemetry.backends.ports import Committed, StoreUnavailable
-from siddes_telemetry.consumer.figures import SHOW_LAG_S
-from tests.fakes.consumption import NOON_MS, World, one
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
+from siddes_telemetry.backends.ports.log import Committed
+from siddes_telemetry.consumer.partition_metrics import SHOW_LAG_S
+from tests.fakes.consumer_process import NOON_MS, World, one
 from tests.fakes.virtual_time import in_virtual_time, until
 
 

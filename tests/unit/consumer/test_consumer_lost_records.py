@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from structlog.typing import EventDict
 
-from siddes_telemetry.backends.ports import Committed
-from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.backends.ports.log import Committed
+from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import NO_INTENT, encode_intent
-from tests.fakes.consumption import Process, World
+from tests.fakes.consumer_process import Process, World
 from tests.fakes.virtual_time import in_virtual_time, until
 
 

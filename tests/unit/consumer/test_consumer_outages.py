@@ -7,18 +7,18 @@ import asyncio
 import pytest
 from structlog.typing import EventDict
 
-from siddes_telemetry.backends.ports import (
+from siddes_telemetry.backends.ports.errors import (
     BackendError,
-    DeadLetter,
     LogUnavailable,
     PartitionLost,
     StoreMissing,
     StoreRefused,
     StoreUnavailable,
 )
-from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.backends.ports.log import DeadLetter
+from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.service import DRAIN_S
-from tests.fakes.consumption import ACCEPTED, NOON_MS, SHOWN, Sent, World, key, one
+from tests.fakes.consumer_process import ACCEPTED, NOON_MS, SHOWN, Sent, World, key, one
 from tests.fakes.memory_log import MemoryDeadLetters
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.virtual_time import in_virtual_time, until

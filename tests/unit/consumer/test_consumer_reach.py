@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from siddes_telemetry.consumer.reach import LEAST, MARGIN, Reach, reach_of
+from siddes_telemetry.consumer.retry_window.reach import LEAST, MARGIN, Reach, reach_of
 from siddes_telemetry.schemas.record import LogRecord
-from tests.fakes.consumption import DAY_MS, NOON_MS
+from tests.fakes.consumer_process import DAY_MS, NOON_MS
 from tests.fakes.memory_log import MemoryLog, MemoryPartition
 
 RECORDS = 10_000  # one a second

@@ -7,10 +7,11 @@ from unittest.mock import patch
 import pytest
 from structlog.typing import EventDict
 
-from siddes_telemetry.backends.ports import Committed, LogUnavailable, StoreUnavailable
-from siddes_telemetry.consumer.key_notes import decode_note
-from siddes_telemetry.consumer.reach import MARGIN
-from tests.fakes.consumption import DAY_MS, MINUTE_MS, NOON_MS, Process, World, key, one
+from siddes_telemetry.backends.ports.errors import LogUnavailable, StoreUnavailable
+from siddes_telemetry.backends.ports.log import Committed
+from siddes_telemetry.consumer.retry_window.key_notes import decode_note
+from siddes_telemetry.consumer.retry_window.reach import MARGIN
+from tests.fakes.consumer_process import DAY_MS, MINUTE_MS, NOON_MS, Process, World, key, one
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryPartition
 from tests.fakes.virtual_time import in_virtual_time, until

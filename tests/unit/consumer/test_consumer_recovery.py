@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from siddes_telemetry.backends.ports import Held, Purged, PurgedAhead
+from siddes_telemetry.backends.ports.store import Held, Purged, PurgedAhead
 from siddes_telemetry.consumer.intent import GroupState
 from siddes_telemetry.consumer.recovery import (
     OFFSET_BEYOND,

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from siddes_telemetry.backends.ports import Committed, StoreUnavailable
-from siddes_telemetry.consumer import reach
-from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
+from siddes_telemetry.backends.ports.log import Committed
+from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
-from siddes_telemetry.consumer.reach import MARGIN
-from tests.fakes.consumption import CLOCK, DAY_MS, MINUTE_MS, NOON_MS, World, encode, headers_in, key, one
+from siddes_telemetry.consumer.retry_window import reach
+from siddes_telemetry.consumer.retry_window.reach import MARGIN
+from tests.fakes.consumer_process import CLOCK, DAY_MS, MINUTE_MS, NOON_MS, World, encode, headers_in, key, one
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.virtual_time import in_virtual_time, until
 

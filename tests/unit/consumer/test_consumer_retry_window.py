@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from siddes_telemetry.consumer.log_clock import Occurrence
-from siddes_telemetry.consumer.retry_window import WINDOW_MS, RetryWindow
-from tests.fakes.consumption import NOON_MS, key
+from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window.window import WINDOW_MS, RetryWindow
+from tests.fakes.consumer_process import NOON_MS, key
 
 A, B, C = key(1), key(2), key(3)
 TEN_MINUTES_MS = 600_000

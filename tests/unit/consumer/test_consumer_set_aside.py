@@ -10,16 +10,18 @@ from unittest.mock import patch
 import pytest
 from structlog.typing import EventDict
 
-from siddes_telemetry.backends.ports import Committed, LogStalled, SetAside, StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports.errors import LogStalled, StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports.log import Committed
+from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer.intent import NO_INTENT, encode_intent
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.service import Consumer
-from siddes_telemetry.consumer.set_aside_request import SetAsideRefused, ask_to_set_aside, waiting_at
-from siddes_telemetry.consumer.set_asides import Decisions, read_decided
+from siddes_telemetry.consumer.set_aside.decisions import Decisions, read_decided
+from siddes_telemetry.consumer.set_aside.request import SetAsideRefused, ask_to_set_aside, waiting_at
 from siddes_telemetry.consumer.verify.verifier import Subject, verify
 from siddes_telemetry.schemas.record import Defect, LogRecord
 from siddes_telemetry.schemas.registry import Registry
-from tests.fakes.consumption import LOG_NAME, NOON_MS, REGISTRY, Process, World, key, one, record
+from tests.fakes.consumer_process import LOG_NAME, NOON_MS, REGISTRY, Process, World, key, one, record
 from tests.fakes.memory_log import MemoryPartition
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.virtual_time import in_virtual_time, until

@@ -9,21 +9,14 @@ from typing import Any, cast
 import pytest
 from structlog.typing import EventDict
 
-from siddes_telemetry.backends.ports import (
-    BlockStore,
-    Committed,
-    DeadLetter,
-    DeadLetters,
-    OwnedPartition,
-    PartitionView,
-    SetAside,
-    StoreUnavailable,
-)
-from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
+from siddes_telemetry.backends.ports.log import Committed, DeadLetter, DeadLetters, OwnedPartition, PartitionView
+from siddes_telemetry.backends.ports.store import BlockStore, SetAside
+from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.service import GIVEN_AWAY_S, Consumer
-from siddes_telemetry.consumer.watch import LOOK_EVERY_S, PATIENCE_LOOKS, Sign, Watch
-from tests.fakes.consumption import LOG_NAME, NOON_MS, Process, World, key, one
+from siddes_telemetry.consumer.watchdog import LOOK_EVERY_S, PATIENCE_LOOKS, Progress, Watchdog
+from tests.fakes.consumer_process import LOG_NAME, NOON_MS, Process, World, key, one
 from tests.fakes.hanging import Hanging, HangingReader
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
 
@@ -148,24 +141,24 @@ async def test_waiting_for_records_or_for_a_known_trouble_is_no_stall(logs: list
     assert process.metric("recoveries_total", found="resume") == 1, "it was never taken over anew"
 
 
-STILL = Sign(position=5, window_offset=5)
+STILL = Progress(position=5, window_offset=5)
 
 
-def looks_until_stalled(watch: Watch, *signs: Sign) -> int | None:
+def looks_until_stalled(watch: Watchdog, *signs: Progress) -> int | None:
     """After how many looks at these, over and over, it is said to have stalled; None: not at all."""
     return next((n for n in range(1, 500) if watch.has_stalled(signs[n % len(signs)])), None)
 
 
 def test_only_what_is_busy_at_one_place_has_stalled() -> None:
-    assert looks_until_stalled(Watch(), STILL) == PATIENCE_LOOKS + 1
-    assert looks_until_stalled(Watch(), STILL, replace(STILL, position=6)) is None
-    assert looks_until_stalled(Watch(), STILL, replace(STILL, window_offset=6)) is None, "it reads back"
-    assert looks_until_stalled(Watch(), replace(STILL, waits=True)) is None
-    assert looks_until_stalled(Watch(), replace(STILL, troubled=True)) is None
+    assert looks_until_stalled(Watchdog(), STILL) == PATIENCE_LOOKS + 1
+    assert looks_until_stalled(Watchdog(), STILL, replace(STILL, position=6)) is None
+    assert looks_until_stalled(Watchdog(), STILL, replace(STILL, window_offset=6)) is None, "it reads back"
+    assert looks_until_stalled(Watchdog(), replace(STILL, waits=True)) is None
+    assert looks_until_stalled(Watchdog(), replace(STILL, troubled=True)) is None
 
 
 def test_a_look_that_finds_it_moving_begins_the_count_anew() -> None:
-    watch = Watch()
+    watch = Watchdog()
     for _ in range(PATIENCE_LOOKS):
         assert not watch.has_stalled(STILL)
     assert not watch.has_stalled(replace(STILL, troubled=True))

@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
-from siddes_telemetry.backends.ports import Committed, LogUnavailable, StoreUnavailable, Stretch, Sums
-from siddes_telemetry.consumer.cut import FlushPolicy
+from siddes_telemetry.backends.ports.errors import LogUnavailable, StoreUnavailable
+from siddes_telemetry.backends.ports.log import Committed
+from siddes_telemetry.backends.ports.store import Stretch, Sums
+from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
-from siddes_telemetry.consumer.reach import MARGIN
+from siddes_telemetry.consumer.retry_window.reach import MARGIN
 from siddes_telemetry.consumer.verify import partition as partition_module
-from siddes_telemetry.consumer.verify import told as told_module
+from siddes_telemetry.consumer.verify import range_sums as told_module
 from siddes_telemetry.consumer.verify.repair import Repairer, TooManyMissingError
 from siddes_telemetry.consumer.verify.report import PartitionReport, Report
 from siddes_telemetry.consumer.verify.verifier import RecordsUnreadableError, Subject, verify
-from tests.fakes.consumption import (
+from tests.fakes.consumer_process import (
     DAY_MS,
     LOG_NAME,
     MINUTE_MS,

@@ -8,11 +8,11 @@ import random
 
 import pytest
 
-from siddes_telemetry.backends.ports import LogMissing, LogUnavailable
+from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
 from siddes_telemetry.ingest_gateway.group_commit import CommitLimits
-from siddes_telemetry.ingest_gateway.waiting import MAX_RECORD_BYTES, MAX_RECORD_ROWS, WAITER_BYTES
+from siddes_telemetry.ingest_gateway.pending_batches import MAX_RECORD_BYTES, MAX_RECORD_ROWS, WAITER_BYTES
 from siddes_telemetry.schemas.record import NO_BATCH, partition_of
-from tests.unit.ingest_gateway.rig import HeldLog, Rig, is_durable, is_refused, settle
+from tests.unit.ingest_gateway.group_commit_harness import HeldLog, Rig, is_durable, is_refused, settle
 
 DEADLINE_S = CommitLimits().deadline_s
 YOUNG_S = CommitLimits().young_s

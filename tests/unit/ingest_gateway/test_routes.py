@@ -8,13 +8,13 @@ from uuid import UUID
 
 import pytest
 
-from siddes_telemetry.backends.ports import LogUnavailable
+from siddes_telemetry.backends.ports.errors import LogUnavailable
 from siddes_telemetry.ingest_gateway.routes import Ingest, gateway_routes
 from siddes_telemetry.schemas.bodies import BodyParser
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.record import NO_BATCH, Line, batch_key, parse_time, partition_of
 from siddes_telemetry.web.routing import Access, Request, Response
-from tests.unit.ingest_gateway.rig import CREATED_AT, Rig, settle
+from tests.unit.ingest_gateway.group_commit_harness import CREATED_AT, Rig, settle
 from tests.unit.schemas.shipped import REGISTRY
 from tests.unit.web.handlers import answer
 

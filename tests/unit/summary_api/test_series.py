@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from siddes_telemetry.backends.ports import StoreMissing, StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports.errors import StoreMissing, StoreRefused, StoreUnavailable
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.summary_api.routes import Summary, requested_interval
 from siddes_telemetry.summary_api.series import DAY_MS, HOUR_MS

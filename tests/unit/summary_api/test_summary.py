@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from siddes_telemetry.backends.ports import StoreMissing, StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports.errors import StoreMissing, StoreRefused, StoreUnavailable
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.summary_api.routes import Summary, requested_days, summary_routes
 from siddes_telemetry.summary_api.series import DAY_MS

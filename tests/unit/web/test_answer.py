@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from siddes_telemetry.web.answer import Answer, render
+from siddes_telemetry.web.response_encoding import Answer, render
 from siddes_telemetry.web.routing import Response
 
 

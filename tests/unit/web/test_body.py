@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
-from siddes_telemetry.web import body
+from siddes_telemetry.web import request_body
 
 BROKEN = ErrorCode.invalid_batch
 
 
 def refusal(compressed: bytes, max_bytes: int = 1000) -> ErrorCode:
     with pytest.raises(ApiError) as error:
-        body.gunzip(compressed, max_bytes, BROKEN)
+        request_body.gunzip(compressed, max_bytes, BROKEN)
     assert error.value.__cause__ is None
     return error.value.code
 
@@ -35,7 +35,7 @@ def refusal(compressed: bytes, max_bytes: int = 1000) -> ErrorCode:
     ],
 )
 def test_json_and_plain_text_are_read(content_type: str | None) -> None:
-    body.check_type(content_type)
+    request_body.check_type(content_type)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_json_and_plain_text_are_read(content_type: str | None) -> None:
 )
 def test_other_types_are_refused(content_type: str) -> None:
     with pytest.raises(ApiError) as error:
-        body.check_type(content_type)
+        request_body.check_type(content_type)
     assert error.value.code is ErrorCode.unsupported_type
 
 
@@ -71,7 +71,7 @@ def test_other_types_are_refused(content_type: str) -> None:
     ],
 )
 def test_gzip_or_nothing(headers: list[str], compressed: bool) -> None:
-    assert body.is_gzip(headers) is compressed
+    assert request_body.is_gzip(headers) is compressed
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_gzip_or_nothing(headers: list[str], compressed: bool) -> None:
 )
 def test_other_encodings_are_refused(headers: list[str]) -> None:
     with pytest.raises(ApiError) as error:
-        body.is_gzip(headers)
+        request_body.is_gzip(headers)
     assert error.value.code is ErrorCode.unsupported_type
 
 
@@ -87,7 +87,7 @@ def test_other_encodings_are_refused(headers: list[str]) -> None:
 def test_what_was_zipped_comes_out_or_is_too_large(content: bytes) -> None:
     compressed = gzip.compress(content)
     if len(content) <= 1000:
-        assert body.gunzip(compressed, 1000, BROKEN) == content
+        assert request_body.gunzip(compressed, 1000, BROKEN) == content
     else:
         assert refusal(compressed) is ErrorCode.too_large
 
@@ -95,7 +95,7 @@ def test_what_was_zipped_comes_out_or_is_too_large(content: bytes) -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_body_or_a_documented_refusal(content: bytes) -> None:
     try:
-        body.gunzip(content, 1000, BROKEN)
+        request_body.gunzip(content, 1000, BROKEN)
     except ApiError as error:
         assert error.code in (BROKEN, ErrorCode.too_large)  # noqa: PT017 - both outcomes are right
 
@@ -112,7 +112,7 @@ def test_what_is_cut_short_or_followed_by_anything_is_broken() -> None:
 
 
 def test_the_limit_is_exact() -> None:
-    assert len(body.gunzip(gzip.compress(b"x" * 1000), 1000, BROKEN)) == 1000
+    assert len(request_body.gunzip(gzip.compress(b"x" * 1000), 1000, BROKEN)) == 1000
     assert refusal(gzip.compress(b"x" * 1001)) is ErrorCode.too_large
 
 

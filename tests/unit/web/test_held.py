@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from siddes_telemetry.web.held import HeldBytes
+from siddes_telemetry.web.client_memory import ClientMemory
 
 
 class Client:
@@ -12,7 +12,7 @@ class Client:
 
 
 def test_who_has_had_bytes_kept_for_longest_is_cut_off_first() -> None:
-    held = HeldBytes(100)
+    held = ClientMemory(100)
     first, second, third = Client(), Client(), Client()
     held.hold(first, 40)
     held.hold(second, 40)
@@ -24,7 +24,7 @@ def test_who_has_had_bytes_kept_for_longest_is_cut_off_first() -> None:
 
 
 def test_who_needs_nothing_any_more_is_not_cut_off() -> None:
-    held = HeldBytes(100)
+    held = ClientMemory(100)
     first, second = Client(), Client()
     held.hold(first, 90)
     held.hold(first, 0)
@@ -34,7 +34,7 @@ def test_who_needs_nothing_any_more_is_not_cut_off() -> None:
 
 
 def test_one_client_may_not_have_more_than_all() -> None:
-    held = HeldBytes(100)
+    held = ClientMemory(100)
     client = Client()
     held.hold(client, 101)
     assert (client.cut, held.total) == (1, 0)

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client import Counter as CounterMetric
 from structlog.testing import capture_logs
 
-from siddes_telemetry.web.line_limit import LINES_PER_S, LineLimit
+from siddes_telemetry.web.log_rate_limit import LINES_PER_S, LogRateLimit
 
 FLOOD = """
 import sys, threading, structlog
@@ -38,7 +38,7 @@ print(metrics.get_sample_value("siddes_log_lines_left_out_total"))
 """
 
 
-def passes(limit: LineLimit, event: str, level: str = "warning", **more: object) -> bool:
+def passes(limit: LogRateLimit, event: str, level: str = "warning", **more: object) -> bool:
     try:
         limit(None, level, {"event": event, **more})
     except structlog.DropEvent:
@@ -48,7 +48,7 @@ def passes(limit: LineLimit, event: str, level: str = "warning", **more: object)
 
 def test_ten_lines_of_a_kind_pass_in_any_second() -> None:
     now = [100.0]
-    limit = LineLimit(clock=lambda: now[0])
+    limit = LogRateLimit(clock=lambda: now[0])
     passed_at = []
     for _ in range(3000):
         now[0] += 0.001
@@ -59,7 +59,7 @@ def test_ten_lines_of_a_kind_pass_in_any_second() -> None:
 
 
 def test_a_kind_is_an_event_at_a_level_with_a_status() -> None:
-    limit = LineLimit(clock=lambda: 100.0)
+    limit = LogRateLimit(clock=lambda: 100.0)
     while passes(limit, "request", status=503, request_id="one"):
         pass
     assert not passes(limit, "request", status=503, request_id="another")
@@ -69,7 +69,7 @@ def test_a_kind_is_an_event_at_a_level_with_a_status() -> None:
 
 
 def test_what_was_left_out_is_said_once_and_counted() -> None:
-    limit = LineLimit(clock=lambda: 100.0, said_after_s=1000)
+    limit = LogRateLimit(clock=lambda: 100.0, said_after_s=1000)
     registry = CollectorRegistry()
     limit.count_in(CounterMetric("siddes_log_lines_left_out", "Lines.", registry=registry))
     with capture_logs() as lines:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from siddes_telemetry.web.pending import Pending
+from siddes_telemetry.web.reply_future import Pending
 
 
 def test_who_waits_is_told_at_once() -> None:

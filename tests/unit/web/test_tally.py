@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from siddes_telemetry.web.tally import TELL_EVERY_S, Tally
+from siddes_telemetry.web.buffered_metrics import TELL_EVERY_S, Tally
 from tests.fakes.virtual_time import in_virtual_time
 
 BOUNDS = (0.001, 0.01, 0.1, 1.0)

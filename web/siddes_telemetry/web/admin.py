@@ -13,12 +13,12 @@ from aiohttp.http_parser import RawRequestMessage
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from siddes_telemetry.schemas.errors import ErrorCode
-from siddes_telemetry.web.answer import Answer, render
 from siddes_telemetry.web.connection import Incoming
 from siddes_telemetry.web.logs import where
 from siddes_telemetry.web.loopback import names_loopback
 from siddes_telemetry.web.readiness import Readiness
 from siddes_telemetry.web.request_id import RequestIds
+from siddes_telemetry.web.response_encoding import Answer, render
 from siddes_telemetry.web.routing import Response
 
 _HEALTHY = Response(b'{"ok":true}')
@@ -27,7 +27,7 @@ _NOT_READY = 503
 log = structlog.get_logger(__name__)
 
 
-class AdminDoor:
+class AdminApp:
     """/healthz, /readyz and /metrics. An App (see connection.py). The kill switch does not reach here."""
 
     def __init__(

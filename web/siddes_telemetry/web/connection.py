@@ -25,11 +25,11 @@ from aiohttp.http_writer import HttpVersion10
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
-from siddes_telemetry.web.answer import Answer
 from siddes_telemetry.web.auth.request_headers import MAX_COOKIE_CHARS
-from siddes_telemetry.web.held import HeldBytes
+from siddes_telemetry.web.client_memory import ClientMemory
 from siddes_telemetry.web.logs import where
-from siddes_telemetry.web.pending import Work
+from siddes_telemetry.web.reply_future import Work
+from siddes_telemetry.web.response_encoding import Answer
 
 MAX_DROPPED_BYTES = 256 * 1024  # an unread body up to the largest batch is read and dropped; beyond, we close
 READ_BUFFER_BYTES = 64 * 1024  # per connection; reading pauses at twice this until the body is wanted
@@ -129,7 +129,7 @@ class Connection(BaseProtocol):
         app: App,
         *,
         patience: Patience,
-        held: HeldBytes,
+        held: ClientMemory,
         is_draining: Callable[[], bool],
         gone: Callable[[Connection], None],
         loop: asyncio.AbstractEventLoop,

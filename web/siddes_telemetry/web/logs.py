@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client import Counter as CounterMetric
 from structlog.typing import EventDict, WrappedLogger
 
-from siddes_telemetry.web.line_limit import LineLimit
+from siddes_telemetry.web.log_rate_limit import LogRateLimit
 
 QUIET_S = 10.0
 _FRAMES = 4  # innermost calls named for an exception: enough to find the line, short enough to read
@@ -31,7 +31,7 @@ _FRAMES = 4  # innermost calls named for an exception: enough to find the line, 
 
 def configure(level: str) -> None:
     """For the whole process; called once, by cli. `level` is one of logging's names, in any case."""
-    limit = LineLimit()
+    limit = LogRateLimit()
     atexit.register(limit.say)
     structlog.configure(
         processors=[
@@ -62,8 +62,8 @@ def say_left_out() -> None:
         limit.say()
 
 
-def _line_limits() -> list[LineLimit]:
-    return [each for each in structlog.get_config()["processors"] if isinstance(each, LineLimit)]
+def _line_limits() -> list[LogRateLimit]:
+    return [each for each in structlog.get_config()["processors"] if isinstance(each, LogRateLimit)]
 
 
 class LossyStream:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from siddes_telemetry.schemas.errors import ErrorCode
-from siddes_telemetry.web.tally import Tally
+from siddes_telemetry.web.buffered_metrics import Tally
 
 UNMATCHED = "unmatched"
 KEY_PENDING = "key_pending"  # beside the codes: a 503 that is no failure of anything

@@ -9,8 +9,8 @@ from typing import cast
 
 import structlog
 
+from siddes_telemetry.web.client_memory import MAX_HELD_BYTES, ClientMemory
 from siddes_telemetry.web.connection import App, Connection, Patience, Waits
-from siddes_telemetry.web.held import MAX_HELD_BYTES, HeldBytes
 from siddes_telemetry.web.metrics import ConnectionMetrics
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class HttpServer:
         self._app = app
         self._patience = patience or Patience()
         self._max_connections = max_connections
-        self._held = HeldBytes(max_held_bytes)
+        self._held = ClientMemory(max_held_bytes)
         self._metrics = metrics
         self._connections: dict[Connection, None] = {}  # in the order in which they came
         self._listener: asyncio.Server | None = None

@@ -27,7 +27,7 @@ _log = logging.getLogger("siddes_telemetry_client")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ConsumerContext:
     """What delivery needs of the world besides the network."""
 
     clock_s: Callable[[], float] = field(default=boot_clock_s)
@@ -39,9 +39,9 @@ class Delivery:
     """Batches calls and sends them until they are settled. For the one event loop that runs run()."""
 
     def __init__(
-        self, transport: Transport, *, linger_s: float, max_waiting: int, surroundings: Surroundings | None = None
+        self, transport: Transport, *, linger_s: float, max_waiting: int, surroundings: ConsumerContext | None = None
     ) -> None:
-        around = surroundings or Surroundings()
+        around = surroundings or ConsumerContext()
         self._transport = transport
         self._clock_s = around.clock_s
         self._linger_s = linger_s

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from siddes_telemetry.backends.ports import Sums
-from siddes_telemetry.consumer.retry_window import RetryWindow
+from siddes_telemetry.backends.ports.store import Sums
+from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source, Tally, decode_all, rows_to_store
-from siddes_telemetry.consumer.verify.left_out import LeftOut
+from siddes_telemetry.consumer.verify.exclusions import Exclusions
 from siddes_telemetry.schemas.record import LogRecord
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.table import row_checksum
@@ -42,7 +42,7 @@ class Expected:
 
 
 def expect(
-    records: Sequence[LogRecord], window: RetryWindow, *, source: Source, registry: Registry, left_out: LeftOut
+    records: Sequence[LogRecord], window: RetryWindow, *, source: Source, registry: Registry, left_out: Exclusions
 ) -> Expected:
     """What these records must have left, given the retry window at the first, which is then moved past the last.
 

@@ -13,16 +13,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from siddes_telemetry.backends.ports import DeadLetters, StoreAudit, Stretch
+from siddes_telemetry.backends.ports.log import DeadLetters
+from siddes_telemetry.backends.ports.store import StoreAudit, Stretch
 from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND
-from siddes_telemetry.consumer.retry_window import RetryWindow
-from siddes_telemetry.consumer.set_asides import Decisions, read_decided
-from siddes_telemetry.consumer.verify.beginning import Beginning
+from siddes_telemetry.consumer.retry_window.window import RetryWindow
+from siddes_telemetry.consumer.set_aside.decisions import Decisions, read_decided
+from siddes_telemetry.consumer.verify.exclusions import Exclusions
 from siddes_telemetry.consumer.verify.expected import Expected, expect
-from siddes_telemetry.consumer.verify.left_out import LeftOut
+from siddes_telemetry.consumer.verify.log_start import LogStart
+from siddes_telemetry.consumer.verify.range_sums import RangeSums, next_question
 from siddes_telemetry.consumer.verify.report import PartitionReport
 from siddes_telemetry.consumer.verify.scope import Scope
-from siddes_telemetry.consumer.verify.told import Told, next_question
 from siddes_telemetry.schemas.record import LogRecord
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.table import place_of_row
@@ -59,7 +60,7 @@ class Bench:
     audit: StoreAudit
     dead_letters: DeadPlaces
     registry: Registry
-    left_out: Callable[[int], Awaitable[LeftOut]]  # of a partition
+    left_out: Callable[[int], Awaitable[Exclusions]]  # of a partition
     repair: Repair | None
     moved: Moved
 
@@ -67,7 +68,7 @@ class Bench:
 class PartitionVerifier:
     """Reads and compares what is in scope, and enters what it finds into the report."""
 
-    def __init__(self, scope: Scope, report: PartitionReport, left_out: LeftOut, bench: Bench) -> None:
+    def __init__(self, scope: Scope, report: PartitionReport, left_out: Exclusions, bench: Bench) -> None:
         self._scope = scope
         self._report = report
         self._left_out = left_out
@@ -75,8 +76,8 @@ class PartitionVerifier:
         self._window = RetryWindow()
         self._chunk = Expected()
         self._chunk_start = self._chunk_end = scope.judge_from
-        self._told: Told | None = None  # of the stretch that follows the first chunk
-        self._beginning = Beginning(trimmed=scope.trimmed)
+        self._told: RangeSums | None = None  # of the stretch that follows the first chunk
+        self._beginning = LogStart(trimmed=scope.trimmed)
 
     async def run(self) -> None:
         """Raises LogUnavailable, RecordsGone, StoreUnavailable or UnreadableHereError."""
@@ -176,7 +177,7 @@ class PartitionVerifier:
         rest = self._stretch(stretch.end, self._scope.stored_to)
         rows = max(chunk.sums.rows, chunk.records)
         asked, width = next_question(rest, offsets=stretch.end - stretch.start, rows=rows, chunk_rows=CHUNK_ROWS)
-        self._told = Told(asked, width, await self._bench.audit.sums_by_range(asked, width))
+        self._told = RangeSums(asked, width, await self._bench.audit.sums_by_range(asked, width))
 
     def _stretch(self, start: int, end: int) -> Stretch:
         source, left_out = self._scope.source, self._left_out

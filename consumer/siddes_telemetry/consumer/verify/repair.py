@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 import structlog
 
-from siddes_telemetry.backends.ports import BackendError, BlockStore, StoreAudit, StoreUnavailable, Stretch
-from siddes_telemetry.consumer.verify.left_out import LeftOut
+from siddes_telemetry.backends.ports.errors import BackendError, StoreUnavailable
+from siddes_telemetry.backends.ports.store import BlockStore, StoreAudit, Stretch
+from siddes_telemetry.consumer.verify.exclusions import Exclusions
 from siddes_telemetry.schemas.table import COUNTS_TABLE, place_of_row
 
 OFFSETS = 200  # in one insert: records have at most 5,000 rows, mostly a hundred
@@ -61,7 +62,7 @@ class Repairer:
         await self._audit.catch_up()
         missing = expected - Counter(await self._audit.lines(stretch))
         purged = await self._audit.purged(stretch.log_id)  # after the rows: it is written down before they go
-        left_out = LeftOut(purged, stretch.partition, expired_ms=stretch.since_ms)
+        left_out = Exclusions(purged, stretch.partition, expired_ms=stretch.since_ms)
         return Counter({line: times for line, times in missing.items() if not left_out.has(line)})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from siddes_telemetry.backends.ports import Sums
+from siddes_telemetry.backends.ports.store import Sums
 
 MAX_PLACES = 20  # of a partition that are named; all are counted
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from siddes_telemetry.backends.ports import LogUnavailable, PartitionView, RecordsGone, SetAside
+from siddes_telemetry.backends.ports.errors import LogUnavailable, RecordsGone
+from siddes_telemetry.backends.ports.log import PartitionView
+from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer.intent import GroupState, UnknownIntentError, decode_state
-from siddes_telemetry.consumer.log_clock import LogClock
-from siddes_telemetry.consumer.reach import reach_of
 from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND, UNKNOWN_INTENT
-from siddes_telemetry.consumer.retry_window import WINDOW_MS
+from siddes_telemetry.consumer.retry_window.log_clock import LogClock
+from siddes_telemetry.consumer.retry_window.reach import reach_of
+from siddes_telemetry.consumer.retry_window.window import WINDOW_MS
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.verify.report import PartitionReport
 

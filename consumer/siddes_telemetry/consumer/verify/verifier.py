@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from siddes_telemetry.backends.ports import BackendError, DeadLetters, LogView, PartitionView, RecordsGone, StoreAudit
+from siddes_telemetry.backends.ports.errors import BackendError, RecordsGone
+from siddes_telemetry.backends.ports.log import DeadLetters, LogView, PartitionView
+from siddes_telemetry.backends.ports.store import StoreAudit
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.consumer.verify.left_out import LeftOut
+from siddes_telemetry.consumer.verify.exclusions import Exclusions
 from siddes_telemetry.consumer.verify.partition import Bench, DeadPlaces, PartitionVerifier, Repair
 from siddes_telemetry.consumer.verify.report import NO_SUCH_PARTITION, PartitionReport, Report
 from siddes_telemetry.consumer.verify.scope import Scope, scope_of
@@ -47,11 +49,11 @@ async def verify(
     extents = await subject.audit.extents(subject.log_id)  # before the offsets: what is stored now was begun by then
     from_ms = None if hours is None else clock_ms() - round(hours * HOUR_MS)
 
-    async def left_out(partition: int) -> LeftOut:
+    async def left_out(partition: int) -> Exclusions:
         expired_ms = max(0, clock_ms() - subject.retention_days * DAY_MS + EXPIRY_MARGIN_MS)
-        return LeftOut(await subject.audit.purged(subject.log_id), partition, expired_ms=expired_ms)
+        return Exclusions(await subject.audit.purged(subject.log_id), partition, expired_ms=expired_ms)
 
-    async def planned_for(view: PartitionView) -> tuple[Scope, PartitionReport, LeftOut]:
+    async def planned_for(view: PartitionView) -> tuple[Scope, PartitionReport, Exclusions]:
         stored, out = extents.get(view.number), await left_out(view.number)
         scope, report = await scope_of(
             view,

@@ -10,7 +10,7 @@ from typing import Final, Literal, Self
 from uuid import UUID
 
 from siddes_telemetry_client.batch_id import new_id
-from siddes_telemetry_client.delivery import Delivery, Surroundings
+from siddes_telemetry_client.delivery import ConsumerContext, Delivery
 from siddes_telemetry_client.transport import Unreachable
 from siddes_telemetry_client.verdict import Answer
 
@@ -108,7 +108,7 @@ class Running:
             server,
             linger_s=linger_s,
             max_waiting=max_waiting,
-            surroundings=Surroundings(lambda: now_s() + self.asleep_s, new_id, random),
+            surroundings=ConsumerContext(lambda: now_s() + self.asleep_s, new_id, random),
         )
 
     async def __aenter__(self) -> Self:

@@ -8,7 +8,7 @@ import pytest
 
 from siddes_telemetry.web.auth.cache import ExpiringCache, digest
 from siddes_telemetry.web.auth.single_flight import SingleFlight
-from tests.unit.web.auth.rig import turns
+from tests.unit.web.auth.auth_harness import turns
 
 
 def test_a_value_is_there_until_its_time() -> None:

@@ -19,7 +19,7 @@ from siddes_telemetry.web.auth.signatures import KeySource, SharedSecret, Signed
 from siddes_telemetry.web.auth.tokens import TokenVerifier
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
 from siddes_telemetry.web.credentials import Credentials, KeyPending
-from tests.unit.web.auth.rig import (
+from tests.unit.web.auth.auth_harness import (
     NOW,
     SECRET,
     Elsewhere,

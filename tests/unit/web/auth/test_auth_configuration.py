@@ -14,7 +14,7 @@ from siddes_telemetry.web.auth.configuration import (
     TokenConfiguration,
 )
 from siddes_telemetry.web.auth.keys import PUBLIC_KEY_ALGORITHMS
-from tests.unit.web.auth.rig import KINDS, SECRET, authenticator, name_of, pem, private_key
+from tests.unit.web.auth.auth_harness import KINDS, SECRET, authenticator, name_of, pem, private_key
 
 CANARY = "canary3391"
 GOOD = TokenConfiguration(secret=SECRET)

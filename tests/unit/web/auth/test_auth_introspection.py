@@ -7,8 +7,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from siddes_telemetry.web.auth.app_answer import Absent, read_viewer
-from siddes_telemetry.web.auth.http_get import FetchFailed, Redirected, Unanswered
+from siddes_telemetry.web.auth.http_client import FetchFailed, Redirected, Unanswered
 from siddes_telemetry.web.auth.introspection import (
     ASK_AGAIN_S,
     BELIEVE_MEANWHILE_S,
@@ -18,10 +17,11 @@ from siddes_telemetry.web.auth.introspection import (
     MAX_OPEN_QUESTIONS,
     Introspection,
 )
+from siddes_telemetry.web.auth.introspection_response import Absent, read_viewer
 from siddes_telemetry.web.auth.refusals import Refused
 from siddes_telemetry.web.auth.request_headers import MAX_COOKIE_VALUE, SessionCookie
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
-from tests.unit.web.auth.rig import Elsewhere, ManualClocks, Metrics, turns
+from tests.unit.web.auth.auth_harness import Elsewhere, ManualClocks, Metrics, turns
 
 URL = "https://app.example/api/auth/me"
 

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from siddes_telemetry.web.auth import jwks as jwks_module
-from siddes_telemetry.web.auth.http_get import Unanswered
+from siddes_telemetry.web.auth.http_client import Unanswered
 from siddes_telemetry.web.auth.jwks import (
     ASK_EVERY_S,
     KEEP_S,
@@ -19,7 +19,7 @@ from siddes_telemetry.web.auth.jwks import (
     RETRY_REFRESH_AFTER_S,
     JwksUrl,
 )
-from tests.unit.web.auth.rig import Elsewhere, ManualClocks, Metrics, judged, jwk, jwk_set, token, turns
+from tests.unit.web.auth.auth_harness import Elsewhere, ManualClocks, Metrics, judged, jwk, jwk_set, token, turns
 
 URL = "https://idp.example/jwks"
 SOON = pytest.mark.timeout(20)  # far over what is waited for, and far under a token that waits for ever

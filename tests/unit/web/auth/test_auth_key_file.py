@@ -11,7 +11,7 @@ import pytest
 
 from siddes_telemetry.web.auth.key_file import LOOK_EVERY_S, MAX_KEY_FILE_BYTES, KeyFile
 from siddes_telemetry.web.auth.keys import KeyProblem
-from tests.unit.web.auth.rig import ManualClocks, Metrics, judged, pem, private_key, token
+from tests.unit.web.auth.auth_harness import ManualClocks, Metrics, judged, pem, private_key, token
 
 OLD, NEW = private_key("ES256"), private_key("ES256", 1)
 BY_OLD, BY_NEW, BY_OTHER = (token("ES256", number=number) for number in range(3))

@@ -13,7 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siddes_telemetry.web.auth.keys import MAX_PEM_KEYS, KeyProblem, read_jwk_set, read_pem, secret_problem
-from tests.unit.web.auth.rig import ALGORITHM_OF, CURVES, ED448, KINDS, RSA, SECRET, jwk, jwk_set, pem, private_key
+from tests.unit.web.auth.auth_harness import (
+    ALGORITHM_OF,
+    CURVES,
+    ED448,
+    KINDS,
+    RSA,
+    SECRET,
+    jwk,
+    jwk_set,
+    pem,
+    private_key,
+)
 
 PUBLIC = [*KINDS[:-1]]  # with one kind of EdDSA key; the other has tests of its own
 

@@ -1,4 +1,4 @@
-"""Turns of questions: how many at once, in which order, and when there is none."""
+"""QueryLimiter of questions: how many at once, in which order, and when there is none."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from siddes_telemetry.web.auth.question_turns import Crowded, Lane, QuestionTurns
-from tests.unit.web.auth.rig import turns as let_others_run
+from siddes_telemetry.web.auth.question_limiter import Crowded, Lane, QuestionLimiter
+from tests.unit.web.auth.auth_harness import turns as let_others_run
 
 LONG_S = 3600.0
 
@@ -16,7 +16,7 @@ class Rig:
     """Holds each turn until it is told to end it; who had a turn is noted in order."""
 
     def __init__(self, at_once: int = 1, *, reserved: int = 0, max_waiting: int = 100, wait_s: float = LONG_S) -> None:
-        self.turns = QuestionTurns(at_once, reserved=reserved, max_waiting=max_waiting, wait_s=wait_s)
+        self.turns = QuestionLimiter(at_once, reserved=reserved, max_waiting=max_waiting, wait_s=wait_s)
         self.began: list[str] = []
         self.gates: dict[str, asyncio.Event] = {}
 

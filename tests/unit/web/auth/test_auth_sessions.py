@@ -6,7 +6,7 @@ import pytest
 
 from siddes_telemetry.web.auth.configuration import AuthConfiguration, TokenConfiguration
 from siddes_telemetry.web.credentials import Credentials
-from tests.unit.web.auth.rig import SECRET, authenticator, token
+from tests.unit.web.auth.auth_harness import SECRET, authenticator, token
 
 
 @pytest.mark.parametrize("quote", ["", '"'])

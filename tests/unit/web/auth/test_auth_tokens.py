@@ -18,7 +18,7 @@ from siddes_telemetry.web.auth.refusals import Refusal, Refused
 from siddes_telemetry.web.auth.signatures import SharedSecret, SignedToken
 from siddes_telemetry.web.auth.tokens import MAX_TOKEN_CHARS, REMEMBER_S, TokenVerifier
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
-from tests.unit.web.auth.rig import (
+from tests.unit.web.auth.auth_harness import (
     CURVES,
     KINDS,
     NOW,

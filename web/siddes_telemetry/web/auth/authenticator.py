@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from siddes_telemetry.web.auth.chain import ViewerAuthenticator
 from siddes_telemetry.web.auth.claims import ClaimRules
 from siddes_telemetry.web.auth.configuration import AuthConfiguration, Clocks, ConfigurationError, TokenConfiguration
-from siddes_telemetry.web.auth.http_get import HttpGet
+from siddes_telemetry.web.auth.http_client import HttpGet
 from siddes_telemetry.web.auth.introspection import Introspection
 from siddes_telemetry.web.auth.jwks import JwksUrl
 from siddes_telemetry.web.auth.key_file import KeyFile

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Self
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
-from siddes_telemetry.web.auth.http_get import Unanswered
+from siddes_telemetry.web.auth.http_client import Unanswered
 from siddes_telemetry.web.auth.introspection import Introspection
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Method, Outcome
 from siddes_telemetry.web.auth.refusals import Refusal, Refused, most_telling

@@ -17,11 +17,11 @@ from functools import partial
 
 import structlog
 
-from siddes_telemetry.web.auth.app_answer import NOBODY, Absent, read_viewer
 from siddes_telemetry.web.auth.cache import ExpiringCache, digest
-from siddes_telemetry.web.auth.http_get import FetchFailed, FetchProblem, Get, Redirected, Unanswered
+from siddes_telemetry.web.auth.http_client import FetchFailed, FetchProblem, Get, Redirected, Unanswered
+from siddes_telemetry.web.auth.introspection_response import NOBODY, Absent, read_viewer
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Cache
-from siddes_telemetry.web.auth.question_turns import Crowded, Lane, QuestionTurns
+from siddes_telemetry.web.auth.question_limiter import Crowded, Lane, QuestionLimiter
 from siddes_telemetry.web.auth.refusals import Refusal, Refused
 from siddes_telemetry.web.auth.request_headers import SessionCookie
 from siddes_telemetry.web.auth.single_flight import SingleFlight
@@ -78,7 +78,7 @@ class Introspection:
         self._metrics = metrics
         self._good: ExpiringCache[_Good] = ExpiringCache(capacity)
         self._refused: ExpiringCache[_Nobody] = ExpiringCache(capacity)  # apart: made-up cookies push no good one out
-        self._turns = QuestionTurns(
+        self._turns = QuestionLimiter(
             MAX_OPEN_QUESTIONS, reserved=FOR_KNOWN_ONLY, max_waiting=MAX_WAITING, wait_s=TURN_TIMEOUT_S
         )
         self._questions: SingleFlight[bytes, str | _Nobody] = SingleFlight()

@@ -23,7 +23,7 @@ from http import HTTPStatus
 import structlog
 
 from siddes_telemetry.web.auth.cache import ExpiringCache, digest
-from siddes_telemetry.web.auth.http_get import FetchFailed, FetchProblem, Get, Unanswered
+from siddes_telemetry.web.auth.http_client import FetchFailed, FetchProblem, Get, Unanswered
 from siddes_telemetry.web.auth.keys import JwkSet, KeyProblem, PublicKey, read_jwk_set
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Keys, Outcome
 from siddes_telemetry.web.auth.refusals import Refusal, Refused

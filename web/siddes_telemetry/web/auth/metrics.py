@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter
 
-from siddes_telemetry.web.auth.http_get import FetchProblem
+from siddes_telemetry.web.auth.http_client import FetchProblem
 from siddes_telemetry.web.auth.refusals import Refusal
-from siddes_telemetry.web.tally import Tally
+from siddes_telemetry.web.buffered_metrics import Tally
 
 
 class Method(StrEnum):

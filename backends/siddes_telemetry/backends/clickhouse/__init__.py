@@ -1,0 +1,1 @@
+"""The store on a ClickHouse server, or on chDB in the process."""

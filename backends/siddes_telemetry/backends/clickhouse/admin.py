@@ -1,0 +1,191 @@
+"""What `migrate` and `purge` do to the store's tables: StoreAdmin over any Engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
+
+from siddes_telemetry.backends.clickhouse.engine import Engine, Row
+from siddes_telemetry.backends.clickhouse.errors import purge_undone
+from siddes_telemetry.backends.clickhouse.settings import (
+    ALTER_PINS,
+    CLUSTER_INSERT_PINS,
+    INSERT_PINS,
+    READ_PINS,
+    within,
+)
+from siddes_telemetry.backends.ports.administration import Expired
+from siddes_telemetry.backends.ports.errors import StoreConflict, StoreUnavailable
+from siddes_telemetry.schemas import ddl
+from siddes_telemetry.schemas.table import (
+    COUNTS_TABLE,
+    LOGS_TABLE,
+    MIGRATIONS_TABLE,
+    PURGES_AHEAD_TABLE,
+    PURGES_TABLE,
+)
+
+QUESTION_DEADLINE_S = 60.0  # a question about tables, or a row of the bookkeeping
+CHANGE_DEADLINE_S = 3000.0  # an ALTER may rewrite every part there is
+
+_DATABASE = "SELECT 1 FROM system.databases WHERE name = {database:String}"
+
+_TABLES = "SELECT name, create_table_query FROM system.tables WHERE database = {database:String}"
+
+_APPLIED = "SELECT DISTINCT number FROM {database:Identifier}.telemetry_migrations"
+
+_LAST_LOG = """
+SELECT generation, log_id FROM {database:Identifier}.telemetry_logs
+WHERE log_name IN (SELECT value FROM bound) ORDER BY generation DESC LIMIT 1
+"""
+
+_EXPIRED = """
+SELECT
+    count(), sum(count), minOrNull(toUnixTimestamp64Milli(created_at)), maxOrNull(toUnixTimestamp64Milli(created_at)),
+    countIf(created_at >= fromUnixTimestamp64Milli({ahead_ms:Int64}, 'UTC'))
+FROM {database:Identifier}.telemetry_counts
+WHERE created_at < fromUnixTimestamp64Milli({before_ms:Int64}, 'UTC')
+    OR created_at >= fromUnixTimestamp64Milli({ahead_ms:Int64}, 'UTC')
+"""
+
+_AHEAD = """
+SELECT log_id, log_partition, max(log_offset) FROM {database:Identifier}.telemetry_counts
+WHERE created_at >= fromUnixTimestamp64Milli({ahead_ms:Int64}, 'UTC')
+GROUP BY log_id, log_partition ORDER BY log_id, log_partition
+"""
+
+
+def shipped_migrations(schema: ddl.StoreSchema) -> Sequence[ddl.Migration]:
+    """The migrations that come with this version, rendered."""
+    folder = files("siddes_telemetry.schemas") / "migrations"
+    texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".sql")}
+    return ddl.render(texts, schema)
+
+
+class ClickHouseAdmin:
+    """The tables of one database. `random_log_id` gives 32 random bits."""
+
+    def __init__(self, engine: Engine, schema: ddl.StoreSchema, *, random_log_id: Callable[[], int]) -> None:
+        self._engine = engine
+        self._schema = schema
+        self._random_log_id = random_log_id
+        self._pins = INSERT_PINS if schema.cluster is None else {**INSERT_PINS, **CLUSTER_INSERT_PINS}
+
+    async def pending(self) -> Sequence[str]:
+        migrations, alterations = await self._plan()
+        return [statement for migration in migrations for statement in migration.statements] + alterations
+
+    async def migrate(self) -> Sequence[str]:
+        migrations, alterations = await self._plan()
+        for migration in migrations:
+            for statement in migration.statements:
+                await self._change(statement)
+            if migration.number:
+                row = {"number": migration.number, "name": migration.name}
+                await self._insert(MIGRATIONS_TABLE, row, token=f"migration:{migration.number}")
+        for statement in alterations:
+            await self._change(statement)
+        return [statement for migration in migrations for statement in migration.statements] + alterations
+
+    async def adopt_log(self, log_name: str, *, new: bool = False, log_id: int | None = None) -> int:
+        last = await self._last_log(log_name)
+        if last is not None and not new:
+            return last[1]
+        generation = 1 if last is None else last[0] + 1
+        row = {
+            "log_name": log_name,
+            "generation": generation,
+            "log_id": self._random_log_id() if log_id is None else log_id,
+        }
+        await self._insert(LOGS_TABLE, row, token=f"log:{log_name}:{generation}")
+        last = await self._last_log(log_name)  # of several that adopt at once, one row was kept
+        if last is None:
+            raise StoreUnavailable("the identity was written and cannot be read yet")
+        return last[1]
+
+    async def expired(self, before_ms: int, ahead_ms: int) -> Expired:
+        rows = await self._ask(_EXPIRED, before_ms=before_ms, ahead_ms=ahead_ms)
+        return Expired(*rows[0])
+
+    async def purge(self, before_ms: int, ahead_ms: int) -> Expired:
+        gone = await self.expired(before_ms, ahead_ms)
+        old = _old_rows(gone) > 0
+        ahead = [(log, partition, offset) for log, partition, offset in await self._ask(_AHEAD, ahead_ms=ahead_ms)]
+        if old:
+            await self._insert(PURGES_TABLE, {"before_ms": before_ms}, token=f"purge:{before_ms}")
+        if ahead:
+            rows = [
+                {"log_id": log_id, "log_partition": partition, "up_to_offset": offset, "ahead_ms": ahead_ms}
+                for log_id, partition, offset in ahead
+            ]
+            digest = hashlib.blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()
+            await self._insert(PURGES_AHEAD_TABLE, *rows, token=f"purge-ahead:{digest}")
+        if old or ahead:
+            limit_ms = before_ms if old else None
+            await self._change(ddl.delete_purged(self._schema, before_ms=limit_ms, ahead_ms=ahead_ms, ahead=ahead))
+        if old and _old_rows(await self.expired(before_ms, ahead_ms)) >= _old_rows(gone):
+            raise purge_undone()
+        return gone
+
+    async def _plan(self) -> tuple[list[ddl.Migration], list[str]]:
+        """What has not run yet, and what the settings of today change in tables that are there."""
+        schema = self._schema
+        migrations = list(shipped_migrations(schema))
+        tables = {row[0]: row[1] for row in await self._ask(_TABLES)}
+        if MIGRATIONS_TABLE in tables:
+            applied = {row[0] for row in await self._ask(_APPLIED)}
+            migrations = [migration for migration in migrations if migration.number not in applied]
+        elif not await self._ask(_DATABASE):
+            migrations.insert(0, ddl.Migration(0, "database", (ddl.create_database(schema),)))
+        return migrations, self._alterations(tables)
+
+    def _alterations(self, tables: Mapping[str, str]) -> list[str]:
+        schema = self._schema
+        alterations: list[str] = []
+        for table in dict.fromkeys((schema.stored_counts, COUNTS_TABLE)):
+            if table in tables:
+                stored = ddl.stored_events(tables[table])
+                forgotten = ddl.forgotten_events(stored, schema.registry)
+                if forgotten:
+                    raise StoreConflict(
+                        f"the registry lacks events that rows may hold: {', '.join(forgotten)}; "
+                        "an event is never removed, renamed or renumbered"
+                    )
+                if len(stored) < len(schema.registry.events):
+                    alterations.append(ddl.modify_events(schema, table))
+        if schema.stored_counts in tables:
+            days = ddl.stored_retention_days(tables[schema.stored_counts])
+            if days != schema.retention_days:
+                alterations.append(ddl.modify_retention(schema))
+        return alterations
+
+    async def _last_log(self, log_name: str) -> tuple[int, int] | None:
+        if self._schema.cluster is not None:
+            await self._change(f"SYSTEM SYNC REPLICA {self._schema.table(LOGS_TABLE)}")
+        rows = await self._ask(_LAST_LOG, bound=log_name)
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def _ask(self, sql: str, *, bound: str = "", **parameters: int) -> Sequence[Row]:
+        return await self._engine.read(
+            sql,
+            {"database": self._schema.database, **parameters},
+            bound=bound,
+            settings={**READ_PINS, **within(QUESTION_DEADLINE_S)},
+            deadline_s=QUESTION_DEADLINE_S,
+        )
+
+    async def _change(self, statement: str) -> None:
+        await self._engine.run(
+            statement, settings={**ALTER_PINS, **within(CHANGE_DEADLINE_S)}, deadline_s=CHANGE_DEADLINE_S
+        )
+
+    async def _insert(self, table: str, *rows: Mapping[str, object], token: str) -> None:
+        settings = {**self._pins, **within(QUESTION_DEADLINE_S), "insert_deduplication_token": token}
+        block = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        await self._engine.insert(self._schema.table(table), block, settings=settings, deadline_s=QUESTION_DEADLINE_S)
+
+
+def _old_rows(expired: Expired) -> int:
+    return expired.rows - expired.ahead_rows

@@ -1,0 +1,120 @@
+"""chDB: the ClickHouse engine in this process, on a folder of its own. One folder and one process at a time.
+
+chdb is used directly: clickhouse-connect's chDB client writes every block to a file in the system's temporary folder
+first, where a crash would leave it. The block goes with the statement instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from chdb import ChdbError
+from chdb.state.sqlitelike import Connection, connect
+
+from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Settings, escape
+from siddes_telemetry.backends.clickhouse.errors import failure
+from siddes_telemetry.backends.clickhouse.settings import as_known
+from siddes_telemetry.backends.ports.errors import StoreUnavailable
+from siddes_telemetry.schemas.ddl import quote_string
+
+SUMMARIES_AT_ONCE = 2
+THREADS = 2 + SUMMARIES_AT_ONCE  # an insert and an admin statement do not wait for summaries; each has a connection
+_CACHES = {  # bytes; the defaults are 5 GiB each, sized for a server of its own
+    "mark_cache_size": 64 * 1024 * 1024,
+    "index_mark_cache_size": 8 * 1024 * 1024,
+    "primary_index_cache_size": 64 * 1024 * 1024,
+    "query_condition_cache_size": 8 * 1024 * 1024,
+}
+_CODE = re.compile(r"Code: (\d+)\.")
+
+_T = TypeVar("_T")
+
+
+class ChdbEngine:
+    """An Engine in the process. Statements run in threads of its own; a deadline stops the wait and, soon, the work."""
+
+    summaries_at_once = SUMMARIES_AT_ONCE
+
+    def __init__(self, folder: Path) -> None:
+        """Opens the folder, making it where it is missing; takes well under a second.
+
+        Raises StoreUnavailable where it cannot be opened: another process has it, or this one has another.
+        """
+        self.folder = folder.resolve()
+        path = str(self.folder)
+        if "?" in path:  # it would begin chDB's options
+            raise ValueError("chDB takes no question mark in its path")
+        self._connections: SimpleQueue[Connection] = SimpleQueue()
+        try:
+            for _ in range(THREADS):
+                self._connections.put(connect(f"{path}?{urlencode(_CACHES)}"))
+        except (RuntimeError, ChdbError):
+            self._disconnect()
+            raise StoreUnavailable("the folder of chDB cannot be opened") from None  # the cause has the whole path
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="chdb")
+        self._closed = False
+        self._known = frozenset(row[0] for row in self._query("SELECT name FROM system.settings", {}))
+
+    async def read(
+        self, sql: str, parameters: Parameters, *, bound: str = "", settings: Settings, deadline_s: float
+    ) -> Sequence[Row]:
+        statement = f"WITH bound AS (SELECT {{bound:String}} AS value) {sql}{self._clause(settings)}"
+        values = {**{name: str(value) for name, value in parameters.items()}, "bound": escape(bound)}
+        return await self._in_thread(lambda: self._query(statement, values), deadline_s)
+
+    async def run(self, sql: str, *, settings: Settings, deadline_s: float) -> None:
+        statement = sql + self._clause(settings)
+        await self._in_thread(lambda: self._query(statement, {}), deadline_s)
+
+    async def insert(self, table: str, block: bytes, *, settings: Settings, deadline_s: float) -> None:
+        statement = f"INSERT INTO {table}{self._clause(settings)} FORMAT JSONEachRow\n".encode() + block
+        await self._in_thread(lambda: self._query(statement, {}), deadline_s)
+
+    async def close(self) -> None:
+        """Waits for what runs, then ends the engine."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.to_thread(self._pool.shutdown, wait=True)
+            await asyncio.to_thread(self._disconnect)
+
+    def _clause(self, settings: Settings) -> str:
+        known = as_known(settings, self._known)
+        if not known:
+            return ""
+        return " SETTINGS " + ", ".join(f"{name} = {quote_string(str(value))}" for name, value in known.items())
+
+    async def _in_thread(self, work: Callable[[], _T], deadline_s: float) -> _T:
+        if self._closed:
+            raise StoreUnavailable("closed")
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except TimeoutError:
+            raise StoreUnavailable("no answer before the deadline") from None
+
+    def _query(self, statement: str | bytes, parameters: dict[str, str]) -> list[Row]:
+        connection = self._connections.get_nowait()  # there are as many as threads
+        try:
+            answer = connection.query(
+                statement,  # type: ignore[arg-type]  # bytes are taken as they are
+                "JSONCompactEachRow",
+                params=parameters,
+            ).bytes()
+        except ChdbError as error:
+            match = _CODE.match(str(error))
+            raise failure(int(match[1]) if match else None) from None  # the cause quotes what was sent
+        finally:
+            self._connections.put(connection)
+        return [json.loads(line) for line in (answer or b"").splitlines()]
+
+    def _disconnect(self) -> None:
+        while not self._connections.empty():
+            self._connections.get_nowait().close()

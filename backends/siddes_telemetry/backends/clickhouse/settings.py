@@ -1,0 +1,89 @@
+"""The settings that go with every statement, so that no server profile changes what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from math import ceil
+
+from siddes_telemetry.backends.clickhouse.engine import Settings
+
+MAX_BLOCK_ROWS = 200_000  # what may be inserted at once: the cut below is far above it
+MAX_BLOCK_BYTES = 20 * 1024 * 1024
+_NO_CUT_ROWS = 1_048_576  # one table block for each insert: five times MAX_BLOCK_ROWS
+_NO_CUT_BYTES = 256 * 1024 * 1024  # in memory, where a row is at most three times its JSON
+
+# Nothing of a statement goes to system.query_log: an error there would quote the data it is about.
+_UNLOGGED: Settings = {"log_queries": 0}
+
+# A token stands for a block together with the way the block was cut: cut it the same way everywhere.
+# https://clickhouse.com/docs/guides/developer/deduplicating-inserts-on-retries
+INSERT_PINS: Settings = {
+    **_UNLOGGED,
+    "async_insert": 0,
+    "max_insert_threads": 1,
+    "input_format_parallel_parsing": 0,
+    "max_insert_block_size": _NO_CUT_ROWS,
+    "max_insert_block_size_bytes": 0,
+    "min_insert_block_size_rows": _NO_CUT_ROWS,
+    "min_insert_block_size_bytes": _NO_CUT_BYTES,
+    "use_strict_insert_block_limits": 0,
+    "input_format_max_block_size_bytes": 0,
+    "input_format_max_block_wait_ms": 0,
+    "input_format_connection_handling": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_insert": "enable",
+    "input_format_skip_unknown_fields": 0,
+    "input_format_allow_errors_num": 0,  # a profile that allows some would skip rows without a word
+    "input_format_allow_errors_ratio": 0,
+    "max_partitions_per_insert_block": 100,  # days
+    "timeout_overflow_mode": "throw",
+}
+
+# With a cluster: confirmed only when a majority of the replicas of each shard has it.
+CLUSTER_INSERT_PINS: Settings = {"distributed_foreground_insert": 1, "insert_quorum": "auto"}
+
+# A sum is whole or an error: no profile may make it partial or old.
+READ_PINS: Settings = {
+    **_UNLOGGED,
+    "timeout_overflow_mode": "throw",
+    "read_overflow_mode": "throw",
+    "group_by_overflow_mode": "throw",
+    "result_overflow_mode": "throw",
+    "skip_unavailable_shards": 0,
+    "use_query_cache": 0,
+    "output_format_json_quote_64bit_integers": 0,
+    "cancel_http_readonly_queries_on_client_close": 1,  # of a read-only user: who asked has gone at a deadline
+}
+
+_SMALL_ANSWER_BYTES = 2 * 1024 * 1024  # above the default of 1 MiB the server holds it in memory: else in a new file
+
+# One viewer's rows are a few, in many parts: no thread or pass of their own pays for those. A line goes in and a few
+# come out; and to read one column first, to see which granules of the others are wanted, costs more than to read all.
+SUMMARY_PINS: Settings = {
+    **READ_PINS,
+    "max_threads": 1,
+    "optimize_move_to_prewhere": 0,
+    "input_format_parallel_parsing": 0,
+    "output_format_parallel_formatting": 0,
+    "http_response_buffer_size": _SMALL_ANSWER_BYTES,
+    "log_processors_profiles": 0,  # a row for each of a hundred steps
+    "use_query_condition_cache": 0,  # another viewer or another millisecond each time: it is never hit
+    "optimize_use_projections": 0,  # there are none
+    "optimize_use_implicit_projections": 0,
+    "merge_tree_coarse_index_granularity": 3,  # a primary key by thirds: 19 comparisons of 1000 marks, not 27
+}
+
+# A statement returns when it is done, on every replica, and not when it is queued; existing rows follow a new TTL.
+ALTER_PINS: Settings = {"mutations_sync": 2, "alter_sync": 2, "materialize_ttl_after_modify": 1}
+
+_REQUIRED = frozenset({"insert_deduplication_token", "log_queries", "max_execution_time"})
+
+
+def within(deadline_s: float) -> Settings:
+    """The engine's own deadline, in whole seconds: a little later than the caller's, so that work does not pile up."""
+    return {"max_execution_time": max(1, ceil(deadline_s))}
+
+
+def as_known(settings: Settings, known: Collection[str]) -> Settings:
+    """Without those that this version of the engine does not know. What must not be left out stays, and is refused."""
+    return {name: value for name, value in settings.items() if name in known or name in _REQUIRED}

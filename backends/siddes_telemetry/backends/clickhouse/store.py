@@ -1,0 +1,181 @@
+"""Counts in ClickHouse: BlockStore and CountReader over any Engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from siddes_telemetry.backends.clickhouse.engine import Engine, Row
+from siddes_telemetry.backends.clickhouse.query_limiter import QueryLimiter
+from siddes_telemetry.backends.clickhouse.settings import (
+    CLUSTER_INSERT_PINS,
+    INSERT_PINS,
+    READ_PINS,
+    SUMMARY_PINS,
+    within,
+)
+from siddes_telemetry.backends.ports.store import Held, Purged, PurgedAhead, SetAside
+from siddes_telemetry.schemas.ddl import StoreSchema
+from siddes_telemetry.schemas.table import COUNTS_TABLE, SET_ASIDES_TABLE
+
+PING_DEADLINE_S = 3.0  # a health check's patience
+HELD_DEADLINE_S = 60.0  # it reads three columns of every row once, when a partition is taken over
+
+_COUNTS = """
+SELECT event, sum(count) FROM {database:Identifier}.telemetry_counts
+WHERE viewer_id IN (SELECT value FROM bound) AND created_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
+GROUP BY event
+"""
+
+_COUNTS_BY_STEP = """
+SELECT intDiv(toUnixTimestamp64Milli(created_at), {step_ms:Int64}) * {step_ms:Int64} AS step, event, sum(count)
+FROM {database:Identifier}.telemetry_counts
+WHERE viewer_id IN (SELECT value FROM bound) AND created_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
+GROUP BY step, event
+"""
+
+_HELD = """
+SELECT toDate(created_at) AS day, count(), max(log_offset) FROM {database:Identifier}.telemetry_counts
+WHERE log_id = {log_id:UInt32} AND log_partition = {partition:UInt16} AND log_offset >= {from_offset:UInt64}
+GROUP BY day ORDER BY day
+"""
+
+_LOG_ID = """
+SELECT log_id FROM {database:Identifier}.telemetry_logs
+WHERE log_name IN (SELECT value FROM bound) ORDER BY generation DESC LIMIT 1
+"""
+
+PURGED = """
+SELECT (SELECT max(before_ms) FROM {database:Identifier}.telemetry_purges), (
+    SELECT arraySort(groupUniqArray((log_partition, up_to_offset, ahead_ms)))
+    FROM {database:Identifier}.telemetry_purges_ahead WHERE log_id = {log_id:UInt32}
+)
+"""
+
+_SET_ASIDES = """
+SELECT DISTINCT log_offset, until_offset FROM {database:Identifier}.telemetry_set_asides
+WHERE log_id = {log_id:UInt32} AND log_partition = {partition:UInt16}
+"""
+
+_NOBODY = ""  # no viewer's id is empty
+_NEVER_MS = 1 << 43  # after every row: no day of the table is looked at
+_BEYOND = (1 << 64) - 1  # no log has this offset
+
+
+class ClickHouseStore:
+    """The counts of one database."""
+
+    def __init__(self, engine: Engine, schema: StoreSchema) -> None:
+        self._engine = engine
+        self._turns = QueryLimiter(engine.summaries_at_once)
+        self._database = schema.database
+        self._table = schema.table(COUNTS_TABLE)
+        self._set_asides = schema.table(SET_ASIDES_TABLE)
+        self._pins = INSERT_PINS if schema.cluster is None else {**INSERT_PINS, **CLUSTER_INSERT_PINS}
+        self.tokens_outlive_rows = schema.cluster is None
+
+    async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
+        settings = {**self._pins, **within(deadline_s), "insert_deduplication_token": token}
+        await self._engine.insert(self._table, block, settings=settings, deadline_s=deadline_s)
+
+    async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
+        rows = await self._engine.read(
+            _HELD,
+            {"database": self._database, "log_id": log_id, "partition": partition, "from_offset": from_offset},
+            settings={**READ_PINS, **within(HELD_DEADLINE_S)},
+            deadline_s=HELD_DEADLINE_S,
+        )
+        return [Held(date.fromisoformat(day), count, last_offset) for day, count, last_offset in rows]
+
+    async def purged(self, log_id: int) -> Purged:
+        rows = await self._engine.read(
+            PURGED,
+            {"database": self._database, "log_id": log_id},
+            settings={**READ_PINS, **within(PING_DEADLINE_S)},
+            deadline_s=PING_DEADLINE_S,
+        )
+        return as_purged(rows)
+
+    async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
+        return await read_set_asides(self._engine, self._database, log_id, partition)
+
+    async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
+        until = decision.end or 0
+        row = {"log_id": log_id, "log_partition": partition, "log_offset": decision.start, "until_offset": until}
+        # Twice does no harm, and a lone server may remember a block that a crash has lost.
+        settings = {**self._pins, **within(PING_DEADLINE_S), "insert_deduplicate": 0, "deduplicate_insert": "disable"}
+        block = json.dumps(row).encode() + b"\n"
+        await self._engine.insert(self._set_asides, block, settings=settings, deadline_s=PING_DEADLINE_S)
+
+    async def log_id(self, log_name: str) -> int | None:
+        rows = await self._engine.read(
+            _LOG_ID,
+            {"database": self._database},
+            bound=log_name,
+            settings={**READ_PINS, **within(PING_DEADLINE_S)},
+            deadline_s=PING_DEADLINE_S,
+        )
+        return int(rows[0][0]) if rows else None
+
+    async def counts(self, viewer_id: str, *, since_ms: int, deadline_s: float) -> Mapping[str, int]:
+        rows = await self._read_counts(_COUNTS, viewer_id, {"since_ms": since_ms}, deadline_s)
+        return {event: int(total) for event, total in rows}
+
+    async def counts_by_step(
+        self, viewer_id: str, *, since_ms: int, step_ms: int, deadline_s: float
+    ) -> Mapping[int, Mapping[str, int]]:
+        window = {"since_ms": since_ms, "step_ms": step_ms}
+        rows = await self._read_counts(_COUNTS_BY_STEP, viewer_id, window, deadline_s)
+        steps: dict[int, dict[str, int]] = {}
+        for start, event, total in rows:
+            steps.setdefault(int(start), {})[event] = int(total)
+        return steps
+
+    async def ping_summary(self) -> None:
+        await self._engine.read(
+            _COUNTS,
+            {"database": self._database, "since_ms": _NEVER_MS},
+            bound=_NOBODY,
+            settings={**SUMMARY_PINS, **within(PING_DEADLINE_S)},
+            deadline_s=PING_DEADLINE_S,
+        )
+
+    async def ping_insert(self) -> None:
+        await self._engine.read(
+            _HELD,
+            {"database": self._database, "log_id": 0, "partition": 0, "from_offset": _BEYOND},
+            settings={**READ_PINS, **within(PING_DEADLINE_S)},
+            deadline_s=PING_DEADLINE_S,
+        )
+        settings = {**self._pins, **within(PING_DEADLINE_S), "throw_if_no_data_to_insert": 0}
+        await self._engine.insert(self._table, b"", settings=settings, deadline_s=PING_DEADLINE_S)
+
+    async def _read_counts(
+        self, sql: str, viewer_id: str, window: Mapping[str, int], deadline_s: float
+    ) -> Sequence[Row]:
+        async with self._turns.turn(deadline_s) as left_s:
+            return await self._engine.read(
+                sql,
+                {"database": self._database, **window},
+                bound=viewer_id,
+                settings={**SUMMARY_PINS, **within(left_s)},
+                deadline_s=left_s,
+            )
+
+
+def as_purged(rows: Sequence[Row]) -> Purged:
+    """What the answer to PURGED says."""
+    ((before_ms, ahead),) = rows
+    return Purged(int(before_ms), tuple(PurgedAhead(*each) for each in ahead))
+
+
+async def read_set_asides(engine: Engine, database: str, log_id: int, partition: int) -> Sequence[SetAside]:
+    """What operators have decided of a partition. Raises StoreUnavailable or StoreMissing."""
+    rows = await engine.read(
+        _SET_ASIDES,
+        {"database": database, "log_id": log_id, "partition": partition},
+        settings={**READ_PINS, **within(PING_DEADLINE_S)},
+        deadline_s=PING_DEADLINE_S,
+    )
+    return [SetAside(start, until or None) for start, until in rows]

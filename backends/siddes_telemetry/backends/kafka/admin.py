@@ -1,0 +1,114 @@
+"""Makes and mends our topics. Safe to run from many processes at once, and again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    BrokerResponseError,
+    InvalidPartitionsError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+
+from siddes_telemetry.backends.kafka.clients import REQUEST_S
+from siddes_telemetry.backends.kafka.errors import driver_errors_translated
+from siddes_telemetry.backends.kafka.topics import (
+    AddPartitions,
+    Change,
+    CreateTopic,
+    TopicRefused,
+    TopicState,
+    changes,
+    wanted_topics,
+)
+
+SETTLE_S = 30.0  # from a change's acknowledgement to its being seen by every broker
+SETTLE_STEP_S = 0.1
+TOPIC_CONFIG = 1  # config_source DYNAMIC_TOPIC_CONFIG of DescribeConfigs (KIP-226)
+DONE_BY_ANOTHER = (TopicAlreadyExistsError, InvalidPartitionsError)
+
+
+class KafkaAdmin:
+    """What `migrate` asks of Kafka."""
+
+    def __init__(self, bootstrap: str, topic: str, *, partitions: int, replication: int, retention_days: int) -> None:
+        self._bootstrap = bootstrap
+        self._wanted = wanted_topics(
+            topic, partitions=partitions, replication=replication, retention_days=retention_days
+        )
+
+    async def pending(self) -> Sequence[str]:
+        """What `migrate` would do now, in order. Raises LogUnavailable or TopicRefused."""
+        async with self._connected() as admin:
+            return [str(change) for change in await self._changes(admin)]
+
+    async def migrate(self) -> Sequence[str]:
+        """Do it; returns what was done, once that is seen. Raises LogUnavailable or TopicRefused."""
+        done: list[str] = []
+        async with self._connected() as admin, asyncio.timeout(SETTLE_S):
+            while changes := await self._changes(admin):
+                for change in changes:
+                    await _apply(admin, change)
+                done += [str(change) for change in changes if str(change) not in done]
+                await asyncio.sleep(SETTLE_STEP_S)
+        return done
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=int(REQUEST_S * 1000))
+        try:
+            with driver_errors_translated():
+                await admin.start()
+                yield admin
+        finally:
+            await admin.close()
+
+    async def _changes(self, admin: AIOKafkaAdminClient) -> list[Change]:
+        # All topics: a request that names one would create it, where brokers are set to do so.
+        there = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
+        found: list[Change] = []
+        for spec in self._wanted:
+            state = None
+            if spec.name in there:
+                state = TopicState(there[spec.name], await _overrides(admin, spec.name))
+            found += changes(spec, state)
+        return found
+
+
+async def _overrides(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
+    (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    ((code, _, _, _, entries),) = answer.resources
+    _check(code)
+    return {name: value for name, value, _, source, *_ in entries if source == TOPIC_CONFIG}
+
+
+async def _apply(admin: AIOKafkaAdminClient, change: Change) -> None:
+    try:
+        if isinstance(change, CreateTopic):
+            spec = change.spec
+            topic = NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=dict(spec.settings))
+            answer = await admin.create_topics([topic])
+            _check(answer.topic_errors[0][1])
+        elif isinstance(change, AddPartitions):
+            await admin.create_partitions({change.topic: NewPartitions(change.total)})
+        else:
+            resource = ConfigResource(ConfigResourceType.TOPIC, change.topic, dict(change.overrides))
+            (answer,) = await admin.alter_configs([resource])
+            _check(answer.resources[0][0])
+    except DONE_BY_ANOTHER:
+        return
+    except BrokerResponseError as error:
+        if error.retriable:
+            return  # looked at again, and tried again, until SETTLE_S
+        raise TopicRefused(f"the broker refused to {change}: {type(error).__name__}") from None
+
+
+def _check(code: int) -> None:
+    """Raise the driver's exception for an error code."""
+    if code:
+        raise for_code(code)

@@ -1,0 +1,130 @@
+"""The writing end of a Kafka topic: one idempotent producer, made anew when it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import structlog
+
+from siddes_telemetry.backends.backoff import Backoff
+from siddes_telemetry.backends.kafka.clients import STOP_S, discard_client, make_client
+from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, driver_errors_translated
+from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.kafka.producer import KafkaProducer
+from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
+from siddes_telemetry.schemas.record import Headers
+
+PING_S = 2.0  # a readiness probe does not wait longer
+
+log = structlog.get_logger(__name__)
+
+
+class _Session:
+    """One producer's life. `broken` is set by the first append that fails: the sequence numbers then have a gap, and
+    the broker refuses all that follows (KIP-98)."""
+
+    def __init__(self, producer: KafkaProducer) -> None:
+        self.producer = producer
+        self.broken = asyncio.Event()
+        self.acknowledged = False
+
+
+class KafkaAppender:
+    """A LogAppender. `start` returns at once; appends wait for the first connection.
+
+    An idempotent producer never gives a record up while the broker is away: appends wait, and what they hold is the
+    caller's to bound. Raises LogMissing from `append` and `ping` where the topic or one of its `partitions` is missing.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        partitions: int,
+        *,
+        metrics: KafkaAppenderMetrics,
+        rng: random.Random,
+        stop_s: float = STOP_S,
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._partitions = frozenset(range(partitions))
+        self._metrics = metrics
+        self._rng = rng
+        self._stop_s = stop_s
+        self._keeping: asyncio.Task[None] | None = None
+        self._session: asyncio.Future[_Session] = asyncio.get_running_loop().create_future()
+
+    async def start(self) -> None:
+        """Begin to connect, and to reconnect whenever that is needed."""
+        self._keeping = asyncio.ensure_future(self._keep_connected())
+
+    async def append(self, partition: int, value: bytes, headers: Headers, *, key: bytes | None = None) -> None:
+        session = self._session.result() if self._session.done() else await asyncio.shield(self._session)
+        cluster = session.producer.client.cluster
+        if partition not in (cluster.partitions_for_topic(self._topic) or ()):
+            session.producer.client.force_metadata_update()
+            raise LogMissing("the topic or this partition of it is not there: run migrate")
+        try:
+            await session.producer.append(partition, value, headers, key)
+        except ValueError:
+            raise
+        except DRIVER_ERRORS as error:
+            log.warning("append_failed", partition=partition, error=type(error).__name__)
+            self._give_up(session)
+            raise LogUnavailable("the record was not acknowledged") from None
+        except BaseException:  # cancelled, or a defect: whether the log has it is not known
+            self._give_up(session)
+            raise
+        session.acknowledged = True
+
+    async def ping(self) -> None:
+        if not self._session.done():
+            raise LogUnavailable("not connected")
+        client = self._session.result().producer.client
+        with driver_errors_translated():
+            async with asyncio.timeout(PING_S):
+                if not await client.force_metadata_update():
+                    raise LogUnavailable("no broker answers")
+        if not self._partitions <= (client.cluster.partitions_for_topic(self._topic) or set()):
+            raise LogMissing("the topic or a partition of it is not there: run migrate")
+        if not self._partitions <= client.cluster.available_partitions_for_topic(self._topic):
+            raise LogUnavailable("a partition has no leader")
+
+    async def close(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait({self._keeping})
+        if self._session.done():
+            self._session = asyncio.get_running_loop().create_future()
+        self._session.set_exception(LogUnavailable("closed"))
+        self._session.exception()  # nobody need be waiting for it
+
+    def _give_up(self, session: _Session) -> None:
+        """Let appends from now on wait for the next session."""
+        if not session.broken.is_set():
+            session.broken.set()
+            self._session = asyncio.get_running_loop().create_future()
+
+    async def _keep_connected(self) -> None:
+        backoff = Backoff(self._rng)
+        while True:
+            client, producer = make_client(self._bootstrap), None
+            try:
+                await client.bootstrap()
+                await client.force_metadata_update()
+                producer = await KafkaProducer.begin(client, self._topic, self._rng)
+                session = _Session(producer)
+                self._session.set_result(session)
+                await session.broken.wait()
+                self._metrics.rebuilds.inc()
+                if session.acknowledged:
+                    backoff = Backoff(self._rng)
+            except DRIVER_ERRORS as error:
+                log.warning("log_unreachable", error=type(error).__name__)
+            finally:
+                if producer is not None:
+                    await producer.finish(self._stop_s)
+                await discard_client(client, self._stop_s)
+            await asyncio.sleep(backoff.next_s())

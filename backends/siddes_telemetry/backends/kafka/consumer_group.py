@@ -1,0 +1,104 @@
+"""The reading end of a Kafka topic: a group member that comes back whatever happens to it or to the broker."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+
+from siddes_telemetry.backends.backoff import Backoff
+from siddes_telemetry.backends.kafka.clients import decode_batches_here, discard_consumer, make_member
+from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, driver_errors_translated
+from siddes_telemetry.backends.kafka.metrics import KafkaReaderMetrics
+from siddes_telemetry.backends.kafka.offset_commit import OffsetCommitter
+from siddes_telemetry.backends.kafka.owned_partition import MemberTools
+from siddes_telemetry.backends.kafka.rebalance import GroupTimes, KafkaMember
+from siddes_telemetry.backends.kafka.stalled_partitions import StalledPartitions
+from siddes_telemetry.backends.ports.errors import LogMissing, LogStalled, LogUnavailable
+from siddes_telemetry.backends.ports.log import PartitionWork
+
+PING_S = 2.0  # a readiness probe does not wait longer
+SETTLED_S = 60.0  # a member that lived so long left for a reason of its own: its successor is not slowed down
+
+log = structlog.get_logger(__name__)
+
+
+class KafkaReader:
+    """A LogReader. The topic is never created here: `migrate` does that, and `run` waits for it."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        group: str,
+        *,
+        metrics: KafkaReaderMetrics,
+        rng: random.Random,
+        times: GroupTimes | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._group = group
+        self._metrics = metrics
+        self._rng = rng
+        self._times = times or GroupTimes()
+        self._monotonic = monotonic
+        self._stalls = StalledPartitions(metrics)
+        self._consumer: AIOKafkaConsumer | None = None  # started, and not yet given up
+
+    async def run(self, work: PartitionWork) -> None:
+        backoff = Backoff(self._rng)
+        while True:
+            began = self._monotonic()
+            reason = await self._one_life(work)
+            self._metrics.rejoins.labels(reason).inc()
+            log.warning("group_rejoin", reason=reason)
+            if self._monotonic() - began > SETTLED_S:
+                backoff = Backoff(self._rng)
+            await asyncio.sleep(backoff.next_s())
+
+    async def ping(self) -> None:
+        if self._stalls:
+            raise LogStalled("the log has records that do not come")
+        if (consumer := self._consumer) is None:
+            raise LogUnavailable("not connected")
+        with driver_errors_translated():
+            async with asyncio.timeout(PING_S):
+                topics = await consumer.topics()
+        if self._topic not in topics:
+            raise LogMissing("the topic is not there: run migrate")
+        seat = OffsetCommitter(consumer, self._group)
+        if seat.membership() is None or not seat.coordinator_known():
+            raise LogUnavailable("not in the group yet")
+
+    async def _one_life(self, work: PartitionWork) -> str:
+        """Be one member of the group, and return why it left. A new one gets a new name and generation."""
+        consumer = make_member(
+            self._bootstrap, self._group, session_s=self._times.session_s, rebalance_s=self._times.rebalance_s
+        )
+        try:
+            try:
+                await consumer.start()
+                decode_batches_here(consumer)
+                self._consumer = consumer
+                await self._wait_for_topic(consumer)
+            except DRIVER_ERRORS as error:
+                log.warning("log_unreachable", error=type(error).__name__)
+                return "unreachable"
+            seat = OffsetCommitter(consumer, self._group)
+            tools = MemberTools(self._bootstrap, consumer, seat, self._metrics, self._stalls, self._monotonic)
+            return await KafkaMember(self._topic, work, self._times, tools).live()
+        finally:
+            self._consumer = None
+            await discard_consumer(consumer)
+
+    async def _wait_for_topic(self, consumer: AIOKafkaConsumer) -> None:
+        backoff = Backoff(self._rng)
+        while self._topic not in await consumer.topics():
+            log.warning("topic_missing", topic=self._topic, remedy="run migrate")
+            await asyncio.sleep(backoff.next_s())

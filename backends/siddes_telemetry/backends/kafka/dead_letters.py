@@ -1,0 +1,102 @@
+"""Dead letters in a topic beside the log, keyed by the place they come from.
+
+A letter that is added again, by a consumer that died before it committed, is a second record under the same key:
+reading keeps the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Sequence
+
+import structlog
+from aiokafka import TopicPartition
+
+from siddes_telemetry.backends.kafka.appender import KafkaAppender
+from siddes_telemetry.backends.kafka.clients import MAX_REQUEST_BYTES, reading
+from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
+from siddes_telemetry.backends.kafka.range_reads import FetchedRecord, read_range
+from siddes_telemetry.backends.kafka.topics import DEAD_PARTITIONS, dead_topic
+from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable, RecordsGone
+from siddes_telemetry.backends.ports.log import DeadLetter, DeadLetterEntry
+from siddes_telemetry.schemas.record import BAD_REASONS, Headers
+
+ADD_S = 30.0  # then the caller tries again, or gives the partition up
+OVERHEAD_BYTES = 100  # for each header, and for the record: lengths, offsets, our own headers
+HEADER_REASON, HEADER_SIZE = "reason", "size"
+ORIGINAL = "original-"  # before the names of the headers that the record had
+
+_KEY = re.compile(rb"([0-9]{1,10}):([0-9]{1,19})")
+_SIZE = re.compile(rb"[0-9]{1,10}")
+
+log = structlog.get_logger(__name__)
+
+
+class KafkaDeadLetters:
+    """DeadLetters. Connects when the first letter is added."""
+
+    def __init__(self, bootstrap: str, topic: str, *, metrics: KafkaDeadLetterMetrics, rng: random.Random) -> None:
+        self._bootstrap = bootstrap
+        self._partition = TopicPartition(dead_topic(topic), 0)
+        self._appender = KafkaAppender(bootstrap, self._partition.topic, DEAD_PARTITIONS, metrics=metrics, rng=rng)
+        self._metrics = metrics
+        self._started = False
+
+    async def add(self, letter: DeadLetter) -> None:
+        if not self._started:
+            self._started = True
+            await self._appender.start()
+        value, headers = letter_record(letter)
+        key = b"%d:%d" % (letter.partition, letter.offset)
+        try:
+            async with asyncio.timeout(ADD_S):
+                await self._appender.append(self._partition.partition, value, headers, key=key)
+        except TimeoutError:
+            raise LogUnavailable("the dead letter was not acknowledged") from None
+        if letter.value and not value:
+            self._metrics.emptied.inc()
+            log.error("dead_letter_emptied", partition=letter.partition, offset=letter.offset, size=len(letter.value))
+
+    async def entries(self) -> Sequence[DeadLetterEntry]:
+        async with reading(self._bootstrap) as consumer:
+            if self._partition.topic not in await consumer.topics():
+                raise LogMissing("the topic of the dead letters is not there: run migrate")
+            first = (await consumer.beginning_offsets([self._partition]))[self._partition]
+            end = (await consumer.end_offsets([self._partition]))[self._partition]
+        found: dict[tuple[int, int], DeadLetterEntry] = {}
+        try:
+            async for piece in read_range(self._bootstrap, self._partition, first, end):
+                for record in piece:
+                    if (entry := letter_entry(record)) is not None:
+                        found.setdefault((entry.partition, entry.offset), entry)
+        except RecordsGone:
+            raise LogUnavailable("the log dropped what was being read") from None
+        return [entry for _, entry in sorted(found.items())]
+
+    async def close(self) -> None:
+        """Finish what is in flight, as far as the log still answers, and let go."""
+        await self._appender.close()
+
+
+def letter_record(letter: DeadLetter) -> tuple[bytes, Headers]:
+    """(value, headers) of the record that keeps a letter: of one too large for a request, only its size."""
+    own = ((HEADER_REASON, letter.reason.encode("ascii")), (HEADER_SIZE, b"%d" % len(letter.value)))
+    original = tuple((ORIGINAL + name, value) for name, value in letter.headers)
+    size = len(letter.value) + sum(len(name.encode()) + len(value) for name, value in original)
+    if size + OVERHEAD_BYTES * (len(original) + 1) > MAX_REQUEST_BYTES:
+        return b"", own
+    return letter.value, own + original
+
+
+def letter_entry(record: FetchedRecord) -> DeadLetterEntry | None:
+    """What may be shown of a letter's record, or None (and a log line) where somebody else wrote it."""
+    place = _KEY.fullmatch(record.key or b"")
+    headers = dict(record.headers)
+    reason = (headers.get(HEADER_REASON) or b"").decode("ascii", "replace")
+    size = headers.get(HEADER_SIZE) or b""
+    if place is None or reason not in BAD_REASONS or _SIZE.fullmatch(size) is None:
+        log.warning("dead_letter_unknown", offset=record.offset)
+        return None
+    return DeadLetterEntry(int(place[1]), int(place[2]), reason, int(size))

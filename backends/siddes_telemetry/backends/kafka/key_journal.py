@@ -1,0 +1,73 @@
+"""The journal of keys in a topic beside the log, with the same partitions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator
+
+import structlog
+from aiokafka import TopicPartition
+
+from siddes_telemetry.backends.journal_queue import JournalMetrics, NoteQueue
+from siddes_telemetry.backends.kafka.appender import KafkaAppender
+from siddes_telemetry.backends.kafka.clients import reading
+from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.kafka.range_reads import read_range
+from siddes_telemetry.backends.kafka.topics import keys_topic
+from siddes_telemetry.backends.ports.errors import LogUnavailable, RecordsGone
+
+BROKERS_SKEW_MS = 60_000  # how far the clocks of two brokers may be apart: beyond, more of the log is read
+PATIENCE_ROUNDS = 5  # of a second each, without progress: the log is there to be read instead
+STOP_S = 1.0  # for saying goodbye: what was left in time is acknowledged by then
+
+log = structlog.get_logger(__name__)
+
+
+class KafkaJournal:
+    """A KeyJournal. Connects when the first note is left."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        *,
+        metrics: JournalMetrics,
+        appender_metrics: KafkaAppenderMetrics,
+        rng: random.Random,
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._topic = keys_topic(topic)
+        self._appender = KafkaAppender(bootstrap, self._topic, 1, metrics=appender_metrics, rng=rng, stop_s=STOP_S)
+        self._started = False
+        self._queue = NoteQueue(self._append, metrics)
+
+    def note(self, partition: int, note: bytes) -> None:
+        self._queue.put(partition, note)
+
+    async def notes(self, partition: int, since_ms: int) -> AsyncGenerator[bytes]:
+        key = TopicPartition(self._topic, partition)
+        async with reading(self._bootstrap) as consumer:
+            if self._topic not in await consumer.topics():
+                log.warning("journal_missing", partition=partition, remedy="run migrate")
+                return
+            found = (await consumer.offsets_for_times({key: max(0, since_ms - BROKERS_SKEW_MS)}))[key]
+            end = (await consumer.end_offsets([key]))[key]
+        if found is None:
+            return
+        try:
+            async for piece in read_range(self._bootstrap, key, found.offset, end, patience_rounds=PATIENCE_ROUNDS):
+                for record in piece:
+                    yield record.value or b""
+        except RecordsGone:
+            raise LogUnavailable("the journal dropped what was being read") from None
+
+    async def close(self) -> None:
+        """Leave what is queued, as far as the broker still answers, and let go."""
+        await self._queue.close()
+        await self._appender.close()
+
+    async def _append(self, partition: int, note: bytes) -> None:
+        if not self._started:
+            self._started = True
+            await self._appender.start()
+        await self._appender.append(partition, note, ())

@@ -1,0 +1,98 @@
+"""The group coordinator, as seen by one member: who it is in the group, and one commit at a time.
+
+aiokafka's own commit() retries for ever, shielded from cancellation, under whatever generation it has by then (-1
+after a reset, which an empty group accepts). Exactly-once needs the opposite: one request, under the generation in
+which the partition was given. So this looks inside aiokafka 0.14: `_coordinator` with its `generation`, `member_id`,
+`coordinator_id` and `_send_req`. A test holds that these are there.
+"""
+# ruff: noqa: SLF001  # the seam described above
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CoordinatorLoadInProgressError, KafkaConnectionError, NotCoordinatorError, for_code
+from aiokafka.protocol.commit import OffsetCommitRequest
+
+from siddes_telemetry.backends.ports.log import Committed
+
+RETRY_S = 0.1  # while the coordinator loads or moves
+NO_RETENTION = -1  # the broker's own offsets.retention.minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Under which generation and name partitions were given."""
+
+    generation: int
+    member_id: str
+
+
+class CommitRefusedError(Exception):
+    """The broker said no. `reason` is the driver's name for its code."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class OffsetCommitter:
+    """The coordinator of a started consumer."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, group: str) -> None:
+        self._fetcher = consumer._fetcher
+        self._coordinator = consumer._coordinator
+        self._group = group
+
+    def membership(self) -> Membership | None:
+        """Who this member is in the group now, or None while it is not in it."""
+        coordinator = self._coordinator
+        if coordinator.generation <= 0 or not coordinator.member_id:
+            return None
+        return Membership(coordinator.generation, coordinator.member_id)
+
+    def coordinator_known(self) -> bool:
+        """Whether the broker that coordinates the group is known and was not found dead."""
+        return self._coordinator.coordinator_id is not None
+
+    def check(self) -> None:
+        """Raise the KafkaError that ended or paused one of the driver's background tasks, if there is one."""
+        if self._fetcher.error_future.done() or self._coordinator._coordination_task.done():
+            raise KafkaConnectionError
+        self._coordinator.check_errors()
+
+    async def committed(self, partition: TopicPartition) -> Committed | None:
+        """What the group has committed, waiting while the coordinator loads or moves. Raises KafkaError."""
+        offsets = await self._coordinator.fetch_committed_offsets([partition])
+        if partition not in offsets:
+            return None
+        found = offsets[partition]
+        return Committed(found.offset, found.metadata or "")
+
+    async def commit(self, partition: TopicPartition, membership: Membership, offset: int, metadata: str) -> None:
+        """Commit under this membership. Has no deadline: the caller ends it.
+
+        Sent again only after the broker answered that it is not, or not yet, the coordinator: a request without an
+        answer could come into force after a later one. Raises CommitRefusedError, or KafkaError for no answer.
+        """
+        request = OffsetCommitRequest(
+            self._group,
+            membership.generation,
+            membership.member_id,
+            NO_RETENTION,
+            [(partition.topic, [(partition.partition, offset, metadata)])],
+        )
+        while True:
+            await self._coordinator.ensure_coordinator_known()
+            response = await self._coordinator._send_req(request)
+            ((_, ((_, code),)),) = response.topics
+            error = for_code(code)
+            if code == 0:
+                return
+            if error is NotCoordinatorError:
+                self._coordinator.coordinator_dead()
+            elif error is not CoordinatorLoadInProgressError:
+                raise CommitRefusedError(error.__name__)
+            await asyncio.sleep(RETRY_S)

@@ -1,0 +1,133 @@
+"""What our topics should be like, and what is to be done about those that are not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from siddes_telemetry.backends.ports.errors import BackendError
+
+DAY_MS = 24 * 3600 * 1000
+LOG_RETENTION_DAYS = 7  # how long the store may be away before counts are lost
+DEAD_RETENTION_DAYS = 30  # how long an operator may take to look
+SEGMENT_MS = DAY_MS  # only whole segments are dropped: nothing stays longer than a day over its time
+SAFE_REPLICAS = 3  # from this on two replicas must have a record before it is acknowledged
+DEAD_PARTITIONS = 1  # few records, read as a whole
+HOUR_MS = 3600 * 1000
+KEYS_RETENTION_MS = HOUR_MS  # ten minutes matter; more, so that a consumer that is behind finds what it left
+KEYS_RETENTION_BYTES = 64 * 1024 * 1024  # of a partition: ten times what its retry window may hold in keys
+KEYS_SEGMENT_MS = HOUR_MS // 6  # only whole segments are dropped
+KEYS_SEGMENT_BYTES = 16 * 1024 * 1024
+
+
+class TopicRefused(BackendError):
+    """A topic cannot be made as it is set. The text says why, in the driver's words or ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as it should be. `replication` counts when it is made, and is left alone later."""
+
+    name: str
+    partitions: int
+    replication: int
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as it is. `overrides` are the settings made on the topic itself, ours and the operator's."""
+
+    partitions: int
+    overrides: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTopic:
+    """Make a topic that is not there."""
+
+    spec: TopicSpec
+
+    def __str__(self) -> str:
+        settings = " ".join(f"{key}={value}" for key, value in self.spec.settings.items())
+        return (
+            f"create topic {self.spec.name} partitions={self.spec.partitions} replication={self.spec.replication} "
+            f"{settings}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AddPartitions:
+    """Raise the number of partitions to `total`."""
+
+    topic: str
+    total: int
+
+    def __str__(self) -> str:
+        return f"alter topic {self.topic} partitions={self.total}"
+
+
+@dataclass(frozen=True, slots=True)
+class AlterSettings:
+    """Set `changed`. `overrides` is all that the topic has afterwards: AlterConfigs resets what it does not name."""
+
+    topic: str
+    changed: Mapping[str, str]
+    overrides: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"alter topic {self.topic} " + " ".join(f"{key}={value}" for key, value in self.changed.items())
+
+
+Change = CreateTopic | AddPartitions | AlterSettings
+
+
+def dead_topic(topic: str) -> str:
+    """The name of the topic that takes the dead letters of this one."""
+    return f"{topic}.dead"
+
+
+def keys_topic(topic: str) -> str:
+    """The name of the topic that takes the notes of the client batches of this one."""
+    return f"{topic}.keys"
+
+
+def wanted_topics(
+    topic: str, *, partitions: int, replication: int, retention_days: int
+) -> tuple[TopicSpec, TopicSpec, TopicSpec]:
+    """The log, its dead letters and its journal of keys. None keeps anything longer than the store does."""
+
+    def settings(retention_ms: int, segment_ms: int = SEGMENT_MS) -> dict[str, str]:
+        return {
+            "message.timestamp.type": "LogAppendTime",
+            "cleanup.policy": "delete",
+            "retention.ms": str(min(retention_ms, retention_days * DAY_MS)),
+            "segment.ms": str(segment_ms),
+            "min.insync.replicas": "2" if replication >= SAFE_REPLICAS else "1",
+            "compression.type": "producer",  # a broker that compresses takes every record apart
+        }
+
+    bounds = {"retention.bytes": str(KEYS_RETENTION_BYTES), "segment.bytes": str(KEYS_SEGMENT_BYTES)}
+    return (
+        TopicSpec(topic, partitions, replication, settings(LOG_RETENTION_DAYS * DAY_MS)),
+        TopicSpec(dead_topic(topic), DEAD_PARTITIONS, replication, settings(DEAD_RETENTION_DAYS * DAY_MS)),
+        TopicSpec(keys_topic(topic), partitions, replication, settings(KEYS_RETENTION_MS, KEYS_SEGMENT_MS) | bounds),
+    )
+
+
+def changes(spec: TopicSpec, state: TopicState | None) -> list[Change]:
+    """What makes the topic as it should be, in order. Raises TopicRefused where it has more partitions than that."""
+    if state is None:
+        return [CreateTopic(spec)]
+    if state.partitions > spec.partitions:
+        raise TopicRefused(
+            f"topic {spec.name} has {state.partitions} partitions, and the settings say {spec.partitions}: "
+            "Kafka cannot take partitions away; raise the setting"
+        )
+    found: list[Change] = []
+    if state.partitions < spec.partitions:
+        found.append(AddPartitions(spec.name, spec.partitions))
+    changed = {key: value for key, value in spec.settings.items() if state.overrides.get(key) != value}
+    if changed:
+        found.append(AlterSettings(spec.name, changed, {**state.overrides, **changed}))
+    return found

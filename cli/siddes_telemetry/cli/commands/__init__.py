@@ -1,0 +1,1 @@
+"""What an operator or a developer types, and what is printed."""

@@ -1,0 +1,135 @@
+"""A note: what the records of a range do to the retry window, in a few bytes. Pure functions both ways.
+
+It holds keys and times, and nothing else; big-endian:
+
+    version  u8, 2
+    log      u32, the log's identity
+    start    u64, the first offset of the range
+    end      u64, the offset after its last
+    entries  u32, how often what follows is there
+    then, in order, for records with keys that were appended at one time:
+    time     u64, UTC epoch milliseconds
+    number   u32, how many keys occurred at it
+    keys     16 bytes each
+    or, for a run of records without keys, which only move the log's clocks (log_clock.py):
+    time     u64, of the first
+    number   u32, 0
+    last     u64, the time of the last
+    highest  u64, the highest time
+    passed   u64, the sum of the clamped steps between them
+
+A run between two entries that the clocks pass over alike without it is left out.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from siddes_telemetry.consumer.retry_window.log_clock import MAX_STEP_MS, Occurrence, Rest, joined
+from siddes_telemetry.schemas.record import NO_BATCH
+
+VERSION = 2
+MAX_NOTE_BYTES = 512 * 1024  # as a record: half of Kafka's default 1 MiB. Only one record's keys may pass it
+MAX_TIME_MS = 2**48  # beyond every append time that a log gives: clocks are 64 bits
+KEY_BYTES = len(NO_BATCH)
+
+_HEAD = struct.Struct(">BIQQI")
+_TIME = struct.Struct(">QI")
+_REST = struct.Struct(">QQQ")
+
+
+class BadNoteError(ValueError):
+    """These bytes are no note that this version reads: it is as if there were none."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyNote:
+    """The keys of the records of [start, end) of one partition, with what moves the log's clocks."""
+
+    log_id: int
+    start: int
+    end: int
+    occurrences: tuple[Occurrence, ...]
+
+
+def encode_notes(
+    log_id: int,
+    start: int,
+    end: int,
+    records: Iterable[tuple[int, Occurrence]],
+    *,
+    max_bytes: int = MAX_NOTE_BYTES,
+) -> list[bytes]:
+    """The notes of [start, end), given (offset, keys) of each of its records: end to end, cut between records."""
+    notes: list[bytes] = []
+    entries: list[tuple[Occurrence, list[bytes]]] = []
+    size = _HEAD.size
+    for offset, occurrence in records:
+        adds = _TIME.size + (KEY_BYTES * len(occurrence.keys) or _REST.size)
+        if entries and size + adds > max_bytes:
+            notes.append(_encode(log_id, start, offset, entries))
+            start, entries, size = offset, [], _HEAD.size
+        if len(entries) > 1 and not entries[-1][1] and _shows_anyway(entries[-2][0], entries[-1][0], occurrence):
+            del entries[-1]
+            size -= _TIME.size + _REST.size
+        before, keys = entries[-1] if entries else (None, [])
+        if before is not None and not keys and not occurrence.keys:
+            entries[-1] = (joined((before, occurrence)), [])
+        elif before is not None and keys and occurrence.keys and before.appended_at_ms == occurrence.appended_at_ms:
+            keys += occurrence.keys
+            size += adds - _TIME.size
+        else:
+            entries.append((occurrence, list(occurrence.keys)))
+            size += adds
+    return [*notes, _encode(log_id, start, end, entries)]
+
+
+def decode_note(note: bytes) -> KeyNote:
+    """Raises BadNoteError, where another version wrote it too."""
+    if len(note) < _HEAD.size or note[0] != VERSION:
+        raise BadNoteError("of another version, or no note")
+    _, log_id, start, end, entries = _HEAD.unpack_from(note)
+    try:
+        occurrences = tuple(_occurrences(note))
+    except struct.error:
+        raise BadNoteError("cut short") from None
+    if start >= end or len(occurrences) != entries:
+        raise BadNoteError("of no range, or cut short")
+    return KeyNote(log_id, start, end, occurrences)
+
+
+def _shows_anyway(before: Occurrence, run: Occurrence, after: Occurrence) -> bool:
+    """Whether the clocks end where they do without the run between these: its times rise, and all lie close."""
+    rest_before, rest = before.rest, run.rest
+    at_ms = before.appended_at_ms if rest_before is None else rest_before.last_ms
+    first_ms, after_ms = run.appended_at_ms, after.appended_at_ms
+    last_ms = first_ms if rest is None else rest.last_ms
+    rises = rest is None or (rest.highest_ms == last_ms and rest.passed_ms == last_ms - first_ms)
+    return rises and at_ms <= first_ms and last_ms <= after_ms <= at_ms + MAX_STEP_MS
+
+
+def _encode(log_id: int, start: int, end: int, entries: Sequence[tuple[Occurrence, Sequence[bytes]]]) -> bytes:
+    parts = [_HEAD.pack(VERSION, log_id, start, end, len(entries))]
+    for (at_ms, _, _, rest), keys in entries:
+        parts.append(_TIME.pack(at_ms, len(keys)))
+        parts += keys or [_REST.pack(*(rest or Rest(at_ms, at_ms, 0)))]
+    return b"".join(parts)
+
+
+def _occurrences(note: bytes) -> Iterator[Occurrence]:
+    """Raises struct.error where the note is cut short, or BadNoteError."""
+    _, _, start, end, _ = _HEAD.unpack_from(note)
+    at = _HEAD.size
+    while at < len(note):
+        at_ms, number = _TIME.unpack_from(note, at)
+        at += _TIME.size
+        rest = None if number else Rest(*_REST.unpack_from(note, at))
+        highest_ms, passed_ms = (at_ms, 0) if rest is None else (max(at_ms, *rest[:2]), rest.passed_ms)
+        keys_end = at + number * KEY_BYTES
+        if keys_end > len(note) or highest_ms > MAX_TIME_MS or passed_ms > (end - start) * MAX_STEP_MS:
+            raise BadNoteError("cut short, or of times that there are not")
+        keys = tuple([note[place : place + KEY_BYTES] for place in range(at, keys_end, KEY_BYTES)])
+        at = keys_end if rest is None else at + _REST.size
+        yield Occurrence(at_ms, keys, rest=rest)

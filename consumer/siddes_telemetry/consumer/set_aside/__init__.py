@@ -1,0 +1,1 @@
+"""Records that an operator has set aside."""

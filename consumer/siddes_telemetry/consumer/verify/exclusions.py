@@ -1,0 +1,31 @@
+"""Which rows of a partition are not judged, since the store may rightly lack them. Pure."""
+
+from __future__ import annotations
+
+from siddes_telemetry.backends.ports.store import Purged
+from siddes_telemetry.schemas.record import format_time
+from siddes_telemetry.schemas.table import place_of_row, time_of_row
+
+
+class Exclusions:
+    """Rows created before `since_ms`, which are expired or purged, and those that `purged_ahead` tells of."""
+
+    def __init__(self, purged: Purged, partition: int, *, expired_ms: int) -> None:
+        self.since_ms = max(expired_ms, purged.before_ms)
+        self.purged_ahead = purged.ahead_of(partition)
+        self._since = format_time(self.since_ms)
+        self._ahead = [(format_time(each.ahead_ms), each.up_to_offset) for each in self.purged_ahead]
+        self._earliest_ahead = min((since for since, _ in self._ahead), default=None)
+
+    def has(self, line: bytes) -> bool:
+        """Whether this line of table.encode_row is one."""
+        return self.has_created(time_of_row(line), line)
+
+    def has_created(self, created_at: str, line: bytes) -> bool:
+        """The same, for those who know its time: their order is that of format_time's texts."""
+        if created_at < self._since:
+            return True
+        if self._earliest_ahead is None or created_at < self._earliest_ahead:
+            return False
+        _, offset = place_of_row(line)
+        return any(created_at >= since and offset <= up_to_offset for since, up_to_offset in self._ahead)

@@ -1,0 +1,83 @@
+"""The end of every case: all that was answered 200 is stored, once, and nothing else is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from tests.faults import naive_consumer
+from tests.faults.loaded_cluster import Rig
+from tests.faults.store_contents import Amount, Place, bounds, read_topic
+from tests.product.deployments import Shape
+from tests.product.offsets import committed
+from tests.product.process import run
+
+DRAINED_S = 180.0  # a session time-out, a recovery, and the wait after a token that outlived its rows
+POLL_S = 0.2
+
+
+async def prove(rig: Rig) -> None:
+    """AssertionError, with the figures, where anything is missing or too much. The load has ended."""
+    await drained(rig)
+    topic = await read_topic(rig.kafka.bootstrap, rig.topic)
+    stored = await rig.sql.by_place(await rig.sql.log_id(rig.topic))
+    missing, surplus = differences(
+        {place: amount for place, amount in topic.amounts.items() if amount[0]},
+        {place: amount for place, amount in stored.items() if place[1] >= topic.first.get(place[0], 0)},
+    )
+    assert (missing, surplus) == (0, 0), f"{missing} rows of the log are missing, {surplus} are too many"
+    assert stored
+    lost, doubled = await rig.difference()
+    assert (lost, doubled) == (0, 0), f"{lost} counts were lost, {doubled} counted twice"
+    await asyncio.to_thread(verified, rig.shape)
+
+
+async def plainly_delivered(rig: Rig) -> tuple[int, int]:
+    """(rows of the log that a plain consumer lost, rows that it stored again): clients' retries are no fault of its."""
+    await drained(rig)
+    topic = await read_topic(rig.kafka.bootstrap, rig.topic, repeats=True)
+    lost, doubled = differences(topic.amounts, await rig.sql.by_place(naive_consumer.LOG_ID))
+    missing, _ = await rig.difference()
+    assert lost or not missing, f"{missing} counts that were answered did not reach the log"
+    return lost, doubled
+
+
+def differences(expected: dict[Place, Amount], found: dict[Place, Amount]) -> tuple[int, int]:
+    """(rows missing, rows too many); a record with other counts than it should have is both."""
+    missing = surplus = 0
+    for place in expected.keys() | found.keys():
+        (rows, total), (held_rows, held_total) = expected.get(place, (0, 0)), found.get(place, (0, 0))
+        missing += max(0, rows - held_rows)
+        surplus += max(0, held_rows - rows)
+        if rows == held_rows and total != held_total:
+            missing, surplus = missing + rows, surplus + rows
+    return missing, surplus
+
+
+async def drained(rig: Rig) -> None:
+    """Wait until the group has committed all there is, and declares nothing."""
+    _, end = await bounds(rig.kafka.bootstrap, rig.topic)
+    left: dict[int, str] = {}
+    try:
+        async with asyncio.timeout(DRAINED_S):
+            while True:
+                found = await committed(rig.kafka.bootstrap, rig.group)
+                left = {
+                    number: f"{found[number].offset} of {at} {found[number].metadata}" if number in found else "nothing"
+                    for number, at in end.items()
+                    if at and (number not in found or found[number].offset != at or found[number].metadata)
+                }
+                if not left:
+                    return
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        raise AssertionError(f"not stored to the end: {left}") from None
+
+
+def verified(shape: Shape) -> None:
+    """The product's own word."""
+    answer = run("verify", "--json", settings=shape.settings)
+    report = json.loads(answer.stdout)
+    assert (answer.returncode, report["ok"]) == (0, True), answer.stdout
+    for partition in report["partitions"]:
+        assert (partition["missing"], partition["surplus"]) == (0, 0), answer.stdout

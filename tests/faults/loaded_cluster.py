@@ -1,0 +1,179 @@
+"""A cluster with a load on it, for a case to harm."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from tests.faults.product_overrides import small_blocks
+from tests.faults.store_contents import Sql
+from tests.faults.wires.clickhouse import ClickHouseWire
+from tests.faults.wires.kafka import KafkaWire
+from tests.infrastructure.clickhouse import LocalClickHouse
+from tests.infrastructure.databases import own_database
+from tests.infrastructure.kafka import LocalKafka
+from tests.product.admin import Operator
+from tests.product.deployments import Shape, migrate, numbered, start_member, unmigrated_cluster
+from tests.product.load import Load, Pace
+from tests.product.process import COMMAND, ServiceProcess
+
+DOORS = ("gateway", "consumer", "consumer-2")  # those that may stand behind wires
+PACE = Pace(connections=8, batch_events=10, pause_s=0.03)
+FLOWING = 300  # events answered 200: the load is felt, and blocks are stored
+PAST_SESSION_S = 12.0  # longer than a silent member stays in its group
+
+
+@dataclass(frozen=True)
+class Servers:
+    """A broker and a ClickHouse for one case after the other."""
+
+    kafka: LocalKafka
+    clickhouse: LocalClickHouse
+
+
+@contextmanager
+def servers(jars: Path, libchdb: Path, folder: Path) -> Iterator[Servers]:
+    """Started ones."""
+    for name in ("kafka", "clickhouse"):
+        (folder / name).mkdir()
+    with (
+        LocalKafka(jars=jars, folder=folder / "kafka", doors=DOORS) as kafka,
+        LocalClickHouse(libchdb=libchdb, folder=folder / "clickhouse") as clickhouse,
+    ):
+        yield Servers(kafka, clickhouse)
+
+
+@dataclass
+class Rig:
+    """What a case works with. `stores` and `logs` are the wires of the processes that stand behind some, by name."""
+
+    kafka: LocalKafka
+    clickhouse: LocalClickHouse
+    shape: Shape
+    load: Load
+    operator: Operator
+    sql: Sql
+    rng: random.Random
+    stores: dict[str, ClickHouseWire]
+    logs: dict[str, KafkaWire]
+    commands: dict[str, Sequence[str]] = field(default_factory=dict)  # by process: what starts it, if not the product's
+    injected: int = 0  # faults
+    lossy: bool = False  # the case makes the log lose what was answered: only what remains must add up
+
+    @property
+    def topic(self) -> str:
+        return self.shape.settings["TOPIC"]
+
+    @property
+    def group(self) -> str:
+        return self.shape.settings["GROUP"]
+
+    def process(self, name: str) -> ServiceProcess:
+        return self.shape.processes[name]
+
+    async def flows(self, events: int = FLOWING) -> None:
+        """Wait until so many more events were answered 200."""
+        await self.load.reached(self.load.events + events)
+
+    async def difference(self) -> tuple[int, int]:
+        """(counts lost, counts doubled) as things stand."""
+        lost, doubled = await self.load.difference(self.sql)
+        return 0 if self.lossy else lost, doubled
+
+    async def any_moment(self) -> None:
+        """Let a random part of a flush's second pass."""
+        await asyncio.sleep(self.rng.random() * 1.5)
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL."""
+        self.injected += 1
+        await asyncio.to_thread(self.process(name).kill)
+
+    async def stop(self, name: str) -> None:
+        """SIGTERM; it must end well."""
+        assert await asyncio.to_thread(self.process(name).stop) == 0
+
+    def start(self, name: str) -> ServiceProcess:
+        """Start a process that ended, or a new one. Does not wait."""
+        return start_member(self.shape, name, command=self.commands.get(name, COMMAND))
+
+    async def start_ready(self, name: str) -> ServiceProcess:
+        return await asyncio.to_thread(self.start(name).wait_ready)
+
+    async def freeze(self, name: str, seconds: float = PAST_SESSION_S) -> None:
+        """SIGSTOP, and SIGCONT after so long."""
+        self.injected += 1
+        self.process(name).send(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.process(name).send(signal.SIGCONT)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind of harm. `harm` is called while the load flows, and leaves every process running."""
+
+    name: str
+    kind: str  # its line in the table
+    harm: Callable[[Rig], Awaitable[None]]
+    short: bool = False  # one of the selection that runs with the other tests
+    wired: Sequence[str] = ()  # processes behind wires of their own
+    gateways: int = 1
+    consumers: int = 2
+    partitions: int = 4
+    block_rows: int | None = None  # of the consumers; the product's own if not given
+    pace: Pace = PACE
+
+
+@asynccontextmanager
+async def rig_for(
+    case: Case, on: Servers, rng: random.Random, folder: Path, *, consumer: Sequence[str] | None = None
+) -> AsyncIterator[Rig]:
+    """A ready cluster for this case, on a topic, a group and a database of its own.
+
+    `consumer` is the command of another consumer than the product's.
+    """
+    async with AsyncExitStack() as stack:
+        database = stack.enter_context(own_database(on.clickhouse.url))
+        shape = stack.enter_context(
+            unmigrated_cluster(on.kafka.bootstrap, database, folder, PARTITIONS=str(case.partitions))
+        )
+        stores = {name: ClickHouseWire() for name in case.wired if name.startswith("consumer")}
+        logs = {name: KafkaWire() for name in case.wired}
+        for name in case.wired:
+            shape.own[name] = {"KAFKA": await stack.enter_async_context(logs[name].to(on.kafka.doors[name]))}
+        for name, wire in stores.items():
+            shape.own[name]["CLICKHOUSE"] = await stack.enter_async_context(wire.to(database))
+        stack.push_async_callback(asyncio.to_thread, shape.end)  # while the wires still stand
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        rig = Rig(
+            on.kafka,
+            on.clickhouse,
+            shape,
+            Load([], case.pace, rng),
+            Operator(session),
+            Sql(session, database),
+            rng,
+            stores,
+            logs,
+        )
+        gateways, consumers = numbered("gateway", case.gateways), numbered("consumer", case.consumers)
+        if consumer is None and case.block_rows is not None:
+            consumer = small_blocks(case.block_rows)
+        if consumer is not None:
+            rig.commands = dict.fromkeys((*consumers, "consumer-3", "consumer-4"), consumer)
+        await asyncio.to_thread(migrate, shape)
+        for name in (*gateways, *consumers):
+            rig.start(name)
+        for name in (*gateways, *consumers):
+            await asyncio.to_thread(rig.process(name).wait_ready)
+        rig.load.targets = [rig.process(name).url for name in gateways]
+        yield rig

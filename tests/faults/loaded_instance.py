@@ -1,0 +1,72 @@
+"""One process with everything in it and a load on it, for a case to harm."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from tests.faults.final_check import verified
+from tests.product.client import Client
+from tests.product.deployments import Shape, embedded, start_embedded
+from tests.product.load import Load, Pace
+from tests.product.process import ServiceProcess
+
+PACE = Pace(connections=16, batch_events=20, single_share=0.4)
+FLOWING = 1000
+
+
+@dataclass
+class EmbeddedRig:
+    """What a case works with."""
+
+    shape: Shape
+    load: Load
+    client: Client
+    rng: random.Random
+    injected: int = 0  # faults
+
+    @property
+    def process(self) -> ServiceProcess:
+        return self.shape.processes["up"]
+
+    async def flows(self) -> None:
+        """Wait until some more events were answered 200."""
+        await self.load.reached(self.load.events + FLOWING)
+
+    async def start_again(self) -> None:
+        """On the same folder; returns when it is ready."""
+        await asyncio.to_thread(start_embedded, self.shape)
+        self.load.targets = [self.shape.write_url]
+
+    async def prove(self) -> None:
+        """AssertionError where not all that was answered is counted once."""
+        await self.load.adds_up(self.client)
+        await asyncio.to_thread(verified, self.shape)
+
+    async def difference(self) -> tuple[int, int]:
+        return await self.load.difference(self.client)
+
+
+@dataclass(frozen=True)
+class EmbeddedCase:
+    """A kind of harm to it."""
+
+    name: str
+    kind: str  # its line in the table
+    harm: Callable[[EmbeddedRig], Awaitable[None]]
+    short: bool = False
+
+
+@asynccontextmanager
+async def embedded_rig(rng: random.Random, folder: Path) -> AsyncIterator[EmbeddedRig]:
+    """A ready instance on a folder of its own."""
+    async with AsyncExitStack() as stack:
+        shape = await asyncio.to_thread(stack.enter_context, embedded(folder, LOG_LEVEL="error"))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        yield EmbeddedRig(shape, Load([shape.write_url], PACE, rng), Client(session, shape), rng)

@@ -1,0 +1,61 @@
+"""The product with one thing in it otherwise that no setting changes: a consumer's block size, a process's clock.
+
+python -m tests.faults.product_overrides block-rows N consumer ...
+python -m tests.faults.product_overrides clock-ahead SECONDS gateway ...
+python -m tests.faults.product_overrides clock-of FILE up ...
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from siddes_telemetry.cli import composition, deployment, main, operation_target, services
+from siddes_telemetry.cli.deployment import wall_clock_ms
+from siddes_telemetry.consumer.batching import FlushPolicy
+
+HURRIED_TRIM_S = 0.5
+
+
+def small_blocks(rows: int) -> Sequence[str]:
+    """What starts a consumer that cuts its blocks at so many rows."""
+    return (sys.executable, "-m", __name__, "block-rows", str(rows))
+
+
+def clock_ahead(seconds: int) -> Sequence[str]:
+    """What starts a process whose clock is so far ahead; behind, if it is negative."""
+    return (sys.executable, "-m", __name__, "clock-ahead", str(seconds))
+
+
+def clock_of(file: Path) -> Sequence[str]:
+    """What starts a process whose clock is ahead by the seconds that a file holds, whenever it is read.
+
+    It trims its log twice a second, where the product does so every ten minutes.
+    """
+    return (sys.executable, "-m", __name__, "clock-of", str(file))
+
+
+def _set_clock(ahead_s: Callable[[], int]) -> None:
+    for module in (operation_target, composition, services, deployment):  # each has imported the process's one clock
+        setattr(module, wall_clock_ms.__name__, lambda: wall_clock_ms() + ahead_s() * 1000)
+
+
+def _run(what: str, argument: str, arguments: Sequence[str]) -> None:
+    match what:
+        case "block-rows":
+            setattr(services, FlushPolicy.__name__, partial(FlushPolicy, max_rows=int(argument)))
+        case "clock-ahead":
+            _set_clock(lambda: int(argument))
+        case "clock-of":
+            _set_clock(lambda: int(Path(argument).read_text()))
+            services.TRIM_EVERY_S = HURRIED_TRIM_S
+        case _:
+            raise ValueError("nothing that this can change")
+    sys.argv[1:] = arguments
+    main.main()
+
+
+if __name__ == "__main__":
+    _run(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -1,0 +1,123 @@
+"""What the store holds, asked by plain SQL, and what it should hold, worked out from the topic without the product."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiokafka import TopicPartition
+
+from tests.product.offsets import admin_of, consumer_of
+
+BATCH = struct.Struct(">16sH")  # of the header `batches`: key, number of lines
+NO_ID = bytes(16)
+Place = tuple[int, int]  # partition and offset of a record
+Amount = tuple[int, int]  # rows, and the sum of their counts
+
+
+class Sql:
+    """Asks a server. The session is the caller's to close."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        parts = urlsplit(url)
+        self._session = session
+        self._url = f"http://{parts.hostname}:{parts.port}/"
+        self._headers = {"X-ClickHouse-User": parts.username or "", "X-ClickHouse-Key": parts.password or ""}
+        self._database = parts.path.strip("/")
+
+    async def run(self, sql: str) -> None:
+        """A statement without an answer."""
+        async with self._session.post(
+            self._url, params={"database": self._database}, data=sql, headers=self._headers
+        ) as answer:
+            assert answer.status == 200, await answer.text()
+
+    async def rows(self, sql: str, **parameters: str | int) -> list[list[Any]]:
+        """A question's answer."""
+        bound = {f"param_{name}": str(value) for name, value in parameters.items()}
+        settings = {"database": self._database, "output_format_json_quote_64bit_integers": "0"}
+        async with self._session.post(
+            self._url, params=settings | bound, data=f"{sql} FORMAT JSONCompactEachRow", headers=self._headers
+        ) as answer:
+            text = await answer.text()
+            assert answer.status == 200, text
+            return [json.loads(line) for line in text.splitlines()]
+
+    async def counts(self, viewer: str) -> dict[str, int]:
+        """What the store holds of a viewer, by event."""
+        asked = "SELECT event, sum(count) FROM telemetry_counts WHERE viewer_id = {viewer:String} GROUP BY event"
+        return {event: int(total) for event, total in await self.rows(asked, viewer=viewer)}
+
+    async def log_id(self, topic: str) -> int:
+        """The identity of the present log of this name."""
+        asked = "SELECT argMax(log_id, generation) FROM telemetry_logs WHERE log_name = {topic:String}"
+        ((log_id,),) = await self.rows(asked, topic=topic)
+        return int(log_id)
+
+    async def by_place(self, log_id: int) -> dict[Place, Amount]:
+        """What the store holds of this log, by record."""
+        asked = """
+            SELECT log_partition, log_offset, count(), sum(count) FROM telemetry_counts
+            WHERE log_id = {log_id:UInt32} GROUP BY log_partition, log_offset"""
+        return {
+            (partition, offset): (rows, total)
+            for partition, offset, rows, total in await self.rows(asked, log_id=log_id)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """Where its partitions begin and end, and what each record of it adds to the store."""
+
+    first: dict[int, int]
+    end: dict[int, int]
+    amounts: dict[Place, Amount]
+
+
+async def bounds(bootstrap: str, topic: str) -> tuple[dict[int, int], dict[int, int]]:
+    """(first offset there is, next offset there will be) of each partition."""
+    async with admin_of(bootstrap) as admin:
+        (found,) = await admin.describe_topics([topic])
+    assert found["partitions"]
+    places = [TopicPartition(topic, each["partition"]) for each in found["partitions"]]
+    async with consumer_of(bootstrap) as consumer:
+        first = await consumer.beginning_offsets(places)
+        end = await consumer.end_offsets(places)
+        return {key.partition: at for key, at in first.items()}, {key.partition: at for key, at in end.items()}
+
+
+async def read_topic(bootstrap: str, topic: str, *, repeats: bool = False) -> Topic:
+    """Read all of it. A batch counts where its id occurs in its partition for the first time; `repeats`: always."""
+    first, end = await bounds(bootstrap, topic)
+    seen: dict[int, set[bytes]] = defaultdict(set)
+    amounts: dict[Place, Amount] = {}
+    async with consumer_of(bootstrap) as consumer:
+        for number in first:
+            place = TopicPartition(topic, number)
+            consumer.assign([place])
+            consumer.seek(place, first[number])
+            at = first[number]
+            while at < end[number]:
+                for record in (await consumer.getmany(place, timeout_ms=1000)).get(place, ()):
+                    known = None if repeats else seen[number]
+                    amounts[number, record.offset] = _amount(record.value, dict(record.headers), known)
+                    at = record.offset + 1
+    return Topic(first, end, amounts)
+
+
+def _amount(value: bytes, headers: dict[str, bytes], seen: set[bytes] | None) -> Amount:
+    lines = value.splitlines()
+    rows = total = start = 0
+    for key, number in BATCH.iter_unpack(headers["batches"]):
+        if seen is None or key == NO_ID or key not in seen:
+            rows += number
+            total += sum(json.loads(line)["count"] for line in lines[start : start + number])
+        if seen is not None:
+            seen.add(key)
+        start += number
+    return rows, total

@@ -1,0 +1,81 @@
+"""A Kafka broker from plain jars: one node, broker and controller (KRaft), plain text, loopback only."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.infrastructure.local import LocalServer
+from tests.infrastructure.ports import free_ports
+from tests.infrastructure.process import ServerProcess
+
+READY = b"Kafka Server started"
+LOG4J = Path(__file__).with_name("log4j2.xml")
+CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"  # any base64 UUID does
+
+QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # it starts in half the time, and is slower under load
+
+# What a broker for tests has otherwise than by default, wherever it runs.
+BROKER_SETTINGS = {
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",  # of 50: every one is a folder that a restart loads
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",  # tests of lost members need not wait for 6 s
+    "auto.create.topics.enable": "false",  # a missing topic is missing: `migrate` makes it
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A listener of its own for one kind of client: who asks there is told to go on by `advertised`, a wire's port."""
+
+    port: int
+    advertised: int
+
+
+class LocalKafka(LocalServer):
+    """A broker of the caller's own; `bootstrap` is where it listens. `doors`: further listeners, by name."""
+
+    def __init__(
+        self, *, jars: Path, folder: Path, doors: Iterable[str] = (), jvm: Iterable[str] = QUICK_START
+    ) -> None:
+        super().__init__(folder)
+        port, controller_port = free_ports(2)
+        self.bootstrap = f"127.0.0.1:{port}"
+        self.doors = {name: Door(*free_ports(2)) for name in doors}
+        places = {"PLAINTEXT": (port, port)}
+        places |= {f"DOOR{number}": (door.port, door.advertised) for number, door in enumerate(self.doors.values())}
+        self._java = ["java", "-Xmx512m", *jvm]
+        self._java += [f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", "-cp", f"{jars}/*"]
+        self._properties = folder / "server.properties"
+        self._settings = BROKER_SETTINGS | {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": _listed({name: port for name, (port, _) in places.items()} | {"CONTROLLER": controller_port}),
+            "advertised.listeners": _listed({name: advertised for name, (_, advertised) in places.items()}),
+            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in ("CONTROLLER", *places)),
+            "log.dirs": str(folder / "data"),
+            # A killed broker is let in again when its old session ends: 9 s by default.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
+        }
+
+    def _prepare(self) -> list[str]:
+        if not self._properties.exists():
+            self._properties.write_text("".join(f"{key}={value}\n" for key, value in self._settings.items()))
+            format_storage = [*self._java, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]
+            subprocess.run([*format_storage, str(self._properties)], check=True, stdout=subprocess.DEVNULL)
+        return [*self._java, "kafka.Kafka", str(self._properties)]
+
+    def _serves(self, process: ServerProcess) -> bool:
+        return READY in process.said()
+
+
+def _listed(ports: dict[str, int]) -> str:
+    return ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())

@@ -1,0 +1,131 @@
+"""Both shapes as real processes: one instance on a folder, or a cluster on real servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.infrastructure.names import fresh
+from tests.infrastructure.ports import free_ports
+from tests.product.process import COMMAND, ServiceProcess, Settings, run
+
+JWT_SECRET = "only-for-tests-0123456789abcdef-0123456789"
+ANY_PORT = ("--port", "0", "--admin-port", "0")
+
+
+@dataclass
+class Shape:
+    """What is running. `write_url` takes POSTs, `read_url` GETs; in the embedded shape they are one."""
+
+    settings: dict[str, str]
+    folder: Path
+    processes: dict[str, ServiceProcess] = field(default_factory=dict)
+    own: dict[str, dict[str, str]] = field(default_factory=dict)  # by process: settings that it has otherwise
+
+    @property
+    def write_url(self) -> str:
+        return self.processes["gateway" if "gateway" in self.processes else "up"].url
+
+    @property
+    def read_url(self) -> str:
+        return self.processes["summary" if "summary" in self.processes else "up"].url
+
+    def start(
+        self, name: str, *arguments: str, settings: Settings | None = None, command: Sequence[str] = COMMAND
+    ) -> ServiceProcess:
+        """Start `siddes-telemetry ARGUMENTS` under this name, which may have run and ended before. Does not wait."""
+        settings = settings or self.settings | self.own.get(name, {})
+        process = ServiceProcess(arguments, settings, log=self.folder / f"{name}.log", command=command)
+        self.processes[name] = process
+        return process
+
+    def end(self) -> None:
+        """Stop everything, in any state."""
+        for process in reversed(list(self.processes.values())):
+            process.stop()
+
+
+@contextmanager
+def embedded(
+    folder: Path, *, debug: bool = False, command: Sequence[str] = COMMAND, **settings: str
+) -> Iterator[Shape]:
+    """A ready instance on `folder/data`. `settings` are named without their prefix."""
+    shape = Shape({"JWT_SECRET": JWT_SECRET, "DATA": str(folder / "data"), "RATE": "0", **settings}, folder)
+    try:
+        start_embedded(shape, debug=debug, command=command)
+        yield shape
+    finally:
+        shape.end()
+
+
+def start_embedded(shape: Shape, *, debug: bool = False, command: Sequence[str] = COMMAND) -> ServiceProcess:
+    """Start, or start again, the one process of an embedded shape; returns when it is ready."""
+    return shape.start("up", "up", *ANY_PORT, *(("--debug",) if debug else ()), command=command).wait_ready()
+
+
+@contextmanager
+def cluster(
+    kafka: str,
+    clickhouse: str,
+    folder: Path,
+    *,
+    consumers: int = 1,
+    gateways: int = 1,
+    command: Sequence[str] = COMMAND,
+    **settings: str,
+) -> Iterator[Shape]:
+    """A ready cluster on a topic and group of its own: gateway, gateway-2…, consumer, consumer-2…, summary."""
+    with unmigrated_cluster(kafka, clickhouse, folder, **settings) as shape:
+        migrate(shape)
+        for name in [*numbered("gateway", gateways), *numbered("consumer", consumers), "summary"]:
+            start_member(shape, name, command=command)
+        for process in shape.processes.values():
+            process.wait_ready()
+        yield shape
+
+
+@contextmanager
+def unmigrated_cluster(kafka: str, clickhouse: str, folder: Path, **settings: str) -> Iterator[Shape]:
+    """Nothing but the settings of a cluster, on a topic and group of its own; what is started is ended."""
+    own = {
+        "KAFKA": kafka,
+        "CLICKHOUSE": clickhouse,
+        "TOPIC": fresh("counts"),
+        "GROUP": fresh("group"),
+        "PARTITIONS": "4",
+        "JWT_SECRET": JWT_SECRET,
+        "RATE": "0",
+        **settings,
+    }
+    shape = Shape(own, folder)
+    try:
+        yield shape
+    finally:
+        shape.end()
+
+
+def migrate(shape: Shape) -> None:
+    """Make the shape's tables and topics."""
+    migrated = run("migrate", settings=shape.settings)
+    assert migrated.returncode == 0, migrated.stderr
+
+
+def start_member(shape: Shape, name: str, *more: str, command: Sequence[str] = COMMAND) -> ServiceProcess:
+    """Start a service of a cluster by its name in the shape; on the ports it had before, if it ran before."""
+    service = name.split("-", maxsplit=1)[0]
+    port, admin = free_ports(2)
+    if (before := shape.processes.get(name)) is not None:
+        admin = int(before.admin.rsplit(":", 1)[1])
+        port = int(before.url.rsplit(":", 1)[1]) if before.url else port
+    public = () if service == "consumer" else ("--port", str(port))
+    process = shape.start(name, service, *public, "--admin-port", str(admin), *more, command=command)
+    process.url = f"http://127.0.0.1:{port}" if public else ""
+    process.admin = f"http://127.0.0.1:{admin}"
+    return process
+
+
+def numbered(name: str, count: int) -> list[str]:
+    """name, name-2, name-3 …"""
+    return [name, *(f"{name}-{number}" for number in range(2, count + 1))]

@@ -1,0 +1,210 @@
+"""Load: connections that post counts through faults, and remember what was answered."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+from uuid import UUID
+
+import aiohttp
+
+from tests.product.client import SETTLE_S, bearer, eventually
+
+BATCHED = ("suggestion_shown", "suggestion_accepted", "suggestion_skipped")
+SINGLE = "suggestion_undo"  # in no batch: a single has no id, so what an unanswered one came to is not known
+RETRY_S = 0.05  # before a request that failed is sent again; far below Retry-After, to keep the pressure up
+RESENT_SHARE = 0.05  # of the batches: a client that loses the answer 200 sends again what is stored already
+ANSWER_S = 15.0  # the gateway's deadline is 5 s: whoever waits longer has not been answered
+FAILURES = (aiohttp.ClientError, ConnectionError, TimeoutError)
+
+
+def seeded() -> random.Random:
+    """Randomness whose seed is printed, or taken from FAULTS_SEED."""
+    seed = int(os.environ.get("FAULTS_SEED") or random.randrange(2**32))
+    print(f"FAULTS_SEED={seed}")
+    return random.Random(seed)
+
+
+class Sums(Protocol):
+    """Where it is read what was counted."""
+
+    async def counts(self, viewer: str) -> dict[str, int]:
+        """By event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a load is made up."""
+
+    events: int = 2_000_000  # after which it ends by itself
+    connections: int = 16
+    batch_events: int = 20
+    pause_s: float = 0.0  # of a connection between two requests
+    single_share: float = 0.2  # of the requests
+
+
+class Load:
+    """Requests of several viewers to `targets`, which may be changed while it runs.
+
+    A batch whose request fails is sent again under its id until it is answered 200, so what the batches came to is
+    known exactly, once the load has ended. A single is sent once: what is known are bounds.
+    """
+
+    def __init__(self, targets: Sequence[str], pace: Pace, rng: random.Random) -> None:
+        self.targets = list(targets)
+        self.viewers = [f"viewer-{number}" for number in range(8)]
+        self.batched = {viewer: Counter[str]() for viewer in self.viewers}
+        self.singles_answered = Counter[str]()
+        self.singles_tried = Counter[str]()
+        self.statuses = Counter[int]()
+        self.broken = 0  # requests without an answer
+        self.events = 0  # answered 200
+        self.sent = 0  # events, each time they went out
+        self.retried = 0  # batches that went out again
+        self._pace = pace
+        self._rng = rng
+        self._headers = {viewer: bearer(viewer) for viewer in self.viewers}
+        self._given_out = 0
+        self._stop = False
+        self._going = asyncio.Event()
+        self._going.set()
+        self._in_flight = 0
+        self._progress = asyncio.Condition()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Post while the block lasts and events are left; what was begun is brought to its end."""
+        connector = aiohttp.TCPConnector(limit=0)
+        timeout = aiohttp.ClientTimeout(total=ANSWER_S)
+        session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        async with session, asyncio.TaskGroup() as group:
+            posting = [group.create_task(self._post(session)) for _ in range(self._pace.connections)]
+            yield
+            self._stop = True
+            async with asyncio.timeout(SETTLE_S):
+                await asyncio.gather(*posting)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Nothing is posted while the block lasts, and no retry is under way."""
+        self._going.clear()
+        try:
+            async with asyncio.timeout(SETTLE_S), self._progress:
+                await self._progress.wait_for(lambda: self._in_flight == 0)
+            yield
+        finally:
+            self._going.set()
+
+    async def reached(self, events: int) -> None:
+        """Wait until so many events were answered 200."""
+        async with asyncio.timeout(SETTLE_S), self._progress:
+            await self._progress.wait_for(lambda: self.events >= events)
+
+    async def answers(self, status: int, more: int = 1) -> None:
+        """Wait for so many more answers of this status."""
+        async with asyncio.timeout(SETTLE_S), self._progress:
+            until = self.statuses[status] + more
+            await self._progress.wait_for(lambda: self.statuses[status] >= until)
+
+    async def adds_up(self, sums: Sums) -> None:
+        """Wait until the summaries say exactly what was answered, and fail where they say more."""
+        for viewer in self.viewers:
+            await eventually(partial(self._summed, sums, viewer), partial(self._expectation, viewer))
+
+    async def difference(self, sums: Sums) -> tuple[int, int]:
+        """(counts that were answered and are not there, counts that are there and were not sent, or twice), now."""
+        lost = doubled = 0
+        for viewer in self.viewers:
+            found = Counter(await sums.counts(viewer))
+            single = found.pop(SINGLE, 0)
+            lost += (self.batched[viewer] - found).total() + max(0, self.singles_answered[viewer] - single)
+            doubled += (found - self.batched[viewer]).total() + max(0, single - self.singles_tried[viewer])
+        return lost, doubled
+
+    async def _summed(self, sums: Sums, viewer: str) -> bool:
+        found = await sums.counts(viewer)
+        single = found.pop(SINGLE, 0)
+        over = Counter(found) - self.batched[viewer]
+        assert not over, f"counted more than was sent: {over}"
+        assert single <= self.singles_tried[viewer], "more singles were counted than sent"
+        return found == self.batched[viewer] and single >= self.singles_answered[viewer]
+
+    def _expectation(self, viewer: str) -> str:
+        return f"{viewer}: {self.batched[viewer]} and {self.singles_answered[viewer]} or more singles were expected"
+
+    async def _post(self, session: aiohttp.ClientSession) -> None:
+        while not self._stop and self._given_out < self._pace.events:
+            viewer = self._rng.choice(self.viewers)
+            self._in_flight += 1
+            if self._rng.random() < self._pace.single_share:
+                await self._post_single(session, viewer)
+            else:
+                await self._post_batch(session, viewer)
+            self._in_flight -= 1
+            await self._told()
+            await asyncio.sleep(self._pace.pause_s)
+            await self._going.wait()
+
+    async def _post_single(self, session: aiohttp.ClientSession, viewer: str) -> None:
+        self._given_out += 1
+        count = self._rng.randint(1, 50)
+        self.singles_tried[viewer] += count
+        self.sent += 1
+        if await self._status(session, viewer, "ingest", {"event": SINGLE, "count": count}) == 200:
+            self.singles_answered[viewer] += count
+            await self._answered(1)
+        else:
+            self._given_out -= 1  # another takes its place
+            await asyncio.sleep(RETRY_S)
+
+    async def _post_batch(self, session: aiohttp.ClientSession, viewer: str) -> None:
+        size = min(self._pace.batch_events, self._pace.events - self._given_out)
+        self._given_out += size
+        events = [(self._rng.choice(BATCHED), self._rng.randint(1, 3)) for _ in range(size)]
+        batch_id = UUID(int=self._rng.getrandbits(128), version=4)
+        body = {"batch_id": str(batch_id), "events": [{"event": event, "count": count} for event, count in events]}
+        tries = 0
+        for _ in range(2 if self._rng.random() < RESENT_SHARE else 1):
+            status = None
+            while status != 200:
+                status = await self._status(session, viewer, "batch", body)
+                tries += 1
+                if status != 200:
+                    await asyncio.sleep(RETRY_S)
+        self.sent += tries * size
+        self.retried += tries - 1
+        for event, count in events:
+            self.batched[viewer][event] += count
+        await self._answered(size)
+
+    async def _status(
+        self, session: aiohttp.ClientSession, viewer: str, path: str, body: Mapping[str, Any]
+    ) -> int | None:
+        """The status of one try, or None where it broke. Anything but 200 and 503 with Retry-After is a failure."""
+        url = f"{self._rng.choice(self.targets)}/api/telemetry/{path}"
+        try:
+            async with session.post(url, json=body, headers=self._headers[viewer]) as answer:
+                await answer.read()
+        except FAILURES:
+            self.broken += 1
+            return None
+        assert answer.status == 200 or (answer.status == 503 and answer.headers["Retry-After"].isdigit()), answer.status
+        self.statuses[answer.status] += 1
+        if answer.status != 200:
+            await self._told()
+        return answer.status
+
+    async def _answered(self, events: int) -> None:
+        self.events += events
+        await self._told()
+
+    async def _told(self) -> None:
+        async with self._progress:
+            self._progress.notify_all()

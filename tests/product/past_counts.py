@@ -1,0 +1,40 @@
+"""Counts of earlier days, put straight into the store of an instance that does not run: no door takes those.
+
+In a process of its own, because a process opens one chDB folder in its life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from siddes_telemetry.cli.deployment import embedded
+from siddes_telemetry.cli.registry_file import load_registry
+from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.schemas.record import Line, format_time
+from siddes_telemetry.schemas.table import encode_row, insert_token
+
+ROOT = Path(__file__).parents[2]
+LOG_ID = 1  # no log's: those of instances are random
+INSERT_DEADLINE_S = 30.0
+
+
+def store_history(data: Path, lines: Iterable[Line]) -> None:
+    """Make the folder's tables and insert these counts."""
+    rows = (encode_row(line, format_time(line.created_at_ms), LOG_ID, 0, n) for n, line in enumerate(lines))
+    block = b"".join(rows)
+    subprocess.run([sys.executable, "-m", __name__, str(data)], input=block, check=True, cwd=ROOT)
+
+
+async def _insert(data: Path, block: bytes) -> None:
+    async with embedded(Settings(data=data), load_registry(None)) as instance:
+        await instance.operations["migrate"]()
+        rows = block.count(b"\n")
+        await instance.store.counts.insert(block, insert_token(LOG_ID, 0, 0, rows), deadline_s=INSERT_DEADLINE_S)
+
+
+if __name__ == "__main__":
+    asyncio.run(_insert(Path(sys.argv[1]), sys.stdin.buffer.read()))

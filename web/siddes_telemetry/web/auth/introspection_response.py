@@ -1,0 +1,47 @@
+"""What the app's "who am I" answers, read. Pure. docs/operations.md has it for those who write such an endpoint."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from http import HTTPStatus
+
+from siddes_telemetry.web.auth.http_client import FetchFailed, FetchProblem
+
+
+class Absent(Enum):
+    """The answer does not have the field."""
+
+    field = "field"
+
+
+NOBODY = (None, False, "")  # what an app may put where it names nobody
+
+
+def read_viewer(status: int, body: bytes, path: tuple[str, ...]) -> object:
+    """What the app's answer holds at the path: text, or a number as its JSON text; None where nobody is signed in.
+
+    What is neither (true, an object) is returned as it is, and is no viewer id; so is Absent.field where the answer
+    ought to have the field. Raises FetchFailed where the app said neither who it is nor that it is nobody.
+    """
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return None
+    if status != HTTPStatus.OK:
+        raise FetchFailed(FetchProblem.status)
+    try:
+        value: object = json.loads(body, parse_int=str, parse_float=str, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise FetchFailed(FetchProblem.content) from None
+    if value is None or value == {}:
+        return None  # what Auth.js and NextAuth say of nobody
+    if not isinstance(value, dict):
+        raise FetchFailed(FetchProblem.content)
+    for name in path:
+        if value in NOBODY:
+            return None
+        value = value.get(name, Absent.field) if isinstance(value, dict) else Absent.field
+    return value
+
+
+def _refuse(constant: str) -> object:  # noqa: ARG001  # NaN and the infinities: not JSON, whichever it is
+    raise ValueError
