@@ -15,7 +15,7 @@ from unittest.mock import patch
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.retry_window import reach
 from siddes_telemetry.consumer.verify import partition as partition_module
-from siddes_telemetry.consumer.verify import range_sums as told_module
+from siddes_telemetry.consumer.verify import range_sums as range_sums_module
 from siddes_telemetry.schemas.record import NO_BATCH
 from tests.fakes.consumer_process import (
     ACCEPTED,
@@ -150,12 +150,12 @@ async def purged(seed: int) -> None:
 def test_verify_agrees_with_the_consumers_and_finds_whatever_is_changed() -> None:
     given = os.environ.get("VERIFY_SEED")
     first = random.SystemRandom().randrange(2**32) if given is None else int(given)
-    whole, ranges = partition_module.CHUNK_ROWS, told_module.RANGES
+    whole, ranges = partition_module.CHUNK_ROWS, range_sums_module.RANGES
     try:
         for seed in range(first, first + (LOGS if given is None else 1)):
             partition_module.CHUNK_ROWS = random.Random(seed).choice((1, 7, whole))
-            told_module.RANGES = random.Random(seed + 1).choice((1, 3, ranges))
-            told_module.RANGES_A_CHUNK = random.Random(seed + 2).choice((1, 3, 100))
+            range_sums_module.RANGES = random.Random(seed + 1).choice((1, 3, ranges))
+            range_sums_module.RANGES_A_CHUNK = random.Random(seed + 2).choice((1, 3, 100))
             try:
                 with patch.multiple(reach, MARGIN=seed % 3, LEAST=1 + seed % 2):
                     run_in_virtual_time(scenario(seed))
@@ -164,4 +164,4 @@ def test_verify_agrees_with_the_consumers_and_finds_whatever_is_changed() -> Non
                 error.add_note(f"VERIFY_SEED={seed}")
                 raise
     finally:
-        partition_module.CHUNK_ROWS, told_module.RANGES, told_module.RANGES_A_CHUNK = whole, ranges, 100
+        partition_module.CHUNK_ROWS, range_sums_module.RANGES, range_sums_module.RANGES_A_CHUNK = whole, ranges, 100

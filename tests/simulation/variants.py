@@ -30,7 +30,7 @@ from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
 from siddes_telemetry.consumer.retry_window.manager import WindowManager
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.consumer.set_aside.decisions import Decisions
+from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions
 from siddes_telemetry.consumer.worker import PartitionWorker
 from siddes_telemetry.schemas import record
 from siddes_telemetry.schemas.record import LogRecord
@@ -188,11 +188,11 @@ def set_aside_not_known_to_one_version() -> Iterator[None]:
 def set_aside_on_asking() -> AbstractContextManager[Any]:
     """What was asked for binds at once, also whoever is about to read it: nobody takes it up."""
 
-    def asked_is_decided(self: Decisions, decided: Iterable[SetAside] = ()) -> None:
+    def asked_is_decided(self: SetAsideDecisions, decided: Iterable[SetAside] = ()) -> None:
         init(self, [SetAside(each.start, each.end or each.start + 1) for each in decided])
 
-    init = Decisions.__init__
-    return patch.object(Decisions, "__init__", asked_is_decided)
+    init = SetAsideDecisions.__init__
+    return patch.object(SetAsideDecisions, "__init__", asked_is_decided)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from siddes_telemetry.cli.operations import (
 )
 from siddes_telemetry.cli.runtime import let_crashes_end_it
 from siddes_telemetry.cli.settings import Settings, SettingsError
-from siddes_telemetry.consumer.verify.verifier import Subject
+from siddes_telemetry.consumer.verify.verifier import LogAndStore
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.registry import Registry
 
@@ -109,13 +109,13 @@ class Embedded:
     def operations(self) -> Operations:
         """What an operator may have done here."""
         log, store = self.log, self.store
-        subject = Subject(log, log.log_id, store.audit, log.dead_letters, self.registry, self.retention_days)
+        log_and_store = LogAndStore(log, log.log_id, store.audit, log.dead_letters, self.registry, self.retention_days)
         return {
             "migrate": partial(migrate_embedded, self.store.admin, self.log.log_id),
             "purge": partial(purge, self.store.admin, wall_clock_ms),
             "dead-letters": partial(list_dead_letters, self.log.dead_letters),
-            "set-aside": partial(set_aside, subject, store.counts),
-            "verify": partial(verify_store, subject, store.counts, wall_clock_ms),
+            "set-aside": partial(set_aside, log_and_store, store.counts),
+            "verify": partial(verify_store, log_and_store, store.counts, wall_clock_ms),
         }
 
 

@@ -27,7 +27,7 @@ from siddes_telemetry.cli.operations import (
     verify_store,
 )
 from siddes_telemetry.cli.settings import Settings
-from siddes_telemetry.consumer.verify.verifier import Progress, Subject
+from siddes_telemetry.consumer.verify.verifier import LogAndStore, Progress
 from siddes_telemetry.schemas.registry import Registry
 
 _LOG_AND_STORE: Operations = {  # what looks at the log and at the store
@@ -77,8 +77,8 @@ async def _on_log_and_store(
         viewing(kafka_servers(settings), settings.topic, settings.group) as log,
         _dead_letters(settings) as letters,
     ):
-        subject = Subject(log, log_id, store.audit, letters, registry, settings.retention_days)
-        return await _LOG_AND_STORE[operation](subject, store.counts, **arguments)
+        log_and_store = LogAndStore(log, log_id, store.audit, letters, registry, settings.retention_days)
+        return await _LOG_AND_STORE[operation](log_and_store, store.counts, **arguments)
 
 
 @asynccontextmanager

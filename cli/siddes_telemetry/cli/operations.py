@@ -14,9 +14,9 @@ from siddes_telemetry.backends.ports.errors import StoreMissing
 from siddes_telemetry.backends.ports.log import DeadLetters
 from siddes_telemetry.backends.ports.store import BlockStore
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.consumer.set_aside.request import ask_to_set_aside, is_set_aside, waiting_at
+from siddes_telemetry.consumer.set_aside.request import halted_record_at, is_set_aside, request_set_aside
 from siddes_telemetry.consumer.verify.repair import Repairer
-from siddes_telemetry.consumer.verify.verifier import Progress, Subject, verify
+from siddes_telemetry.consumer.verify.verifier import LogAndStore, Progress, verify
 
 DAY_MS = 86_400_000
 MAX_PURGE_DAYS = 36_500  # a century: no count is older
@@ -106,22 +106,22 @@ async def list_dead_letters(dead_letters: DeadLetters) -> Result:
 
 
 async def set_aside(
-    subject: Subject, store: BlockStore, *, partition: int, offset: int, confirmed: bool = False
+    log_and_store: LogAndStore, store: BlockStore, *, partition: int, offset: int, confirmed: bool = False
 ) -> Result:
     """Say what halts a partition at this offset; once that is `confirmed`, have it go on without it."""
-    source = Source(subject.log_id, partition)
+    source = Source(log_and_store.log_id, partition)
     if await is_set_aside(store, source, offset):
         return {"state": "set_aside"}
-    waiting = await waiting_at(subject.log, subject.registry, partition, offset)
+    halted = await halted_record_at(log_and_store.log, log_and_store.registry, partition, offset)
     state = "halts"
     if confirmed:
-        taken_up = await ask_to_set_aside(store, source, offset, patience_s=TAKEN_UP_S)
+        taken_up = await request_set_aside(store, source, offset, patience_s=TAKEN_UP_S)
         state = "set_aside" if taken_up else "asked_for"
-    return {"state": state, **asdict(waiting)}
+    return {"state": state, **asdict(halted)}
 
 
 async def verify_store(
-    subject: Subject,
+    log_and_store: LogAndStore,
     store: BlockStore,
     clock_ms: Clock,
     *,
@@ -136,10 +136,10 @@ async def verify_store(
     if hours is not None and not 0 < hours <= MAX_VERIFY_HOURS:
         raise ValueError("hours")
     report = await verify(
-        subject,
+        log_and_store,
         clock_ms=clock_ms,
         hours=hours,
-        repair=Repairer(store, subject.audit, limit=repair) if repair else None,
+        repair=Repairer(store, log_and_store.audit, limit=repair) if repair else None,
         progress=progress,
     )
     return report.as_json()

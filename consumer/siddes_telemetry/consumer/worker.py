@@ -26,7 +26,7 @@ from siddes_telemetry.consumer.partition_metrics import PartitionMetrics, Place
 from siddes_telemetry.consumer.recovery import UNKNOWN_INTENT, UNREADABLE_HERE, Halt, Plan, Replay, plan_recovery
 from siddes_telemetry.consumer.retry_window.manager import WindowManager
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.consumer.set_aside.decisions import DecidedPartition, Decisions
+from siddes_telemetry.consumer.set_aside.decisions import FilteredPartition, SetAsideDecisions
 from siddes_telemetry.consumer.watchdog import Progress
 from siddes_telemetry.schemas.record import LOG_DAMAGED, LogRecord
 
@@ -39,7 +39,7 @@ class PartitionWorker:
     """Moves one partition's records into the store while it is owned. PartitionLost ends it, from any call."""
 
     def __init__(self, partition: OwnedPartition, around: ConsumerContext) -> None:
-        self._partition = DecidedPartition(partition)
+        self._partition = FilteredPartition(partition)
         self._around = around
         self._delivery = Delivery(partition, around)
         self._figures = PartitionMetrics(partition, around, self._place)
@@ -164,7 +164,7 @@ class PartitionWorker:
 
     async def _wait_at(self, barred: LogRecord, reason: str) -> None:
         """Everything before it is stored: set it aside where that is asked for, else wait."""
-        if barred.offset in self._partition.decisions.asked:
+        if barred.offset in self._partition.decisions.requested:
             await self._set_aside(barred)
             return
         place = f"{self._partition.number}:{barred.offset}"
@@ -176,7 +176,7 @@ class PartitionWorker:
 
     async def _set_aside(self, barred: LogRecord) -> None:
         self._decide(SetAside(barred.offset, barred.end))
-        records = self._partition.decisions.applied_to([barred])
+        records = self._partition.decisions.apply([barred])
         block = await self._build(records, barred.offset, barred.end)
         await self._store(block, records, in_doubt=False, aside=True)
         self._log.warning("set_aside", start=barred.offset, end=barred.end)
@@ -197,12 +197,12 @@ class PartitionWorker:
 
     async def _look_at_decisions(self) -> None:
         store, source = self._around.store, self._source
-        self._partition.decisions = Decisions(
+        self._partition.decisions = SetAsideDecisions(
             await self._delivery.ask(lambda: store.set_asides(source.log_id, source.partition))
         )
 
     def _decide(self, decision: SetAside) -> None:
-        self._partition.decisions = self._partition.decisions.with_one(decision)
+        self._partition.decisions = self._partition.decisions.including(decision)
 
     # --- the cycle ---
 

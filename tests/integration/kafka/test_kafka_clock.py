@@ -20,7 +20,7 @@ from siddes_telemetry.consumer.context import Clocks, ConsumerContext
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.retry_window import reach
 from siddes_telemetry.consumer.service import Consumer
-from siddes_telemetry.consumer.verify.verifier import Subject, verify
+from siddes_telemetry.consumer.verify.verifier import LogAndStore, verify
 from tests.fakes.consumer_process import CLOCK, DAY_MS, LOG_NAME, MINUTE_MS, REGISTRY, encode, key, one
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog
@@ -101,9 +101,13 @@ class Scene:
         log_id = await self.store.log_id(LOG_NAME)
         assert log_id is not None
         async with viewing(self._bootstrap, self._topic, self._topic) as view:
-            subject = Subject(view, log_id, self.store, MemoryLog().dead_letters, REGISTRY, retention_days=30)
+            subject = LogAndStore(view, log_id, self.store, MemoryLog().dead_letters, REGISTRY, retention_days=30)
             report = await verify(
-                subject, clock_ms=lambda: self._began_ms, hours=hours, repair=None, progress=lambda _done, _total: None
+                subject,
+                clock_ms=lambda: self._began_ms,
+                hours=hours,
+                repair=None,
+                progress=lambda _done, _total: None,
             )
         return report.ok
 

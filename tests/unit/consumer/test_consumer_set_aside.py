@@ -16,9 +16,9 @@ from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer.intent import NO_INTENT, encode_intent
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.service import Consumer
-from siddes_telemetry.consumer.set_aside.decisions import Decisions, read_decided
-from siddes_telemetry.consumer.set_aside.request import SetAsideRefused, ask_to_set_aside, waiting_at
-from siddes_telemetry.consumer.verify.verifier import Subject, verify
+from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions, read_past_set_aside
+from siddes_telemetry.consumer.set_aside.request import SetAsideRefused, halted_record_at, request_set_aside
+from siddes_telemetry.consumer.verify.verifier import LogAndStore, verify
 from siddes_telemetry.schemas.record import Defect, LogRecord
 from siddes_telemetry.schemas.registry import Registry
 from tests.fakes.consumer_process import LOG_NAME, NOON_MS, REGISTRY, Process, World, key, one, record
@@ -56,7 +56,7 @@ def of_registry(process: Process, registry: Registry) -> Process:
 
 async def verified(world: World, registry: Registry = NEWER) -> bool:
     log_id = await log_id_of(world)
-    subject = Subject(world.log, log_id, world.store, world.log.dead_letters, registry, 30)
+    subject = LogAndStore(world.log, log_id, world.store, world.log.dead_letters, registry, 30)
     report = await verify(subject, clock_ms=lambda: NOON_MS, hours=None, repair=None, progress=lambda _a, _b: None)
     return report.ok
 
@@ -206,9 +206,9 @@ async def test_a_whole_batch_that_cannot_be_decoded_is_set_aside_as_one() -> Non
 
     assert world.viewers() == ["a", "b"]
     assert await world.store.set_asides(await log_id_of(world), 0) == [SetAside(1, None), SetAside(1, 4)]
-    decided = Decisions(await world.store.set_asides(await log_id_of(world), 0))
+    decided = SetAsideDecisions(await world.store.set_asides(await log_id_of(world), 0))
     decoded = [LogRecord(offset, NOON_MS, b"x", ()) for offset in range(5)]
-    assert [(r.offset, r.defect) for r in decided.applied_to(decoded)] == [
+    assert [(r.offset, r.defect) for r in decided.apply(decoded)] == [
         (0, None),
         (1, Defect("set_aside", 4)),
         (4, None),
@@ -239,7 +239,7 @@ async def test_an_outage_of_the_store_delays_a_decision_and_does_not_undo_it() -
 
 async def refused(world: World, offset: int, *, partition: int = 0, registry: Registry = REGISTRY) -> str:
     with pytest.raises(SetAsideRefused) as raised:
-        await waiting_at(world.log, registry, partition, offset)
+        await halted_record_at(world.log, registry, partition, offset)
     return str(raised.value)
 
 
@@ -256,7 +256,7 @@ async def test_only_the_record_at_which_a_partition_waits_can_be_set_aside() -> 
     assert "no record at offset 9 yet: it ends at 4" in await refused(world, 9)
     assert "no partition 7" in await refused(world, 2, partition=7)
     assert "can be read" in await refused(world, 2, registry=NEWER)
-    found = await waiting_at(world.log, REGISTRY, 0, 2)
+    found = await halted_record_at(world.log, REGISTRY, 0, 2)
     assert (found.start, found.end, found.reason) == (2, 3, "newer_schema")
     world.log.set_committed(0, Committed(2, encode_intent(3)))
     assert "is begun, up to offset 3" in await refused(world, 2)
@@ -272,7 +272,7 @@ async def test_where_the_log_gives_nothing_its_next_offset_can_be_set_aside() ->
     world = await halted_world()
     world.log.set_committed(0, Committed(1, NO_INTENT))
     with patch.object(MemoryPartition, "read", side_effect=LogStalled):
-        found = await waiting_at(world.log, REGISTRY, 0, 1)
+        found = await halted_record_at(world.log, REGISTRY, 0, 1)
         assert "does not wait at offset 2" in await refused(world, 2)
     assert (found.start, found.end, found.reason) == (1, 2, "log_damaged")
 
@@ -281,9 +281,9 @@ async def test_where_the_log_gives_nothing_its_next_offset_can_be_set_aside() ->
 async def test_who_asks_is_told_whether_it_was_taken_up() -> None:
     world = await halted_world()
     source = Source(await log_id_of(world), 0)
-    assert not await ask_to_set_aside(world.store, source, 2, patience_s=15)
+    assert not await request_set_aside(world.store, source, 2, patience_s=15)
     process = world.start()
-    assert await ask_to_set_aside(world.store, source, 2, patience_s=15)
+    assert await request_set_aside(world.store, source, 2, patience_s=15)
     await process.stop()
 
 
@@ -297,7 +297,7 @@ async def test_decisions_are_kept_by_log_and_partition() -> None:
 def test_of_a_batch_that_is_set_aside_in_part_the_rest_is_not_forgotten() -> None:
     """Who can decode it set aside its first record; who cannot has to learn that there are others."""
     mark = LogRecord(1, NOON_MS, b"", (), Defect("unsupported_batch", 4))
-    applied = Decisions([SetAside(1, 2)]).applied_to([mark])
+    applied = SetAsideDecisions([SetAside(1, 2)]).apply([mark])
     assert [(record.offset, record.defect) for record in applied] == [
         (1, Defect("set_aside", 2)),
         (2, Defect("unsupported_batch", 4)),
@@ -352,7 +352,7 @@ async def test_a_damaged_log_is_passed_over_where_that_was_set_aside() -> None:
         view = (await world.log.partitions())[0]
         up_to_it = [(0, ""), (1, "log_damaged")]
         for decided, given in (([], up_to_it), ([SetAside(1, 2)], [*up_to_it, (2, "")])):
-            pieces = read_decided(view, Decisions(decided), 0, 3)
+            pieces = read_past_set_aside(view, SetAsideDecisions(decided), 0, 3)
             found = [
                 (each.offset, each.defect.reason if each.defect else "") async for piece in pieces for each in piece
             ]

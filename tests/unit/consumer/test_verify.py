@@ -17,10 +17,10 @@ from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.retry_window.reach import MARGIN
 from siddes_telemetry.consumer.verify import partition as partition_module
-from siddes_telemetry.consumer.verify import range_sums as told_module
+from siddes_telemetry.consumer.verify import range_sums as range_sums_module
 from siddes_telemetry.consumer.verify.repair import Repairer, TooManyMissingError
-from siddes_telemetry.consumer.verify.report import PartitionReport, Report
-from siddes_telemetry.consumer.verify.verifier import RecordsUnreadableError, Subject, verify
+from siddes_telemetry.consumer.verify.report import PartitionReport, VerifyReport
+from siddes_telemetry.consumer.verify.verifier import LogAndStore, RecordsUnreadableError, verify
 from tests.fakes.consumer_process import (
     DAY_MS,
     LOG_NAME,
@@ -60,10 +60,10 @@ async def drain(world: World) -> None:
     await process.stop()
 
 
-async def verified(world: World, *, hours: float | None = None, repair: bool = False) -> Report:
+async def verified(world: World, *, hours: float | None = None, repair: bool = False) -> VerifyReport:
     store = world.store
     log_id = await store.adopt_log(LOG_NAME)
-    subject = Subject(world.log, log_id, store, world.log.dead_letters, REGISTRY, RETENTION_DAYS)
+    subject = LogAndStore(world.log, log_id, store, world.log.dead_letters, REGISTRY, RETENTION_DAYS)
     return await verify(
         subject,
         clock_ms=lambda: world.log.now_ms,
@@ -229,7 +229,7 @@ async def peak_bytes(records: int) -> int:
 
 def test_memory_does_not_grow_with_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partition_module, "CHUNK_ROWS", 500)
-    monkeypatch.setattr(told_module, "RANGES", 20)
+    monkeypatch.setattr(range_sums_module, "RANGES", 20)
     small, large = (run_in_virtual_time(peak_bytes(records)) for records in (150, 1500))
     print(f"{small} and {large} bytes at most")
     assert large < 1.3 * small

@@ -23,24 +23,24 @@ from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.schemas.record import LOG_DAMAGED, SET_ASIDE, Defect, LogRecord
 
 
-class Decisions:
-    """What was decided of one partition. `asked`: the offsets that wait to be taken up."""
+class SetAsideDecisions:
+    """What was decided of one partition. `requested`: the offsets that wait to be taken up."""
 
     def __init__(self, decided: Iterable[SetAside] = ()) -> None:
         self._decided = tuple(decided)
         self._ends = {each.start: each.end for each in self._decided if each.end is not None}
         self._last_end = max(self._ends.values(), default=0)
-        self.asked = frozenset(each.start for each in self._decided if each.end is None) - self._ends.keys()
+        self.requested = frozenset(each.start for each in self._decided if each.end is None) - self._ends.keys()
 
-    def applied_to(self, records: Sequence[LogRecord]) -> Sequence[LogRecord]:
+    def apply(self, records: Sequence[LogRecord]) -> Sequence[LogRecord]:
         """The records with those that are set aside put as one with a defect for each decision, at its place."""
         if not records or records[0].offset >= self._last_end:
             return records
         return [applied for record in records for applied in self._applied(record)]
 
-    def with_one(self, decision: SetAside) -> Decisions:
+    def including(self, decision: SetAside) -> SetAsideDecisions:
         """These and another one, in force."""
-        return Decisions((*self._decided, decision))
+        return SetAsideDecisions((*self._decided, decision))
 
     def _applied(self, record: LogRecord) -> Sequence[LogRecord]:
         end = self._ends.get(record.offset)
@@ -53,12 +53,12 @@ class Decisions:
         return aside, *self._applied(record._replace(offset=end))  # others could tell the batch's records apart
 
 
-async def read_decided(
-    view: PartitionView, decisions: Decisions, start: int, end: int
+async def read_past_set_aside(
+    view: PartitionView, decisions: SetAsideDecisions, start: int, end: int
 ) -> AsyncIterator[Sequence[LogRecord]]:
     """view.read, on over what is damaged and set aside; what is damaged and not set aside is the last record given.
 
-    Decisions are not applied yet.
+    SetAsideDecisions are not applied yet.
     """
     while start < end:
         try:
@@ -68,7 +68,7 @@ async def read_decided(
         except LogStalled:
             damaged = LogRecord(start, 0, b"", (), Defect(LOG_DAMAGED, start + 1))
             yield (damaged,)
-            (decided, *_) = decisions.applied_to((damaged,)) or (damaged,)
+            (decided, *_) = decisions.apply((damaged,)) or (damaged,)
             if decided.defect is None or decided.defect.reason == LOG_DAMAGED:
                 return
             start = decided.end
@@ -76,11 +76,11 @@ async def read_decided(
             return
 
 
-class DecidedPartition:
+class FilteredPartition:
     """An OwnedPartition whose records come as `decisions` has them."""
 
     def __init__(self, partition: OwnedPartition) -> None:
-        self.decisions = Decisions()
+        self.decisions = SetAsideDecisions()
         self._partition = partition
         self.number = partition.number
         self.committed = partition.committed
@@ -95,9 +95,9 @@ class DecidedPartition:
         return self._partition.position
 
     async def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
-        async for piece in read_decided(self._partition, self.decisions, start, end):
-            if records := self.decisions.applied_to(piece):
+        async for piece in read_past_set_aside(self._partition, self.decisions, start, end):
+            if records := self.decisions.apply(piece):
                 yield records
 
     async def fetch(self) -> Sequence[LogRecord]:
-        return self.decisions.applied_to(await self._partition.fetch())
+        return self.decisions.apply(await self._partition.fetch())

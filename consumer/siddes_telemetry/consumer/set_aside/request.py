@@ -22,7 +22,7 @@ class SetAsideRefused(BackendError):
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class HaltedRecord:
     """A record that halts its partition: the offsets [start, end), for this reason. `size`: the bytes of its value."""
 
     start: int
@@ -31,7 +31,7 @@ class Waiting:
     size: int
 
 
-async def waiting_at(log: LogView, registry: Registry, partition: int, offset: int) -> Waiting:
+async def halted_record_at(log: LogView, registry: Registry, partition: int, offset: int) -> HaltedRecord:
     """What a partition waits for at this offset. Raises SetAsideRefused or LogUnavailable."""
     views = {view.number: view for view in await log.partitions()}
     if partition not in views:
@@ -51,7 +51,7 @@ async def waiting_at(log: LogView, registry: Registry, partition: int, offset: i
         raise SetAsideRefused(
             f"the record at offset {offset} can be read with what is installed here: install the consumers like this"
         )
-    return Waiting(record.offset, record.end, reason, len(record.value))
+    return HaltedRecord(record.offset, record.end, reason, len(record.value))
 
 
 def _check_not_begun(state: GroupState, offset: int) -> None:
@@ -72,7 +72,7 @@ def _check_not_begun(state: GroupState, offset: int) -> None:
         )
 
 
-async def ask_to_set_aside(store: BlockStore, source: Source, offset: int, *, patience_s: float) -> bool:
+async def request_set_aside(store: BlockStore, source: Source, offset: int, *, patience_s: float) -> bool:
     """Write it down; returns whether the partition's owner took it up within this time.
 
     Raises StoreUnavailable or StoreRefused.

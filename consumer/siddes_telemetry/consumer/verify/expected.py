@@ -42,7 +42,7 @@ class Expected:
 
 
 def expect(
-    records: Sequence[LogRecord], window: RetryWindow, *, source: Source, registry: Registry, left_out: Exclusions
+    records: Sequence[LogRecord], window: RetryWindow, *, source: Source, registry: Registry, exclusions: Exclusions
 ) -> Expected:
     """What these records must have left, given the retry window at the first, which is then moved past the last.
 
@@ -53,7 +53,7 @@ def expect(
     rows: list[tuple[str, bytes]] = []
     left_out_rows = counts = checksum = 0
     for created_at, count, line in rows_to_store(decoded, window, source, tally):
-        if left_out.has_created(created_at, line):
+        if exclusions.has_created(created_at, line):
             left_out_rows += 1
             continue
         rows.append((created_at, line))

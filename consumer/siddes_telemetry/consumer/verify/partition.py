@@ -17,7 +17,7 @@ from siddes_telemetry.backends.ports.log import DeadLetters
 from siddes_telemetry.backends.ports.store import StoreAudit, Stretch
 from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
-from siddes_telemetry.consumer.set_aside.decisions import Decisions, read_decided
+from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions, read_past_set_aside
 from siddes_telemetry.consumer.verify.exclusions import Exclusions
 from siddes_telemetry.consumer.verify.expected import Expected, expect
 from siddes_telemetry.consumer.verify.log_start import LogStart
@@ -38,7 +38,7 @@ Repair = Callable[[Stretch, Counter[bytes]], Awaitable[int]]
 Moved = Callable[[int], None]  # by how many offsets
 
 
-class DeadPlaces:
+class DeadLetterIndex:
     """Where the dead letters come from, read when it is asked for."""
 
     def __init__(self, dead_letters: DeadLetters) -> None:
@@ -54,13 +54,13 @@ class DeadPlaces:
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What verifying a partition works with. `left_out` is asked anew where something is missing: purges add to it."""
+class VerifyContext:
+    """What a verification works with. `exclusions` is read again where rows are missing: a purge adds to it."""
 
     audit: StoreAudit
-    dead_letters: DeadPlaces
+    dead_letters: DeadLetterIndex
     registry: Registry
-    left_out: Callable[[int], Awaitable[Exclusions]]  # of a partition
+    exclusions: Callable[[int], Awaitable[Exclusions]]  # of a partition
     repair: Repair | None
     moved: Moved
 
@@ -68,37 +68,37 @@ class Bench:
 class PartitionVerifier:
     """Reads and compares what is in scope, and enters what it finds into the report."""
 
-    def __init__(self, scope: Scope, report: PartitionReport, left_out: Exclusions, bench: Bench) -> None:
+    def __init__(self, scope: Scope, report: PartitionReport, exclusions: Exclusions, context: VerifyContext) -> None:
         self._scope = scope
         self._report = report
-        self._left_out = left_out
-        self._bench = bench
+        self._exclusions = exclusions
+        self._context = context
         self._window = RetryWindow()
         self._chunk = Expected()
         self._chunk_start = self._chunk_end = scope.judge_from
-        self._told: RangeSums | None = None  # of the stretch that follows the first chunk
-        self._beginning = LogStart(trimmed=scope.trimmed)
+        self._range_sums: RangeSums | None = None  # of the stretch that follows the first chunk
+        self._log_start = LogStart(trimmed=scope.trimmed)
 
     async def run(self) -> None:
         """Raises LogUnavailable, RecordsGone, StoreUnavailable or UnreadableHereError."""
         scope, report = self._scope, self._report
         # What was set aside below the group's offset was written down before that was committed.
         source = scope.source
-        decisions = Decisions(await self._bench.audit.set_asides(source.log_id, source.partition))
+        decisions = SetAsideDecisions(await self._context.audit.set_asides(source.log_id, source.partition))
         if scope.aside is not None:
-            decisions = decisions.with_one(scope.aside)
+            decisions = decisions.including(scope.aside)
         self._window.advance((), scope.read_from)
         position = scope.read_from
-        async for read in read_decided(scope.view, decisions, scope.read_from, scope.begun_to):
-            if piece := decisions.applied_to(read):
-                for certain, records in self._beginning.divide(piece):
+        async for read in read_past_set_aside(scope.view, decisions, scope.read_from, scope.begun_to):
+            if piece := decisions.apply(read):
+                for certain, records in self._log_start.divide(piece):
                     await (self._take(records) if certain else self._leave_out(records))
-            self._bench.moved(read[-1].end - position)
+            self._context.moved(read[-1].end - position)
             position = read[-1].end
         if self._chunk_start < scope.stored_to:
             await self._compare(scope.stored_to)
         report.judged_from = min(report.judged_from, scope.stored_to)
-        self._bench.moved(max(0, scope.begun_to - position))
+        self._context.moved(max(0, scope.begun_to - position))
         await self._look_around()
 
     async def _take(self, records: Sequence[LogRecord]) -> None:
@@ -126,8 +126,8 @@ class PartitionVerifier:
             records,
             self._window,
             source=self._scope.source,
-            registry=self._bench.registry,
-            left_out=self._left_out,
+            registry=self._context.registry,
+            exclusions=self._exclusions,
         )
 
     async def _judge(self, records: Sequence[LogRecord]) -> None:
@@ -135,17 +135,17 @@ class PartitionVerifier:
         if not records:
             return
         end = min(records[-1].end, self._scope.stored_to)
-        while self._told is not None and (bound := self._told.bound_before(end)) >= self._chunk_end:
+        while self._range_sums is not None and (bound := self._range_sums.bound_before(end)) >= self._chunk_end:
             split = bisect_left(records, bound, key=_offset)
             await self._add(records[:split], bound)
             records = records[split:]
-            if not self._is_full() and bound < self._told.stretch.end:
+            if not self._is_full() and bound < self._range_sums.stretch.end:
                 break
             await self._compare(bound)
             if bound == end:
                 return
         await self._add(records, end)
-        if self._is_full(times=1 if self._told is None else 2):
+        if self._is_full(times=1 if self._range_sums is None else 2):
             await self._compare(end)
 
     async def _add(self, records: Sequence[LogRecord], end: int) -> None:
@@ -165,11 +165,13 @@ class PartitionVerifier:
         report.repeated_batches += chunk.repeated_batches
         report.dead_letters += len(chunk.dead_letters)
         report.left_out_rows += chunk.left_out_rows
-        report.missing_dead_letters += await self._bench.dead_letters.lacking(stretch.partition, chunk.dead_letters)
-        stored = None if self._told is None else self._told.between(stretch.start, end)
-        if (await self._bench.audit.sums(stretch) if stored is None else stored) != chunk.sums:
+        report.missing_dead_letters += await self._context.dead_letters.lacking(stretch.partition, chunk.dead_letters)
+        stored = None if self._range_sums is None else self._range_sums.between(stretch.start, end)
+        if (await self._context.audit.sums(stretch) if stored is None else stored) != chunk.sums:
             await self._enter_difference(chunk, stretch)
-        if end < self._scope.stored_to and (stored is None or self._told is None or end == self._told.stretch.end):
+        if end < self._scope.stored_to and (
+            stored is None or self._range_sums is None or end == self._range_sums.stretch.end
+        ):
             await self._ask(chunk, stretch)
 
     async def _ask(self, chunk: Expected, stretch: Stretch) -> None:
@@ -177,32 +179,33 @@ class PartitionVerifier:
         rest = self._stretch(stretch.end, self._scope.stored_to)
         rows = max(chunk.sums.rows, chunk.records)
         asked, width = next_question(rest, offsets=stretch.end - stretch.start, rows=rows, chunk_rows=CHUNK_ROWS)
-        self._told = RangeSums(asked, width, await self._bench.audit.sums_by_range(asked, width))
+        self._range_sums = RangeSums(asked, width, await self._context.audit.sums_by_range(asked, width))
 
     def _stretch(self, start: int, end: int) -> Stretch:
-        source, left_out = self._scope.source, self._left_out
-        return Stretch(source.log_id, source.partition, start, end, left_out.since_ms, left_out.purged_ahead)
+        source, exclusions = self._scope.source, self._exclusions
+        return Stretch(source.log_id, source.partition, start, end, exclusions.since_ms, exclusions.purged_ahead)
 
     async def _enter_difference(self, chunk: Expected, stretch: Stretch) -> None:
-        lines = await self._bench.audit.lines(stretch)
-        left_out = await self._bench.left_out(stretch.partition)  # after the rows: a purge is written down before them
-        stored = Counter(line for line in lines if not left_out.has(line))
-        expected = Counter(line for created_at, line in chunk.rows if not left_out.has_created(created_at, line))
+        lines = await self._context.audit.lines(stretch)
+        # Read after the rows: a purge is written down before it removes any.
+        exclusions = await self._context.exclusions(stretch.partition)
+        stored = Counter(line for line in lines if not exclusions.has(line))
+        expected = Counter(line for created_at, line in chunk.rows if not exclusions.has_created(created_at, line))
         missing = expected - stored
         self._report.differ(_by_offset(missing), _by_offset(stored - expected))
-        if missing and self._bench.repair is not None and self._report.trouble is None:
+        if missing and self._context.repair is not None and self._report.trouble is None:
             changed = _by_offset(stored - expected).keys()  # what to make of those is the operator's to say
             whole = Counter({line: times for line, times in expected.items() if place_of_row(line)[1] not in changed})
-            self._report.repaired += await self._bench.repair(stretch, whole)
+            self._report.repaired += await self._context.repair(stretch, whole)
 
     async def _look_around(self) -> None:
         """What is stored before the judged range, and beyond what anybody can have inserted."""
         report, scope = self._report, self._scope
         before = self._stretch(0, report.judged_from)
-        report.earlier_rows = await self._bench.audit.row_count(before) if report.judged_from else 0
+        report.earlier_rows = await self._context.audit.row_count(before) if report.judged_from else 0
         if report.trouble in (ROWS_BEYOND.reason, OFFSET_BEYOND.reason):
             beyond = replace(self._stretch(scope.begun_to, NO_END), since_ms=0, purged_ahead=())
-            report.surplus += await self._bench.audit.row_count(beyond)
+            report.surplus += await self._context.audit.row_count(beyond)
 
 
 def _by_offset(lines: Counter[bytes]) -> Counter[int]:

@@ -62,8 +62,8 @@ class Repairer:
         await self._audit.catch_up()
         missing = expected - Counter(await self._audit.lines(stretch))
         purged = await self._audit.purged(stretch.log_id)  # after the rows: it is written down before they go
-        left_out = Exclusions(purged, stretch.partition, expired_ms=stretch.since_ms)
-        return Counter({line: times for line, times in missing.items() if not left_out.has(line)})
+        exclusions = Exclusions(purged, stretch.partition, expired_ms=stretch.since_ms)
+        return Counter({line: times for line, times in missing.items() if not exclusions.has(line)})
 
 
 def blocks(rows: Counter[bytes]) -> Iterable[bytes]:

@@ -8,13 +8,13 @@ from typing import Any
 
 from siddes_telemetry.backends.ports.store import Sums
 
-MAX_PLACES = 20  # of a partition that are named; all are counted
+MAX_LISTED_OFFSETS = 20  # of a partition that are named; all are counted
 
 NO_SUCH_PARTITION = "no_such_partition"  # rows are stored of it, and the log does not have it
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OffsetDifference:
     """An offset at which store and log differ, and by how many rows."""
 
     offset: int
@@ -45,7 +45,7 @@ class PartitionReport:
     earlier_rows: int = 0  # stored of offsets before the judged range
     repaired: int = 0
     trouble: str | None = None  # why the group's state and the log or the store do not fit together
-    places: list[Place] = field(default_factory=list)  # the first of them
+    places: list[OffsetDifference] = field(default_factory=list)  # the first of them
 
     @property
     def ok(self) -> bool:
@@ -61,12 +61,12 @@ class PartitionReport:
         """Enter rows that are missing, and rows that are too many, by offset."""
         self.missing += sum(missing.values())
         self.surplus += sum(surplus.values())
-        for offset in sorted({*missing, *surplus})[: MAX_PLACES - len(self.places)]:
-            self.places.append(Place(offset, missing.get(offset, 0), surplus.get(offset, 0)))
+        for offset in sorted({*missing, *surplus})[: MAX_LISTED_OFFSETS - len(self.places)]:
+            self.places.append(OffsetDifference(offset, missing.get(offset, 0), surplus.get(offset, 0)))
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class VerifyReport:
     """A log and a store. `since_ms`: rows created before were left out, UTC epoch milliseconds."""
 
     log_id: int

@@ -10,8 +10,8 @@ from siddes_telemetry.backends.ports.log import DeadLetters, LogView, PartitionV
 from siddes_telemetry.backends.ports.store import StoreAudit
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.verify.exclusions import Exclusions
-from siddes_telemetry.consumer.verify.partition import Bench, DeadPlaces, PartitionVerifier, Repair
-from siddes_telemetry.consumer.verify.report import NO_SUCH_PARTITION, PartitionReport, Report
+from siddes_telemetry.consumer.verify.partition import DeadLetterIndex, PartitionVerifier, Repair, VerifyContext
+from siddes_telemetry.consumer.verify.report import NO_SUCH_PARTITION, PartitionReport, VerifyReport
 from siddes_telemetry.consumer.verify.scope import Scope, scope_of
 from siddes_telemetry.schemas.record import UnreadableHereError
 from siddes_telemetry.schemas.registry import Registry
@@ -28,7 +28,7 @@ class RecordsUnreadableError(BackendError):
 
 
 @dataclass(frozen=True)
-class Subject:
+class LogAndStore:
     """What is verified: a log, what is stored of it, and the rules that hold between them."""
 
     log: LogView
@@ -40,32 +40,38 @@ class Subject:
 
 
 async def verify(
-    subject: Subject, *, clock_ms: Callable[[], int], hours: float | None, repair: Repair | None, progress: Progress
-) -> Report:
+    log_and_store: LogAndStore,
+    *,
+    clock_ms: Callable[[], int],
+    hours: float | None,
+    repair: Repair | None,
+    progress: Progress,
+) -> VerifyReport:
     """Compare what was appended in the last `hours`, or all that the log still has.
 
     Raises LogUnavailable, StoreUnavailable or RecordsUnreadableError; with `repair` StoreRefused too.
     """
-    extents = await subject.audit.extents(subject.log_id)  # before the offsets: what is stored now was begun by then
+    # Read before the offsets: rows that are stored now were declared by then.
+    extents = await log_and_store.audit.extents(log_and_store.log_id)
     from_ms = None if hours is None else clock_ms() - round(hours * HOUR_MS)
 
-    async def left_out(partition: int) -> Exclusions:
-        expired_ms = max(0, clock_ms() - subject.retention_days * DAY_MS + EXPIRY_MARGIN_MS)
-        return Exclusions(await subject.audit.purged(subject.log_id), partition, expired_ms=expired_ms)
+    async def exclusions(partition: int) -> Exclusions:
+        expired_ms = max(0, clock_ms() - log_and_store.retention_days * DAY_MS + EXPIRY_MARGIN_MS)
+        return Exclusions(await log_and_store.audit.purged(log_and_store.log_id), partition, expired_ms=expired_ms)
 
     async def planned_for(view: PartitionView) -> tuple[Scope, PartitionReport, Exclusions]:
-        stored, out = extents.get(view.number), await left_out(view.number)
+        stored, out = extents.get(view.number), await exclusions(view.number)
         scope, report = await scope_of(
             view,
-            Source(subject.log_id, view.number),
-            origin=subject.log.origin,
+            Source(log_and_store.log_id, view.number),
+            origin=log_and_store.log.origin,
             from_ms=from_ms,
             last_stored=None if stored is None else stored.last_offset,
         )
         return scope, report, out
 
-    planned = [await planned_for(view) for view in await subject.log.partitions()]
-    await subject.audit.catch_up()
+    planned = [await planned_for(view) for view in await log_and_store.log.partitions()]
+    await log_and_store.audit.catch_up()
     total, done = sum(scope.length for scope, _, _ in planned), 0
 
     def moved(offsets: int) -> None:
@@ -73,11 +79,11 @@ async def verify(
         done += offsets
         progress(done, total)
 
-    bench = Bench(
-        subject.audit,
-        DeadPlaces(subject.dead_letters),
-        subject.registry,
-        left_out,
+    context = VerifyContext(
+        log_and_store.audit,
+        DeadLetterIndex(log_and_store.dead_letters),
+        log_and_store.registry,
+        exclusions,
         repair,
         moved,
     )
@@ -85,7 +91,7 @@ async def verify(
     reports = []
     for scope, report, out in planned:
         try:
-            await PartitionVerifier(scope, report, out, bench).run()
+            await PartitionVerifier(scope, report, out, context).run()
             reports.append(report)
         except UnreadableHereError as error:
             raise RecordsUnreadableError(
@@ -94,7 +100,7 @@ async def verify(
             ) from None
         except RecordsGone:  # the log was trimmed meanwhile: from where it begins now
             later, again, out_by_now = await planned_for(scope.view)
-            await PartitionVerifier(later, again, out_by_now, bench).run()
+            await PartitionVerifier(later, again, out_by_now, context).run()
             reports.append(again)
     there = {report.partition for report in reports}
     reports += [
@@ -102,4 +108,4 @@ async def verify(
         for number, extent in sorted(extents.items())
         if number not in there
     ]
-    return Report(subject.log_id, max((out.since_ms for _, _, out in planned), default=0), tuple(reports))
+    return VerifyReport(log_and_store.log_id, max((out.since_ms for _, _, out in planned), default=0), tuple(reports))
