@@ -31,7 +31,7 @@ faults: .venv/.dev ## break everything at random for a while, and see that all a
 simulate: .venv/.dev ## run the consumer's protocol under random faults in virtual time (MINUTES=n SEED=s)
 	@.venv/bin/python -m tests.simulation --minutes $(or $(MINUTES),1) $(if $(SEED),--seed $(SEED))
 
-bench: .venv/.bench ## measure this beside its peers, and write benchmarks/results (ONLY=gateway SECONDS=4 ROUNDS=5)
+bench: .venv/.bench ## measure this beside its peers, and write benchmarks/results (ONLY=gateway,consumer SECONDS=4 ROUNDS=5)
 	@.venv/bin/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS))
 

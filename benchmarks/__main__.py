@@ -1,6 +1,6 @@
 """`make bench`: this project and its peers, measured side by side on this machine.
 
-    python -m benchmarks [--only SUITE]... [--seconds S] [--rounds N] [--results FOLDER]
+    python -m benchmarks [--only SUITE[,SUITE]...] [--seconds S] [--rounds N] [--results FOLDER]
 
 Each suite starts what it needs, its peers too, fetched or built once into the cache; measures everybody in turn; ends
 what it started; and writes its part of the results: a JSON file, and the page and picture made of all of them.
@@ -46,9 +46,17 @@ SUITES: Mapping[str, Suite] = {
 }
 
 
+def _suites(names: str) -> list[str]:
+    """The suites of a list such as `gateway,consumer`."""
+    chosen = names.split(",")
+    if unknown := [name for name in chosen if name not in SUITES]:
+        raise argparse.ArgumentTypeError(f"no such suite: {', '.join(unknown)} (there are {', '.join(SUITES)})")
+    return chosen
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", action="append", choices=SUITES, help="this suite alone; may be given again")
+    parser.add_argument("--only", type=_suites, default=list(SUITES), metavar="SUITE[,SUITE]", help=", ".join(SUITES))
     parser.add_argument("--seconds", type=float, default=4.0, help="how long one measurement of load lasts (4)")
     parser.add_argument("--rounds", type=int, default=5, help="how often everybody is measured (5)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the results are written")
@@ -60,7 +68,7 @@ def main() -> int:
     bench = Bench(given.seconds, given.rounds, cache)
     results = ResultsFolder(given.results)
     failed = False
-    for name in given.only or SUITES:
+    for name in given.only:
         suite = SUITES[name]
         try:
             comparisons = suite.run(bench)
