@@ -1,4 +1,4 @@
-"""The HTTP contract at one live process, request by request: read it beside section 3 of the design."""
+"""The HTTP contract at one live process, request by request: docs/openapi.json has the same in full."""
 
 from __future__ import annotations
 
