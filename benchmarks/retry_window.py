@@ -30,10 +30,10 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.backends.journal_queue import QUEUE_BYTES, JournalMetrics
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
-from siddes_telemetry.backends.kafka.consumer_group import KafkaReader
+from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
-from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaReaderMetrics
-from siddes_telemetry.backends.ports.log import KeyJournal, LogAppender, LogReader, OwnedPartition
+from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaGroupMetrics
+from siddes_telemetry.backends.ports.log import GroupConsumer, KeyJournal, LogAppender, OwnedPartition
 from siddes_telemetry.backends.sqlite.log import SqliteLog
 from siddes_telemetry.cli.deployment import wall_clock_ms
 from siddes_telemetry.cli.registry_file import load_registry
@@ -75,7 +75,7 @@ class Ends:
     """A log and its journal."""
 
     appender: LogAppender
-    reader: LogReader
+    reader: GroupConsumer
     journal: KeyJournal
     noted: Callable[[], float]  # how many notes are kept
 
@@ -112,14 +112,14 @@ async def opened(place: Place) -> AsyncIterator[Ends]:
         stack.push_async_callback(appender.close)
         topic = KafkaJournal(place.bootstrap, place.topic, metrics=metrics, appender_metrics=producers, rng=rng)
         stack.push_async_callback(topic.close)
-        reader = KafkaReader(
-            place.bootstrap, place.topic, fresh("group"), metrics=KafkaReaderMetrics(registry), rng=rng
+        reader = KafkaGroupConsumer(
+            place.bootstrap, place.topic, fresh("group"), metrics=KafkaGroupMetrics(registry), rng=rng
         )
         yield Ends(appender, reader, topic, noted)
 
 
 @asynccontextmanager
-async def owning(reader: LogReader) -> AsyncIterator[OwnedPartition]:
+async def owning(reader: GroupConsumer) -> AsyncIterator[OwnedPartition]:
     """The partition, owned for as long as the block runs."""
     given: asyncio.Future[OwnedPartition] = asyncio.get_running_loop().create_future()
 
@@ -168,7 +168,7 @@ async def fill(place: Place, batches: int, note_records: int) -> None:
                 for n, keys in enumerate(records[at:][:note_records])
             ]
             for note in encode_notes(0, first + at, first + at + len(piece), piece):
-                ends.journal.note(0, note)
+                ends.journal.append(0, note)
                 left += 1
             while left - ends.noted() > QUEUE_BYTES // MIB:  # noqa: ASYNC110  # far from dropping any; nothing tells
                 await asyncio.sleep(0.001)

@@ -150,8 +150,8 @@ class CommitBook(MemoryLog):
         super().__init__(partitions, now_ms=NOON_MS)
         self.commits: list[tuple[int, int, str]] = []
 
-    def commit(self, number: int, committed: Committed) -> None:
-        super().commit(number, committed)
+    def commit_offset(self, number: int, committed: Committed) -> None:
+        super().commit_offset(number, committed)
         self.commits.append((number, committed.offset, committed.metadata))
 
 

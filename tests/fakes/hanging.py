@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
-from siddes_telemetry.backends.ports.log import LogReader, OwnedPartition, PartitionWork
+from siddes_telemetry.backends.ports.log import GroupConsumer, OwnedPartition, PartitionWork
 
 
 class Hanging:
@@ -36,9 +36,9 @@ class Hanging:
 
 
 class HangingReader:
-    """A LogReader whose partitions hang in this call."""
+    """A GroupConsumer whose partitions hang in this call."""
 
-    def __init__(self, reader: LogReader, call: str, released: asyncio.Event) -> None:
+    def __init__(self, reader: GroupConsumer, call: str, released: asyncio.Event) -> None:
         self._reader = reader
         self._call = call
         self._released = released

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
-from siddes_telemetry.backends.ports.log import Committed, LogReader, OwnedPartition, PartitionWork
+from siddes_telemetry.backends.ports.log import Committed, GroupConsumer, OwnedPartition, PartitionWork
 from siddes_telemetry.backends.ports.store import Held
 from siddes_telemetry.schemas.record import LogRecord
 from tests.fakes.memory_store import MemoryStore
@@ -16,9 +16,9 @@ Delay = Callable[[], float]  # seconds
 
 
 class SlowReader:
-    """A LogReader whose partitions answer late: each call may be cancelled before and after it took effect."""
+    """A GroupConsumer whose partitions answer late: each call may be cancelled before and after it took effect."""
 
-    def __init__(self, reader: LogReader, delay: Delay) -> None:
+    def __init__(self, reader: GroupConsumer, delay: Delay) -> None:
         self._reader = reader
         self._delay = delay
         self.reads: list[tuple[int, int]] = []  # the ranges that were read apart from the stream
@@ -46,9 +46,9 @@ class SlowPartition:
         await self._travel()
         return await self._partition.committed()
 
-    async def commit(self, offset: int, metadata: str) -> None:
+    async def commit_offset(self, offset: int, metadata: str) -> None:
         await self._travel()
-        await self._partition.commit(offset, metadata)
+        await self._partition.commit_offset(offset, metadata)
         await self._travel()
 
     async def bounds(self) -> tuple[int, int]:

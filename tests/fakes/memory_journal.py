@@ -17,7 +17,7 @@ class MemoryJournal:
         self.fate: Callable[[bytes], list[bytes]] = lambda note: [note]  # what is kept where this is left
         self.clock_ms = clock_ms
 
-    def note(self, partition: int, note: bytes) -> None:
+    def append(self, partition: int, note: bytes) -> None:
         if self.available:
             self.left += [(partition, self.clock_ms(), kept) for kept in self.fate(note)]
 

@@ -27,7 +27,7 @@ class _Partition:
     committed: Committed | None = None
     generation: int = 0
     turn: int = 0  # moves it on to the next member
-    owner: MemoryReader | None = None
+    owner: MemoryGroupConsumer | None = None
     grown: asyncio.Event = field(default_factory=asyncio.Event)
 
     def since(self, offset: int) -> Sequence[LogRecord]:
@@ -47,7 +47,7 @@ class MemoryLog:
         self.piece = piece  # most records in one answer of fetch and read
         self.dead_letters = MemoryDeadLetters(self)
         self._partitions = [_Partition() for _ in range(partitions)]
-        self._members: list[MemoryReader] = []
+        self._members: list[MemoryGroupConsumer] = []
         self._lost_answers: list[bool] = []
 
     # LogAppender
@@ -72,8 +72,8 @@ class MemoryLog:
 
     # What tests look at, and do
 
-    def reader(self) -> MemoryReader:
-        return MemoryReader(self)
+    def reader(self) -> MemoryGroupConsumer:
+        return MemoryGroupConsumer(self)
 
     def records(self, partition: int) -> Sequence[LogRecord]:
         return tuple(self._partitions[partition].records)
@@ -127,18 +127,18 @@ class MemoryLog:
     def partition(self, number: int) -> _Partition:
         return self._partitions[number]
 
-    def commit(self, number: int, committed: Committed) -> None:
+    def commit_offset(self, number: int, committed: Committed) -> None:
         lost = bool(self._lost_answers)
         if not lost or self._lost_answers.pop(0):
             self._partitions[number].committed = committed
         if lost:
             raise PartitionLost
 
-    def join(self, member: MemoryReader) -> None:
+    def join(self, member: MemoryGroupConsumer) -> None:
         self._members.append(member)
         self.share_out()
 
-    async def leave(self, member: MemoryReader, tasks: Sequence[asyncio.Task[None]]) -> None:
+    async def leave(self, member: MemoryGroupConsumer, tasks: Sequence[asyncio.Task[None]]) -> None:
         """It gets no more partitions from now on; those it has go to others once its tasks ended."""
         self._members.remove(member)
         for task in tasks:
@@ -161,7 +161,7 @@ class MemoryLog:
                 p.owner.release(number)
 
 
-class MemoryReader:
+class MemoryGroupConsumer:
     """A member of the one group of a MemoryLog."""
 
     def __init__(self, log: MemoryLog) -> None:
@@ -225,12 +225,12 @@ class MemoryPartition:
         await self._log.answer()
         return self._partition.committed
 
-    async def commit(self, offset: int, metadata: str) -> None:
+    async def commit_offset(self, offset: int, metadata: str) -> None:
         await asyncio.sleep(0)
         if not self._log.available or self._generation != self._partition.generation:
             raise PartitionLost
         try:
-            self._log.commit(self._number, Committed(offset, metadata))
+            self._log.commit_offset(self._number, Committed(offset, metadata))
         except PartitionLost:
             self._generation = -1  # given up: no later commit of this owner may pass
             raise
@@ -284,7 +284,7 @@ class MemoryDeadLetters:
         self._log = log
         self.letters: dict[tuple[int, int], DeadLetter] = {}
 
-    async def add(self, letter: DeadLetter) -> None:
+    async def append(self, letter: DeadLetter) -> None:
         await self._log.answer()
         self.letters.setdefault((letter.partition, letter.offset), letter)
 

@@ -108,7 +108,7 @@ async def records_of(log: SqliteLog) -> list[LogRecord]:
 async def trim_all(log: SqliteLog) -> None:
     async with owning(log.reader()) as partition:
         _, following = await partition.bounds()
-        await partition.commit(following, "")
+        await partition.commit_offset(following, "")
     await log.trim(LATER_MS, below=log.end)
     assert await records_of(log) == []
 
@@ -129,7 +129,7 @@ async def append_for_ever(path: Path, number: int, seed: int) -> None:
     async with opened(path) as log:
         async with owning(log.reader()) as partition:
             _, following = await partition.bounds()
-            await partition.commit(following, "")
+            await partition.commit_offset(following, "")
         await asyncio.gather(
             log.trim(LATER_MS, below=log.end), *(appending(log, appender) for appender in range(APPENDERS))
         )

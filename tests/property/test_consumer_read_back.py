@@ -65,7 +65,7 @@ def journals(draw: st.DrawFn, log: Log, blocks: Sequence[int]) -> MemoryJournal:
 def journal_of(notes: Iterable[bytes]) -> MemoryJournal:
     journal = MemoryJournal(lambda: 2**62)  # none is too old
     for note in notes:
-        journal.note(0, note)
+        journal.append(0, note)
     return journal
 
 

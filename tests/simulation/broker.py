@@ -101,7 +101,7 @@ class Broker:
         self._faults = faults
         self._witness = witness
 
-    def commit(self, host: Host, member_id: str, generation: int, partition: int, committed: Committed) -> int:
+    def commit_offset(self, host: Host, member_id: str, generation: int, partition: int, committed: Committed) -> int:
         """The code of the answer to an OffsetCommit from this host."""
         if self._faults.strikes(0.3):
             self._faults.counts["coordinator loading or moved"] += 1
@@ -135,7 +135,7 @@ class BrokerDeadLetters:
         self._broker = broker
         self._host = host
 
-    async def add(self, letter: DeadLetter) -> None:
+    async def append(self, letter: DeadLetter) -> None:
         place = (letter.partition, letter.offset)
         try:
             await self._broker.wire.ask(

@@ -200,7 +200,7 @@ class Coordinator:
         committed = Committed(offset, metadata)
         try:
             code = await self._ask(
-                lambda: self._broker.commit(self._host, member_id, generation, number, committed),
+                lambda: self._broker.commit_offset(self._host, member_id, generation, number, committed),
                 kind="commit",
                 times=2.0,
             )

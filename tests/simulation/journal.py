@@ -41,9 +41,9 @@ class HostJournal:
         self._journal = journal
         self._host = host
 
-    def note(self, partition: int, note: bytes) -> None:
+    def append(self, partition: int, note: bytes) -> None:
         if not self._host.dead:
-            self._journal.note(partition, note)
+            self._journal.append(partition, note)
 
     async def notes(self, partition: int, since_ms: int) -> AsyncGenerator[bytes]:
         if self._journal.is_away():

@@ -7,8 +7,8 @@ import random
 
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka.consumer_group import KafkaReader
-from siddes_telemetry.backends.kafka.metrics import KafkaReaderMetrics
+from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
+from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.context import Clocks, ConsumerContext
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
@@ -23,13 +23,13 @@ from tests.simulation.journal import HostJournal, Journal
 from tests.simulation.store import Store, StoreClient
 
 NEWER = Registry(REGISTRY.revision + 1, REGISTRY.events)
-Metrics = tuple[ConsumerMetrics, KafkaReaderMetrics]
+Metrics = tuple[ConsumerMetrics, KafkaGroupMetrics]
 
 
 def make_metrics() -> Metrics:
     """What one process counts. Making it is dear: it may be used again by a process of a later schedule."""
     registry = CollectorRegistry()
-    return ConsumerMetrics(registry), KafkaReaderMetrics(registry)
+    return ConsumerMetrics(registry), KafkaGroupMetrics(registry)
 
 
 class Process:
@@ -60,7 +60,7 @@ class Process:
             metrics=metrics[0],
             rng=random.Random(host.name),
         )
-        reader = KafkaReader(
+        reader = KafkaGroupConsumer(
             host.name, TOPIC, "group", metrics=metrics[1], rng=self.around.rng, monotonic=host.monotonic_s
         )
         self.consumer = Consumer(reader, self.around)

@@ -17,7 +17,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException, KafkaError
 
 from siddes_telemetry.backends.kafka import owned_partition
-from siddes_telemetry.backends.kafka.offset_commit import CommitRefusedError, Membership, OffsetCommitter
+from siddes_telemetry.backends.kafka.offset_commit import CommitRejected, Membership, OffsetCommitter
 from siddes_telemetry.backends.kafka.range_reads import FetchedRecord, to_log_records
 from siddes_telemetry.backends.kafka.rebalance import KafkaMember
 from siddes_telemetry.backends.ports.store import SetAside
@@ -48,7 +48,7 @@ def no_fencing() -> AbstractContextManager[Any]:
 @contextmanager
 def rebalance_overlaps_declare() -> Iterator[None]:
     """Tasks are not awaited before the group is rejoined, and commits go on under whatever generation there is."""
-    commit = OffsetCommitter.commit
+    commit_offset = OffsetCommitter.commit_offset
 
     async def revoked(self: KafkaMember, _revoked: AbstractSet[TopicPartition]) -> None:
         for owned in self._owned:
@@ -61,8 +61,8 @@ def rebalance_overlaps_declare() -> Iterator[None]:
             while True:
                 try:
                     now = Membership(self._coordinator.generation, self._coordinator.member_id)
-                    await commit(self, partition, now, offset, metadata)
-                except (KafkaError, CommitRefusedError):
+                    await commit_offset(self, partition, now, offset, metadata)
+                except (KafkaError, CommitRejected):
                     await asyncio.sleep(0.1)
                 else:
                     return
@@ -71,7 +71,7 @@ def rebalance_overlaps_declare() -> Iterator[None]:
 
     with (
         patch.object(KafkaMember, "on_partitions_revoked", revoked),
-        patch.object(OffsetCommitter, "commit", commit_for_ever),
+        patch.object(OffsetCommitter, "commit_offset", commit_for_ever),
     ):
         yield
 

@@ -29,7 +29,7 @@ class JournalMetrics:
         )
 
 
-class NoteQueue:
+class JournalQueue:
     """Leaves notes one by one, by `leave`, which may raise LogUnavailable, or ValueError for what is too large."""
 
     def __init__(self, leave: Leave, metrics: JournalMetrics) -> None:

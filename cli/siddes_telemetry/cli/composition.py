@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from siddes_telemetry.backends.ports.log import DeadLetters, KeyJournal, LogAppender, LogReader
+from siddes_telemetry.backends.ports.log import DeadLetters, GroupConsumer, KeyJournal, LogAppender
 from siddes_telemetry.backends.ports.store import BlockStore, CountReader
 from siddes_telemetry.cli.deployment import wall_clock_ms
 from siddes_telemetry.cli.settings import Settings
@@ -70,7 +70,7 @@ def shared(parts: Iterable[Part], registry: Registry, settings: Settings) -> lis
 
 
 def make_consumer(
-    reader: LogReader,
+    reader: GroupConsumer,
     store: BlockStore,
     dead_letters: DeadLetters,
     journal: KeyJournal,

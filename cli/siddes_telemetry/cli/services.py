@@ -17,10 +17,10 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.journal_queue import JournalMetrics
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
-from siddes_telemetry.backends.kafka.consumer_group import KafkaReader
+from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
 from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
-from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaDeadLetterMetrics, KafkaReaderMetrics
+from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaDeadLetterMetrics, KafkaGroupMetrics
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 from siddes_telemetry.backends.sqlite.log import SqliteLog
 from siddes_telemetry.backends.sqlite.metrics import SqliteTrimMetrics
@@ -243,8 +243,8 @@ def consumer_service(settings: Settings, registry: Registry, admin_host: str, ad
                 rng=rng,
             )
             stack.push_async_callback(journal.close)
-            reader = KafkaReader(
-                kafka_servers(settings), settings.topic, settings.group, metrics=KafkaReaderMetrics(metrics), rng=rng
+            reader = KafkaGroupConsumer(
+                kafka_servers(settings), settings.topic, settings.group, metrics=KafkaGroupMetrics(metrics), rng=rng
             )
             consumer = composition.make_consumer(
                 reader,

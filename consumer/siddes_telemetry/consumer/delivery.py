@@ -60,7 +60,7 @@ class Delivery:
         spent = 0
         while True:
             declared_s = self._around.clocks.boot_s()
-            await self._partition.commit(block.start, encode_intent(block.end))
+            await self._partition.commit_offset(block.start, encode_intent(block.end))
             days = sorted(block.days)
             if in_doubt:
                 days = await (self._absent if spent else self._lacking)(block, source)
@@ -78,7 +78,7 @@ class Delivery:
 
     async def set_aside(self, block: Block, source: Source) -> None:
         """Return once it is decided, for every version, that these records are not counted. Raises Stopped."""
-        await self._partition.commit(block.start, encode_intent(block.end, aside=True))
+        await self._partition.commit_offset(block.start, encode_intent(block.end, aside=True))
         await self._add_letters(block)
         decision = SetAside(block.start, block.end)
         await self.ask(lambda: self._around.store.write_set_aside(source.log_id, source.partition, decision))
@@ -124,7 +124,7 @@ class Delivery:
     async def _add_letters(self, block: Block) -> None:
         for start in range(0, len(block.dead_letters), LETTERS_AT_ONCE):
             letters = block.dead_letters[start : start + LETTERS_AT_ONCE]
-            adding = [self._around.dead_letters.add(letter) for letter in letters]
+            adding = [self._around.dead_letters.append(letter) for letter in letters]
             for outcome in await asyncio.gather(*adding, return_exceptions=True):  # none is left under way
                 if outcome is not None:
                     raise outcome

@@ -9,7 +9,7 @@ from operator import attrgetter
 import structlog
 
 from siddes_telemetry.backends.ports.errors import PartitionLost
-from siddes_telemetry.backends.ports.log import LogReader, OwnedPartition
+from siddes_telemetry.backends.ports.log import GroupConsumer, OwnedPartition
 from siddes_telemetry.consumer.context import ConsumerContext, Halted
 from siddes_telemetry.consumer.watchdog import LOOK_EVERY_S, Watchdog
 from siddes_telemetry.consumer.worker import PartitionWorker
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 class Consumer:
     """Runs until `stop`. Everything it needs from outside is in the reader and the surroundings."""
 
-    def __init__(self, reader: LogReader, around: ConsumerContext) -> None:
+    def __init__(self, reader: GroupConsumer, around: ConsumerContext) -> None:
         self._reader = reader
         self._around = around
         self._stalls: dict[int, tuple[int, float]] = {}  # by partition: position, and when it was given up

@@ -281,7 +281,7 @@ class PartitionWorker:
     async def _close(self) -> None:
         """With nothing to declare next, commit what is stored, without an intent."""
         if not self._pending and (self._intent_open or self._position > self._committed):
-            await self._partition.commit(self._position, NO_INTENT)
+            await self._partition.commit_offset(self._position, NO_INTENT)
             self._committed, self._intent_open = self._position, False
 
     # --- both ---

@@ -17,7 +17,7 @@ from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
 from siddes_telemetry.backends.kafka.log_view import viewing
 from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
-from siddes_telemetry.backends.ports.log import DeadLetters, KeyJournal, LogAppender, LogReader, LogView
+from siddes_telemetry.backends.ports.log import DeadLetters, GroupConsumer, KeyJournal, LogAppender, LogView
 from siddes_telemetry.backends.sqlite.log import SqliteLog
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog
@@ -46,7 +46,7 @@ class LogUnderTest:
     """An empty log, and what a test may do to it. A hook that a backend has not is None: its tests are skipped."""
 
     appender: LogAppender
-    make_reader: Callable[[], LogReader]
+    make_reader: Callable[[], GroupConsumer]
     dead_letters: DeadLetters
     journal: KeyJournal
     view: Callable[[], AbstractAsyncContextManager[LogView]]  # of the same group

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from siddes_telemetry.backends.ports.log import LogReader, OwnedPartition, PartitionWork
+from siddes_telemetry.backends.ports.log import GroupConsumer, OwnedPartition, PartitionWork
 from siddes_telemetry.schemas.record import LogRecord
 
 PATIENCE_S = 30  # of a test that waits for what must come; generous: a group takes seconds to gather on a busy broker
 
 
 @asynccontextmanager
-async def member(reader: LogReader, work: PartitionWork) -> AsyncIterator[asyncio.Task[None]]:
+async def member(reader: GroupConsumer, work: PartitionWork) -> AsyncIterator[asyncio.Task[None]]:
     """`reader.run(work)` as a task, ended on the way out."""
     running = asyncio.create_task(reader.run(work))
     try:
@@ -25,7 +25,7 @@ async def member(reader: LogReader, work: PartitionWork) -> AsyncIterator[asynci
 
 
 @asynccontextmanager
-async def owning(reader: LogReader, number: int = 0) -> AsyncIterator[OwnedPartition]:
+async def owning(reader: GroupConsumer, number: int = 0) -> AsyncIterator[OwnedPartition]:
     """A partition, owned for as long as the block runs."""
     given: asyncio.Queue[OwnedPartition] = asyncio.Queue()
 

@@ -25,29 +25,29 @@ async def test_a_new_group_has_committed_nothing(log: LogUnderTest) -> None:
 @pytest.mark.parametrize("metadata", ["", '{"v":1,"end":18446744073709551615}', "ü→\n\0.", "x" * 1000])
 async def test_the_metadata_of_a_commit_comes_back_as_it_was(log: LogUnderTest, metadata: str) -> None:
     async with owning(log.make_reader()) as partition:
-        await partition.commit(7, metadata)
+        await partition.commit_offset(7, metadata)
         assert await partition.committed() == Committed(7, metadata)
 
 
 async def test_a_new_reader_finds_what_was_committed(log: LogUnderTest) -> None:
     async with owning(log.make_reader()) as partition:
-        await partition.commit(3, "first")
-        await partition.commit(5, "second")
+        await partition.commit_offset(3, "first")
+        await partition.commit_offset(5, "second")
     async with owning(log.make_reader()) as partition:
         assert await partition.committed() == Committed(5, "second")
 
 
 async def test_a_commit_may_go_back(log: LogUnderTest) -> None:
     async with owning(log.make_reader()) as partition:
-        await partition.commit(5, "")
-        await partition.commit(3, "intent")
+        await partition.commit_offset(5, "")
+        await partition.commit_offset(3, "intent")
         assert await partition.committed() == Committed(3, "intent")
 
 
 async def test_partitions_commit_apart(log: LogUnderTest) -> None:
     for number in range(log.partitions):
         async with owning(log.make_reader(), number) as partition:
-            await partition.commit(10 + number, "")
+            await partition.commit_offset(10 + number, "")
     for number in range(log.partitions):
         async with owning(log.make_reader(), number) as partition:
             assert await partition.committed() == Committed(10 + number, "")
@@ -55,21 +55,21 @@ async def test_partitions_commit_apart(log: LogUnderTest) -> None:
 
 async def test_a_commit_under_an_old_generation_is_refused(log: LogUnderTest) -> None:
     async with owning(log.make_reader()) as former:
-        await former.commit(1, "")
+        await former.commit_offset(1, "")
     async with owning(log.make_reader()) as partition:
         with pytest.raises(PartitionLost):
-            await former.commit(2, "too late")
-        await partition.commit(3, "")
+            await former.commit_offset(2, "too late")
+        await partition.commit_offset(3, "")
         with pytest.raises(PartitionLost):
-            await former.commit(4, "too late")
+            await former.commit_offset(4, "too late")
         assert await partition.committed() == Committed(3, "")
 
 
 async def test_a_partition_kept_beyond_run_is_lost(log: LogUnderTest) -> None:
     async with owning(log.make_reader()) as former:
-        await former.commit(1, "")
+        await former.commit_offset(1, "")
     with pytest.raises(PartitionLost):
-        await former.commit(2, "too late")
+        await former.commit_offset(2, "too late")
     async with owning(log.make_reader()) as partition:
         assert await partition.committed() == Committed(1, "")
 
@@ -129,7 +129,7 @@ async def test_a_second_reader_takes_over_when_the_first_leaves(log: LogUnderTes
 
     async def commit_once(partition: OwnedPartition) -> None:
         if partition.number == 0:
-            await partition.commit(9, "")
+            await partition.commit_offset(9, "")
             given.put_nowait(partition)
         await asyncio.Event().wait()
 
@@ -147,7 +147,7 @@ async def test_a_second_reader_takes_over_when_the_first_leaves(log: LogUnderTes
                 pass
             assert await taken.committed() == Committed(9, "")
             with pytest.raises(PartitionLost):
-                await former.commit(10, "too late")
+                await former.commit_offset(10, "too late")
 
 
 async def test_cancelling_run_awaits_the_tasks_and_they_may_still_commit(log: LogUnderTest) -> None:
@@ -161,7 +161,7 @@ async def test_cancelling_run_awaits_the_tasks_and_they_may_still_commit(log: Lo
         try:
             await asyncio.Event().wait()
         finally:
-            await partition.commit(4, "on leaving")
+            await partition.commit_offset(4, "on leaving")
             left.append(partition.number)
 
     async with member(log.make_reader(), work) as running:
@@ -210,8 +210,8 @@ async def test_work_that_lost_its_partition_gets_it_again_in_a_new_generation(lo
         former = await first_of(given, running)
         partition = await first_of(given, running)
         with pytest.raises(PartitionLost):
-            await former.commit(1, "too late")
-        await partition.commit(2, "")
+            await former.commit_offset(1, "too late")
+        await partition.commit_offset(2, "")
         assert await partition.committed() == Committed(2, "")
 
 

@@ -235,7 +235,7 @@ async def test_records_gone_names_where_the_log_begins(log: LogUnderTest) -> Non
         await append(log, number)
     async with owning(log.make_reader()) as partition:
         first, following = await partition.bounds()
-        await partition.commit(first + 4, "")
+        await partition.commit_offset(first + 4, "")
         await log.trim(0, first + 4)
         assert await partition.bounds() == (first + 4, following)
         assert [record.offset for record in await everything_in(partition)] == [first + 4, first + 5]
@@ -254,7 +254,7 @@ async def test_an_offset_is_not_given_again_when_all_records_are_gone(log: LogUn
         await append(log, number)
     async with owning(log.make_reader()) as partition:
         _, following = await partition.bounds()
-        await partition.commit(following, "")
+        await partition.commit_offset(following, "")
         await log.trim(0, following)
         assert await partition.bounds() == (following, following)
         assert await partition.offset_at(0) is None

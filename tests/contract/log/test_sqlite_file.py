@@ -117,7 +117,7 @@ async def test_a_file_of_a_version_without_notes_is_opened_and_gets_them(path: P
     older.close()
     async with opened(path) as log:
         journal = log.journal(JournalMetrics(CollectorRegistry()))
-        journal.note(0, b"note")
+        journal.append(0, b"note")
         await journal.close()
         assert [note async for note in journal.notes(0, 0)] == [b"note"]
         assert await values_in(log) == [b"kept"]
@@ -143,7 +143,7 @@ async def test_offsets_go_on_after_trimming_all_and_reopening(path: Path) -> Non
             await log.append(0, b"%d" % number, ())
         async with owning(log.reader()) as partition:
             _, following = await partition.bounds()
-            await partition.commit(following, "")
+            await partition.commit_offset(following, "")
         assert (await log.trim(START_MS + TWO_DAYS_MS, below=log.end)).records == 3
     async with opened(path, clock) as log:
         await log.append(0, b"new", ())
@@ -304,16 +304,16 @@ async def test_a_second_reader_stands_by_while_the_first_owns_the_partition(path
         async with member(log.reader(), take) as standing_by:
             done, _ = await asyncio.wait([standing_by], timeout=0.05)
             assert not done
-            await partition.commit(1, "")
+            await partition.commit_offset(1, "")
             assert given == []
 
 
 async def test_a_member_in_another_process_fences_the_first(path: Path) -> None:
     async with opened(path) as one, opened(path) as other, owning(one.reader()) as former:
-        await former.commit(1, "")
+        await former.commit_offset(1, "")
         async with owning(other.reader()) as partition:
             with pytest.raises(PartitionLost):
-                await former.commit(2, "too late")
+                await former.commit_offset(2, "too late")
             committed = await partition.committed()
     assert committed is not None
     assert committed.offset == 1

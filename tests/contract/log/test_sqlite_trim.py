@@ -44,7 +44,7 @@ async def commit(log: SqliteLog, records: int) -> None:
     """Commit so many records beyond the first there is."""
     async with owning(log.reader()) as partition:
         first, _ = await partition.bounds()
-        await partition.commit(first + records, "")
+        await partition.commit_offset(first + records, "")
 
 
 async def values_in(log: SqliteLog) -> list[bytes]:
@@ -74,7 +74,7 @@ async def appended(log: SqliteLog, clock: ManualClock, *steps_ms: int) -> None:
         clock.set(START_MS + step_ms)
         await log.append(0, b"%d" % number, ())
     async with owning(log.reader()) as partition:
-        await partition.commit(log.end, "")
+        await partition.commit_offset(log.end, "")
 
 
 async def test_records_that_are_dated_ahead_go_with_the_next_that_is_old(log: SqliteLog, clock: ManualClock) -> None:
@@ -122,7 +122,7 @@ async def test_how_long_records_are_kept_is_an_argument(log: SqliteLog) -> None:
 async def test_what_was_trimmed_is_in_no_file_any_more(log: SqliteLog, tmp_path: Path) -> None:
     for number in range(50):
         await log.append(0, CANARY * (1 + number * 40), ((CANARY.decode(), b""),))
-    await log.dead_letters.add(DeadLetter(0, 1, "line", CANARY * 1000, ()))
+    await log.dead_letters.append(DeadLetter(0, 1, "line", CANARY * 1000, ()))
     await log.append(0, b"stays", ())
     assert files_holding(tmp_path, CANARY)
     await commit(log, 50)
@@ -159,20 +159,20 @@ async def test_trimming_comes_in_pieces_and_appends_go_on_between(log: SqliteLog
 
 async def test_old_dead_letters_go(log: SqliteLog, clock: ManualClock) -> None:
     for number in range(40):
-        await log.dead_letters.add(DeadLetter(0, number, "line", b"x", ()))
+        await log.dead_letters.append(DeadLetter(0, number, "line", b"x", ()))
     clock.set(START_MS + 1)
-    await log.dead_letters.add(DeadLetter(0, 40, "line", b"x", ()))
+    await log.dead_letters.append(DeadLetter(0, 40, "line", b"x", ()))
     assert await log.trim(START_MS + DEAD_LETTERS_KEPT_MS + 1, below=log.end) == Trimmed(0, 40)
     assert [entry.offset for entry in await log.dead_letters.entries()] == [40]
 
 
 async def test_old_notes_go_and_are_in_no_file_any_more(log: SqliteLog, clock: ManualClock, tmp_path: Path) -> None:
     journal = log.journal(JournalMetrics(CollectorRegistry()))
-    journal.note(0, CANARY * 1000)
+    journal.append(0, CANARY * 1000)
     await journal.close()
     clock.set(START_MS + NOTES_KEPT_MS)
     journal = log.journal(JournalMetrics(CollectorRegistry()))
-    journal.note(0, b"young")
+    journal.append(0, b"young")
     await journal.close()
     await log.trim(START_MS + NOTES_KEPT_MS, below=log.end)
     assert len([note async for note in journal.notes(0, 0)]) == 2
@@ -186,10 +186,10 @@ async def test_dead_letters_and_notes_that_are_dated_ahead_count_as_added_when_t
 ) -> None:
     now_ms = START_MS - 40 * DAY_MS  # the clock that says START_MS is ahead
     for offset in range(40):
-        await log.dead_letters.add(DeadLetter(0, offset, "line", b"x", ()))
+        await log.dead_letters.append(DeadLetter(0, offset, "line", b"x", ()))
     journal = log.journal(JournalMetrics(CollectorRegistry()))
     for _ in range(40):
-        journal.note(0, b"note")
+        journal.append(0, b"note")
     await journal.close()
     clock.set(now_ms)
     for later_ms, letters, notes in (
@@ -205,7 +205,7 @@ async def test_dead_letters_and_notes_that_are_dated_ahead_count_as_added_when_t
 
 
 async def test_a_dead_letter_a_little_ahead_keeps_its_time(log: SqliteLog) -> None:
-    await log.dead_letters.add(DeadLetter(0, 1, "line", b"x", ()))
+    await log.dead_letters.append(DeadLetter(0, 1, "line", b"x", ()))
     await log.trim(START_MS - HOUR_MS, below=log.end)
     assert await log.trim(START_MS - HOUR_MS + DEAD_LETTERS_KEPT_MS + 1, below=log.end) == Trimmed(0, 0)
     assert await log.trim(START_MS + DEAD_LETTERS_KEPT_MS + 1, below=log.end) == Trimmed(0, 1)

@@ -44,9 +44,9 @@ async def test_what_the_group_has_committed_is_seen_with_its_metadata(log: LogUn
     async with owning(log.make_reader()) as owned, log.view() as view:
         partition = (await view.partitions())[0]
         first, end = await partition.bounds()
-        await owned.commit(first, encode_intent(end))
+        await owned.commit_offset(first, encode_intent(end))
         assert await partition.committed() == Committed(first, encode_intent(end))
-        await owned.commit(end, "")
+        await owned.commit_offset(end, "")
         assert await partition.committed() == Committed(end, "")
 
 
@@ -55,7 +55,7 @@ async def test_looking_takes_nothing_from_the_owner(log: LogUnderTest) -> None:
         first, _ = await owned.bounds()
         async with log.view() as view:
             await (await view.partitions())[0].committed()
-        await owned.commit(first, "")  # still under the same generation
+        await owned.commit_offset(first, "")  # still under the same generation
 
 
 async def test_a_trimmed_log_begins_later(log: LogUnderTest) -> None:
@@ -65,7 +65,7 @@ async def test_a_trimmed_log_begins_later(log: LogUnderTest) -> None:
         await log.appender.append(0, value, ())
     async with owning(log.make_reader()) as owned:
         _, end = await owned.bounds()
-        await owned.commit(end, "")
+        await owned.commit_offset(end, "")
     await log.trim(0, end)
     async with log.view() as view:
         first, _ = await (await view.partitions())[0].bounds()

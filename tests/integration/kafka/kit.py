@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.backends.journal_queue import JournalMetrics
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
-from siddes_telemetry.backends.kafka.consumer_group import KafkaReader
+from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
-from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaReaderMetrics
+from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaGroupMetrics
 from siddes_telemetry.backends.kafka.produce_request import ProduceRequest
 from siddes_telemetry.backends.kafka.rebalance import GroupTimes
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
@@ -96,7 +96,7 @@ def shared_requests(appender: KafkaAppender) -> Callable[[], list[int]]:
     return lambda: [size for size in sizes if size > 1]
 
 
-async def pingable(target: KafkaAppender | KafkaReader) -> None:
+async def pingable(target: KafkaAppender | KafkaGroupConsumer) -> None:
     """Wait until it is ready."""
     async with asyncio.timeout(WAIT_S):
         while True:
@@ -121,13 +121,13 @@ async def missing(target: KafkaAppender) -> None:
 
 def make_reader(
     bootstrap: str, topic: str, group: str, times: GroupTimes = QUICK, registry: CollectorRegistry | None = None
-) -> KafkaReader:
-    metrics = KafkaReaderMetrics(registry or CollectorRegistry())
-    return KafkaReader(bootstrap, topic, group, metrics=metrics, rng=random.Random(1), times=times)
+) -> KafkaGroupConsumer:
+    metrics = KafkaGroupMetrics(registry or CollectorRegistry())
+    return KafkaGroupConsumer(bootstrap, topic, group, metrics=metrics, rng=random.Random(1), times=times)
 
 
 @asynccontextmanager
-async def running(reader: KafkaReader, work: PartitionWork) -> AsyncIterator[asyncio.Task[None]]:
+async def running(reader: KafkaGroupConsumer, work: PartitionWork) -> AsyncIterator[asyncio.Task[None]]:
     """A member of the group, until the end of the block; what its run raised is raised there."""
     task = asyncio.ensure_future(reader.run(work))
     try:

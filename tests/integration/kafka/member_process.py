@@ -14,7 +14,7 @@ from tests.integration.kafka.kit import make_reader
 
 async def work(partition: OwnedPartition) -> None:
     if partition.number == 0:
-        await partition.commit(7, "of the dead")
+        await partition.commit_offset(7, "of the dead")
         print("committed", flush=True)
     await asyncio.Event().wait()
 

@@ -46,7 +46,7 @@ async def kept(bootstrap: str, topic: str) -> Any:
 async def test_entries_are_in_order_and_a_second_copy_is_ignored(letters: KafkaDeadLetters) -> None:
     assert await letters.entries() == []
     for partition, offset, value in ((1, 5, b"bad"), (0, 12, b""), (0, 7, b"worse"), (1, 5, b"again")):
-        await soon(letters.add(DeadLetter(partition, offset, "line", value, HEADERS)))
+        await soon(letters.append(DeadLetter(partition, offset, "line", value, HEADERS)))
     assert await letters.entries() == [
         DeadLetterEntry(0, 7, "line", 5),
         DeadLetterEntry(0, 12, "line", 0),
@@ -57,7 +57,7 @@ async def test_entries_are_in_order_and_a_second_copy_is_ignored(letters: KafkaD
 async def test_a_letter_keeps_the_bytes_and_headers_it_came_with(
     letters: KafkaDeadLetters, kafka_bootstrap: str, topic: str
 ) -> None:
-    await soon(letters.add(DeadLetter(1, 5, "rows_header", b"\xff\n", HEADERS)))
+    await soon(letters.append(DeadLetter(1, 5, "rows_header", b"\xff\n", HEADERS)))
     record = await kept(kafka_bootstrap, topic)
     assert (record.key, record.value) == (b"1:5", b"\xff\n")
     original = tuple((f"original-{name}", value) for name, value in HEADERS)
@@ -75,7 +75,7 @@ def test_a_letter_never_outgrows_a_request(spare: int) -> None:
 async def test_the_largest_letters_are_kept_and_listed(letters: KafkaDeadLetters, registry: CollectorRegistry) -> None:
     sizes = [MAX_REQUEST_BYTES - 500, MAX_REQUEST_BYTES + 1]
     for offset, size in enumerate(sizes):
-        await soon(letters.add(DeadLetter(0, offset, "line", bytes(size), HEADERS)))
+        await soon(letters.append(DeadLetter(0, offset, "line", bytes(size), HEADERS)))
     assert [entry.size for entry in await letters.entries()] == sizes
     assert registry.get_sample_value("siddes_kafka_dead_letters_emptied_total") == 1, "what is not kept is counted"
 
@@ -85,7 +85,7 @@ async def test_what_others_wrote_there_is_left_out(letters: KafkaDeadLetters, ka
         await soon(stranger.append(0, b"x", (), key=b"1:1"))
         await soon(stranger.append(0, b"x", (("reason", b"line"), ("size", b"1"))))
         await soon(stranger.append(0, b"x", (("reason", b"\xff"), ("size", b"1")), key=b"1:2"))
-    await soon(letters.add(DeadLetter(0, 1, "event", b"x", ())))
+    await soon(letters.append(DeadLetter(0, 1, "event", b"x", ())))
     assert await letters.entries() == [DeadLetterEntry(0, 1, "event", 1)]
 
 
@@ -95,6 +95,6 @@ async def test_without_its_topic_it_says_so(kafka_bootstrap: str) -> None:
         with pytest.raises(LogMissing):
             await letters.entries()
         with pytest.raises(LogMissing):
-            await soon(letters.add(DeadLetter(0, 1, "event", b"x", ())))
+            await soon(letters.append(DeadLetter(0, 1, "event", b"x", ())))
     finally:
         await letters.close()

@@ -100,7 +100,7 @@ async def test_a_commit_of_an_older_generation_is_refused(kafka_bootstrap: str, 
     registry = CollectorRegistry()
     async with running(make_reader(kafka_bootstrap, topic, topic, registry=registry), one := Hands()):
         held = {partition.number: partition for partition in [await one.next(), await one.next()]}
-        await held[0].commit(1, "mine")
+        await held[0].commit_offset(1, "mine")
         async with running(make_reader(kafka_bootstrap, topic, topic), two := Hands()):
             await two.next()
             await until(lambda: len(one.held) == 1)
@@ -108,9 +108,9 @@ async def test_a_commit_of_an_older_generation_is_refused(kafka_bootstrap: str, 
                 assert isinstance(old, KafkaPartition)
                 old._lost = False  # as if it had not heard of the rebalance: the broker alone is to refuse it
                 with pytest.raises(PartitionLost):
-                    await old.commit(5, "stolen")
+                    await old.commit_offset(5, "stolen")
             (still,) = one.held.values()
-            await still.commit(2, "mine")
+            await still.commit_offset(2, "mine")
             committed = [await partition.committed() for partition in (*one.held.values(), *two.held.values())]
             assert all(each is None or each.metadata == "mine" for each in committed)
     assert registry.get_sample_value("siddes_kafka_commits_total", {"outcome": "refused"}) == 2
@@ -123,13 +123,13 @@ async def test_a_commit_after_the_group_was_left_is_refused(kafka_bootstrap: str
         old = await one.next()
     assert isinstance(old, KafkaPartition)
     with pytest.raises(PartitionLost):  # it was given up
-        await old.commit(5, "late")
+        await old.commit_offset(5, "late")
     async with running(make_reader(kafka_bootstrap, topic, topic), two := Hands()):
         new = await two.next()
         assert isinstance(new, KafkaPartition)
         forged = KafkaPartition(new.key, old._membership, new._tools)  # the old name over a living connection
         with pytest.raises(PartitionLost):
-            await forged.commit(5, "late")
+            await forged.commit_offset(5, "late")
         assert await new.committed() is None
 
 
@@ -138,11 +138,11 @@ async def test_after_a_failed_commit_the_partition_is_given_up(kafka_bootstrap: 
     async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
         partition = await hands.next()
         assert isinstance(partition, KafkaPartition)
-        waiting = asyncio.ensure_future(partition.commit(1, ""))
+        waiting = asyncio.ensure_future(partition.commit_offset(1, ""))
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.wait({waiting})
-        for call in (partition.commit(1, ""), partition.committed(), partition.bounds(), partition.seek(0)):
+        for call in (partition.commit_offset(1, ""), partition.committed(), partition.bounds(), partition.seek(0)):
             with pytest.raises(PartitionLost):
                 await call
 
@@ -157,7 +157,7 @@ async def test_a_commit_in_flight_ends_before_the_group_is_rejoined(kafka_bootst
         assert isinstance(partition, KafkaPartition)
         if committing.is_set() or partition.number != 0:
             await asyncio.Event().wait()
-        send = partition._seat._coordinator._send_req
+        send = partition._committer._coordinator._send_req
 
         async def unanswered(request: object) -> object:
             if isinstance(request, OffsetCommitRequest):
@@ -165,9 +165,9 @@ async def test_a_commit_in_flight_ends_before_the_group_is_rejoined(kafka_bootst
                 await asyncio.Event().wait()
             return await send(request)
 
-        partition._seat._coordinator._send_req = unanswered
+        partition._committer._coordinator._send_req = unanswered
         try:
-            await partition.commit(1, "")
+            await partition.commit_offset(1, "")
         finally:
             events.append("commit ended")
 
@@ -219,7 +219,7 @@ async def test_a_task_that_does_not_end_is_left_behind_with_its_consumer(kafka_b
                 await again.next()
                 for partition in stubborn:
                     with pytest.raises(PartitionLost):
-                        await partition.commit(1, "")
+                        await partition.commit_offset(1, "")
     finally:
         over.set()
     assert registry.get_sample_value("siddes_kafka_rejoins_total", {"reason": "task_late"}) == 1

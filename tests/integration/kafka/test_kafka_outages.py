@@ -42,7 +42,7 @@ class Following:
         while True:
             for record in await partition.fetch():
                 self.seen[partition.number, record.offset] = record.value
-            await partition.commit(record.offset + 1, "seen")
+            await partition.commit_offset(record.offset + 1, "seen")
 
 
 async def test_a_killed_broker_comes_back_and_everything_goes_on(own_kafka: LocalKafka) -> None:
@@ -125,10 +125,10 @@ async def test_an_unanswered_commit_is_given_up_and_the_partition_taken_anew(
     async def work(partition: OwnedPartition) -> None:
         lives.append(await partition.committed())
         if len(lives) == 1:
-            await partition.commit(1, "first")
+            await partition.commit_offset(1, "first")
             own_kafka.pause()
             paused.set()
-        await partition.commit(2, "second")
+        await partition.commit_offset(2, "second")
         await asyncio.Event().wait()
 
     async with running(make_reader(own_kafka.bootstrap, "log", "group"), work):

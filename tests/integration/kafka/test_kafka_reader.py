@@ -56,7 +56,7 @@ async def test_before_seek_nothing_is_fetched_by_the_driver_itself(kafka_bootstr
         partition = await take_zero(hands)
         with pytest.raises(RuntimeError, match="seek"):
             await partition.fetch()
-        await partition.commit(1, "")
+        await partition.commit_offset(1, "")
     async with running(reader := make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
         partition = await take_zero(hands)
         await asyncio.sleep(1)  # long enough for the driver to have fetched from the committed offset
@@ -70,7 +70,7 @@ async def test_what_is_committed_comes_back_with_its_metadata(kafka_bootstrap: s
     metadata = '{"v":1,"end":7}'
     async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
         partition = await take_zero(hands)
-        await partition.commit(3, metadata)
+        await partition.commit_offset(3, metadata)
         assert await partition.committed() == Committed(3, metadata)
     async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
         assert await (await take_zero(hands)).committed() == Committed(3, metadata)
@@ -179,7 +179,7 @@ async def test_a_task_that_lost_its_partition_gets_it_again_under_a_new_generati
             lives += 1
             if lives == 1:
                 raise PartitionLost
-            await partition.commit(0, "again")
+            await partition.commit_offset(0, "again")
             again.set()
         await asyncio.Event().wait()
 
@@ -211,7 +211,7 @@ async def test_a_cancelled_run_lets_its_tasks_commit_first(kafka_bootstrap: str,
             begun.set()
             await asyncio.Event().wait()
         finally:
-            await partition.commit(partition.number + 10, "stored")
+            await partition.commit_offset(partition.number + 10, "stored")
 
     async with running(make_reader(kafka_bootstrap, topic, topic), work):
         await soon(begun.wait())

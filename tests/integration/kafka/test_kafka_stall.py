@@ -12,10 +12,10 @@ import aiohttp
 from pydantic import SecretStr
 
 from siddes_telemetry.backends.journal_queue import JournalMetrics
-from siddes_telemetry.backends.kafka.consumer_group import KafkaReader
+from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
 from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
-from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics, KafkaReaderMetrics
+from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics, KafkaGroupMetrics
 from siddes_telemetry.backends.kafka.rebalance import GroupTimes
 from siddes_telemetry.cli import composition
 from siddes_telemetry.cli.deployment import clickhouse, wall_clock_ms
@@ -44,7 +44,7 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
     producers = KafkaDeadLetterMetrics(metrics)
     letters = KafkaDeadLetters(kafka_bootstrap, topic, metrics=producers, rng=rng)
     journal = KafkaJournal(kafka_bootstrap, topic, metrics=JournalMetrics(metrics), appender_metrics=producers, rng=rng)
-    reader = KafkaReader(kafka_bootstrap, topic, topic, metrics=KafkaReaderMetrics(metrics), rng=rng, times=TIMES)
+    reader = KafkaGroupConsumer(kafka_bootstrap, topic, topic, metrics=KafkaGroupMetrics(metrics), rng=rng, times=TIMES)
     async with clickhouse(Settings(clickhouse=SecretStr(clickhouse_database_url)), REGISTRY) as store:
         consumer = composition.make_consumer(
             reader,

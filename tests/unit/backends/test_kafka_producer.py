@@ -96,9 +96,9 @@ async def test_a_joined_request_of_which_nobody_waits_is_given_up_when_it_is_fin
     for each in appends:
         each.cancel()
     await asyncio.wait(appends)
-    (outbox,) = producer._outboxes.values()
-    assert outbox._joined
+    (sender,) = producer._senders.values()
+    assert sender._joined
     await producer.finish(PATIENCE_S)
-    assert not outbox._joined
+    assert not sender._joined
     with pytest.raises(KafkaError):
         await producer.append(7, b"x", (), None)

@@ -204,11 +204,11 @@ class ReluctantDeadLetters(MemoryDeadLetters):
         self._world = world
         self._kept = kept
 
-    async def add(self, letter: DeadLetter) -> None:
+    async def append(self, letter: DeadLetter) -> None:
         self.done_before.append((len(self._world.log.commits), len(self._world.store.attempts)))
         unanswered = len(self.done_before) <= 3
         if self._kept or not unanswered:
-            await super().add(letter)
+            await super().append(letter)
         if unanswered:
             raise LogUnavailable
 

@@ -170,13 +170,13 @@ async def test_many_unreadable_records_are_put_aside_without_a_stall(monkeypatch
     world = await World.make()
     for _ in range(500):
         await world.append_bad(one("viewer-a", NOON_MS))
-    add = world.log.dead_letters.add
+    append = world.log.dead_letters.append
 
     async def slow(letter: DeadLetter) -> None:
         await asyncio.sleep(60.0)
-        await add(letter)
+        await append(letter)
 
-    monkeypatch.setattr(world.log.dead_letters, "add", slow)
+    monkeypatch.setattr(world.log.dead_letters, "append", slow)
     process = world.process(policy=FlushPolicy(max_rows=1000, max_age_s=0.0)).begin()
     await until(world.drained, within_s=600)
     await process.stop()

@@ -26,18 +26,18 @@ _NO_ROOM = "failed to write whole buffer"  # cramjam's word for an output that i
 Inflate = Callable[[memoryview, int], bytes | bytearray | memoryview]
 
 
-class InflatedTooLargeError(Exception):
+class DecompressedTooLarge(Exception):
     """More comes out than the limit."""
 
 
-class BrokenCompressionError(Exception):
+class CorruptCompression(Exception):
     """These bytes are not what the codec makes."""
 
 
 def codecs_here() -> Mapping[int, Inflate]:
     """What inflates a batch, by the number that its attributes name, as far as this installation has it.
 
-    Each takes the bytes and the most bytes that may come out. Raises InflatedTooLargeError or BrokenCompressionError.
+    Each takes the bytes and the most bytes that may come out. Raises DecompressedTooLarge or CorruptCompression.
     """
     return {1: _gzip} if cramjam is None else {1: _gzip, 2: _snappy, 3: _lz4, 4: _zstd}
 
@@ -47,9 +47,9 @@ def _gzip(deflated: memoryview, limit: int) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(deflated)) as file:
             inflated = file.read(limit + 1)
     except (OSError, EOFError, zlib.error):
-        raise BrokenCompressionError from None
+        raise CorruptCompression from None
     if len(inflated) > limit:
-        raise InflatedTooLargeError
+        raise DecompressedTooLarge
     return inflated
 
 
@@ -62,10 +62,10 @@ def _snappy(deflated: memoryview, limit: int) -> bytes:
         try:
             (length,) = _BLOCK_LENGTH.unpack_from(deflated, at)
         except struct.error:
-            raise BrokenCompressionError from None
+            raise CorruptCompression from None
         at += _BLOCK_LENGTH.size
         if not 0 < length <= len(deflated) - at:
-            raise BrokenCompressionError
+            raise CorruptCompression
         inflated += _snappy_block(deflated[at : at + length], limit - len(inflated))
         at += length
     return bytes(inflated)
@@ -74,10 +74,10 @@ def _snappy(deflated: memoryview, limit: int) -> bytes:
 def _snappy_block(block: memoryview, limit: int) -> bytes:
     try:
         if cramjam.snappy.decompress_raw_len(block) > limit:
-            raise InflatedTooLargeError
+            raise DecompressedTooLarge
         return bytes(cramjam.snappy.decompress_raw(block))
     except cramjam.DecompressionError:
-        raise BrokenCompressionError from None
+        raise CorruptCompression from None
 
 
 def _lz4(deflated: memoryview, limit: int) -> memoryview:
@@ -99,7 +99,7 @@ def _into_buffer(
             return memoryview(buffer)[: decompress_into(deflated, buffer)]
         except cramjam.DecompressionError as error:
             if _NO_ROOM not in str(error):
-                raise BrokenCompressionError from None
+                raise CorruptCompression from None
             if size == limit:
-                raise InflatedTooLargeError from None
+                raise DecompressedTooLarge from None
         size = min(size * _GUESS_GROWS, limit)

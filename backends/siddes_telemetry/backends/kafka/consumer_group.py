@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from siddes_telemetry.backends.backoff import Backoff
 from siddes_telemetry.backends.kafka.clients import decode_batches_here, discard_consumer, make_member
 from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, driver_errors_translated
-from siddes_telemetry.backends.kafka.metrics import KafkaReaderMetrics
+from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
 from siddes_telemetry.backends.kafka.offset_commit import OffsetCommitter
 from siddes_telemetry.backends.kafka.owned_partition import MemberTools
 from siddes_telemetry.backends.kafka.rebalance import GroupTimes, KafkaMember
@@ -27,8 +27,8 @@ SETTLED_S = 60.0  # a member that lived so long left for a reason of its own: it
 log = structlog.get_logger(__name__)
 
 
-class KafkaReader:
-    """A LogReader. The topic is never created here: `migrate` does that, and `run` waits for it."""
+class KafkaGroupConsumer:
+    """A GroupConsumer. The topic is never created here: `migrate` does that, and `run` waits for it."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class KafkaReader:
         topic: str,
         group: str,
         *,
-        metrics: KafkaReaderMetrics,
+        metrics: KafkaGroupMetrics,
         rng: random.Random,
         times: GroupTimes | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -72,8 +72,8 @@ class KafkaReader:
                 topics = await consumer.topics()
         if self._topic not in topics:
             raise LogMissing("the topic is not there: run migrate")
-        seat = OffsetCommitter(consumer, self._group)
-        if seat.membership() is None or not seat.coordinator_known():
+        committer = OffsetCommitter(consumer, self._group)
+        if committer.membership() is None or not committer.coordinator_known():
             raise LogUnavailable("not in the group yet")
 
     async def _one_life(self, work: PartitionWork) -> str:
@@ -90,8 +90,8 @@ class KafkaReader:
             except DRIVER_ERRORS as error:
                 log.warning("log_unreachable", error=type(error).__name__)
                 return "unreachable"
-            seat = OffsetCommitter(consumer, self._group)
-            tools = MemberTools(self._bootstrap, consumer, seat, self._metrics, self._stalls, self._monotonic)
+            committer = OffsetCommitter(consumer, self._group)
+            tools = MemberTools(self._bootstrap, consumer, committer, self._metrics, self._stalls, self._monotonic)
             return await KafkaMember(self._topic, work, self._times, tools).live()
         finally:
             self._consumer = None

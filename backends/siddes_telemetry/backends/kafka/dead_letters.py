@@ -1,6 +1,6 @@
 """Dead letters in a topic beside the log, keyed by the place they come from.
 
-A letter that is added again, by a consumer that died before it committed, is a second record under the same key:
+A letter that is appended again, by a consumer that died before it committed, is a second record under the same key:
 reading keeps the first.
 """
 
@@ -23,7 +23,7 @@ from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable, R
 from siddes_telemetry.backends.ports.log import DeadLetter, DeadLetterEntry
 from siddes_telemetry.schemas.record import BAD_REASONS, Headers
 
-ADD_S = 30.0  # then the caller tries again, or gives the partition up
+APPEND_S = 30.0  # then the caller tries again, or gives the partition up
 OVERHEAD_BYTES = 100  # for each header, and for the record: lengths, offsets, our own headers
 HEADER_REASON, HEADER_SIZE = "reason", "size"
 ORIGINAL = "original-"  # before the names of the headers that the record had
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 class KafkaDeadLetters:
-    """DeadLetters. Connects when the first letter is added."""
+    """DeadLetters. Connects when the first letter is appended."""
 
     def __init__(self, bootstrap: str, topic: str, *, metrics: KafkaDeadLetterMetrics, rng: random.Random) -> None:
         self._bootstrap = bootstrap
@@ -44,14 +44,14 @@ class KafkaDeadLetters:
         self._metrics = metrics
         self._started = False
 
-    async def add(self, letter: DeadLetter) -> None:
+    async def append(self, letter: DeadLetter) -> None:
         if not self._started:
             self._started = True
             await self._appender.start()
         value, headers = letter_record(letter)
         key = b"%d:%d" % (letter.partition, letter.offset)
         try:
-            async with asyncio.timeout(ADD_S):
+            async with asyncio.timeout(APPEND_S):
                 await self._appender.append(self._partition.partition, value, headers, key=key)
         except TimeoutError:
             raise LogUnavailable("the dead letter was not acknowledged") from None

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import structlog
 from aiokafka import TopicPartition
 
-from siddes_telemetry.backends.journal_queue import JournalMetrics, NoteQueue
+from siddes_telemetry.backends.journal_queue import JournalMetrics, JournalQueue
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
 from siddes_telemetry.backends.kafka.clients import reading
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
@@ -39,9 +39,9 @@ class KafkaJournal:
         self._topic = keys_topic(topic)
         self._appender = KafkaAppender(bootstrap, self._topic, 1, metrics=appender_metrics, rng=rng, stop_s=STOP_S)
         self._started = False
-        self._queue = NoteQueue(self._append, metrics)
+        self._queue = JournalQueue(self._append_note, metrics)
 
-    def note(self, partition: int, note: bytes) -> None:
+    def append(self, partition: int, note: bytes) -> None:
         self._queue.put(partition, note)
 
     async def notes(self, partition: int, since_ms: int) -> AsyncGenerator[bytes]:
@@ -66,7 +66,7 @@ class KafkaJournal:
         await self._queue.close()
         await self._appender.close()
 
-    async def _append(self, partition: int, note: bytes) -> None:
+    async def _append_note(self, partition: int, note: bytes) -> None:
         if not self._started:
             self._started = True
             await self._appender.start()

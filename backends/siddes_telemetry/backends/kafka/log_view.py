@@ -22,12 +22,12 @@ class KafkaPartitionView:
     """A PartitionView. The consumer is started, and nobody else's."""
 
     def __init__(
-        self, bootstrap: str, partition: TopicPartition, consumer: AIOKafkaConsumer, seat: OffsetCommitter
+        self, bootstrap: str, partition: TopicPartition, consumer: AIOKafkaConsumer, committer: OffsetCommitter
     ) -> None:
         self._bootstrap = bootstrap
         self._partition = partition
         self._consumer = consumer
-        self._seat = seat
+        self._committer = committer
 
     @property
     def number(self) -> int:
@@ -35,7 +35,7 @@ class KafkaPartitionView:
 
     async def committed(self) -> Committed | None:
         async with asking():
-            return await self._seat.committed(self._partition)
+            return await self._committer.committed(self._partition)
 
     async def bounds(self) -> tuple[int, int]:
         async with asking():
@@ -55,11 +55,11 @@ class KafkaLogView:
 
     origin = ORIGIN
 
-    def __init__(self, bootstrap: str, topic: str, consumer: AIOKafkaConsumer, seat: OffsetCommitter) -> None:
+    def __init__(self, bootstrap: str, topic: str, consumer: AIOKafkaConsumer, committer: OffsetCommitter) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
         self._consumer = consumer
-        self._seat = seat
+        self._committer = committer
 
     async def partitions(self) -> Sequence[PartitionView]:
         async with asking():
@@ -67,7 +67,7 @@ class KafkaLogView:
         if not numbers:
             raise LogMissing("the topic is not there: run migrate")
         return [
-            KafkaPartitionView(self._bootstrap, TopicPartition(self._topic, number), self._consumer, self._seat)
+            KafkaPartitionView(self._bootstrap, TopicPartition(self._topic, number), self._consumer, self._committer)
             for number in numbers
         ]
 

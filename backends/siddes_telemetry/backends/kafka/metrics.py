@@ -26,7 +26,7 @@ class KafkaDeadLetterMetrics(KafkaAppenderMetrics):
         )
 
 
-class KafkaReaderMetrics:
+class KafkaGroupMetrics:
     """What a group member counts."""
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -30,7 +30,7 @@ class Membership:
     member_id: str
 
 
-class CommitRefusedError(Exception):
+class CommitRejected(Exception):
     """The broker said no. `reason` is the driver's name for its code."""
 
     def __init__(self, reason: str) -> None:
@@ -71,11 +71,13 @@ class OffsetCommitter:
         found = offsets[partition]
         return Committed(found.offset, found.metadata or "")
 
-    async def commit(self, partition: TopicPartition, membership: Membership, offset: int, metadata: str) -> None:
+    async def commit_offset(
+        self, partition: TopicPartition, membership: Membership, offset: int, metadata: str
+    ) -> None:
         """Commit under this membership. Has no deadline: the caller ends it.
 
         Sent again only after the broker answered that it is not, or not yet, the coordinator: a request without an
-        answer could come into force after a later one. Raises CommitRefusedError, or KafkaError for no answer.
+        answer could come into force after a later one. Raises CommitRejected, or KafkaError for no answer.
         """
         request = OffsetCommitRequest(
             self._group,
@@ -94,5 +96,5 @@ class OffsetCommitter:
             if error is NotCoordinatorError:
                 self._coordinator.coordinator_dead()
             elif error is not CoordinatorLoadInProgressError:
-                raise CommitRefusedError(error.__name__)
+                raise CommitRejected(error.__name__)
             await asyncio.sleep(RETRY_S)

@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, asking
-from siddes_telemetry.backends.kafka.metrics import KafkaReaderMetrics
-from siddes_telemetry.backends.kafka.offset_commit import CommitRefusedError, Membership, OffsetCommitter
+from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
+from siddes_telemetry.backends.kafka.offset_commit import CommitRejected, Membership, OffsetCommitter
 from siddes_telemetry.backends.kafka.range_reads import (
     PIECE_RECORDS,
     bounds_of,
@@ -39,8 +39,8 @@ class MemberTools:
 
     bootstrap: str
     consumer: AIOKafkaConsumer
-    seat: OffsetCommitter
-    metrics: KafkaReaderMetrics
+    committer: OffsetCommitter
+    metrics: KafkaGroupMetrics
     stalls: StalledPartitions
     monotonic: Callable[[], float]
 
@@ -54,7 +54,7 @@ class KafkaPartition:
         self._tools = tools
         self._bootstrap = tools.bootstrap
         self._consumer = tools.consumer
-        self._seat = tools.seat
+        self._committer = tools.committer
         self._metrics = tools.metrics
         self._monotonic = tools.monotonic
         self._lost = False
@@ -82,16 +82,16 @@ class KafkaPartition:
 
     async def committed(self) -> Committed | None:
         async with self._asking():
-            return await self._seat.committed(self._partition)
+            return await self._committer.committed(self._partition)
 
-    async def commit(self, offset: int, metadata: str) -> None:
+    async def commit_offset(self, offset: int, metadata: str) -> None:
         self._check_owned()
         outcome = "unanswered"  # also where the wait for the answer is cancelled
         try:
             async with asyncio.timeout(COMMIT_S):
-                await self._seat.commit(self._partition, self._membership, offset, metadata)
+                await self._committer.commit_offset(self._partition, self._membership, offset, metadata)
             outcome = "kept"
-        except CommitRefusedError as refused:
+        except CommitRejected as refused:
             outcome = "refused"
             log.warning("commit_refused", partition=self.number, reason=refused.reason)
             raise PartitionLost("the broker refused a commit") from None

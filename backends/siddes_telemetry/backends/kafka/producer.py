@@ -1,5 +1,5 @@
 """An idempotent producer (KIP-98) of single records: one record of a partition is under way at a time, and the records
-of several share a request where a broker has two to answer (kafka_outbox.py).
+of several share a request where a broker has two to answer (sender.py).
 
 aiokafka's own producer gathers records into batches and hands each through four tasks. Here the records are batches
 already, made by group commit: an append costs half the processor time and answers in two thirds of the time.
@@ -57,7 +57,7 @@ class KafkaProducer:
         self._rng = rng
         self._sequences: defaultdict[int, int] = defaultdict(int)  # by partition: of the next record
         self._lanes: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)  # by partition: held while one is sent
-        self._outboxes: dict[int, Sender] = {}  # by broker
+        self._senders: dict[int, Sender] = {}  # by broker
         self.repeated = 0  # how many times a record went out again
         self._torn: set[int] = set()  # partitions whose last record may have taken its number, or not
         self._under_way = 0
@@ -107,8 +107,8 @@ class KafkaProducer:
                 async with asyncio.timeout(patience_s):
                     await self._idle.wait()
         self._finished = True
-        for outbox in self._outboxes.values():
-            await outbox.close()
+        for sender in self._senders.values():
+            await sender.close()
 
     def _batch(self, sequence: int, value: bytes, headers: Headers, key: bytes | None) -> bytes:
         builder = DefaultRecordBatchBuilder(
@@ -123,10 +123,10 @@ class KafkaProducer:
         builder.append(0, int(time.time() * 1000), key, value, list(headers))
         return bytes(builder.build())
 
-    def _outbox(self, leader: int) -> Sender:
-        if leader not in self._outboxes:
-            self._outboxes[leader] = Sender(partial(self._ask, leader), lambda each: self._leader(each) == leader)
-        return self._outboxes[leader]
+    def _sender(self, leader: int) -> Sender:
+        if leader not in self._senders:
+            self._senders[leader] = Sender(partial(self._ask, leader), lambda each: self._leader(each) == leader)
+        return self._senders[leader]
 
     async def _ask(self, broker: int, batches: Batches) -> Codes:
         if self._finished:  # the client is closed, or will be now: it would connect again
@@ -146,7 +146,7 @@ class KafkaProducer:
                 error: BaseException = UnknownTopicOrPartitionError()
             else:
                 try:
-                    code = await self._outbox(leader).send(partition, batch)
+                    code = await self._sender(leader).send(partition, batch)
                     if code in (NoError.errno, DuplicateSequenceNumber.errno):
                         return
                     raise for_code(code)

@@ -55,13 +55,13 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._times = times
         self._tools = tools
         self._consumer = tools.consumer
-        self._seat = tools.seat
+        self._committer = tools.committer
         self._monotonic = tools.monotonic
         self._owned: list[_Owned] = []
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._leaving = False
-        self._seated = False
-        self._seated_at = tools.monotonic()
+        self._in_group = False
+        self._in_group_at = tools.monotonic()
 
     async def live(self) -> str:
         """Be in the group until there is a reason to leave it, which is returned. Raises what a task raised."""
@@ -77,7 +77,7 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     async def on_partitions_revoked(self, _revoked: AbstractSet[TopicPartition]) -> None:
         """Return once no task works on any partition. aiokafka calls and awaits it before it rejoins."""
-        self._seated = False
+        self._in_group = False
         await self._release(revoked=True)
 
     async def on_partitions_assigned(self, assigned: AbstractSet[TopicPartition]) -> None:
@@ -85,7 +85,7 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         for key in assigned:  # before anything is awaited: or the driver begins where it likes, or fails to
             self._consumer.pause(key)
             self._consumer.seek(key, 0)
-        membership = self._seat.membership()
+        membership = self._committer.membership()
         if membership is None:
             self._end("not_in_group")
         if membership is None or self._leaving or self._ended.done():
@@ -93,7 +93,7 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._tools.metrics.rebalances.inc()
         self._tools.stalls.keep_only(assigned)
         log.info("partitions_assigned", partitions=len(assigned), generation=membership.generation)
-        self._seated = True
+        self._in_group = True
         for key in sorted(assigned):
             partition = KafkaPartition(key, membership, self._tools)
             owned = _Owned(partition, asyncio.ensure_future(self._work(partition)))
@@ -136,13 +136,13 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         """End this life where the driver reports an error, has lost the group, or has fallen silent."""
         now = self._monotonic()
         try:
-            self._seat.check()
+            self._committer.check()
         except DRIVER_ERRORS as error:
             log.warning("consumer_failed", error=type(error).__name__)
             self._end("consumer_failed")
-        if self._seated and self._seat.coordinator_known():
-            self._seated_at = now
-        elif now - self._seated_at > self._times.stall_s + self._times.rebalance_s:
+        if self._in_group and self._committer.coordinator_known():
+            self._in_group_at = now
+        elif now - self._in_group_at > self._times.stall_s + self._times.rebalance_s:
             self._end("not_in_group")
         silent = {
             owned.partition: waiting_since

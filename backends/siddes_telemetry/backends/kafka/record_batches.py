@@ -30,9 +30,9 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
 from siddes_telemetry.backends.kafka.compression import (
-    BrokenCompressionError,
+    CorruptCompression,
+    DecompressedTooLarge,
     Inflate,
-    InflatedTooLargeError,
     codecs_here,
 )
 from siddes_telemetry.schemas.record import (
@@ -76,7 +76,7 @@ class MarkedRecord(NamedTuple):
 _Batch = tuple[Sequence[DefaultRecord | MarkedRecord], int, int]  # its records, the offset after it, where it ends
 
 
-class _UndecodableError(Exception):
+class _UndecodableBatch(Exception):
     """A batch that gives no records, for this reason. `sound`: its checksum is right, so its head may be believed."""
 
     def __init__(self, reason: str, *, sound: bool) -> None:
@@ -151,7 +151,7 @@ class Records:
         try:
             records, following = self._decode(batch, first, high_watermark)
             sound = True
-        except _UndecodableError as error:
+        except _UndecodableBatch as error:
             found = _following(batch, at, next_first, high_watermark, sound=error.sound)
             if found is None:
                 return None
@@ -165,24 +165,24 @@ class Records:
     def _decode(
         self, batch: memoryview, first: int, high_watermark: int
     ) -> tuple[Sequence[DefaultRecord | MarkedRecord], int]:
-        """All of its records, and the offset after it. Raises _UndecodableError."""
+        """All of its records, and the offset after it. Raises _UndecodableBatch."""
         parsed = _sound(batch)
         attributes, last, _, latest_ms, _, _, _, count = _HEAD.unpack_from(batch)[5:]
         following = first + last + 1
         if not first < following <= high_watermark:
-            raise _UndecodableError(CORRUPT_BATCH, sound=False)
+            raise _UndecodableBatch(CORRUPT_BATCH, sound=False)
         if attributes & _CONTROL_BIT:
             return (), following
         if count > MAX_RECORDS:
-            raise _UndecodableError(BATCH_TOO_LARGE, sound=True)
+            raise _UndecodableBatch(BATCH_TOO_LARGE, sound=True)
         if attributes & _CODEC:
             parsed = DefaultRecordBatch(self._inflated(batch, attributes, count))
         try:
             records = list(parsed)
         except Exception:  # noqa: BLE001 - aiokafka raises several kinds, none of which says anything but this
-            raise _UndecodableError(CORRUPT_BATCH, sound=True) from None
+            raise _UndecodableBatch(CORRUPT_BATCH, sound=True) from None
         if not _in_order(records, first, following):
-            raise _UndecodableError(CORRUPT_BATCH, sound=True)
+            raise _UndecodableBatch(CORRUPT_BATCH, sound=True)
         if attributes & _TRANSACTIONAL_BIT:
             return [_marked(record, TRANSACTIONAL) for record in records], following
         if attributes & _APPEND_TIME_BIT and _is_time(latest_ms):
@@ -190,19 +190,19 @@ class Records:
         return [record if _is_time(record.timestamp) else _marked(record, APPEND_TIME) for record in records], following
 
     def _inflated(self, batch: memoryview, attributes: int, count: int) -> memoryview:
-        """The same batch without compression. Raises _UndecodableError."""
+        """The same batch without compression. Raises _UndecodableBatch."""
         inflate = self._codecs.get(attributes & _CODEC)
         if inflate is None:
-            raise _UndecodableError(UNSUPPORTED_BATCH, sound=True)
+            raise _UndecodableBatch(UNSUPPORTED_BATCH, sound=True)
         try:
             body = inflate(batch[_HEAD.size :], MAX_INFLATED_BYTES)
-        except InflatedTooLargeError:
-            raise _UndecodableError(BATCH_TOO_LARGE, sound=True) from None
-        except BrokenCompressionError:
-            raise _UndecodableError(CORRUPT_BATCH, sound=True) from None
+        except DecompressedTooLarge:
+            raise _UndecodableBatch(BATCH_TOO_LARGE, sound=True) from None
+        except CorruptCompression:
+            raise _UndecodableBatch(CORRUPT_BATCH, sound=True) from None
         whole = bytearray().join((batch[: _HEAD.size], body, bytes(SLACK_BYTES)))
         if _has_too_many_headers(whole, count):
-            raise _UndecodableError(BATCH_TOO_LARGE, sound=True)
+            raise _UndecodableBatch(BATCH_TOO_LARGE, sound=True)
         self._inflated_bytes += len(body)
         _ATTRIBUTES.pack_into(whole, _ATTRIBUTES_AT, attributes & ~_CODEC)
         return memoryview(whole)[:-SLACK_BYTES]
@@ -232,15 +232,15 @@ def _plain(data: memoryview, at: int, size: int, high_watermark: int, passed: in
 
 
 def _sound(batch: memoryview) -> DefaultRecordBatch:
-    """The batch, its checksum being right. Raises _UndecodableError."""
+    """The batch, its checksum being right. Raises _UndecodableBatch."""
     magic = batch[_MAGIC_AT]
     if magic != _MAGIC:
-        raise _UndecodableError(UNSUPPORTED_BATCH if magic > _MAGIC else "schema_header", sound=False)
+        raise _UndecodableBatch(UNSUPPORTED_BATCH if magic > _MAGIC else "schema_header", sound=False)
     if len(batch) < _HEAD.size:
-        raise _UndecodableError(CORRUPT_BATCH, sound=False)
+        raise _UndecodableBatch(CORRUPT_BATCH, sound=False)
     parsed = DefaultRecordBatch(batch)
     if not parsed.validate_crc():
-        raise _UndecodableError(CORRUPT_BATCH, sound=False)
+        raise _UndecodableBatch(CORRUPT_BATCH, sound=False)
     return parsed
 
 

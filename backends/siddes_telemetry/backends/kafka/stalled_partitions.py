@@ -6,13 +6,13 @@ from collections.abc import Collection
 
 from aiokafka import TopicPartition
 
-from siddes_telemetry.backends.kafka.metrics import KafkaReaderMetrics
+from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
 
 
 class StalledPartitions:
     """From the suspicion until records flow again, or there are none, or the partition is another member's."""
 
-    def __init__(self, metrics: KafkaReaderMetrics) -> None:
+    def __init__(self, metrics: KafkaGroupMetrics) -> None:
         self._metrics = metrics
         self._stalled: set[TopicPartition] = set()
 

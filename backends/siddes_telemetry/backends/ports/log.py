@@ -66,7 +66,7 @@ class PartitionView(Protocol):
 class OwnedPartition(PartitionView, Protocol):
     """One partition, owned in one generation of the group. Every call may raise PartitionLost too."""
 
-    async def commit(self, offset: int, metadata: str) -> None:
+    async def commit_offset(self, offset: int, metadata: str) -> None:
         """Commit under the generation in which this partition was given, once, never under another.
 
         Returns only when the log said yes. Anything else, no answer included, raises PartitionLost: the partition
@@ -109,7 +109,7 @@ class LogView(Protocol):
 PartitionWork = Callable[[OwnedPartition], Awaitable[None]]
 
 
-class LogReader(Protocol):
+class GroupConsumer(Protocol):
     """The reading end of a log: a member of the consumer group."""
 
     async def run(self, work: PartitionWork) -> None:
@@ -152,7 +152,7 @@ class DeadLetterEntry:
 class DeadLetters(Protocol):
     """Where unreadable records go. The place (partition, offset) is the key: a second copy is ignored."""
 
-    async def add(self, letter: DeadLetter) -> None:
+    async def append(self, letter: DeadLetter) -> None:
         """Return once it is durable. Raises LogUnavailable."""
 
     async def entries(self) -> Sequence[DeadLetterEntry]:
@@ -162,7 +162,7 @@ class DeadLetters(Protocol):
 class KeyJournal(Protocol):
     """Short notes beside a log, by partition. Best effort: it may lose some, and gives none that were not left."""
 
-    def note(self, partition: int, note: bytes) -> None:
+    def append(self, partition: int, note: bytes) -> None:
         """Leave a note, some time soon. Never blocks, and never raises for an outage: the note is dropped."""
 
     def notes(self, partition: int, since_ms: int) -> AsyncGenerator[bytes]:

@@ -19,8 +19,8 @@ from siddes_telemetry.backends.sqlite.writing_thread import SqliteWriter
 log = structlog.get_logger(__name__)
 
 
-class SqliteReader:
-    """A LogReader. A second one waits, without the partition, until the first has left."""
+class SqliteGroupConsumer:
+    """A GroupConsumer. A second one waits, without the partition, until the first has left."""
 
     def __init__(
         self, reads: SqliteReads, writer: SqliteWriter, tail: Tail, membership: asyncio.Lock, rng: random.Random

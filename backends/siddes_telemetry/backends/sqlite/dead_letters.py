@@ -18,7 +18,7 @@ class SqliteDeadLetters:
         self._writer = writer
         self._clock_ms = clock_ms
 
-    async def add(self, letter: DeadLetter) -> None:
+    async def append(self, letter: DeadLetter) -> None:
         await self._writer.run(lambda c: queries.add_dead_letter(c, self._clock_ms(), letter))
 
     async def entries(self) -> Sequence[DeadLetterEntry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
 
-from siddes_telemetry.backends.journal_queue import JournalMetrics, NoteQueue
+from siddes_telemetry.backends.journal_queue import JournalMetrics, JournalQueue
 from siddes_telemetry.backends.sqlite import queries
 from siddes_telemetry.backends.sqlite.file import PARTITION
 from siddes_telemetry.backends.sqlite.reading_thread import SqliteReads
@@ -21,9 +21,9 @@ class SqliteJournal:
         self._reads = reads
         self._writer = writer
         self._clock_ms = clock_ms
-        self._queue = NoteQueue(self._add, metrics)
+        self._queue = JournalQueue(self._add, metrics)
 
-    def note(self, partition: int, note: bytes) -> None:
+    def append(self, partition: int, note: bytes) -> None:
         self._queue.put(partition, note)
 
     async def notes(self, partition: int, since_ms: int) -> AsyncGenerator[bytes]:

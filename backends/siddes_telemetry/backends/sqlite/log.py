@@ -15,7 +15,7 @@ from siddes_telemetry.backends.journal_queue import JournalMetrics
 from siddes_telemetry.backends.ports.administration import FAR_AHEAD_MS
 from siddes_telemetry.backends.ports.log import PartitionView
 from siddes_telemetry.backends.sqlite import queries
-from siddes_telemetry.backends.sqlite.consumer_group import SqliteReader
+from siddes_telemetry.backends.sqlite.consumer_group import SqliteGroupConsumer
 from siddes_telemetry.backends.sqlite.dead_letters import SqliteDeadLetters
 from siddes_telemetry.backends.sqlite.file import ORIGIN, PARTITION, connect, open_or_make
 from siddes_telemetry.backends.sqlite.headers import pack_headers
@@ -39,7 +39,7 @@ class Trimmed(NamedTuple):
 
 
 class SqliteLog:
-    """A LogAppender and a LogView; `reader()` gives a LogReader, `dead_letters` is a DeadLetters.
+    """A LogAppender and a LogView; `reader()` gives a GroupConsumer, `dead_letters` is a DeadLetters.
 
     `clock_ms` is the wall clock, UTC epoch milliseconds: append times are what it says, and step back where it is set
     back, so that a clock that was ahead is over with once it is right. `random_bits` makes the identity of a new
@@ -87,9 +87,9 @@ class SqliteLog:
         await self._reads.close()
         await self._writer.close()
 
-    def reader(self) -> SqliteReader:
+    def reader(self) -> SqliteGroupConsumer:
         """A member of the one consumer group."""
-        return SqliteReader(self._reads, self._writer, self._tail, self._membership, self._rng)
+        return SqliteGroupConsumer(self._reads, self._writer, self._tail, self._membership, self._rng)
 
     @property
     def origin(self) -> int:

@@ -68,11 +68,11 @@ class SqlitePartition(SqlitePartitionView):
         """From now on every call raises PartitionLost."""
         self._lost = True
 
-    async def commit(self, offset: int, metadata: str) -> None:
+    async def commit_offset(self, offset: int, metadata: str) -> None:
         self._check()
         wanted = Committed(offset, metadata)
         try:
-            accepted = await self._writer.run(lambda c: queries.commit(c, self._generation, wanted))
+            accepted = await self._writer.run(lambda c: queries.commit_offset(c, self._generation, wanted))
         except LogUnavailable:
             accepted = False
         if not accepted:

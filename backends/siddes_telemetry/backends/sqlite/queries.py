@@ -94,7 +94,7 @@ def begin_generation(connection: sqlite3.Connection) -> int:
     return int(generation)
 
 
-def commit(connection: sqlite3.Connection, generation: int, committed: Committed) -> bool:
+def commit_offset(connection: sqlite3.Connection, generation: int, committed: Committed) -> bool:
     """Whether this generation still is the group's; if so, the group has committed."""
     cursor = connection.execute(
         "UPDATE consumer_group SET offset = ?, metadata = ? WHERE partition = ? AND generation = ?",

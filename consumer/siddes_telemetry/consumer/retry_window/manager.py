@@ -90,7 +90,7 @@ class WindowManager:
             encode_notes, self._source.log_id, block.start, block.end, block.occurred
         )
         for note in notes:
-            self._around.journal.note(self._partition.number, note)
+            self._around.journal.append(self._partition.number, note)
 
     def _keep(self) -> None:
         now_s = self._around.clocks.monotonic_s()

@@ -86,7 +86,7 @@ class FilteredPartition:
         self.committed = partition.committed
         self.bounds = partition.bounds
         self.offset_at = partition.offset_at
-        self.commit = partition.commit
+        self.commit_offset = partition.commit_offset
         self.seek = partition.seek
         self.high_watermark = partition.high_watermark
 

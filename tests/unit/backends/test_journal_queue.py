@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from siddes_telemetry.backends.journal_queue import CLOSE_S, LEAVE_S, QUEUE_BYTES, JournalMetrics, NoteQueue
+from siddes_telemetry.backends.journal_queue import CLOSE_S, LEAVE_S, QUEUE_BYTES, JournalMetrics, JournalQueue
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
 from tests.fakes.virtual_time import in_virtual_time, until
 
@@ -25,7 +25,7 @@ class Journal:
         self.open = asyncio.Event()
         self.open.set()
         self._registry = CollectorRegistry()
-        self.queue = NoteQueue(self.leave, JournalMetrics(self._registry))
+        self.queue = JournalQueue(self.leave, JournalMetrics(self._registry))
 
     async def leave(self, partition: int, note: bytes) -> None:
         await self.open.wait()

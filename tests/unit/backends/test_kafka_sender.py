@@ -41,7 +41,7 @@ def broker() -> Broker:
 
 
 @pytest.fixture
-def outbox(broker: Broker) -> Sender:
+def sender(broker: Broker) -> Sender:
     return Sender(broker.ask, lambda partition: partition != broker.leads_all_but)
 
 
@@ -51,43 +51,43 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def sent(outbox: Sender, *partitions: int, batch: bytes = b"batch") -> list[asyncio.Task[int]]:
-    tasks = [asyncio.ensure_future(outbox.send(partition, batch)) for partition in partitions]
+async def sent(sender: Sender, *partitions: int, batch: bytes = b"batch") -> list[asyncio.Task[int]]:
+    tasks = [asyncio.ensure_future(sender.send(partition, batch)) for partition in partitions]
     await turns()
     return tasks
 
 
-async def test_what_comes_while_two_requests_are_under_way_shares_the_next_one(broker: Broker, outbox: Sender) -> None:
-    tasks = await sent(outbox, 3, 1, 2, 5)
+async def test_what_comes_while_two_requests_are_under_way_shares_the_next_one(broker: Broker, sender: Sender) -> None:
+    tasks = await sent(sender, 3, 1, 2, 5)
     assert broker.asked == [[3], [1]]
     await broker.answer()
     assert broker.asked == [[3], [1], [2, 5]]
-    tasks += await sent(outbox, 3)
+    tasks += await sent(sender, 3)
     assert len(broker.asked) == 3
     await broker.answer()
     assert broker.asked[3] == [3]
     await broker.answer()
     await broker.answer()
     assert [each.result() for each in tasks] == [3, 1, 2, 5, 3]
-    await sent(outbox, 7, 8)
+    await sent(sender, 7, 8)
     assert broker.asked[4:] == [[7], [8]]  # nothing holds them back
 
 
-async def test_a_request_is_no_larger_than_allowed_but_for_a_batch_alone(broker: Broker, outbox: Sender) -> None:
-    tasks = await sent(outbox, 0, 1)
-    tasks += await sent(outbox, 2, 3, 4, batch=bytes(MAX_REQUEST_BYTES // 2))
-    tasks += await sent(outbox, 5, batch=bytes(MAX_REQUEST_BYTES + 1))
-    tasks += await sent(outbox, 6)
+async def test_a_request_is_no_larger_than_allowed_but_for_a_batch_alone(broker: Broker, sender: Sender) -> None:
+    tasks = await sent(sender, 0, 1)
+    tasks += await sent(sender, 2, 3, 4, batch=bytes(MAX_REQUEST_BYTES // 2))
+    tasks += await sent(sender, 5, batch=bytes(MAX_REQUEST_BYTES + 1))
+    tasks += await sent(sender, 6)
     for _ in range(6):
         await broker.answer()
     assert broker.asked == [[0], [1], [2, 3], [4], [5], [6]]
     assert [each.result() for each in tasks] == list(range(7))
 
 
-async def test_a_request_that_fails_is_told_to_all_in_it_and_the_next_one_goes(broker: Broker, outbox: Sender) -> None:
-    tasks = await sent(outbox, 0, 1, 2, 3)
+async def test_a_request_that_fails_is_told_to_all_in_it_and_the_next_one_goes(broker: Broker, sender: Sender) -> None:
+    tasks = await sent(sender, 0, 1, 2, 3)
     await broker.answer()
-    tasks += await sent(outbox, 4)
+    tasks += await sent(sender, 4)
     await broker.fail(OSError("alone"))
     await broker.fail(OSError("joined"))
     await broker.answer()
@@ -95,8 +95,8 @@ async def test_a_request_that_fails_is_told_to_all_in_it_and_the_next_one_goes(b
     assert [str(each) for each in said] == ["0", "alone", "joined", "joined", "4"]
 
 
-async def test_who_stops_waiting_does_not_hold_up_the_rest(broker: Broker, outbox: Sender) -> None:
-    first, second, third, fourth, fifth = await sent(outbox, 0, 1, 2, 3, 4)
+async def test_who_stops_waiting_does_not_hold_up_the_rest(broker: Broker, sender: Sender) -> None:
+    first, second, third, fourth, fifth = await sent(sender, 0, 1, 2, 3, 4)
     third.cancel()
     first.cancel()  # under way: the broker has it, and its answer is nobody's
     await turns()
@@ -107,13 +107,13 @@ async def test_who_stops_waiting_does_not_hold_up_the_rest(broker: Broker, outbo
         await broker.answer()
     assert (second.result(), fifth.result()) == (1, 4)
     assert all(each.cancelled() for each in (first, third, fourth))
-    (last,) = await sent(outbox, 5)
+    (last,) = await sent(sender, 5)
     await broker.answer()
     assert last.result() == 5
 
 
-async def test_what_has_another_leader_by_the_time_it_is_its_turn_is_not_sent(broker: Broker, outbox: Sender) -> None:
-    tasks = await sent(outbox, 0, 1, 2, 3, 4)
+async def test_what_has_another_leader_by_the_time_it_is_its_turn_is_not_sent(broker: Broker, sender: Sender) -> None:
+    tasks = await sent(sender, 0, 1, 2, 3, 4)
     broker.leads_all_but = 3
     for _ in range(3):
         await broker.answer()
@@ -121,22 +121,22 @@ async def test_what_has_another_leader_by_the_time_it_is_its_turn_is_not_sent(br
     assert [each.result() for each in tasks] == [0, 1, 2, NotLeaderForPartitionError.errno, 4]
 
 
-async def test_close_gives_up_what_is_sent_for_those_who_waited(broker: Broker, outbox: Sender) -> None:
-    *first, third, fourth = await sent(outbox, 0, 1, 2, 3)
+async def test_close_gives_up_what_is_sent_for_those_who_waited(broker: Broker, sender: Sender) -> None:
+    *first, third, fourth = await sent(sender, 0, 1, 2, 3)
     await broker.answer()
     third.cancel()  # of those who waited for this request, one is left
-    await sent(outbox, 4)
-    await outbox.close()
+    await sent(sender, 4)
+    await sender.close()
     await turns()
     assert isinstance(fourth.exception(), KafkaError)
-    assert not outbox._joined
+    assert not sender._joined
     assert [each.done() for each in first] == [True, False]
 
 
-async def test_what_an_answer_leaves_out_is_not_answered(broker: Broker, outbox: Sender) -> None:
-    alone, _, joined, left_out = await sent(outbox, 0, 1, 2, 3)
+async def test_what_an_answer_leaves_out_is_not_answered(broker: Broker, sender: Sender) -> None:
+    alone, _, joined, left_out = await sent(sender, 0, 1, 2, 3)
     await broker.answer(without=0)
     await broker.answer()
     await broker.answer(without=3)
     assert [each.result() for each in (alone, joined, left_out)] == [NOT_ANSWERED, 2, NOT_ANSWERED]
-    assert not outbox._joined
+    assert not sender._joined
