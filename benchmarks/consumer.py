@@ -42,7 +42,7 @@ from tests.infrastructure.databases import own_database
 from tests.infrastructure.downloads import kafka_jars
 from tests.infrastructure.kafka import LocalKafka
 from tests.infrastructure.names import fresh
-from tests.product.deployments import Shape, migrate, start_member, unmigrated_cluster
+from tests.product.deployments import Deployment, migrate, start_member, unmigrated_cluster
 from tests.unit.schemas.shipped import REGISTRY
 
 HOW = (
@@ -91,8 +91,8 @@ def run(bench: Bench) -> Sequence[Comparison]:
 
 
 def _compare(bench: Bench, folder: Path, bootstrap: str, server: str, backlog: Backlog) -> list[Comparison]:
-    shape = f"{backlog.rows_a_record} {'row' if backlog.rows_a_record == 1 else 'rows'} a record"
-    say = bench.progress(shape)
+    label = f"{backlog.rows_a_record} {'row' if backlog.rows_a_record == 1 else 'rows'} a record"
+    say = bench.progress(label)
     say(f"filling a topic with {backlog.rows:,} rows")
     with unmigrated_cluster(bootstrap, server, folder, PARTITIONS=str(PARTITIONS)) as filled:
         migrate(filled)
@@ -107,13 +107,13 @@ def _compare(bench: Bench, folder: Path, bootstrap: str, server: str, backlog: B
     ]
     found = alternate(contenders, bench.rounds, say)
     goals = {ENGINE: at_least(backlog.engine_goal), TUNED: None, PLAIN: at_least(0.7)}
-    return [Comparison(shape, "rows/s", found[OURS], goal, peer, found[peer]) for peer, goal in goals.items()]
+    return [Comparison(label, "rows/s", found[OURS], goal, peer, found[peer]) for peer, goal in goals.items()]
 
 
 def _ours(place: Place) -> float:
-    with _table(place) as shape:
-        consumer = start_member(shape, "consumer")
-        stored, ended = _until_stored(shape, place)
+    with _table(place) as deployment:
+        consumer = start_member(deployment, "consumer")
+        stored, ended = _until_stored(deployment, place)
         (assigned,) = _ASSIGNED.findall(consumer.said().encode())
         began = datetime.fromisoformat(json.loads(assigned)["timestamp"]).timestamp()
         return stored / (ended - began)
@@ -121,8 +121,8 @@ def _ours(place: Place) -> float:
 
 def _engine(place: Place, more: str) -> float:
     with (
-        _table(place) as shape,
-        closing(clickhouse_connect.get_client(dsn=shape.settings["CLICKHOUSE"])) as client,
+        _table(place) as deployment,
+        closing(clickhouse_connect.get_client(dsn=deployment.settings["CLICKHOUSE"])) as client,
     ):
         client.command(
             "CREATE TABLE queue (viewer_id String, event String, count UInt16, created_at DateTime64(3, 'UTC')) "
@@ -135,7 +135,7 @@ def _engine(place: Place, more: str) -> float:
         )
         try:
             began = _until_assigned(client)
-            stored, ended = _until_stored(shape, place)
+            stored, ended = _until_stored(deployment, place)
             return stored / (ended - began)
         finally:
             client.command("DROP TABLE arriving SYNC")
@@ -143,8 +143,8 @@ def _engine(place: Place, more: str) -> float:
 
 
 def _plain(place: Place) -> float:
-    with _table(place) as shape:
-        return asyncio.run(_insert_blocks(shape.settings["CLICKHOUSE"]))
+    with _table(place) as deployment:
+        return asyncio.run(_insert_blocks(deployment.settings["CLICKHOUSE"]))
 
 
 async def _insert_blocks(url: str) -> float:
@@ -187,23 +187,23 @@ def _until_assigned(client: Client) -> float:
     return time.time()
 
 
-def _until_stored(shape: Shape, place: Place) -> tuple[int, float]:
+def _until_stored(deployment: Deployment, place: Place) -> tuple[int, float]:
     """How many rows there were when SHARE of them were stored, and when that was, in seconds since the epoch."""
-    stored = wait_for_rows(shape.settings["CLICKHOUSE"], int(SHARE * place.backlog.rows))
+    stored = wait_for_rows(deployment.settings["CLICKHOUSE"], int(SHARE * place.backlog.rows))
     return stored, time.time()
 
 
 @contextmanager
-def _table(place: Place) -> Iterator[Shape]:
+def _table(place: Place) -> Iterator[Deployment]:
     """An empty table in a database of its own, and settings to read a topic from its start by a group of its own."""
     with (
         own_database(place.server) as database,
         unmigrated_cluster(
             place.bootstrap, database, place.folder, TOPIC=place.topic, PARTITIONS=str(PARTITIONS)
-        ) as shape,
+        ) as deployment,
     ):
-        migrate(shape)
-        yield shape
+        migrate(deployment)
+        yield deployment
 
 
 @contextmanager

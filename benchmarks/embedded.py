@@ -52,7 +52,7 @@ def _running(folder: Path) -> Iterator[dict[str, str]]:
     """Both; their URLs."""
     never_exceeded = "1000000"
     with (
-        embedded(folder, command=on(MEASURED, *COMMAND), RATE=never_exceeded) as shape,
+        embedded(folder, command=on(MEASURED, *COMMAND), RATE=never_exceeded) as deployment,
         peer("fsync_handler", str(folder / "peer.log"), folder=folder) as url,
     ):
-        yield {OURS: shape.write_url, THEIRS: url}
+        yield {OURS: deployment.write_url, THEIRS: url}

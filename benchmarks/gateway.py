@@ -200,11 +200,11 @@ def _running(bench: Bench, folder: Path, program: Path) -> Iterator[tuple[Target
         stack.enter_context(kafka)
         pin(kafka.pid, AROUND)
         own = {"PARTITIONS": str(PARTITIONS), "RATE": "1000000"}  # counted, and never exceeded
-        shape = stack.enter_context(unmigrated_cluster(kafka.bootstrap, NO_STORE, folder, **own))
-        topic = shape.settings["TOPIC"]
+        deployment = stack.enter_context(unmigrated_cluster(kafka.bootstrap, NO_STORE, folder, **own))
+        topic = deployment.settings["TOPIC"]
         admin = KafkaAdmin(kafka.bootstrap, topic, partitions=PARTITIONS, replication=1, retention_days=1)
         asyncio.run(admin.migrate())
-        gateway = start_member(shape, "gateway", command=on(MEASURED, *COMMAND)).wait_ready()
+        gateway = start_member(deployment, "gateway", command=on(MEASURED, *COMMAND)).wait_ready()
         urls = {OURS: gateway.url, BARE: stack.enter_context(peer("bare_handler", folder=folder))}
         urls[COLLECTOR] = stack.enter_context(_collector(program, kafka.bootstrap, topic, folder))
         files = {

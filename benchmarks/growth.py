@@ -121,11 +121,11 @@ def _differing(size: Size, sizes: Sequence[Size]) -> int:
 @contextmanager
 def _gateway(bench: Bench, wrk: Wrk, bootstrap: str, folder: Path, size: Size) -> Iterator[Measure]:
     own = {"RATE": "1000000", "PARTITIONS": str(size.partitions)}
-    with unmigrated_cluster(bootstrap, NO_STORE, folder, **own) as shape:
-        topic, partitions = shape.settings["TOPIC"], size.partitions
+    with unmigrated_cluster(bootstrap, NO_STORE, folder, **own) as deployment:
+        topic, partitions = deployment.settings["TOPIC"], size.partitions
         asyncio.run(KafkaAdmin(bootstrap, topic, partitions=partitions, replication=1, retention_days=1).migrate())
         more = ("--workers", str(size.processes)) if size.processes > 1 else ()
-        gateway = start_member(shape, "gateway", *more).wait_ready()
+        gateway = start_member(deployment, "gateway", *more).wait_ready()
         requests = singles(folder / f"singles-{size.viewers}.txt", size.viewers)
         with _idle(gateway.url, requests, size.idle):
             wrk.rate(gateway.url, requests, connections=LOAD_CONNECTIONS, seconds=1)
@@ -160,10 +160,10 @@ def _idle(url: str, requests: Path, connections: int) -> Iterator[None]:
 def _consumer(bootstrap: str, clickhouse: str, folder: Path, size: Size) -> Iterator[Measure]:
     with (
         own_database(clickhouse) as database,
-        unmigrated_cluster(bootstrap, database, folder, PARTITIONS=str(size.partitions)) as shape,
+        unmigrated_cluster(bootstrap, database, folder, PARTITIONS=str(size.partitions)) as deployment,
     ):
-        migrate(shape)
-        consumers = [start_member(shape, name) for name in numbered("consumer", size.processes)]
+        migrate(deployment)
+        consumers = [start_member(deployment, name) for name in numbered("consumer", size.processes)]
         for consumer in consumers:
             consumer.wait_ready()
         stored = 0
@@ -171,7 +171,7 @@ def _consumer(bootstrap: str, clickhouse: str, folder: Path, size: Size) -> Iter
         def measure() -> float:
             nonlocal stored
             before = sum(map(processor_s, consumers))
-            topic, partitions = shape.settings["TOPIC"], size.partitions
+            topic, partitions = deployment.settings["TOPIC"], size.partitions
             asyncio.run(fill(bootstrap, topic, partitions, ROWS, ROWS_A_RECORD, viewers=size.viewers, seed=stored))
             stored += ROWS
             wait_for_rows(database, stored)

@@ -47,10 +47,10 @@ def _gateway(bench: Bench) -> Comparison:
     say = bench.progress("gateway, broker paused")
     with bench.folder("memory") as folder, _broker(bench, folder) as kafka:
         own = {"RATE": "0", "PARTITIONS": "8"}
-        with unmigrated_cluster(kafka.bootstrap, NO_STORE, folder, **own) as shape:
-            topic = shape.settings["TOPIC"]
+        with unmigrated_cluster(kafka.bootstrap, NO_STORE, folder, **own) as deployment:
+            topic = deployment.settings["TOPIC"]
             asyncio.run(KafkaAdmin(kafka.bootstrap, topic, partitions=8, replication=1, retention_days=1).migrate())
-            gateway = start_member(shape, "gateway", command=on(MEASURED, *COMMAND)).wait_ready()
+            gateway = start_member(deployment, "gateway", command=on(MEASURED, *COMMAND)).wait_ready()
             say("at rest")
             at_rest = peak_mb(gateway)
             requests = singles(folder / "singles.txt")
@@ -83,12 +83,12 @@ def _consumer(bench: Bench) -> Comparison:
         _broker(bench, folder) as kafka,
         local_clickhouse(bench.cache, folder / "clickhouse") as clickhouse,
         own_database(clickhouse.url) as database,
-        unmigrated_cluster(kafka.bootstrap, database, folder, PARTITIONS="8") as shape,
+        unmigrated_cluster(kafka.bootstrap, database, folder, PARTITIONS="8") as deployment,
     ):
-        migrate(shape)
+        migrate(deployment)
         say(f"filling the log with {ROWS:,} rows")
-        asyncio.run(fill(kafka.bootstrap, shape.settings["TOPIC"], 8, ROWS, ROWS_A_RECORD))
-        consumer = start_member(shape, "consumer")
+        asyncio.run(fill(kafka.bootstrap, deployment.settings["TOPIC"], 8, ROWS, ROWS_A_RECORD))
+        consumer = start_member(deployment, "consumer")
         wait_for_rows(database, 1)  # it works, on all partitions; most of the rows are waiting
         clickhouse.pause()
         say(f"paused for {OUTAGE_S:.0f} s")

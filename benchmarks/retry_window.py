@@ -1,6 +1,6 @@
 """What it costs to rebuild one partition's retry window: from the journal of keys, and from the log itself.
 
-    python -m benchmarks.retry_window [--shape embedded|cluster] [--rate EVENTS_S] [--partitions N] [--minutes M]
+    python -m benchmarks.retry_window [--mode embedded|cluster] [--rate EVENTS_S] [--partitions N] [--minutes M]
         [--kafka HOST:PORT]
 
 A partition is filled with its share of ten minutes of load, in records as a gateway writes them, and with a note for
@@ -57,7 +57,7 @@ IN_FLIGHT = 100  # records: appends and their answers overlap
 VIEWERS = 1000
 MIB = 1024 * 1024
 HEAD = """\
-| shape | rebuilt from | batches | keys known after | read, MiB | seconds | peak memory above start, MiB |
+| mode | rebuilt from | batches | keys known after | read, MiB | seconds | peak memory above start, MiB |
 |---|---|---|---|---|---|---|"""
 
 
@@ -223,9 +223,9 @@ def run_rebuild(place: Place, source: str) -> Figures:
 
 
 @contextmanager
-def opened_place(shape: str, kafka: str | None, folder: Path) -> Iterator[Place]:
-    """An empty log of this shape, on a broker given or found."""
-    if shape == "embedded":
+def opened_place(mode: str, kafka: str | None, folder: Path) -> Iterator[Place]:
+    """An empty log of this mode, on a broker given or found."""
+    if mode == "embedded":
         yield Place("", "", str(folder))
         return
     with ExitStack() as stack:
@@ -235,21 +235,21 @@ def opened_place(shape: str, kafka: str | None, folder: Path) -> Iterator[Place]
         yield Place(bootstrap, topic, "")
 
 
-def measure(shape: str, place: Place, batches: int, note_records: int) -> Iterator[str]:
+def measure(mode: str, place: Place, batches: int, note_records: int) -> Iterator[str]:
     """Lines of the table."""
     asyncio.run(fill(place, batches, note_records))
     for source in ("log", "journal"):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh_process:
             found = fresh_process.submit(run_rebuild, place, source).result()
         yield (
-            f"| {shape} | {source} | {batches:,} | {found.keys:,} | {found.read_bytes / MIB:.1f} | {found.seconds:.1f} "
+            f"| {mode} | {source} | {batches:,} | {found.keys:,} | {found.read_bytes / MIB:.1f} | {found.seconds:.1f} "
             f"| {found.peak_bytes / MIB:.0f} |"
         )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--shape", choices=("embedded", "cluster"), action="append", help="default: both")
+    parser.add_argument("--mode", choices=("embedded", "cluster"), action="append", help="default: both")
     parser.add_argument("--rate", type=int, default=50_000, metavar="EVENTS_S", help="over all partitions")
     parser.add_argument("--partitions", type=int, default=8, help="over which a cluster's load is spread")
     parser.add_argument("--minutes", type=float, default=10.0)
@@ -257,11 +257,11 @@ def main() -> None:
     given = parser.parse_args()
     logs.configure("error")
     print(HEAD, flush=True)
-    for shape in given.shape or ("embedded", "cluster"):
-        batches_s = given.rate / BATCH_EVENTS / (given.partitions if shape == "cluster" else 1)
-        with tempfile.TemporaryDirectory() as folder, opened_place(shape, given.kafka, Path(folder)) as place:
+    for mode in given.mode or ("embedded", "cluster"):
+        batches_s = given.rate / BATCH_EVENTS / (given.partitions if mode == "cluster" else 1)
+        with tempfile.TemporaryDirectory() as folder, opened_place(mode, given.kafka, Path(folder)) as place:
             batches = int(batches_s * given.minutes * 60) // RECORD_BATCHES * RECORD_BATCHES
-            for line in measure(shape, place, batches, max(1, int(batches_s / RECORD_BATCHES))):
+            for line in measure(mode, place, batches, max(1, int(batches_s / RECORD_BATCHES))):
                 print(line, flush=True)
 
 

@@ -24,7 +24,7 @@ from tests.infrastructure.downloads import kafka_jars
 from tests.infrastructure.kafka import LocalKafka
 from tests.product.admin import resident_mb
 from tests.product.client import Client
-from tests.product.deployments import Shape, cluster, embedded, start_embedded, start_member
+from tests.product.deployments import Deployment, cluster, embedded, start_embedded, start_member
 
 EVENT = "suggestion_accepted"
 WARM_UP = 10  # counts before those that are measured: connections, caches
@@ -42,7 +42,7 @@ HOW = (
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one shape. Latencies in seconds, in any order; the rest by process."""
+    """Of one deployment. Latencies in seconds, in any order; the rest by process."""
 
     posts: Sequence[float]
     visible: Sequence[float]
@@ -60,11 +60,11 @@ class Figures:
 
 
 def run(bench: Bench) -> Sequence[Comparison]:
-    """Both shapes, one after the other."""
+    """Both deployment modes, one after the other."""
     found: list[Comparison] = []
     for name, goal_s in GOALS_S.items():
-        with bench.folder("visibility") as folder, _running(bench, name, folder) as shape:
-            figures = asyncio.run(_measured(shape, bench.rounds * SAMPLES_A_ROUND, bench.progress(name)))
+        with bench.folder("visibility") as folder, _running(bench, name, folder) as deployment:
+            figures = asyncio.run(_measured(deployment, bench.rounds * SAMPLES_A_ROUND, bench.progress(name)))
         what = f"from a 200 to its being in the summary, {name}, p99"
         found.append(Comparison(what, "s", [percentiles(figures.visible)[1]], at_most(goal_s), note=figures.note()))
     return found
@@ -76,13 +76,13 @@ def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
     return cuts[49], cuts[98]
 
 
-async def _measured(shape: Shape, samples: int, say: Callable[[str], None]) -> Figures:
-    """All figures of a running shape. It is left running."""
+async def _measured(deployment: Deployment, samples: int, say: Callable[[str], None]) -> Figures:
+    """All figures of a running deployment. It is left running."""
     say("starts")
-    ready = {each: _start_s(shape, each) for each in list(shape.processes)}
-    at_rest = {each: resident_mb(process) for each, process in shape.processes.items()}
+    ready = {each: _start_s(deployment, each) for each in list(deployment.processes)}
+    at_rest = {each: resident_mb(process) for each, process in deployment.processes.items()}
     async with aiohttp.ClientSession() as session:
-        posts, visible = await _counts(Client(session, shape), samples, say)
+        posts, visible = await _counts(Client(session, deployment), samples, say)
     return Figures(posts, visible, ready, at_rest)
 
 
@@ -108,25 +108,25 @@ async def _counts(client: Client, samples: int, say: Callable[[str], None]) -> t
     return posts, visible
 
 
-def _start_s(shape: Shape, name: str) -> float:
-    """Seconds from starting a process of a shape, with the data it had, until it says that it is ready."""
-    shape.processes[name].stop()
+def _start_s(deployment: Deployment, name: str) -> float:
+    """Seconds from starting a process of a deployment, with the data it had, until it says that it is ready."""
+    deployment.processes[name].stop()
     started = time.perf_counter()
     if name == "up":
-        start_embedded(shape)
+        start_embedded(deployment)
     else:
-        start_member(shape, name).wait_ready()
+        start_member(deployment, name).wait_ready()
     return time.perf_counter() - started
 
 
 @contextmanager
-def _running(bench: Bench, name: str, folder: Path) -> Iterator[Shape]:
+def _running(bench: Bench, name: str, folder: Path) -> Iterator[Deployment]:
     with ExitStack() as stack:
-        shape: AbstractContextManager[Shape] = embedded(folder)
+        deployment: AbstractContextManager[Deployment] = embedded(folder)
         if name == "cluster":
             kafka = LocalKafka(jars=kafka_jars(bench.cache), folder=bench.made(folder / "kafka"))
             clickhouse = local_clickhouse(bench.cache, folder / "clickhouse")
             stack.enter_context(kafka)
             stack.enter_context(clickhouse)
-            shape = cluster(kafka.bootstrap, clickhouse.url, folder)
-        yield stack.enter_context(shape)
+            deployment = cluster(kafka.bootstrap, clickhouse.url, folder)
+        yield stack.enter_context(deployment)

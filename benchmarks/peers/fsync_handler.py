@@ -1,4 +1,4 @@
-"""The limit of the embedded shape: the bare handler, and a file. What waits makes a group: one write, one fdatasync,
+"""The limit of embedded mode: the bare handler, and a file. What waits makes a group: one write, one fdatasync,
 then everybody in it is answered.
 
     python -m benchmarks.peers.fsync_handler FILE

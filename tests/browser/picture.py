@@ -57,10 +57,10 @@ def take(browser: Browser, url: str, scheme: Literal["light", "dark"]) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store_history(Path(folder) / "data", a_month(random.Random(7), time.time_ns() // 1_000_000))
-        with embedded(Path(folder), debug=True) as shape, sync_playwright() as playwright:
+        with embedded(Path(folder), debug=True) as deployment, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=find_chromium(os.environ), args=ARGUMENTS)
-            take(browser, shape.read_url, "light")
-            take(browser, shape.read_url, "dark")
+            take(browser, deployment.read_url, "light")
+            take(browser, deployment.read_url, "dark")
             browser.close()
 
 

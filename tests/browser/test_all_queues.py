@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.browser.pages import ACCEPTED, EDITED, SHOWN, SKIPPED, UNDO, be, expect_counts, open_dashboard
-from tests.product.deployments import Shape, embedded
+from tests.product.deployments import Deployment, embedded
 
 Tab = Callable[[], Page]
 
@@ -25,15 +25,15 @@ window.other = other.sdTelemetry;
 
 
 @pytest.fixture(scope="module")
-def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with embedded(tmp_path_factory.mktemp("queues"), debug=True) as running:
         yield running
 
 
 @pytest.fixture
-def app(shape: Shape, context: BrowserContext) -> str:
+def app(deployment: Deployment, context: BrowserContext) -> str:
     """The address of the app's page."""
-    url = f"{shape.read_url}/app"
+    url = f"{deployment.read_url}/app"
     context.route(url, lambda route: route.fulfill(body=APP, content_type="text/html"))
     return url
 
@@ -44,42 +44,42 @@ def open_app(page: Page, app: str) -> Page:
 
 
 def test_after_a_sign_out_no_address_and_no_copy_of_the_sdk_counts_for_the_next_viewer(
-    shape: Shape, context: BrowserContext, tab: Tab, app: str
+    deployment: Deployment, context: BrowserContext, tab: Tab, app: str
 ) -> None:
-    be(context, shape.read_url, "queues-leaver")
+    be(context, deployment.read_url, "queues-leaver")
     page = open_app(tab(), app)
     page.evaluate(f"here('{ACCEPTED}', 2); there()('{SHOWN}', 3); other('{EDITED}', 4); sdk.reset()")
-    be(context, shape.read_url, "queues-comer")
+    be(context, deployment.read_url, "queues-comer")
     page.evaluate(f"here('{UNDO}'); there()('{UNDO}'); other('{UNDO}')")
-    expect_counts(open_dashboard(tab(), shape.read_url), **{UNDO: 3})
-    be(context, shape.read_url, "queues-leaver")
-    expect_counts(open_dashboard(tab(), shape.read_url), **{ACCEPTED: 2, SHOWN: 3, EDITED: 4})
+    expect_counts(open_dashboard(tab(), deployment.read_url), **{UNDO: 3})
+    be(context, deployment.read_url, "queues-leaver")
+    expect_counts(open_dashboard(tab(), deployment.read_url), **{ACCEPTED: 2, SHOWN: 3, EDITED: 4})
 
 
 def test_what_a_last_try_could_not_deliver_is_nobodys(
-    shape: Shape, context: BrowserContext, tab: Tab, app: str
+    deployment: Deployment, context: BrowserContext, tab: Tab, app: str
 ) -> None:
-    be(context, shape.read_url, "outage-leaver")
+    be(context, deployment.read_url, "outage-leaver")
     page = open_app(tab(), app)
     page.route("**/api/telemetry/batch", lambda route: route.abort())
     page.evaluate(f"here('{ACCEPTED}'); there()('{SHOWN}'); other('{EDITED}'); sdk.reset()")
     assert page.evaluate("sessionStorage.length") == 0
     page.unroute("**/api/telemetry/batch")
-    be(context, shape.read_url, "outage-comer")
+    be(context, deployment.read_url, "outage-comer")
     page.evaluate("dispatchEvent(new Event('online'))")
     page.evaluate(f"here('{UNDO}'); there()('{UNDO}'); other('{UNDO}')")
     page.reload()
     page.evaluate(f"here('{UNDO}'); there()('{UNDO}'); other('{UNDO}')")
-    dashboard = open_dashboard(tab(), shape.read_url)
+    dashboard = open_dashboard(tab(), deployment.read_url)
     expect_counts(dashboard, **{UNDO: 6})
-    be(context, shape.read_url, "outage-leaver")
-    expect_counts(open_dashboard(tab(), shape.read_url))
+    be(context, deployment.read_url, "outage-leaver")
+    expect_counts(open_dashboard(tab(), deployment.read_url))
 
 
 def test_what_an_earlier_page_stored_for_an_address_is_not_sent_by_one_that_uses_it_after_a_sign_out(
-    shape: Shape, context: BrowserContext, tab: Tab, app: str
+    deployment: Deployment, context: BrowserContext, tab: Tab, app: str
 ) -> None:
-    be(context, shape.read_url, "stored-leaver")
+    be(context, deployment.read_url, "stored-leaver")
     page = open_app(tab(), app)
     page.route("**/api/telemetry/batch", lambda route: route.abort())
     with page.expect_request("**/api/telemetry/batch"):
@@ -88,15 +88,15 @@ def test_what_an_earlier_page_stored_for_an_address_is_not_sent_by_one_that_uses
     assert SHOWN in page.evaluate("Object.values(sessionStorage).join()")
     page.unroute("**/api/telemetry/batch")
     page.evaluate("sdk.reset()")
-    be(context, shape.read_url, "stored-comer")
+    be(context, deployment.read_url, "stored-comer")
     page.evaluate(f"there()('{UNDO}')")
-    expect_counts(open_dashboard(tab(), shape.read_url), **{UNDO: 1})
+    expect_counts(open_dashboard(tab(), deployment.read_url), **{UNDO: 1})
 
 
 def test_disable_is_for_every_address_and_every_copy_of_the_sdk_made_before_or_later(
-    shape: Shape, context: BrowserContext, tab: Tab, app: str
+    deployment: Deployment, context: BrowserContext, tab: Tab, app: str
 ) -> None:
-    be(context, shape.read_url, "queues-refuser")
+    be(context, deployment.read_url, "queues-refuser")
     page = open_app(tab(), app)
     posts: list[str] = []
     page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
@@ -108,15 +108,15 @@ def test_disable_is_for_every_address_and_every_copy_of_the_sdk_made_before_or_l
     assert page.evaluate("sessionStorage.length") == 0
     page.reload()  # which sends what waits; and the next page counts again
     page.evaluate(f"here('{UNDO}')")
-    expect_counts(open_dashboard(tab(), shape.read_url), **{UNDO: 1})
+    expect_counts(open_dashboard(tab(), deployment.read_url), **{UNDO: 1})
     assert len(posts) == 1
 
 
 def test_what_a_page_counts_when_it_is_told_that_it_is_hidden_arrives(
-    shape: Shape, context: BrowserContext, tab: Tab, app: str
+    deployment: Deployment, context: BrowserContext, tab: Tab, app: str
 ) -> None:
-    be(context, shape.read_url, "hider")
+    be(context, deployment.read_url, "hider")
     page = open_app(tab(), app)
     page.evaluate(f"document.addEventListener('visibilitychange', () => here('{SHOWN}', 0) ?? here('{SKIPPED}'))")
     page.close(run_before_unload=True)
-    expect_counts(open_dashboard(tab(), shape.read_url), **{SKIPPED: 1})
+    expect_counts(open_dashboard(tab(), deployment.read_url), **{SKIPPED: 1})

@@ -17,7 +17,7 @@ from siddes_telemetry.schemas.record import Line
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH
 from tests.browser.pages import ACCEPTED, EDITED, SHOWN, SKIPPED, be, expect_counts, open_dashboard, press
 from tests.product.client import token
-from tests.product.deployments import Shape, embedded
+from tests.product.deployments import Deployment, embedded
 from tests.product.past_counts import store_history
 
 Tab = Callable[[], Page]
@@ -33,7 +33,7 @@ def now_ms() -> int:
 
 
 @pytest.fixture(scope="module")
-def shape(tmp_path_factory: pytest.TempPathFactory, now_ms: int) -> Iterator[Shape]:
+def deployment(tmp_path_factory: pytest.TempPathFactory, now_ms: int) -> Iterator[Deployment]:
     """With counts of earlier days: 40 shown and 10 accepted on each of the last 20, a little of the rest yesterday."""
     folder = tmp_path_factory.mktemp("dashboard")
     days = [
@@ -52,14 +52,14 @@ def shape(tmp_path_factory: pytest.TempPathFactory, now_ms: int) -> Iterator[Sha
         yield running
 
 
-def test_nobody_is_told_so(shape: Shape, tab: Tab) -> None:
-    page = open_dashboard(tab(), shape.read_url)
+def test_nobody_is_told_so(deployment: Deployment, tab: Tab) -> None:
+    page = open_dashboard(tab(), deployment.read_url)
     expect(page.get_by_role("heading", name="Nobody is signed in")).to_be_visible()
     expect(page.get_by_role("table", name="Counts", exact=True)).to_be_hidden()
 
 
-def test_the_field_chooses_a_dev_viewer_and_says_that_it_is_one(shape: Shape, tab: Tab) -> None:
-    page = open_dashboard(tab(), shape.read_url)
+def test_the_field_chooses_a_dev_viewer_and_says_that_it_is_one(deployment: Deployment, tab: Tab) -> None:
+    page = open_dashboard(tab(), deployment.read_url)
     field = page.get_by_role("textbox", name="Dev viewer")
     field.fill("not a viewer")
     press(page, "Use")
@@ -72,10 +72,10 @@ def test_the_field_chooses_a_dev_viewer_and_says_that_it_is_one(shape: Shape, ta
     expect(page.get_by_role("heading", name="Nobody is signed in")).to_be_visible()
 
 
-def test_a_session_goes_before_the_dev_viewer(shape: Shape, context: BrowserContext, tab: Tab) -> None:
-    be(context, shape.read_url, OLD)
-    context.add_cookies([{"name": "sessionid", "value": token("few"), "url": shape.read_url}])
-    page = open_dashboard(tab(), shape.read_url)
+def test_a_session_goes_before_the_dev_viewer(deployment: Deployment, context: BrowserContext, tab: Tab) -> None:
+    be(context, deployment.read_url, OLD)
+    context.add_cookies([{"name": "sessionid", "value": token("few"), "url": deployment.read_url}])
+    page = open_dashboard(tab(), deployment.read_url)
     expect(page.get_by_role("heading", name="Signed in as few")).to_be_visible()
     expect_counts(page, **{SHOWN: 4})
 
@@ -89,18 +89,20 @@ def test_a_session_goes_before_the_dev_viewer(shape: Shape, context: BrowserCont
     ],
 )
 def test_a_rate_says_how_sure_it_is(
-    shape: Shape, context: BrowserContext, tab: Tab, viewer: str, said: tuple[str, ...]
+    deployment: Deployment, context: BrowserContext, tab: Tab, viewer: str, said: tuple[str, ...]
 ) -> None:
-    be(context, shape.read_url, viewer)
-    page = open_dashboard(tab(), shape.read_url)
+    be(context, deployment.read_url, viewer)
+    page = open_dashboard(tab(), deployment.read_url)
     card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="Accept rate"))
     for words in said:
         expect(card).to_contain_text(words)
 
 
-def test_the_chart_is_readable_without_seeing_it(shape: Shape, context: BrowserContext, tab: Tab, now_ms: int) -> None:
-    be(context, shape.read_url, OLD)
-    page = open_dashboard(tab(), shape.read_url)
+def test_the_chart_is_readable_without_seeing_it(
+    deployment: Deployment, context: BrowserContext, tab: Tab, now_ms: int
+) -> None:
+    be(context, deployment.read_url, OLD)
+    page = open_dashboard(tab(), deployment.read_url)
     expect(page.get_by_role("img", name=re.compile(r"^Bar chart by day, 8 days: 356 in all"))).to_be_visible()
     page.get_by_text("The same as a table").click()
     days = page.get_by_role("region", name="Counts by day").get_by_role("row")
@@ -113,23 +115,23 @@ def test_the_chart_is_readable_without_seeing_it(shape: Shape, context: BrowserC
 @pytest.mark.parametrize("path", [DASHBOARD_PATH, DEMO_PATH])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_a_known_barrier(
-    shape: Shape, context: BrowserContext, tab: Tab, path: str, scheme: Literal["light", "dark"]
+    deployment: Deployment, context: BrowserContext, tab: Tab, path: str, scheme: Literal["light", "dark"]
 ) -> None:
-    be(context, shape.read_url, OLD)
+    be(context, deployment.read_url, OLD)
     page = tab()
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    page.goto(f"{shape.read_url}{path}")
+    page.goto(f"{deployment.read_url}{path}")
     expect_counts(page, **{SHOWN: 7 * 40, ACCEPTED: 7 * 10, SKIPPED: 4, EDITED: 2})
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run().then(({ violations }) => violations)")
     assert [(barrier["id"], [node["html"] for node in barrier["nodes"]]) for barrier in found] == []
 
 
-def test_a_hidden_page_asks_nothing(shape: Shape, context: BrowserContext, tab: Tab) -> None:
-    be(context, shape.read_url, OLD)
+def test_a_hidden_page_asks_nothing(deployment: Deployment, context: BrowserContext, tab: Tab) -> None:
+    be(context, deployment.read_url, OLD)
     page = tab()
     page.clock.install()
-    open_dashboard(page, shape.read_url)
+    open_dashboard(page, deployment.read_url)
     expect(page.get_by_role("heading", name=f"Dev viewer {OLD}")).to_be_visible()
     refresh(page, 1)
     hide(page, hidden=True)
@@ -141,9 +143,9 @@ def test_a_hidden_page_asks_nothing(shape: Shape, context: BrowserContext, tab: 
         hide(page, hidden=False)
 
 
-def test_the_window_is_seven_or_thirty_days(shape: Shape, context: BrowserContext, tab: Tab) -> None:
-    be(context, shape.read_url, OLD)
-    page = open_dashboard(tab(), shape.read_url)
+def test_the_window_is_seven_or_thirty_days(deployment: Deployment, context: BrowserContext, tab: Tab) -> None:
+    be(context, deployment.read_url, OLD)
+    page = open_dashboard(tab(), deployment.read_url)
     expect_counts(page, **{SHOWN: 7 * 40, ACCEPTED: 7 * 10, SKIPPED: 4, EDITED: 2})
     page.get_by_role("radio", name="7 days").focus()
     page.keyboard.press("ArrowRight")
@@ -152,9 +154,11 @@ def test_the_window_is_seven_or_thirty_days(shape: Shape, context: BrowserContex
     expect(page.get_by_role("radio", name="30 days")).to_be_checked()
 
 
-def test_figures_never_pass_for_those_of_another_window(shape: Shape, context: BrowserContext, tab: Tab) -> None:
-    be(context, shape.read_url, OLD)
-    page = open_dashboard(tab(), shape.read_url)
+def test_figures_never_pass_for_those_of_another_window(
+    deployment: Deployment, context: BrowserContext, tab: Tab
+) -> None:
+    be(context, deployment.read_url, OLD)
+    page = open_dashboard(tab(), deployment.read_url)
     periods = page.get_by_text(re.compile("^Last "))
     expect(periods).to_have_text(["Last 7 days"] * 2)
     page.route("**/api/telemetry/summary?days=30", lambda _: None)  # an answer that takes its time
@@ -170,9 +174,9 @@ def test_figures_never_pass_for_those_of_another_window(shape: Shape, context: B
     expect_counts(page, **{SHOWN: 20 * 40, ACCEPTED: 20 * 10, SKIPPED: 4, EDITED: 2})
 
 
-def test_a_rate_limit_is_not_called_an_outage(shape: Shape, context: BrowserContext, tab: Tab) -> None:
-    be(context, shape.read_url, "few")
-    page = open_dashboard(tab(), shape.read_url)
+def test_a_rate_limit_is_not_called_an_outage(deployment: Deployment, context: BrowserContext, tab: Tab) -> None:
+    be(context, deployment.read_url, "few")
+    page = open_dashboard(tab(), deployment.read_url)
     expect_counts(page, **{SHOWN: 4})
     busy = {"ok": False, "error": "rate_limited"}
     page.route("**/series?**", lambda route: route.fulfill(status=429, json=busy, headers={"Retry-After": "1"}))
@@ -182,15 +186,15 @@ def test_a_rate_limit_is_not_called_an_outage(shape: Shape, context: BrowserCont
     expect(page.get_by_role("heading", name="Dev viewer few")).to_be_visible()
 
 
-def test_a_registry_of_ones_own_fits_the_page(shape: Shape, context: BrowserContext, tab: Tab) -> None:
-    be(context, shape.read_url, "few")
+def test_a_registry_of_ones_own_fits_the_page(deployment: Deployment, context: BrowserContext, tab: Tab) -> None:
+    be(context, deployment.read_url, "few")
     page = tab()
     page.set_viewport_size({"width": 320, "height": 800})
     longest = "n" * 64
     own = [{"name": longest, "part": "accept", "meaning": f"<b>{'m' * 200}</b>"}]
     own += [{"name": f"event_{n}", "part": "none", "meaning": "One of many."} for n in range(20)]
     page.route("**/events.json", lambda route: route.fulfill(json={"ok": True, "events": own}))
-    open_dashboard(page, shape.read_url)
+    open_dashboard(page, deployment.read_url)
     table = page.get_by_role("table", name="Counts", exact=True)
     expect(table.get_by_text(f"<b>{'m' * 200}</b>")).to_be_visible()
     expect(page.get_by_role("button", name=longest)).to_be_visible()
@@ -199,9 +203,11 @@ def test_a_registry_of_ones_own_fits_the_page(shape: Shape, context: BrowserCont
     assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
-def test_the_file_holds_what_the_page_shows(shape: Shape, context: BrowserContext, tab: Tab, tmp_path: Path) -> None:
-    be(context, shape.read_url, OLD)
-    page = open_dashboard(tab(), shape.read_url)
+def test_the_file_holds_what_the_page_shows(
+    deployment: Deployment, context: BrowserContext, tab: Tab, tmp_path: Path
+) -> None:
+    be(context, deployment.read_url, OLD)
+    page = open_dashboard(tab(), deployment.read_url)
     expect_counts(page, **{SHOWN: 7 * 40, ACCEPTED: 7 * 10, SKIPPED: 4, EDITED: 2})
     with page.expect_download() as saved:
         press(page, "Download CSV")
@@ -214,20 +220,20 @@ def test_the_file_holds_what_the_page_shows(shape: Shape, context: BrowserContex
 
 
 def test_production_has_no_such_pages(tmp_path: Path, tab: Tab) -> None:
-    with embedded(tmp_path) as shape:
+    with embedded(tmp_path) as deployment:
         page = tab()
         for path in (DASHBOARD_PATH, f"{DASHBOARD_PATH}/", DEMO_PATH, f"{DASHBOARD_PATH}/dashboard.js"):
-            answer = page.goto(f"{shape.read_url}{path}")
+            answer = page.goto(f"{deployment.read_url}{path}")
             assert answer is not None
             assert answer.status == 404
             assert answer.json() == {"ok": False, "error": "not_found"}
 
 
-def test_a_page_that_is_open_for_long_does_not_grow(shape: Shape, context: BrowserContext, tab: Tab) -> None:
-    be(context, shape.read_url, OLD)
+def test_a_page_that_is_open_for_long_does_not_grow(deployment: Deployment, context: BrowserContext, tab: Tab) -> None:
+    be(context, deployment.read_url, OLD)
     page = tab()
     page.clock.install()
-    open_dashboard(page, shape.read_url)
+    open_dashboard(page, deployment.read_url)
     expect(page.get_by_role("heading", name=f"Dev viewer {OLD}")).to_be_visible()
     devtools = context.new_cdp_session(page)
     refresh(page, 10)

@@ -21,7 +21,7 @@ from aiohttp.test_utils import TestServer
 from tests.browser.conftest import ARGUMENTS
 from tests.browser.pages import ACCEPTED, SHOWN, UNDO
 from tests.product.client import Client, eventually
-from tests.product.deployments import Shape, embedded
+from tests.product.deployments import Deployment, embedded
 
 LONGER_THAN_A_BATCH_WAITS_MS = 2500
 LEFT = f"""<!doctype html><title>First</title>
@@ -96,17 +96,17 @@ class App:
 
 
 @pytest.fixture
-def shape(tmp_path: Path) -> Any:
+def deployment(tmp_path: Path) -> Any:
     with embedded(tmp_path, debug=True) as running:
         yield running
 
 
 @asynccontextmanager
-async def prerendered(chromium: Path, shape: Shape, viewer: str) -> AsyncIterator[App]:
+async def prerendered(chromium: Path, deployment: Deployment, viewer: str) -> AsyncIterator[App]:
     """An app in a browser that shows its first page and has prerendered the next."""
-    app = App(shape.write_url, viewer)
+    app = App(deployment.write_url, viewer)
     await app.server.start_server()
-    profile = f"--user-data-dir={shape.folder / 'profile'}"
+    profile = f"--user-data-dir={deployment.folder / 'profile'}"
     browser = await asyncio.create_subprocess_exec(
         chromium,
         *ARGUMENTS,
@@ -132,24 +132,26 @@ async def said(app: App, when: str) -> None:
     await eventually(heard, lambda: f"no page said {when}")
 
 
-async def test_a_prerendered_page_sends_what_it_counted_when_it_is_shown(chromium: Path, shape: Shape) -> None:
-    async with prerendered(chromium, shape, "looker") as app:
+async def test_a_prerendered_page_sends_what_it_counted_when_it_is_shown(
+    chromium: Path, deployment: Deployment
+) -> None:
+    async with prerendered(chromium, deployment, "looker") as app:
         assert set(app.events()) == {ACCEPTED}  # the first page's own, which the app's server does not get through
         assert SHOWN not in app.said["waited"]["stored"]
         app.away = False
         app.whither.set_result("/next")
         await said(app, "shown")
         async with aiohttp.ClientSession() as session:
-            await Client(session, shape).counts_become("looker", {ACCEPTED: 1, SHOWN: 3})
+            await Client(session, deployment).counts_become("looker", {ACCEPTED: 1, SHOWN: 3})
     ids = {entry["event"]: batch["batch_id"] for batch in app.batches for entry in batch["events"]}
     assert {batch["batch_id"] for batch in app.batches} == set(ids.values())  # the first page's, under its id
 
 
-async def test_a_prerendered_page_that_is_never_shown_counts_nothing(chromium: Path, shape: Shape) -> None:
-    async with prerendered(chromium, shape, "passer") as app:
+async def test_a_prerendered_page_that_is_never_shown_counts_nothing(chromium: Path, deployment: Deployment) -> None:
+    async with prerendered(chromium, deployment, "passer") as app:
         app.away = False
         app.whither.set_result("/elsewhere")
         async with aiohttp.ClientSession() as session:
-            await Client(session, shape).counts_become("passer", {ACCEPTED: 1, UNDO: 1})
+            await Client(session, deployment).counts_become("passer", {ACCEPTED: 1, UNDO: 1})
     assert "shown" not in app.said
     assert SHOWN not in app.events()

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
 from tests.browser.conftest import ARGUMENTS
-from tests.product.deployments import Shape, embedded
+from tests.product.deployments import Deployment, embedded
 
 NAME = "rebound.example"
 FETCH = """async ([path, options]) => {
@@ -41,7 +41,7 @@ def browser(chromium: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def shape(tmp_path: Path) -> Iterator[Shape]:
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
     with embedded(tmp_path, debug=True) as running:
         yield running
 
@@ -59,18 +59,18 @@ def page_of(context: BrowserContext, host: str, url: str) -> Page:
     return page
 
 
-def test_it_neither_counts_nor_reads(context: BrowserContext, shape: Shape) -> None:
-    page = page_of(context, NAME, shape.write_url)
+def test_it_neither_counts_nor_reads(context: BrowserContext, deployment: Deployment) -> None:
+    page = page_of(context, NAME, deployment.write_url)
     for path, options in (("/api/telemetry", COUNT), ("/api/telemetry", READ), ("/openapi.json", {})):
         assert page.evaluate(FETCH, [path, options]) == REFUSED
-    page = page_of(context, NAME, shape.processes["up"].admin)
+    page = page_of(context, NAME, deployment.processes["up"].admin)
     for path in ("/metrics", "/readyz"):
         assert page.evaluate(FETCH, [path, {}]) == REFUSED
 
 
-def test_a_page_of_this_machine_does(context: BrowserContext, shape: Shape) -> None:
+def test_a_page_of_this_machine_does(context: BrowserContext, deployment: Deployment) -> None:
     for host in ("localhost", "127.0.0.1"):
-        page = page_of(context, host, shape.write_url)
+        page = page_of(context, host, deployment.write_url)
         assert page.evaluate(FETCH, ["/api/telemetry", COUNT]) == [200, '{"ok":true}']
         status, _ = page.evaluate(FETCH, ["/api/telemetry", READ])
         assert status == 200

@@ -83,7 +83,7 @@ def _claims(canaries: Canaries, viewer: str) -> Iterator[Case]:
     for form in ("{} b", "{}#..", "{0}" * 5, "\u00e9{}", "{}\n"):
         yield f"sub {form!r}", _sign({"sub": form.format(canaries.new(f"sub {form!r}"))}), None
     yield "sub that is too long", _sign({"sub": canaries.new("sub that is too long") * 15}), False
-    c = canaries.new("sub of e-mail shape")
+    c = canaries.new("sub of e-mail deployment")
     yield "e-mail", _sign({"sub": f"{c}@mail.example"}), None
     yield "sub that is a number", _sign_raw({"sub": int(canaries.new("sub that is a number") * 15)}), False  # too long
     yield "sub that is a list", _sign_raw({"sub": [canaries.new("sub that is a list")]}), False

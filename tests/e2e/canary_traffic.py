@@ -17,7 +17,7 @@ from tests.e2e.canary_broken_http import broken
 from tests.e2e.canary_requests import SERIES, SUMMARY, Knock, credentials, headers, request, targets
 from tests.e2e.canary_tokens import tokens
 from tests.product.client import Client, bearer
-from tests.product.deployments import JWT_SECRET, Shape
+from tests.product.deployments import JWT_SECRET, Deployment
 
 VIEWER_KEY = "only-for-tests-a-key-of-pseudonyms"
 COOKIE = "sessionid"
@@ -53,9 +53,9 @@ class Plant:
 class Visit:
     """Whatever comes back is searched."""
 
-    def __init__(self, shape: Shape, plant: Plant, scan: Scan, *, debug: bool = False) -> None:
+    def __init__(self, deployment: Deployment, plant: Plant, scan: Scan, *, debug: bool = False) -> None:
         self._debug = debug
-        self._shape = shape
+        self._deployment = deployment
         self._plant = plant
         self._scan = scan
         self._viewers = [plant.viewer("alice"), plant.viewer("bob")]
@@ -91,11 +91,15 @@ class Visit:
             self._scan.look(f"an answer to {knock.door}", answer)
             status = int(answer.split(b" ", 2)[1]) if answer else 0
             expected = REFUSED if self._debug and knock.elsewhere else knock.status
-            meant = self._shape.write_url if knock.writes else self._shape.read_url
+            meant = self._deployment.write_url if knock.writes else self._deployment.read_url
             if (status != expected) if url == meant else (status in {0, 500}):
                 wrong.append(f"{knock.door}: {status}, not {expected}")
 
-        ports = {self._shape.write_url, self._shape.read_url, *(each.admin for each in self._shape.processes.values())}
+        ports = {
+            self._deployment.write_url,
+            self._deployment.read_url,
+            *(each.admin for each in self._deployment.processes.values()),
+        }
         await asyncio.gather(*(one(url, knock) for url in ports for knock in knocks))
         assert not wrong, "\n".join(sorted(set(wrong)))
 
@@ -114,7 +118,7 @@ class Visit:
     async def admin_pages(self) -> None:
         """Search what every process tells its operator."""
         async with aiohttp.ClientSession() as session:
-            for name, process in self._shape.processes.items():
+            for name, process in self._deployment.processes.items():
                 for path in ("/metrics", "/healthz", "/readyz"):
                     async with session.get(process.admin + path) as answer:
                         self._scan.look(f"{path} of {name}", await answer.read())
@@ -125,7 +129,7 @@ class Visit:
     async def _good_counts(self) -> None:
         self._rounds += 1
         async with aiohttp.ClientSession() as session:
-            client = Client(session, self._shape)
+            client = Client(session, self._deployment)
             batch = self._plant.canaries.new_uuid("a good batch_id")
             for viewer in self._viewers:
                 for _ in range(2):  # a retry counts once

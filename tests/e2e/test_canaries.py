@@ -1,8 +1,9 @@
 """Nothing that comes in by any door is found anywhere again, but the counts that are asked for.
 
-Unique strings go through every door of real services, in both shapes, between counts that are good; then every answer,
-every metric, and every byte that anything wrote is searched for them. Viewer ids are legal in the log's lines and in
-the store's one column, and nowhere else. That the scan finds what there is, leaky variants of the services show.
+Unique strings go through every door of real services, in both deployment modes, between counts that are good; then
+every answer, every metric, and every byte that anything wrote is searched for them. Viewer ids are legal in the log's
+lines and in the store's one column, and nowhere else. That the scan finds what there is, leaky variants of the services
+show.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from tests.infrastructure.clickhouse import LocalClickHouse
 from tests.infrastructure.kafka import LocalKafka
 from tests.infrastructure.names import fresh
 from tests.product.client import Client, eventually, token
-from tests.product.deployments import ANY_PORT, JWT_SECRET, Shape, cluster
+from tests.product.deployments import ANY_PORT, JWT_SECRET, Deployment, cluster
 from tests.product.process import ServiceProcess, run
 
 VARIANTS = Path(__file__).with_name("variants.py")
@@ -106,8 +107,8 @@ async def test_one_process_keeps_nothing_but_counts(folder: Path, pseudonyms: bo
         settings = {"AUTH_URL": f"{base}/me", "JWT_JWKS_URL": f"{base}/jwks", "JWT_ALGORITHM": "ES256"}
         with variant(
             "watched", folder, settings | ({"VIEWER_KEY": VIEWER_KEY} if pseudonyms else {}), "--debug"
-        ) as shape:
-            visit = Visit(shape, plant, scan, debug=True)
+        ) as deployment:
+            visit = Visit(deployment, plant, scan, debug=True)
             await visit.knock([known])  # from now on there are keys, and no newer ones
             await visit.every_door([*knocks, *pending])
     look_at_files(folder, scan, lambda path: path.name.startswith("log.sqlite"))
@@ -122,24 +123,26 @@ async def test_a_cluster_keeps_nothing_but_counts(kafka: LocalKafka, clickhouse:
     knocks, answers = sessions(plant.canaries, plant.viewer("with a session"), COOKIE)
     async with app(answers) as base:
         command, me = changed("as-it-is", folder), f"{base}/me"
-        with cluster(kafka.bootstrap, clickhouse.url, folder, command=command, AUTH_URL=me, LOG_LEVEL="debug") as shape:
-            visit = Visit(shape, plant, scan)
+        with cluster(
+            kafka.bootstrap, clickhouse.url, folder, command=command, AUTH_URL=me, LOG_LEVEL="debug"
+        ) as deployment:
+            visit = Visit(deployment, plant, scan)
             await visit.every_door(knocks)
-            topic = shape.settings["TOPIC"]
+            topic = deployment.settings["TOPIC"]
             assert await look_at_kafka(kafka.bootstrap, topic, scan) > 0
             await asyncio.to_thread(dump_server, clickhouse.url, folder / "dump")
 
             await asyncio.to_thread(clickhouse.kill)
             await visit.refused_reading()
             await visit.taken()
-            consumer = shape.processes["consumer"]
+            consumer = deployment.processes["consumer"]
             await eventually(lambda: said(consumer, '"waiting"'), lambda: "the consumer does not miss the store")
             await asyncio.to_thread(kafka.kill)
             await visit.refused_writing()
             await visit.admin_pages()
-            for process in shape.processes.values():
+            for process in deployment.processes.values():
                 process.kill()  # there is nothing left to drain to
-    assert not any('"lines_left_out"' in process.said() for process in shape.processes.values())
+    assert not any('"lines_left_out"' in process.said() for process in deployment.processes.values())
     look_at_files(folder, scan, lambda path: path.suffix == ".log" and path.parent.name.startswith(f"{topic}-"))
     assert scan.findings == set()
     assert f"dump/{VIEWERS}" in scan.viewers_seen
@@ -158,8 +161,8 @@ async def test_a_cluster_keeps_nothing_but_counts(kafka: LocalKafka, clickhouse:
 async def test_a_leak_of_one_process_is_found(folder: Path, leak: str, place: str) -> None:
     plant = Plant()
     scan = plant.scan()
-    with variant(leak, folder, {}) as shape:
-        visit = Visit(shape, plant, scan)
+    with variant(leak, folder, {}) as deployment:
+        visit = Visit(deployment, plant, scan)
         await visit.knock([next(targets(plant.canaries, ("Accept", "*/*")))])
         await visit.admin_pages()
     look_at_files(folder, scan, lambda path: path.name.startswith("log.sqlite"))
@@ -176,12 +179,14 @@ async def test_a_viewer_in_a_query_of_the_store_is_found(
     settings = {"CLICKHOUSE": clickhouse_database_url, "JWT_SECRET": JWT_SECRET}
     migrated = run("migrate", settings={**settings, "KAFKA": kafka_bootstrap, "TOPIC": fresh("leak")})
     assert migrated.returncode == 0, migrated.stderr
-    shape = Shape(settings, folder)
+    deployment = Deployment(settings, folder)
     with ExitStack() as stack:
-        stack.callback(shape.end)
-        shape.processes["summary"] = service("viewer-in-query", ("summary", *ANY_PORT), settings, folder).wait_ready()
+        stack.callback(deployment.end)
+        deployment.processes["summary"] = service(
+            "viewer-in-query", ("summary", *ANY_PORT), settings, folder
+        ).wait_ready()
         async with aiohttp.ClientSession() as session:
-            assert await Client(session, shape).counts(viewer) == {}
+            assert await Client(session, deployment).counts(viewer) == {}
         await asyncio.to_thread(dump_server, clickhouse_database_url, folder / "dump")
     look_at_files(folder, scan, lambda _: False)
     assert "viewer in a query, in dump/system.query_log" in scan.findings
@@ -202,14 +207,14 @@ def changed(name: str, folder: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def variant(name: str, folder: Path, settings: dict[str, str], *arguments: str) -> Iterator[Shape]:
-    """An embedded shape that runs a variant of the command, and says as much as it can."""
+def variant(name: str, folder: Path, settings: dict[str, str], *arguments: str) -> Iterator[Deployment]:
+    """An embedded deployment that runs a variant of the command, and says as much as it can."""
     own = {"JWT_SECRET": JWT_SECRET, "DATA": str(folder / "data"), "RATE": "0", "LOG_LEVEL": "debug", **settings}
-    shape = Shape(own, folder)
+    deployment = Deployment(own, folder)
     with ExitStack() as stack:
-        stack.callback(shape.end)
-        shape.processes["up"] = service(name, ("up", *ANY_PORT, *arguments), own, folder).wait_ready()
-        yield shape
+        stack.callback(deployment.end)
+        deployment.processes["up"] = service(name, ("up", *ANY_PORT, *arguments), own, folder).wait_ready()
+        yield deployment
 
 
 def dump_server(url: str, folder: Path) -> None:

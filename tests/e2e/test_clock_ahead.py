@@ -16,7 +16,7 @@ import pytest
 from tests.faults.product_overrides import clock_of
 from tests.product.admin import Operator
 from tests.product.client import Client
-from tests.product.deployments import Shape, embedded, start_embedded
+from tests.product.deployments import Deployment, embedded, start_embedded
 from tests.product.process import run
 
 HOUR_S = 3600
@@ -30,7 +30,7 @@ EVENTS = [{"event": "suggestion_accepted", "count": 5}]
 class Machine:
     """An instance, and the clock of its machine."""
 
-    shape: Shape
+    deployment: Deployment
     client: Client
     operator: Operator
     clock: Path
@@ -43,7 +43,7 @@ class Machine:
 
     async def run(self, *arguments: str) -> str:
         """What a command prints; it must succeed."""
-        done = await asyncio.to_thread(run, *arguments, settings=self.shape.settings)
+        done = await asyncio.to_thread(run, *arguments, settings=self.deployment.settings)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -55,8 +55,8 @@ class Machine:
         return left_out
 
     async def start_again(self) -> None:
-        assert await asyncio.to_thread(self.shape.processes["up"].stop) == 0
-        await asyncio.to_thread(start_embedded, self.shape, command=clock_of(self.clock))
+        assert await asyncio.to_thread(self.deployment.processes["up"].stop) == 0
+        await asyncio.to_thread(start_embedded, self.deployment, command=clock_of(self.clock))
 
 
 @pytest.fixture(params=[40 * DAY_S, 2 * HOUR_S], ids=["forty days", "two hours"])
@@ -64,9 +64,9 @@ async def machine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     """One whose clock was ahead while two viewers counted, and is right again."""
     clock = tmp_path / "ahead_s"
     clock.write_text(str(request.param))
-    with embedded(tmp_path, command=clock_of(clock)) as shape:
+    with embedded(tmp_path, command=clock_of(clock)) as deployment:
         async with aiohttp.ClientSession() as session:
-            machine = Machine(shape, Client(session, shape), Operator(session), clock)
+            machine = Machine(deployment, Client(session, deployment), Operator(session), clock)
             assert await machine.client.post("alice", "suggestion_shown", 3) == 200
             assert await machine.client.post_batch("bob", BATCH, EVENTS) == 200
             await machine.client.counts_become("alice", {"suggestion_shown": 3})
@@ -124,7 +124,7 @@ async def test_a_purge_removes_what_lies_ahead_and_it_is_not_missing(machine: Ma
 async def test_the_log_is_trimmed_as_real_time_goes_on(machine: Machine) -> None:
     assert await machine.client.post("alice", "suggestion_shown", 1) == 200
     await machine.client.counts_become("alice", {"suggestion_shown": 4})
-    up = machine.shape.processes["up"]
+    up = machine.deployment.processes["up"]
     assert await machine.operator.metric(up, TRIMMED) == 0
     machine.set_clock(27 * HOUR_S)
     await machine.operator.becomes(up, TRIMMED, 3)

@@ -26,7 +26,7 @@ from tests.fakes.raw_batches import GZIP, LZ4, SNAPPY, ZSTD, batch, lz4, sealed,
 from tests.infrastructure.kafka import LocalKafka
 from tests.product.admin import Operator
 from tests.product.client import Client, eventually
-from tests.product.deployments import Shape, cluster, migrate, start_member, unmigrated_cluster
+from tests.product.deployments import Deployment, cluster, migrate, start_member, unmigrated_cluster
 from tests.product.load import seeded
 from tests.product.process import ServiceProcess, run
 
@@ -192,8 +192,8 @@ def most_mb(process: ServiceProcess) -> float:
     return int(match[1]) / 1024
 
 
-async def command(shape: Shape, *arguments: str) -> str:
-    done = await asyncio.to_thread(run, *arguments, settings=shape.settings)
+async def command(deployment: Deployment, *arguments: str) -> str:
+    done = await asyncio.to_thread(run, *arguments, settings=deployment.settings)
     assert done.returncode == 0, done.stdout + done.stderr
     assert CANARY.decode() not in done.stdout + done.stderr
     return done.stdout
@@ -206,12 +206,12 @@ async def test_whatever_is_in_the_log_every_good_count_is_stored(
     list(hostile_batches())  # the bombs take seconds to make, in which nothing here would be looked at
     with cluster(
         kafka_bootstrap, clickhouse_database_url, tmp_path, consumers=2, gateways=2, PARTITIONS=str(PARTITIONS)
-    ) as shape:
-        topic = shape.settings["TOPIC"]
-        consumers = [shape.processes[name] for name in ("consumer", "consumer-2")]
+    ) as deployment:
+        topic = deployment.settings["TOPIC"]
+        consumers = [deployment.processes[name] for name in ("consumer", "consumer-2")]
         async with aiohttp.ClientSession() as session:
-            client, operator = Client(session, shape), Operator(session)
-            urls = [shape.processes[name].url for name in ("gateway", "gateway-2")]
+            client, operator = Client(session, deployment), Operator(session)
+            urls = [deployment.processes[name].url for name in ("gateway", "gateway-2")]
             counting = Counting(client, urls, rng)
             going_on = asyncio.ensure_future(counting.go_on())
             try:
@@ -220,7 +220,7 @@ async def test_whatever_is_in_the_log_every_good_count_is_stored(
                 await compress_at_the_broker(kafka_bootstrap, topic, "zstd")
                 await write_into_our_own_topics(kafka_bootstrap, topic)
                 letters += await write_transactions(kafka_bootstrap, topic)
-                await halt_and_set_aside(kafka_bootstrap, shape, session, counting)
+                await halt_and_set_aside(kafka_bootstrap, deployment, session, counting)
                 letters += 1
             finally:
                 counting.end()
@@ -229,11 +229,11 @@ async def test_whatever_is_in_the_log_every_good_count_is_stored(
                 await client.counts_become(f"viewer-{number}", {"suggestion_accepted": count})
             await client.counts_become(FOREIGN, {"suggestion_shown": foreign})
 
-            report = json.loads(await command(shape, "verify", "--json"))
+            report = json.loads(await command(deployment, "verify", "--json"))
             assert report["ok"]
             assert sum(partition["dead_letters"] for partition in report["partitions"]) == letters
             assert sum(partition["lag"] for partition in report["partitions"]) == 0, "ends of transactions are no lag"
-            listed = json.loads(await command(shape, "dead-letters", "--json"))
+            listed = json.loads(await command(deployment, "dead-letters", "--json"))
             assert len(listed) == letters
             assert {entry["reason"] for entry in listed} == {
                 "corrupt_batch", "batch_too_large", "schema_header", "line", "transactional", "set_aside"
@@ -246,7 +246,7 @@ async def test_whatever_is_in_the_log_every_good_count_is_stored(
             owned = [await operator.metric(process, "siddes_consumer_partitions_owned") for process in consumers]
             assert sum(owned) == PARTITIONS
 
-            for process in shape.processes.values():
+            for process in deployment.processes.values():
                 assert CANARY.decode() not in process.said()
                 for path in ("/metrics", "/readyz"):
                     async with session.get(process.admin + path) as answer:
@@ -259,9 +259,9 @@ async def test_whatever_is_in_the_log_every_good_count_is_stored(
                 foreign, letters = foreign + more, letters + dead
                 process.kill()
             for name in ("consumer", "consumer-2"):
-                start_member(shape, name)
+                start_member(deployment, name)
             await client.counts_become(FOREIGN, {"suggestion_shown": foreign})
-            report = json.loads(await command(shape, "verify", "--json"))
+            report = json.loads(await command(deployment, "verify", "--json"))
             assert report["ok"]
             assert sum(partition["dead_letters"] for partition in report["partitions"]) == letters
 
@@ -269,34 +269,34 @@ async def test_whatever_is_in_the_log_every_good_count_is_stored(
 async def test_what_only_this_installation_cannot_read_waits_for_one_that_can(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
-    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="2") as shape:
-        await asyncio.to_thread(migrate, shape)
-        start_member(shape, "consumer", command=WITHOUT_CRAMJAM)
+    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="2") as deployment:
+        await asyncio.to_thread(migrate, deployment)
+        start_member(deployment, "consumer", command=WITHOUT_CRAMJAM)
         for name in ("gateway", "summary"):
-            start_member(shape, name)
-        for process in shape.processes.values():
+            start_member(deployment, name)
+        for process in deployment.processes.values():
             await asyncio.to_thread(process.wait_ready)
         async with aiohttp.ClientSession() as session:
-            client, operator = Client(session, shape), Operator(session)
+            client, operator = Client(session, deployment), Operator(session)
             compressed = batch(0, [line(5), line(6)], codec=ZSTD, body=zstd, headers=GOOD, flags=0)
-            await send(kafka_bootstrap, shape.settings["TOPIC"], compressed, partition=0)
-            await operator.becomes_unready(shape.processes["consumer"], "consumer")
-            assert await operator.troubles(shape.processes["consumer"]) == {"consumer": "unsupported_batch"}
+            await send(kafka_bootstrap, deployment.settings["TOPIC"], compressed, partition=0)
+            await operator.becomes_unready(deployment.processes["consumer"], "consumer")
+            assert await operator.troubles(deployment.processes["consumer"]) == {"consumer": "unsupported_batch"}
             for _ in range(20):
                 assert await client.post("alice", "suggestion_shown") == 200  # to the other partition, or behind it
-            assert await asyncio.to_thread(shape.processes["consumer"].stop) == 0
-            await asyncio.to_thread(start_member(shape, "consumer").wait_ready)
+            assert await asyncio.to_thread(deployment.processes["consumer"].stop) == 0
+            await asyncio.to_thread(start_member(deployment, "consumer").wait_ready)
             await client.counts_become(FOREIGN, {"suggestion_shown": 11})
             await client.counts_become("alice", {"suggestion_shown": 20})
-            assert json.loads(await command(shape, "verify", "--json"))["ok"]
+            assert json.loads(await command(deployment, "verify", "--json"))["ok"]
 
 
 async def test_where_a_broker_cannot_read_its_own_log_the_other_partitions_go_on(
     own_kafka: LocalKafka, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
-    with unmigrated_cluster(own_kafka.bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="2") as shape:
-        await asyncio.to_thread(migrate, shape)
-        topic = shape.settings["TOPIC"]
+    with unmigrated_cluster(own_kafka.bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="2") as deployment:
+        await asyncio.to_thread(migrate, deployment)
+        topic = deployment.settings["TOPIC"]
         for partition in range(2):
             await send(
                 own_kafka.bootstrap, topic, *[batch(0, [line(1)], headers=GOOD, flags=0)] * 4, partition=partition
@@ -305,11 +305,11 @@ async def test_where_a_broker_cannot_read_its_own_log_the_other_partitions_go_on
         whole = segment.read_bytes()
         third = len(whole) // 4 * 2
         segment.write_bytes(whole[: third + 8] + struct.pack(">i", 10**6) + whole[third + 12 :])
-        start_member(shape, "consumer")
-        await asyncio.to_thread(start_member(shape, "summary").wait_ready)
+        start_member(deployment, "consumer")
+        await asyncio.to_thread(start_member(deployment, "summary").wait_ready)
         async with aiohttp.ClientSession() as session:
-            client, operator = Client(session, shape), Operator(session)
-            consumer = shape.processes["consumer"]
+            client, operator = Client(session, deployment), Operator(session)
+            consumer = deployment.processes["consumer"]
             await client.counts_become(FOREIGN, {"suggestion_shown": 6})  # all of one partition, two of the other
             await operator.becomes_unready(consumer, "consumer")
             async with session.get(f"{consumer.admin}/readyz") as answer:
@@ -320,7 +320,7 @@ async def test_where_a_broker_cannot_read_its_own_log_the_other_partitions_go_on
             segment.write_bytes(whole)
             await client.counts_become(FOREIGN, {"suggestion_shown": 9})
             await operator.becomes_ready(consumer)
-            assert json.loads(await command(shape, "verify", "--json"))["ok"]
+            assert json.loads(await command(deployment, "verify", "--json"))["ok"]
 
 
 async def be_hostile(bootstrap: str, topic: str, rng: Random) -> tuple[int, int]:
@@ -335,12 +335,14 @@ async def be_hostile(bootstrap: str, topic: str, rng: Random) -> tuple[int, int]
     return foreign, letters
 
 
-async def halt_and_set_aside(bootstrap: str, shape: Shape, session: aiohttp.ClientSession, counting: Counting) -> None:
+async def halt_and_set_aside(
+    bootstrap: str, deployment: Deployment, session: aiohttp.ClientSession, counting: Counting
+) -> None:
     """A record of a version that never was: its partition waits, and goes on when an operator says so."""
     counting.waits.add(HALTING)
     newer = batch(0, [CANARY], headers=(("schema", b"99999.99999"),), flags=0)
-    await send(bootstrap, shape.settings["TOPIC"], newer, partition=HALTING)
-    consumers = [shape.processes[name] for name in ("consumer", "consumer-2")]
+    await send(bootstrap, deployment.settings["TOPIC"], newer, partition=HALTING)
+    consumers = [deployment.processes[name] for name in ("consumer", "consumer-2")]
     halts: list[dict[str, object]] = []
 
     async def halted() -> bool:
@@ -359,18 +361,18 @@ async def halt_and_set_aside(bootstrap: str, shape: Shape, session: aiohttp.Clie
     await asyncio.sleep(5)  # the others go on meanwhile: their latencies are looked at later
 
     beside = await asyncio.to_thread(
-        run, "dead-letters", "--set-aside", f"{HALTING}:{offset + 1}", "--yes", settings=shape.settings
+        run, "dead-letters", "--set-aside", f"{HALTING}:{offset + 1}", "--yes", settings=deployment.settings
     )
     assert beside.returncode == 1
     assert "does not wait" in beside.stderr
     misspelt = await asyncio.to_thread(
-        run, "dead-letters", "--set-aside", f"{HALTING}:{CANARY.decode()}", settings=shape.settings
+        run, "dead-letters", "--set-aside", f"{HALTING}:{CANARY.decode()}", settings=deployment.settings
     )
     assert misspelt.returncode == 2
     assert CANARY.decode() not in misspelt.stdout + misspelt.stderr
-    said = await command(shape, "dead-letters", "--set-aside", f"{HALTING}:{offset}", "--yes")
+    said = await command(deployment, "dead-letters", "--set-aside", f"{HALTING}:{offset}", "--yes")
     assert said.startswith("set aside")
-    again = await command(shape, "dead-letters", "--set-aside", f"{HALTING}:{offset}", "--yes")
+    again = await command(deployment, "dead-letters", "--set-aside", f"{HALTING}:{offset}", "--yes")
     assert again == f"set aside already: {HALTING}:{offset}\n"
     counting.waits.discard(HALTING)
 

@@ -26,7 +26,7 @@ from tests.e2e.http_requests import (
     made_id,
 )
 from tests.product.client import bearer, token
-from tests.product.deployments import Shape
+from tests.product.deployments import Deployment
 
 KIB = 1024
 ID = "0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11"
@@ -39,7 +39,7 @@ COOKIE = {"Cookie": f"sessionid={token('contract')}"}
 
 
 @pytest.fixture
-async def asking(instance: Shape) -> AsyncIterator[Asking]:
+async def asking(instance: Deployment) -> AsyncIterator[Asking]:
     async with aiohttp.ClientSession() as session:
         yield Asking(session, instance.write_url)
 
@@ -432,7 +432,7 @@ async def test_listed_origins_may_read_every_answer_and_others_none(asking: Aski
         b"GET /api/auth/me HTTP/1.1\r\nHost: x\r\nExpect: canary\r\n\r\n",
     ],
 )
-def test_what_is_not_http_is_a_bad_request_and_not_quoted(instance: Shape, garbage: bytes) -> None:
+def test_what_is_not_http_is_a_bad_request_and_not_quoted(instance: Deployment, garbage: bytes) -> None:
     address = urlsplit(instance.write_url)
     with socket.create_connection((address.hostname, address.port or 0), timeout=30) as raw:
         raw.sendall(garbage)

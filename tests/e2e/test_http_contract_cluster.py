@@ -13,7 +13,7 @@ from siddes_telemetry.schemas.viewer import pseudonym
 from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
 from tests.infrastructure.databases import own_database
 from tests.product.client import Client, bearer
-from tests.product.deployments import Shape, cluster
+from tests.product.deployments import Deployment, cluster
 
 VIEWER_KEY = "only-for-tests-a-key-of-pseudonyms"
 NO_EVENTS = b'{"batch_id":"0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11","events":[]}'
@@ -21,7 +21,9 @@ SHOWN = {"event": "suggestion_shown"}
 
 
 @pytest.fixture(scope="module")
-def shape(kafka_bootstrap: str, clickhouse_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
+def deployment(
+    kafka_bootstrap: str, clickhouse_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
     """A cluster with pseudonyms, and two gateways."""
     folder = tmp_path_factory.mktemp("cluster")
     with (
@@ -38,13 +40,13 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def gateway(session: aiohttp.ClientSession, shape: Shape) -> Asking:
-    return Asking(session, shape.write_url)
+def gateway(session: aiohttp.ClientSession, deployment: Deployment) -> Asking:
+    return Asking(session, deployment.write_url)
 
 
 @pytest.fixture
-def summary(session: aiohttp.ClientSession, shape: Shape) -> Asking:
-    return Asking(session, shape.read_url)
+def summary(session: aiohttp.ClientSession, deployment: Deployment) -> Asking:
+    return Asking(session, deployment.read_url)
 
 
 async def test_each_service_answers_what_is_its_own(gateway: Asking, summary: Asking) -> None:
@@ -72,9 +74,9 @@ async def test_each_service_describes_its_own_paths(gateway: Asking, summary: As
 
 
 async def test_a_pseudonym_is_the_same_in_both_services_and_the_store_has_nothing_else(
-    gateway: Asking, summary: Asking, session: aiohttp.ClientSession, shape: Shape
+    gateway: Asking, summary: Asking, session: aiohttp.ClientSession, deployment: Deployment
 ) -> None:
-    client = Client(session, shape)
+    client = Client(session, deployment)
     hidden = ""
     for viewer in ("hidden@mail.example", "CORP\\anna", "s\u00f8ren", " \0\n", "\U0001f600" * 255):  # no ids of ours
         hidden = pseudonym(viewer, VIEWER_KEY.encode())
@@ -85,19 +87,19 @@ async def test_a_pseudonym_is_the_same_in_both_services_and_the_store_has_nothin
         assert await client.counts(hidden) == {}
     for viewer in ("", "x" * 256, "\ud800"):
         assert (await gateway.get(ME, viewer)).code == "no_viewer"
-    with clickhouse_connect.get_client(dsn=shape.settings["CLICKHOUSE"]) as server:
+    with clickhouse_connect.get_client(dsn=deployment.settings["CLICKHOUSE"]) as server:
         rows = server.query("SELECT DISTINCT viewer_id FROM telemetry_counts").result_columns[0]
     assert hidden in rows
     assert all(len(row) == 64 and int(row, 16) for row in rows)
 
 
 async def test_a_batch_sent_to_one_gateway_and_again_to_the_other_counts_once(
-    session: aiohttp.ClientSession, shape: Shape
+    session: aiohttp.ClientSession, deployment: Deployment
 ) -> None:
     body = {"batch_id": "9b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d12", "events": [SHOWN, SHOWN]}
     for name in ("gateway", "gateway-2", "gateway"):
-        got = await Asking(session, shape.processes[name].url).post(BATCH, "twice", body)
+        got = await Asking(session, deployment.processes[name].url).post(BATCH, "twice", body)
         assert got.json == {"ok": True, "accepted": 2, "rejected": []}
     last = {**body, "batch_id": "9b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d13", "events": [{"event": "suggestion_undo"}]}
-    assert (await Asking(session, shape.write_url).post(BATCH, "twice", last)).status == 200
-    await Client(session, shape).counts_become("twice", {"suggestion_shown": 2, "suggestion_undo": 1})
+    assert (await Asking(session, deployment.write_url).post(BATCH, "twice", last)).status == 200
+    await Client(session, deployment).counts_become("twice", {"suggestion_shown": 2, "suggestion_undo": 1})

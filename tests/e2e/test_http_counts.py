@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.http_requests import ALIAS, BATCH, INGEST, SERIES, SUMMARY, Asking
 from tests.product.client import Client
-from tests.product.deployments import Shape
+from tests.product.deployments import Deployment
 
 OTHER_FORMS = (
     str.upper,
@@ -31,12 +31,12 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def asking(session: aiohttp.ClientSession, instance: Shape) -> Asking:
+def asking(session: aiohttp.ClientSession, instance: Deployment) -> Asking:
     return Asking(session, instance.write_url)
 
 
 @pytest.fixture
-def client(session: aiohttp.ClientSession, instance: Shape) -> Client:
+def client(session: aiohttp.ClientSession, instance: Deployment) -> Client:
     return Client(session, instance)
 
 

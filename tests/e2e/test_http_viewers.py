@@ -23,7 +23,7 @@ from tests.e2e.canary_requests import request
 from tests.e2e.canary_traffic import said_to
 from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
 from tests.product.client import eventually
-from tests.product.deployments import JWT_SECRET, Shape, embedded
+from tests.product.deployments import JWT_SECRET, Deployment, embedded
 from tests.unit.web.auth.auth_harness import jwk, jwk_set, pem, private_key
 
 VIEWER_KEY = "only-for-tests-a-key-of-pseudonyms"
@@ -79,7 +79,7 @@ def app() -> Iterator[App]:
 
 
 @pytest.fixture(scope="module")
-def open_shape(tmp_path_factory: pytest.TempPathFactory, app: App) -> Iterator[Shape]:
+def open_deployment(tmp_path_factory: pytest.TempPathFactory, app: App) -> Iterator[Deployment]:
     """Debug, pseudonyms, an identity provider's keys, and an app to ask about sessions."""
     with embedded(
         tmp_path_factory.mktemp("open"),
@@ -96,7 +96,7 @@ def open_shape(tmp_path_factory: pytest.TempPathFactory, app: App) -> Iterator[S
 
 
 @pytest.fixture(scope="module")
-def strict_shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
+def strict_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Public keys in a file, an issuer, an audience, and one request in twenty seconds."""
     folder = tmp_path_factory.mktemp("strict")
     (folder / "keys.pem").write_bytes(pem(private_key("RS256")))
@@ -118,13 +118,13 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def opened(session: aiohttp.ClientSession, open_shape: Shape) -> Asking:
-    return Asking(session, open_shape.write_url)
+def opened(session: aiohttp.ClientSession, open_deployment: Deployment) -> Asking:
+    return Asking(session, open_deployment.write_url)
 
 
 @pytest.fixture
-def strict(session: aiohttp.ClientSession, strict_shape: Shape) -> Asking:
-    return Asking(session, strict_shape.write_url)
+def strict(session: aiohttp.ClientSession, strict_deployment: Deployment) -> Asking:
+    return Asking(session, strict_deployment.write_url)
 
 
 def signed(viewer: str, algorithm: str, *, number: int = 0, **claims: object) -> dict[str, str]:
@@ -209,10 +209,10 @@ async def test_the_app_is_asked_about_a_session(
     assert app.asked[session] == (3 if viewer == "unavailable" else 1)  # refusals are remembered, outages are not
 
 
-async def test_a_session_is_found_in_several_cookie_lines_and_in_chunks(open_shape: Shape, app: App) -> None:
+async def test_a_session_is_found_in_several_cookie_lines_and_in_chunks(open_deployment: Deployment, app: App) -> None:
     async def named(*lines: str) -> tuple[int, str]:
         sent = request([("Cookie", line) for line in lines], None, method="GET", target=ME)
-        head, _, body = (await said_to(open_shape.write_url, sent)).partition(b"\r\n\r\n")
+        head, _, body = (await said_to(open_deployment.write_url, sent)).partition(b"\r\n\r\n")
         return int(head.split(b" ", 2)[1]), json.loads(body).get("viewer_id", "")
 
     token = signed("by-token", "ES256")["Authorization"].removeprefix("Bearer ")
@@ -286,11 +286,11 @@ async def test_in_debug_no_other_host_than_this_machine_is_answered(opened: Aski
     assert (await strict.ask("GET", "/openapi.json", {"Host": "counts.example"})).status == 200  # not debug
 
 
-async def test_only_pseudonyms_are_kept(opened: Asking, open_shape: Shape) -> None:
+async def test_only_pseudonyms_are_kept(opened: Asking, open_deployment: Deployment) -> None:
     viewer = "to-be-hidden@mail.example"
     body = json.dumps({"event": "suggestion_shown", "count": 5}).encode()
     assert (await opened.ask("POST", INGEST, {"x-sd-viewer": viewer}, body)).code == "ok"
-    log = Path(open_shape.settings["DATA"]) / "log.sqlite"
+    log = Path(open_deployment.settings["DATA"]) / "log.sqlite"
     with closing(sqlite3.connect(f"file:{log}?mode=ro", uri=True)) as connection:
         values = b"".join(value for (value,) in connection.execute("SELECT value FROM records"))
     assert known_as(viewer).encode() in values

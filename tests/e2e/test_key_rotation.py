@@ -21,7 +21,7 @@ from siddes_telemetry.web.auth.jwks import ASK_EVERY_S
 from tests.e2e.http_requests import ME, Asking, Got
 from tests.product.client import eventually
 from tests.product.client import token as hs256
-from tests.product.deployments import Shape, embedded
+from tests.product.deployments import Deployment, embedded
 from tests.product.metric_totals import Books
 from tests.unit.web.auth.auth_harness import jwk, jwk_set, private_key
 
@@ -68,7 +68,7 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture
-def shape(tmp_path: Path, provider: Provider) -> Iterator[Shape]:
+def deployment(tmp_path: Path, provider: Provider) -> Iterator[Deployment]:
     """A secret of the app's own beside the provider's keys; viewers are named by a claim of another name."""
     with embedded(
         tmp_path,
@@ -94,9 +94,9 @@ def signed(number: int, viewer: object = "alice", key_id: str | None = None) -> 
 
 
 async def test_a_rotation_under_a_flood_of_made_up_tokens(
-    shape: Shape, provider: Provider, session: aiohttp.ClientSession
+    deployment: Deployment, provider: Provider, session: aiohttp.ClientSession
 ) -> None:
-    asking = Asking(session, shape.write_url)
+    asking = Asking(session, deployment.write_url)
 
     async def ask(headers: dict[str, str]) -> Got:
         return await asking.ask("GET", ME, headers)
@@ -130,14 +130,14 @@ async def test_a_rotation_under_a_flood_of_made_up_tokens(
     assert refused > 0
     assert pending > 0
 
-    books = await Books.of(session, shape.processes.values())
+    books = await Books.of(session, deployment.processes.values())
     mine = statuses.count(503)
     assert books.by("code", "siddes_http_errors_total") == {"no_viewer": refused, "key_pending": pending + mine}
     assert books.by("reason", "siddes_auth_refusals_total") == {"unknown_key": refused}
-    said = shape.processes["up"].said()
+    said = deployment.processes["up"].said()
     assert '"level": "warning"' not in said
     assert said.count('"event": "no_viewer"') == refused
-    async with session.get(f"{shape.processes['up'].admin}/readyz") as ready:
+    async with session.get(f"{deployment.processes['up'].admin}/readyz") as ready:
         assert ready.status == 200
 
 

@@ -13,7 +13,7 @@ from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lin
 from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
 from tests.product.admin import Operator
 from tests.product.client import Client, bearer, eventually
-from tests.product.deployments import Shape, cluster, embedded, start_embedded
+from tests.product.deployments import Deployment, cluster, embedded, start_embedded
 from tests.product.process import run
 
 UNDER_TELEMETRY = (INGEST, ALIAS, BATCH, SUMMARY, SERIES, "/api/telemetry/", "/api/telemetry/x?days=1")
@@ -41,22 +41,24 @@ async def closed_before_anything_else(asking: Asking) -> None:
 
 
 async def test_one_process_switched_off_stores_what_was_taken_before(tmp_path: Path) -> None:
-    with embedded(tmp_path) as shape:
+    with embedded(tmp_path) as deployment:
         async with aiohttp.ClientSession() as session:
-            client = Client(session, shape)
+            client = Client(session, deployment)
             statuses = await asyncio.gather(*(client.post(f"viewer-{n}", "suggestion_undo", 3) for n in range(50)))
             assert set(statuses) == {200}
-            shape.processes["up"].kill()  # whatever of it is stored by now
-            shape.settings["ENABLED"] = "0"
-            start_embedded(shape)
-            assert await Operator(session).troubles(shape.processes["up"]) == {}
-            await closed_before_anything_else(Asking(session, shape.write_url))
-            await eventually(lambda: stored(shape, "50 rows (150 counts)"), lambda: "what was taken was not stored")
+            deployment.processes["up"].kill()  # whatever of it is stored by now
+            deployment.settings["ENABLED"] = "0"
+            start_embedded(deployment)
+            assert await Operator(session).troubles(deployment.processes["up"]) == {}
+            await closed_before_anything_else(Asking(session, deployment.write_url))
+            await eventually(
+                lambda: stored(deployment, "50 rows (150 counts)"), lambda: "what was taken was not stored"
+            )
 
 
-async def stored(shape: Shape, rows: str) -> bool:
+async def stored(deployment: Deployment, rows: str) -> bool:
     """Whether the running instance has so many rows, said by a purge that removes nothing."""
-    done = await asyncio.to_thread(run, "purge", "--dry-run", "--days", "0", settings=shape.settings)
+    done = await asyncio.to_thread(run, "purge", "--dry-run", "--days", "0", settings=deployment.settings)
     assert done.returncode == 0, done.stderr
     return done.stdout.startswith(rows)
 
@@ -64,14 +66,14 @@ async def stored(shape: Shape, rows: str) -> bool:
 async def test_a_cluster_switched_off_stores_what_was_taken_before(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
-    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, ENABLED="0") as shape:
+    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, ENABLED="0") as deployment:
         lines = encode_lines("alice", {"suggestion_undo": 3}, format_time(time.time_ns() // 1_000_000))
         async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
             headers = list(encode_headers(1, lines, [(NO_BATCH, 1)]))
-            await producer.send_and_wait(shape.settings["TOPIC"], lines, headers=headers)
+            await producer.send_and_wait(deployment.settings["TOPIC"], lines, headers=headers)
         async with aiohttp.ClientSession() as session:
-            for process in shape.processes.values():
+            for process in deployment.processes.values():
                 assert await Operator(session).troubles(process) == {}
-            for url in (shape.write_url, shape.read_url):
+            for url in (deployment.write_url, deployment.read_url):
                 await closed_before_anything_else(Asking(session, url))
-            await eventually(lambda: stored(shape, "1 rows (3 counts)"), lambda: "what was taken was not stored")
+            await eventually(lambda: stored(deployment, "1 rows (3 counts)"), lambda: "what was taken was not stored")

@@ -21,7 +21,7 @@ from siddes_telemetry.cli.data_folder import DataFolder
 from tests.e2e.foreign_records import FOREIGN_VIEWER, ForeignRecord, foreign_records, produce, write_to_sqlite
 from tests.e2e.mixed_traffic import MixedRun
 from tests.product.client import Client, eventually
-from tests.product.deployments import Shape, cluster, embedded
+from tests.product.deployments import Deployment, cluster, embedded
 from tests.product.load import seeded
 from tests.product.metric_totals import Books
 from tests.product.process import run
@@ -31,8 +31,8 @@ RATE = "30"  # requests a second of one viewer; twice that at once
 
 
 async def test_the_books_of_one_process_balance(tmp_path: Path) -> None:
-    with embedded(tmp_path, RATE=RATE) as shape:
-        file = DataFolder(Path(shape.settings["DATA"])).log
+    with embedded(tmp_path, RATE=RATE) as deployment:
+        file = DataFolder(Path(deployment.settings["DATA"])).log
 
         async def write(records: Sequence[ForeignRecord]) -> None:
             await asyncio.to_thread(write_to_sqlite, file, records)
@@ -41,21 +41,21 @@ async def test_the_books_of_one_process_balance(tmp_path: Path) -> None:
             with closing(sqlite3.connect(file)) as log:
                 return int(log.execute("SELECT count(*) FROM records").fetchone()[0])
 
-        books = await balanced(shape, [shape.write_url], write, records_in_log)
+        books = await balanced(deployment, [deployment.write_url], write, records_in_log)
         assert books.sum("siddes_consumer_lag_records") == 0
 
 
 async def test_the_books_of_a_cluster_balance(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
-    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, gateways=2, RATE=RATE) as shape:
-        topic = shape.settings["TOPIC"]
+    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, gateways=2, RATE=RATE) as deployment:
+        topic = deployment.settings["TOPIC"]
 
         async def write(records: Sequence[ForeignRecord]) -> None:
             await produce(kafka_bootstrap, topic, records)
 
         async def records_in_log() -> int:
-            partitions = [TopicPartition(topic, n) for n in range(int(shape.settings["PARTITIONS"]))]
+            partitions = [TopicPartition(topic, n) for n in range(int(deployment.settings["PARTITIONS"]))]
             consumer = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap)
             await consumer.start()
             try:
@@ -63,13 +63,13 @@ async def test_the_books_of_a_cluster_balance(
             finally:
                 await consumer.stop()
 
-        urls = [shape.processes[name].url for name in ("gateway", "gateway-2")]
-        books = await balanced(shape, urls, write, records_in_log)
+        urls = [deployment.processes[name].url for name in ("gateway", "gateway-2")]
+        books = await balanced(deployment, urls, write, records_in_log)
         assert books.sum("siddes_kafka_dead_letters_emptied_total") == 1
 
 
 async def balanced(
-    shape: Shape,
+    deployment: Deployment,
     urls: Sequence[str],
     write: Callable[[Sequence[ForeignRecord]], Awaitable[None]],
     records_in_log: Callable[[], Awaitable[int]],
@@ -85,9 +85,9 @@ async def balanced(
         await mixed.send(REQUESTS // 2)
         await mixed.rush(200)
         await mixed.break_http()
-        await settled(session, shape, mixed, records_in_log)
-        books = await Books.of(session, shape.processes.values())
-        client = Client(session, shape)
+        await settled(session, deployment, mixed, records_in_log)
+        books = await Books.of(session, deployment.processes.values())
+        client = Client(session, deployment)
         summaries = [await client.counts(viewer) for viewer in (*mixed.viewers, FOREIGN_VIEWER)]
     in_log = await records_in_log()
 
@@ -118,19 +118,22 @@ async def balanced(
     assert books.by("reason", "siddes_consumer_dead_letters_total") == unreadable
     assert books.sum("siddes_consumer_lost_records_total") == 0
 
-    listed = await asyncio.to_thread(run, "dead-letters", "--json", settings=shape.settings)
+    listed = await asyncio.to_thread(run, "dead-letters", "--json", settings=deployment.settings)
     assert listed.returncode == 0, listed.stderr
     assert Counter(entry["reason"] for entry in json.loads(listed.stdout)) == unreadable
     return books
 
 
 async def settled(
-    session: aiohttp.ClientSession, shape: Shape, mixed: MixedRun, records_in_log: Callable[[], Awaitable[int]]
+    session: aiohttp.ClientSession,
+    deployment: Deployment,
+    mixed: MixedRun,
+    records_in_log: Callable[[], Awaitable[int]],
 ) -> None:
     """Wait until those who did not wait have been served too, and the consumer has passed the end of the log."""
 
     async def is_settled() -> bool:
-        books = await Books.of(session, shape.processes.values())
+        books = await Books.of(session, deployment.processes.values())
         return (
             books.sum("siddes_events_accepted_total") >= mixed.accepted + mixed.gone
             and books.sum("siddes_consumer_records_stored_total") >= await records_in_log()

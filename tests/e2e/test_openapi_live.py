@@ -13,7 +13,7 @@ import aiohttp
 
 from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
 from tests.product.client import Client, bearer
-from tests.product.deployments import Shape
+from tests.product.deployments import Deployment
 from tests.product.process import run
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
@@ -26,7 +26,7 @@ expected-statuses = [400, 401, 403, 404, 405, 406, 413, 415, 422, 428]
 """
 
 
-async def test_the_document_is_the_one_that_is_printed_and_needs_no_viewer(instance: Shape) -> None:
+async def test_the_document_is_the_one_that_is_printed_and_needs_no_viewer(instance: Deployment) -> None:
     async with aiohttp.ClientSession() as session:
         got = await Asking(session, instance.read_url).get("/openapi.json")
     assert set(got.json["paths"]) == {INGEST, ALIAS, BATCH, SUMMARY, SERIES, ME, "/openapi.json"}
@@ -34,7 +34,7 @@ async def test_the_document_is_the_one_that_is_printed_and_needs_no_viewer(insta
     assert got.json == json.loads(printed.stdout)
 
 
-async def test_the_service_keeps_to_its_document(instance: Shape, tmp_path: Path) -> None:
+async def test_the_service_keeps_to_its_document(instance: Deployment, tmp_path: Path) -> None:
     seed = os.environ.get("SCHEMATHESIS_SEED") or str(random.randrange(2**32))
     print(f"SCHEMATHESIS_SEED={seed}")
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)

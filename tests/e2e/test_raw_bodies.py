@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.e2e.http_requests import BATCH, INGEST, SUMMARY
 from tests.product.client import bearer
-from tests.product.deployments import Shape
+from tests.product.deployments import Deployment
 
 ID = "0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11"
 EXAMPLES = 250
@@ -57,7 +57,7 @@ HEADERS = st.fixed_dictionaries(
 
 
 @pytest.fixture(scope="module")
-def connection(instance: Shape) -> Iterator[http.client.HTTPConnection]:
+def connection(instance: Deployment) -> Iterator[http.client.HTTPConnection]:
     address = urlsplit(instance.write_url)
     with closing(http.client.HTTPConnection(address.hostname or "", address.port, timeout=GRACE_S)) as connection:
         yield connection
@@ -107,6 +107,6 @@ def test_any_days_have_an_answer(connection: http.client.HTTPConnection, query: 
     assert 1 <= said["days"] <= 30
 
 
-def test_nothing_was_said_about_any_of_it(instance: Shape) -> None:
+def test_nothing_was_said_about_any_of_it(instance: Deployment) -> None:
     lines = [line for line in instance.processes["up"].said().splitlines() if not line.startswith("ready: ")]
     assert lines == []

@@ -8,7 +8,7 @@ import json
 from tests.faults import naive_consumer
 from tests.faults.loaded_cluster import Rig
 from tests.faults.store_contents import Amount, Place, bounds, read_topic
-from tests.product.deployments import Shape
+from tests.product.deployments import Deployment
 from tests.product.offsets import committed
 from tests.product.process import run
 
@@ -29,7 +29,7 @@ async def prove(rig: Rig) -> None:
     assert stored
     lost, doubled = await rig.difference()
     assert (lost, doubled) == (0, 0), f"{lost} counts were lost, {doubled} counted twice"
-    await asyncio.to_thread(verified, rig.shape)
+    await asyncio.to_thread(verified, rig.deployment)
 
 
 async def plainly_delivered(rig: Rig) -> tuple[int, int]:
@@ -74,9 +74,9 @@ async def drained(rig: Rig) -> None:
         raise AssertionError(f"not stored to the end: {left}") from None
 
 
-def verified(shape: Shape) -> None:
+def verified(deployment: Deployment) -> None:
     """The product's own word."""
-    answer = run("verify", "--json", settings=shape.settings)
+    answer = run("verify", "--json", settings=deployment.settings)
     report = json.loads(answer.stdout)
     assert (answer.returncode, report["ok"]) == (0, True), answer.stdout
     for partition in report["partitions"]:

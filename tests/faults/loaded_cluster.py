@@ -20,7 +20,7 @@ from tests.infrastructure.clickhouse import LocalClickHouse
 from tests.infrastructure.databases import own_database
 from tests.infrastructure.kafka import LocalKafka
 from tests.product.admin import Operator
-from tests.product.deployments import Shape, migrate, numbered, start_member, unmigrated_cluster
+from tests.product.deployments import Deployment, migrate, numbered, start_member, unmigrated_cluster
 from tests.product.load import Load, Pace
 from tests.product.process import COMMAND, ServiceProcess
 
@@ -56,7 +56,7 @@ class Rig:
 
     kafka: LocalKafka
     clickhouse: LocalClickHouse
-    shape: Shape
+    deployment: Deployment
     load: Load
     operator: Operator
     sql: Sql
@@ -69,14 +69,14 @@ class Rig:
 
     @property
     def topic(self) -> str:
-        return self.shape.settings["TOPIC"]
+        return self.deployment.settings["TOPIC"]
 
     @property
     def group(self) -> str:
-        return self.shape.settings["GROUP"]
+        return self.deployment.settings["GROUP"]
 
     def process(self, name: str) -> ServiceProcess:
-        return self.shape.processes[name]
+        return self.deployment.processes[name]
 
     async def flows(self, events: int = FLOWING) -> None:
         """Wait until so many more events were answered 200."""
@@ -102,7 +102,7 @@ class Rig:
 
     def start(self, name: str) -> ServiceProcess:
         """Start a process that ended, or a new one. Does not wait."""
-        return start_member(self.shape, name, command=self.commands.get(name, COMMAND))
+        return start_member(self.deployment, name, command=self.commands.get(name, COMMAND))
 
     async def start_ready(self, name: str) -> ServiceProcess:
         return await asyncio.to_thread(self.start(name).wait_ready)
@@ -143,21 +143,21 @@ async def rig_for(
     """
     async with AsyncExitStack() as stack:
         database = stack.enter_context(own_database(on.clickhouse.url))
-        shape = stack.enter_context(
+        deployment = stack.enter_context(
             unmigrated_cluster(on.kafka.bootstrap, database, folder, PARTITIONS=str(case.partitions))
         )
         stores = {name: ClickHouseWire() for name in case.wired if name.startswith("consumer")}
         logs = {name: KafkaWire() for name in case.wired}
         for name in case.wired:
-            shape.own[name] = {"KAFKA": await stack.enter_async_context(logs[name].to(on.kafka.doors[name]))}
+            deployment.own[name] = {"KAFKA": await stack.enter_async_context(logs[name].to(on.kafka.doors[name]))}
         for name, wire in stores.items():
-            shape.own[name]["CLICKHOUSE"] = await stack.enter_async_context(wire.to(database))
-        stack.push_async_callback(asyncio.to_thread, shape.end)  # while the wires still stand
+            deployment.own[name]["CLICKHOUSE"] = await stack.enter_async_context(wire.to(database))
+        stack.push_async_callback(asyncio.to_thread, deployment.end)  # while the wires still stand
         session = await stack.enter_async_context(aiohttp.ClientSession())
         rig = Rig(
             on.kafka,
             on.clickhouse,
-            shape,
+            deployment,
             Load([], case.pace, rng),
             Operator(session),
             Sql(session, database),
@@ -170,7 +170,7 @@ async def rig_for(
             consumer = small_blocks(case.block_rows)
         if consumer is not None:
             rig.commands = dict.fromkeys((*consumers, "consumer-3", "consumer-4"), consumer)
-        await asyncio.to_thread(migrate, shape)
+        await asyncio.to_thread(migrate, deployment)
         for name in (*gateways, *consumers):
             rig.start(name)
         for name in (*gateways, *consumers):

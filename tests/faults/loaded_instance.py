@@ -13,7 +13,7 @@ import aiohttp
 
 from tests.faults.final_check import verified
 from tests.product.client import Client
-from tests.product.deployments import Shape, embedded, start_embedded
+from tests.product.deployments import Deployment, embedded, start_embedded
 from tests.product.load import Load, Pace
 from tests.product.process import ServiceProcess
 
@@ -25,7 +25,7 @@ FLOWING = 1000
 class EmbeddedRig:
     """What a case works with."""
 
-    shape: Shape
+    deployment: Deployment
     load: Load
     client: Client
     rng: random.Random
@@ -33,7 +33,7 @@ class EmbeddedRig:
 
     @property
     def process(self) -> ServiceProcess:
-        return self.shape.processes["up"]
+        return self.deployment.processes["up"]
 
     async def flows(self) -> None:
         """Wait until some more events were answered 200."""
@@ -41,13 +41,13 @@ class EmbeddedRig:
 
     async def start_again(self) -> None:
         """On the same folder; returns when it is ready."""
-        await asyncio.to_thread(start_embedded, self.shape)
-        self.load.targets = [self.shape.write_url]
+        await asyncio.to_thread(start_embedded, self.deployment)
+        self.load.targets = [self.deployment.write_url]
 
     async def prove(self) -> None:
         """AssertionError where not all that was answered is counted once."""
         await self.load.adds_up(self.client)
-        await asyncio.to_thread(verified, self.shape)
+        await asyncio.to_thread(verified, self.deployment)
 
     async def difference(self) -> tuple[int, int]:
         return await self.load.difference(self.client)
@@ -67,6 +67,6 @@ class EmbeddedCase:
 async def embedded_rig(rng: random.Random, folder: Path) -> AsyncIterator[EmbeddedRig]:
     """A ready instance on a folder of its own."""
     async with AsyncExitStack() as stack:
-        shape = await asyncio.to_thread(stack.enter_context, embedded(folder, LOG_LEVEL="error"))
+        deployment = await asyncio.to_thread(stack.enter_context, embedded(folder, LOG_LEVEL="error"))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield EmbeddedRig(shape, Load([shape.write_url], PACE, rng), Client(session, shape), rng)
+        yield EmbeddedRig(deployment, Load([deployment.write_url], PACE, rng), Client(session, deployment), rng)

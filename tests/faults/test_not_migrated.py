@@ -20,23 +20,23 @@ WAITS_FOR = {"gateway": (TOPIC,), "consumer": (TOPIC, TABLE), "summary": (TABLE,
 async def test_services_wait_for_migrate_and_say_so(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
-    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
+    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as deployment:
         for name in WAITS_FOR:
-            start_member(shape, name)
+            start_member(deployment, name)
         async with aiohttp.ClientSession() as session:
-            operator, client = Operator(session), Client(session, shape)
+            operator, client = Operator(session), Client(session, deployment)
             for name, missing in WAITS_FOR.items():
-                process = shape.processes[name]
+                process = deployment.processes[name]
                 for words in missing:
                     await says(process, words)
                 assert "ready:" not in process.said()
                 assert set(missing) <= {f"{check} {word}" for check, word in (await operator.troubles(process)).items()}
                 assert await operator.healthy(process)
             assert await client.post("alice", "suggestion_shown") == 503
-            async with session.get(f"{shape.read_url}/api/telemetry", headers=bearer("alice")) as answer:
+            async with session.get(f"{deployment.read_url}/api/telemetry", headers=bearer("alice")) as answer:
                 assert answer.status == 503
-            await asyncio.to_thread(migrate, shape)
-            for process in shape.processes.values():
+            await asyncio.to_thread(migrate, deployment)
+            for process in deployment.processes.values():
                 await asyncio.to_thread(process.wait_ready)
             assert await client.post("alice", "suggestion_accepted", 3) == 200
             await client.counts_become("alice", {"suggestion_accepted": 3})

@@ -14,7 +14,7 @@ from tests.infrastructure.kafka import LocalKafka
 from tests.infrastructure.local import LocalServer
 from tests.product.admin import Operator, resident_mb
 from tests.product.client import Client, bearer
-from tests.product.deployments import Shape, cluster
+from tests.product.deployments import Deployment, cluster
 from tests.product.load import Load, Pace, seeded
 
 pytestmark = pytest.mark.timeout(240)  # each waits for several things that may take a minute
@@ -29,9 +29,9 @@ PACE = Pace(connections=32, batch_events=10, pause_s=0.05)
 async def test_a_gateway_lives_through_a_frozen_and_a_killed_broker(
     own_kafka: LocalKafka, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
-    with cluster(own_kafka.bootstrap, clickhouse_database_url, tmp_path) as shape:
-        gateway = shape.processes["gateway"]
-        load = Load([shape.write_url], PACE, seeded())
+    with cluster(own_kafka.bootstrap, clickhouse_database_url, tmp_path) as deployment:
+        gateway = deployment.processes["gateway"]
+        load = Load([deployment.write_url], PACE, seeded())
         async with aiohttp.ClientSession() as session:
             operator = Operator(session)
             async with load.running():
@@ -48,16 +48,16 @@ async def test_a_gateway_lives_through_a_frozen_and_a_killed_broker(
                     await asyncio.to_thread(back)
                     await operator.becomes_ready(gateway)
                 await load.reached(load.events + FLOWING)
-            await load.adds_up(Client(session, shape))
+            await load.adds_up(Client(session, deployment))
         assert load.broken == 0  # each request was answered, within the client's patience
 
 
 async def test_consumer_and_summary_live_through_a_frozen_and_a_killed_clickhouse(
     kafka_bootstrap: str, own_clickhouse: LocalClickHouse, tmp_path: Path
 ) -> None:
-    with cluster(kafka_bootstrap, own_clickhouse.url, tmp_path) as shape:
-        consumer, summary = shape.processes["consumer"], shape.processes["summary"]
-        load = Load([shape.write_url], PACE, seeded())
+    with cluster(kafka_bootstrap, own_clickhouse.url, tmp_path) as deployment:
+        consumer, summary = deployment.processes["consumer"], deployment.processes["summary"]
+        load = Load([deployment.write_url], PACE, seeded())
         async with aiohttp.ClientSession() as session:
             operator = Operator(session)
             async with load.running():
@@ -65,7 +65,7 @@ async def test_consumer_and_summary_live_through_a_frozen_and_a_killed_clickhous
                     await load.reached(load.events + FLOWING)
                     before_mb = [resident_mb(process) for process in (consumer, summary)]
                     await asyncio.to_thread(away)
-                    await refuses_to_sum(session, shape)
+                    await refuses_to_sum(session, deployment)
                     await operator.becomes_unready(summary, "store")
                     await operator.becomes_unready(consumer, "store")
                     await operator.grows(consumer, "siddes_consumer_lag_records")
@@ -77,7 +77,7 @@ async def test_consumer_and_summary_live_through_a_frozen_and_a_killed_clickhous
                     await asyncio.to_thread(back)
                     await operator.becomes_ready(summary)
                     await operator.becomes_ready(consumer)
-            await load.adds_up(Client(session, shape))
+            await load.adds_up(Client(session, deployment))
         assert load.statuses.keys() == {200}  # gateways need no store
         assert load.broken == 0
 
@@ -87,9 +87,9 @@ def ways(server: LocalServer) -> list[tuple[str, Callable[[], None], Callable[[]
     return [("frozen", server.pause, server.resume), ("killed", server.kill, server.start)]
 
 
-async def refuses_to_sum(session: aiohttp.ClientSession, shape: Shape) -> None:
+async def refuses_to_sum(session: aiohttp.ClientSession, deployment: Deployment) -> None:
     """The summary must say that it does not know: an empty 200 would be a lie."""
-    async with session.get(f"{shape.read_url}/api/telemetry/summary", headers=bearer("viewer-0")) as answer:
+    async with session.get(f"{deployment.read_url}/api/telemetry/summary", headers=bearer("viewer-0")) as answer:
         assert answer.status == 503
         assert answer.headers["Retry-After"].isdigit()
         assert await answer.json() == {"ok": False, "error": "unavailable"}

@@ -12,7 +12,7 @@ import aiohttp
 
 from tests.product.admin import Operator
 from tests.product.client import Client
-from tests.product.deployments import Shape, cluster
+from tests.product.deployments import Deployment, cluster
 from tests.product.load import seeded
 
 EVENT = "suggestion_accepted"
@@ -25,19 +25,19 @@ async def test_a_retry_through_another_gateway_counts_once_across_the_kill_of_a_
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     rng = seeded()
-    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, gateways=2, consumers=2) as shape:
+    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, gateways=2, consumers=2) as deployment:
         async with aiohttp.ClientSession() as session:
-            client, operator = Client(session, shape), Operator(session)
+            client, operator = Client(session, deployment), Operator(session)
             early, late = some_batches(rng), some_batches(rng)
-            await tried(client, shape, early, "gateway")
+            await tried(client, deployment, early, "gateway")
             await counted(client, early)  # stored, by both consumers, and noted
-            await tried(client, shape, late, "gateway")  # stored, in doubt, or not yet read
-            await asyncio.to_thread(shape.processes["consumer"].kill)
+            await tried(client, deployment, late, "gateway")  # stored, in doubt, or not yet read
+            await asyncio.to_thread(deployment.processes["consumer"].kill)
             await asyncio.gather(
-                tried(client, shape, {**early, **late}, "gateway-2"), tried(client, shape, late, "gateway")
+                tried(client, deployment, {**early, **late}, "gateway-2"), tried(client, deployment, late, "gateway")
             )
             await counted(client, {**early, **late})
-            survivor = shape.processes[SURVIVOR]
+            survivor = deployment.processes[SURVIVOR]
             await operator.becomes(survivor, "siddes_consumer_lag_records", 0)
             assert await operator.metric(survivor, "siddes_consumer_read_backs_total") > 0
             assert await operator.metric(survivor, 'siddes_consumer_read_back_bytes_total{source="journal"}') > 0
@@ -55,9 +55,9 @@ def some_batches(rng: random.Random) -> Batches:
     }
 
 
-async def tried(client: Client, shape: Shape, batches: Batches, gateway: str) -> None:
+async def tried(client: Client, deployment: Deployment, batches: Batches, gateway: str) -> None:
     """Send them all at once; every one is answered 200."""
-    url = shape.processes[gateway].url
+    url = deployment.processes[gateway].url
     statuses = await asyncio.gather(
         *(
             client.post_batch(viewer, batch_id, [{"event": EVENT, "count": count}], url=url)

@@ -24,8 +24,8 @@ BODY = b'{"event":"suggestion_accepted","count":3}'
 async def test_a_gateway_answers_what_it_has_begun_to_read(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
-    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
-        gateway = shape.processes["gateway"]
+    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as deployment:
+        gateway = deployment.processes["gateway"]
         address = urlsplit(gateway.url)
         head = f"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer('alice')['Authorization']}\r\n"
         start = f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY[:5]
@@ -44,26 +44,26 @@ async def test_a_gateway_answers_what_it_has_begun_to_read(
                 assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
                 assert b"\r\nConnection: close\r\n" in answer
             assert await asyncio.to_thread(gateway.ended) == 0
-            await Client(session, shape).counts_become("alice", {"suggestion_accepted": 3 * BEGUN})
+            await Client(session, deployment).counts_become("alice", {"suggestion_accepted": 3 * BEGUN})
 
 
 async def test_services_leave_in_time_while_what_they_need_is_frozen(
     own_kafka: LocalKafka, own_clickhouse: LocalClickHouse, tmp_path: Path
 ) -> None:
-    with cluster(own_kafka.bootstrap, own_clickhouse.url, tmp_path) as shape:
-        load = Load([shape.write_url], Pace(pause_s=0.01), seeded())
+    with cluster(own_kafka.bootstrap, own_clickhouse.url, tmp_path) as deployment:
+        load = Load([deployment.write_url], Pace(pause_s=0.01), seeded())
         async with load.running():
             await load.reached(1_000)
             await asyncio.to_thread(own_clickhouse.pause)
             await load.reached(load.events + 2_000)  # the consumer holds blocks that it cannot insert
             await asyncio.to_thread(own_kafka.pause)
             await load.answers(503)
-            statuses = await asyncio.gather(*(asyncio.to_thread(each.stop) for each in shape.processes.values()))
+            statuses = await asyncio.gather(*(asyncio.to_thread(each.stop) for each in deployment.processes.values()))
             assert statuses == [0, 0, 0]
             await asyncio.to_thread(own_kafka.resume)
             await asyncio.to_thread(own_clickhouse.resume)
-            for name in list(shape.processes):
-                await asyncio.to_thread(start_member(shape, name).wait_ready)
+            for name in list(deployment.processes):
+                await asyncio.to_thread(start_member(deployment, name).wait_ready)
             await load.reached(load.events + 1_000)
         async with aiohttp.ClientSession() as session:
-            await load.adds_up(Client(session, shape))
+            await load.adds_up(Client(session, deployment))

@@ -13,7 +13,7 @@ import pytest
 
 from tests.infrastructure.ports import free_ports
 from tests.product.client import Client, eventually
-from tests.product.deployments import JWT_SECRET, Shape
+from tests.product.deployments import JWT_SECRET, Deployment
 from tests.product.process import COMMAND, ServiceProcess, environment
 
 STOP_S = 30.0
@@ -28,24 +28,24 @@ class Unheard:
 
 
 @pytest.fixture
-def unheard(tmp_path: Path) -> Iterator[Shape]:
+def unheard(tmp_path: Path) -> Iterator[Deployment]:
     """An embedded instance, with a warning to give and a talkative log."""
     port, admin = free_ports(2)
     settings = {"JWT_SECRET": JWT_SECRET, "DATA": str(tmp_path / "data"), "LOG_LEVEL": "debug", "MISSPELT": "1"}
-    shape = Shape(settings, tmp_path)
+    deployment = Deployment(settings, tmp_path)
     addresses = Unheard(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}")
-    shape.processes["up"] = cast("ServiceProcess", addresses)
+    deployment.processes["up"] = cast("ServiceProcess", addresses)
     command = [*COMMAND, "up", "--port", str(port), "--admin-port", str(admin)]
     with Path("/dev/full").open("wb") as full, subprocess.Popen(command, env=environment(settings), stderr=full) as up:
         try:
-            yield shape
+            yield deployment
             assert up.poll() is None, "it ended"
         finally:
             up.terminate()
             up.wait(STOP_S)
 
 
-async def test_counts_are_taken_while_nothing_can_be_logged(unheard: Shape) -> None:
+async def test_counts_are_taken_while_nothing_can_be_logged(unheard: Deployment) -> None:
     async with aiohttp.ClientSession() as session:
 
         async def is_ready() -> bool:

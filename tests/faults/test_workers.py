@@ -23,8 +23,8 @@ async def test_a_killed_worker_is_replaced_and_what_it_counted_stays_on_the_page
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     rng = seeded()
-    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
-        gateway = start_member(shape, "gateway-of-two", "--workers", "2")
+    with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as deployment:
+        gateway = start_member(deployment, "gateway-of-two", "--workers", "2")
         await asyncio.to_thread(gateway.wait_ready)
         load = Load([gateway.url], Pace(connections=32, pause_s=0.01), rng)
         async with aiohttp.ClientSession() as session:
@@ -46,7 +46,7 @@ async def test_a_killed_worker_is_replaced_and_what_it_counted_stays_on_the_page
             assert load.broken > 0  # the kill was felt
             answered = load.singles_answered.total() + sum(each.total() for each in load.batched.values())
             assert await operator.metric(gateway, ACCEPTED) >= answered
-            await load.adds_up(Client(session, shape))
+            await load.adds_up(Client(session, deployment))
         assert await asyncio.to_thread(gateway.stop) == 0
 
 
@@ -65,12 +65,12 @@ async def test_workers_whose_metrics_files_are_cleaned_away_are_replaced_and_cou
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     elsewhere = ("env", "PROMETHEUS_MULTIPROC_DIR=/nonexistent", "TMPDIR=/nonexistent", "TZ=utc", *COMMAND)
-    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
-        migrate(shape)
-        gateway = start_member(shape, "gateway", "--workers", "2", command=elsewhere)
+    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as deployment:
+        migrate(deployment)
+        gateway = start_member(deployment, "gateway", "--workers", "2", command=elsewhere)
         await asyncio.to_thread(gateway.wait_ready)
         async with aiohttp.ClientSession() as session:
-            operator, client = Operator(session), Client(session, shape)
+            operator, client = Operator(session), Client(session, deployment)
             assert await client.post("alice", "suggestion_undo") == 200
             await operator.becomes(gateway, ACCEPTED, 1)
             before = workers_of(gateway)

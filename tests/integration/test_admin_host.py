@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.infrastructure.ports import free_ports
-from tests.product.deployments import ANY_PORT, JWT_SECRET, Shape, migrate, unmigrated_cluster
+from tests.product.deployments import ANY_PORT, JWT_SECRET, Deployment, migrate, unmigrated_cluster
 from tests.product.process import ServiceProcess
 
 EVERYWHERE = ("--host", "0.0.0.0")
@@ -38,10 +38,10 @@ def answers_elsewhere(url: str) -> bool:
 
 
 @pytest.fixture
-def shape(kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path) -> Iterator[Shape]:
-    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
-        migrate(shape)
-        yield shape
+def deployment(kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path) -> Iterator[Deployment]:
+    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as deployment:
+        migrate(deployment)
+        yield deployment
 
 
 def test_one_process_publishes_its_public_port_only(tmp_path: Path) -> None:
@@ -57,15 +57,15 @@ def test_one_process_publishes_its_public_port_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("service", [("gateway",), ("gateway", "--workers", "2"), ("summary",), ("consumer",)])
-def test_a_service_publishes_its_public_port_only(shape: Shape, service: tuple[str, ...]) -> None:
+def test_a_service_publishes_its_public_port_only(deployment: Deployment, service: tuple[str, ...]) -> None:
     public, admin = free_ports(2)
     ports = ("--port", str(public), "--admin-port", str(admin))
     has_public_port = service[0] != "consumer"
-    with ready(shape.folder, shape.settings, *service, *ports, *EVERYWHERE) as process:
+    with ready(deployment.folder, deployment.settings, *service, *ports, *EVERYWHERE) as process:
         assert bool(process.url) is has_public_port
         assert answers_elsewhere(f"http://0.0.0.0:{public}") is has_public_port
         assert process.admin == f"http://127.0.0.1:{admin}"
         assert not answers_elsewhere(process.admin)
-    with ready(shape.folder, shape.settings, *service, *ports, *ADMIN_EVERYWHERE) as process:
+    with ready(deployment.folder, deployment.settings, *service, *ports, *ADMIN_EVERYWHERE) as process:
         assert process.admin == f"http://0.0.0.0:{admin}"
         assert answers_elsewhere(process.admin)

@@ -163,21 +163,24 @@ async def test_foreign_variables_change_nothing(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     command = ("env", "-u", "HOME", *FOREIGN, *COMMAND)
-    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
-        assert run("migrate", settings=shape.settings, command=command).returncode == 0
+    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as deployment:
+        assert run("migrate", settings=deployment.settings, command=command).returncode == 0
         for name in ("gateway", "consumer", "summary"):
-            start_member(shape, name, command=command)
-        for process in shape.processes.values():
+            start_member(deployment, name, command=command)
+        for process in deployment.processes.values():
             await asyncio.to_thread(process.wait_ready)
         async with aiohttp.ClientSession() as session:
-            client = HttpClient(session, shape)
+            client = HttpClient(session, deployment)
             assert await client.post("alice", "suggestion_undo") == 200
             await client.counts_become("alice", {"suggestion_undo": 1})
-            assert await Operator(session).metric(shape.processes["consumer"], "siddes_consumer_rows_stored_total") == 1
-        verified = run("verify", settings=shape.settings, command=command)
+            assert (
+                await Operator(session).metric(deployment.processes["consumer"], "siddes_consumer_rows_stored_total")
+                == 1
+            )
+        verified = run("verify", settings=deployment.settings, command=command)
         assert verified.returncode == 0, verified.stderr
         assert verified.stderr == ""
-        for process in shape.processes.values():
+        for process in deployment.processes.values():
             assert "Traceback" not in process.said()
 
 

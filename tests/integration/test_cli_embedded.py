@@ -19,7 +19,7 @@ import pytest
 from siddes_telemetry.backends.sqlite.log import SqliteLog
 from siddes_telemetry.schemas.record import NO_BATCH, Headers, encode_headers, encode_lines, format_time
 from tests.product.client import Client, eventually
-from tests.product.deployments import ANY_PORT, JWT_SECRET, Shape, embedded, start_embedded
+from tests.product.deployments import ANY_PORT, JWT_SECRET, Deployment, embedded, start_embedded
 from tests.product.process import run
 
 DAY_MS = 86_400_000
@@ -53,7 +53,7 @@ DEAD_LETTERS = [
 
 
 @pytest.fixture(scope="module")
-def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A running instance whose log held counts of several ages and two bad records."""
     folder = tmp_path_factory.mktemp("operated")
     (folder / "data").mkdir()
@@ -65,28 +65,28 @@ def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
         yield running
 
 
-def data(shape: Shape) -> Path:
-    return Path(shape.settings["DATA"])
+def data(deployment: Deployment) -> Path:
+    return Path(deployment.settings["DATA"])
 
 
 @contextmanager
-def stopped(shape: Shape) -> Iterator[None]:
+def stopped(deployment: Deployment) -> Iterator[None]:
     """The instance stopped, for a while."""
-    assert shape.processes["up"].stop() == 0
+    assert deployment.processes["up"].stop() == 0
     try:
         yield
     finally:
-        start_embedded(shape)
+        start_embedded(deployment)
 
 
-async def test_purge_removes_what_is_older_and_only_that(shape: Shape) -> None:
+async def test_purge_removes_what_is_older_and_only_that(deployment: Deployment) -> None:
     async with aiohttp.ClientSession() as session:
-        client = Client(session, shape)
+        client = Client(session, deployment)
         for viewer in AGES:
             await until_counted(client, viewer, {"suggestion_undo": 3})
 
         before_s = int(time.time())
-        would = await asyncio.to_thread(run, "purge", "--days", "5", "--dry-run", settings=shape.settings)
+        would = await asyncio.to_thread(run, "purge", "--days", "5", "--dry-run", settings=deployment.settings)
         assert would.returncode == 0
         assert would.stdout.startswith("2 rows (6 counts) would go, created ")
         assert would.stderr == ""
@@ -96,7 +96,7 @@ async def test_purge_removes_what_is_older_and_only_that(shape: Shape) -> None:
         assert before_s <= limit_s + 5 * 86_400 <= time.time()
         assert await client.counts("older") == {"suggestion_undo": 3}
 
-        done = await asyncio.to_thread(run, "purge", "--days", "5", settings=shape.settings)
+        done = await asyncio.to_thread(run, "purge", "--days", "5", settings=deployment.settings)
         assert done.returncode == 0
         assert done.stdout.startswith("2 rows (6 counts) gone, created ")
         assert "removing counts older than 5 days" in done.stderr
@@ -104,7 +104,7 @@ async def test_purge_removes_what_is_older_and_only_that(shape: Shape) -> None:
             expected = {} if viewer in {"old", "older"} else {"suggestion_undo": 3}
             assert await client.counts(viewer, days=30) == expected
 
-        nothing = await asyncio.to_thread(run, "purge", settings=shape.settings)
+        nothing = await asyncio.to_thread(run, "purge", settings=deployment.settings)
         assert nothing.stdout.startswith("0 rows (0 counts) gone; the limit is ")
         assert "older than 30 days" in nothing.stderr
         assert await client.post("new", "suggestion_undo") == 200  # it goes on to work
@@ -118,49 +118,49 @@ async def until_counted(client: Client, viewer: str, expected: dict[str, int]) -
     await eventually(counted, lambda: f"{viewer} has not {expected}")
 
 
-def test_dead_letters_are_listed_by_place_reason_and_size_and_never_shown(shape: Shape) -> None:
-    as_json = run("dead-letters", "--json", settings=shape.settings)
+def test_dead_letters_are_listed_by_place_reason_and_size_and_never_shown(deployment: Deployment) -> None:
+    as_json = run("dead-letters", "--json", settings=deployment.settings)
     assert json.loads(as_json.stdout) == DEAD_LETTERS
-    table = run("dead-letters", settings=shape.settings)
+    table = run("dead-letters", settings=deployment.settings)
     assert [line.split() for line in table.stdout.splitlines()] == [
         ["partition", "offset", "bytes", "reason"],
         ["0", "5", str(len(BAD)), "line"],
         ["0", "6", str(len(BAD)), "schema_header"],
     ]
-    said = as_json.stdout + as_json.stderr + table.stdout + table.stderr + shape.processes["up"].said()
+    said = as_json.stdout + as_json.stderr + table.stdout + table.stderr + deployment.processes["up"].said()
     assert CANARY.decode() not in said
 
 
-def test_migrate_finds_nothing_to_do_at_an_instance_that_runs(shape: Shape) -> None:
+def test_migrate_finds_nothing_to_do_at_an_instance_that_runs(deployment: Deployment) -> None:
     for arguments in ((), ("--dry-run",)):
-        again = run("migrate", *arguments, settings=shape.settings)
+        again = run("migrate", *arguments, settings=deployment.settings)
         assert (again.returncode, again.stdout) == (0, "")
         assert again.stderr == "nothing to do: all is as the settings say\n"
-    refused = run("migrate", "--new-log", settings=shape.settings)
+    refused = run("migrate", "--new-log", settings=deployment.settings)
     assert refused.returncode == 2
     assert "--new-log is for Kafka" in refused.stderr
 
 
-def test_a_second_instance_on_the_same_data_says_so_and_the_first_goes_on(shape: Shape) -> None:
-    second = run("up", *ANY_PORT, settings=shape.settings)
+def test_a_second_instance_on_the_same_data_says_so_and_the_first_goes_on(deployment: Deployment) -> None:
+    second = run("up", *ANY_PORT, settings=deployment.settings)
     assert second.returncode == 1
-    assert second.stderr == f"error: {data(shape)} is in use by another siddes-telemetry process\n"
-    assert run("dead-letters", settings=shape.settings).returncode == 0
+    assert second.stderr == f"error: {data(deployment)} is in use by another siddes-telemetry process\n"
+    assert run("dead-letters", settings=deployment.settings).returncode == 0
 
 
-def test_operations_on_a_stopped_instance(shape: Shape) -> None:
-    with stopped(shape):
-        assert not (data(shape) / "control.sock").exists()
-        assert json.loads(run("dead-letters", "--json", settings=shape.settings).stdout) == DEAD_LETTERS
-        gone = run("purge", "--days", "0", settings=shape.settings)
+def test_operations_on_a_stopped_instance(deployment: Deployment) -> None:
+    with stopped(deployment):
+        assert not (data(deployment) / "control.sock").exists()
+        assert json.loads(run("dead-letters", "--json", settings=deployment.settings).stdout) == DEAD_LETTERS
+        gone = run("purge", "--days", "0", settings=deployment.settings)
         assert re.match(r"[2-9] rows \(\d+ counts\) gone, created ", gone.stdout)
-        shorter = {**shape.settings, "RETENTION_DAYS": "9"}
+        shorter = {**deployment.settings, "RETENTION_DAYS": "9"}
         for arguments, said in ((("--dry-run",), "1 steps would be done"), ((), "1 steps done")):
             done = run("migrate", *arguments, settings=shorter)
             assert done.returncode == 0
             assert done.stderr.startswith(said)
             assert "INTERVAL 9 DAY" in done.stdout
-    assert "Traceback" not in shape.processes["up"].said()
+    assert "Traceback" not in deployment.processes["up"].said()
 
 
 @pytest.mark.parametrize("option", ["--port", "--admin-port"])
@@ -191,18 +191,18 @@ def test_where_there_is_no_data_an_operator_is_told_and_none_is_made(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_century_is_kept_and_not_more(shape: Shape) -> None:
-    kept = run("purge", "--days", "36500", "--dry-run", settings=shape.settings)
+def test_a_century_is_kept_and_not_more(deployment: Deployment) -> None:
+    kept = run("purge", "--days", "36500", "--dry-run", settings=deployment.settings)
     assert kept.stdout.startswith("0 rows (0 counts) would go; the limit is 19"), kept.stderr
     for days in ("36501", "10000000", "9" * 30, "-1", "1e9", "nan"):
-        refused = run("purge", "--days", days, settings=shape.settings)
+        refused = run("purge", "--days", days, settings=deployment.settings)
         assert (refused.returncode, refused.stdout) == (2, "")
         assert "Invalid value for '--days'" in refused.stderr
 
 
-def test_no_question_harms_the_instance(shape: Shape) -> None:
+def test_no_question_harms_the_instance(deployment: Deployment) -> None:
     """What the command refuses before it asks, asked as another program would."""
-    address = str(data(shape) / "control.sock")
+    address = str(data(deployment) / "control.sock")
     questions: list[tuple[str, dict[str, object]]] = [
         ("purge", {"days": -1}),
         ("purge", {"days": 10**7}),
@@ -226,8 +226,8 @@ def test_no_question_harms_the_instance(shape: Shape) -> None:
         refused = reply.get("error") or reply["result"].get("refused")
         assert refused, (operation, arguments)
         assert CANARY.decode() not in refused
-    assert json.loads(run("dead-letters", "--json", settings=shape.settings).stdout) == DEAD_LETTERS
-    said = shape.processes["up"].said()
+    assert json.loads(run("dead-letters", "--json", settings=deployment.settings).stdout) == DEAD_LETTERS
+    said = deployment.processes["up"].said()
     assert CANARY.decode() not in said
     assert "library_warning" not in said
 

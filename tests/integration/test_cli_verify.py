@@ -1,4 +1,4 @@
-"""`siddes-telemetry verify` as an operator types it, on live instances of both shapes."""
+"""`siddes-telemetry verify` as an operator types it, on live instances of both deployment modes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import clickhouse_connect
 import pytest
 
 from tests.product.client import Client
-from tests.product.deployments import Shape, cluster, embedded
+from tests.product.deployments import Deployment, cluster, embedded
 from tests.product.process import Settings, run
 
 BATCHES = 30
@@ -25,10 +25,10 @@ EVENTS = [{"event": "suggestion_shown", "count": 2}, {"event": "suggestion_accep
 COUNTS = {"suggestion_shown": 2 * BATCHES, "suggestion_accepted": BATCHES}
 
 
-async def filled(shape: Shape) -> None:
+async def filled(deployment: Deployment) -> None:
     """Count, every batch twice, and wait until it is stored."""
     async with aiohttp.ClientSession() as session:
-        client = Client(session, shape)
+        client = Client(session, deployment)
         for _ in range(BATCHES):
             batch_id = uuid4()
             for _ in range(2):
@@ -55,10 +55,10 @@ def assert_agrees(settings: Settings) -> None:
 
 
 def test_a_running_and_a_stopped_embedded_instance_agree(tmp_path: Path) -> None:
-    with embedded(tmp_path) as shape:
-        asyncio.run(filled(shape))
-        assert_agrees(shape.settings)
-        table = run("verify", "--hours", "1", settings=shape.settings)
+    with embedded(tmp_path) as deployment:
+        asyncio.run(filled(deployment))
+        assert_agrees(deployment.settings)
+        table = run("verify", "--hours", "1", settings=deployment.settings)
         assert (table.returncode, table.stderr) == (0, "")
         lines = table.stdout.splitlines()
         assert lines[0].split() == [
@@ -74,16 +74,18 @@ def test_a_running_and_a_stopped_embedded_instance_agree(tmp_path: Path) -> None
         ]
         assert re.fullmatch(rf"\s+0\s+\d+\s+{2 * BATCHES}\s+{3 * BATCHES}(\s+0){{4}}", lines[1])
         assert lines[-1] == "store and log agree"
-        assert run("purge", "--days", "0", settings=shape.settings).returncode == 0
-        done, report = verified(shape.settings)
+        assert run("purge", "--days", "0", settings=deployment.settings).returncode == 0
+        done, report = verified(deployment.settings)
         assert (done.returncode, total(report, "rows"), total(report, "left_out_rows")) == (0, 0, 2 * BATCHES)
         assert "alice" not in done.stdout + table.stdout
-        assert shape.processes["up"].stop() == 0
-        assert verified(shape.settings)[1] == {**report, "since_ms": report["since_ms"]}
+        assert deployment.processes["up"].stop() == 0
+        assert verified(deployment.settings)[1] == {**report, "since_ms": report["since_ms"]}
 
 
 @pytest.fixture(scope="module")
-def shape(kafka_bootstrap: str, clickhouse_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
+def deployment(
+    kafka_bootstrap: str, clickhouse_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
     """A running cluster with counts in it, in a database of its own."""
     url = urlsplit(clickhouse_url)._replace(path=f"/verified_{uuid4().hex[:8]}").geturl()
     with cluster(kafka_bootstrap, url, tmp_path_factory.mktemp("verified"), PARTITIONS="2") as running:
@@ -93,48 +95,48 @@ def shape(kafka_bootstrap: str, clickhouse_url: str, tmp_path_factory: pytest.Te
             server.command(f"DROP DATABASE {urlsplit(url).path[1:]} SYNC")
 
 
-def change(shape: Shape, sql: str) -> None:
-    with clickhouse_connect.get_client(dsn=shape.settings["CLICKHOUSE"]) as server:
+def change(deployment: Deployment, sql: str) -> None:
+    with clickhouse_connect.get_client(dsn=deployment.settings["CLICKHOUSE"]) as server:
         server.command(sql, settings={"mutations_sync": 2, "insert_deduplication_token": uuid4().hex})
 
 
-def test_a_running_cluster_agrees(shape: Shape) -> None:
-    assert_agrees(shape.settings)
+def test_a_running_cluster_agrees(deployment: Deployment) -> None:
+    assert_agrees(deployment.settings)
 
 
-def test_missing_rows_are_found_shown_and_inserted_once_there_is_a_yes(shape: Shape) -> None:
-    change(shape, "ALTER TABLE telemetry_counts DELETE WHERE event = 'suggestion_accepted'")
-    done, report = verified(shape.settings)
+def test_missing_rows_are_found_shown_and_inserted_once_there_is_a_yes(deployment: Deployment) -> None:
+    change(deployment, "ALTER TABLE telemetry_counts DELETE WHERE event = 'suggestion_accepted'")
+    done, report = verified(deployment.settings)
     assert (done.returncode, report["ok"], total(report, "missing")) == (1, False, BATCHES)
-    asked = run("verify", "--repair", settings=shape.settings)  # nobody answers
+    asked = run("verify", "--repair", settings=deployment.settings)  # nobody answers
     assert asked.returncode == 1
     assert f"insert the {BATCHES} missing rows?" in asked.stderr
-    assert total(verified(shape.settings)[1], "missing") == BATCHES
-    repaired, report = verified(shape.settings, "--repair", "--yes")
+    assert total(verified(deployment.settings)[1], "missing") == BATCHES
+    repaired, report = verified(deployment.settings, "--repair", "--yes")
     assert (repaired.returncode, report["ok"]) == (0, True)
     assert f"{BATCHES} rows inserted" in repaired.stderr
-    assert_agrees(shape.settings)
+    assert_agrees(deployment.settings)
     assert "alice" not in done.stdout + asked.stderr + repaired.stderr
 
 
-def test_surplus_rows_are_found_and_left_alone(shape: Shape) -> None:
+def test_surplus_rows_are_found_and_left_alone(deployment: Deployment) -> None:
     columns = "viewer_id, event, count, created_at, log_id, log_partition, log_offset"
     twice = f"SELECT {columns} FROM telemetry_counts ORDER BY log_partition, log_offset LIMIT 3"
-    change(shape, f"INSERT INTO telemetry_counts ({columns}) {twice}")
+    change(deployment, f"INSERT INTO telemetry_counts ({columns}) {twice}")
     try:
-        done, report = verified(shape.settings, "--repair", "--yes")
+        done, report = verified(deployment.settings, "--repair", "--yes")
         assert (done.returncode, total(report, "surplus"), total(report, "missing")) == (1, 3, 0)
         assert sum(place["surplus"] for each in report["partitions"] for place in each["places"]) == 3
     finally:
-        change(shape, "ALTER TABLE telemetry_counts DELETE WHERE 1")
-        assert run("verify", "--repair", "--yes", settings=shape.settings).returncode == 0
-    assert_agrees(shape.settings)
+        change(deployment, "ALTER TABLE telemetry_counts DELETE WHERE 1")
+        assert run("verify", "--repair", "--yes", settings=deployment.settings).returncode == 0
+    assert_agrees(deployment.settings)
 
 
-def test_what_cannot_be_reached_is_said(shape: Shape) -> None:
-    away = run("verify", settings={**shape.settings, "KAFKA": "127.0.0.1:9"})
+def test_what_cannot_be_reached_is_said(deployment: Deployment) -> None:
+    away = run("verify", settings={**deployment.settings, "KAFKA": "127.0.0.1:9"})
     assert away.returncode == 3
     assert away.stderr.splitlines()[-1].startswith("error: the log did not answer")
-    other = run("verify", settings={**shape.settings, "TOPIC": "no-such-topic"})
+    other = run("verify", settings={**deployment.settings, "TOPIC": "no-such-topic"})
     assert other.returncode == 3
     assert "run siddes-telemetry migrate" in other.stderr

@@ -61,8 +61,8 @@ async def status(session: aiohttp.ClientSession, url: str) -> int:
 
 
 async def test_silent_clients_take_the_descriptors_of_neither_port(tmp_path: Path) -> None:
-    with embedded(tmp_path, command=limited("-n")) as shape:
-        process = shape.processes["up"]
+    with embedded(tmp_path, command=limited("-n")) as deployment:
+        process = deployment.processes["up"]
         with silent(process.url, 3 * DESCRIPTORS):
             async with aiohttp.ClientSession() as session:
                 for _ in range(5):
@@ -112,8 +112,8 @@ async def test_a_flood_of_refusals_writes_ten_lines_a_second_and_says_what_it_le
 ) -> None:
     (nobody,) = free_ports(1)
     sessions_of = f"http://127.0.0.1:{nobody}/me"
-    with embedded(tmp_path, AUTH_URL=sessions_of, LOG_LEVEL=level) as shape:
-        process = shape.processes["up"]
+    with embedded(tmp_path, AUTH_URL=sessions_of, LOG_LEVEL=level) as deployment:
+        process = deployment.processes["up"]
         async with aiohttp.ClientSession() as session:
 
             async def flood(who: int) -> None:

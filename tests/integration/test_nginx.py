@@ -19,7 +19,7 @@ from siddes_telemetry.schemas.errors import ErrorCode
 from tests.infrastructure.ports import free_ports
 from tests.infrastructure.process import ServerProcess
 from tests.product.client import bearer, eventually
-from tests.product.deployments import Shape, embedded
+from tests.product.deployments import Deployment, embedded
 
 CONF = Path(__file__).parents[2] / "deploy/nginx.conf"
 ANSWER_S = 30.0
@@ -83,15 +83,15 @@ def _is_open(port: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with embedded(tmp_path_factory.mktemp("behind_nginx")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def proxy(nginx: Path, shape: Shape) -> Iterator[Proxy]:
-    port = int(shape.write_url.rsplit(":", 1)[1])
-    with proxied(nginx, shape.folder, gateway=port, summary=port) as running:
+def proxy(nginx: Path, deployment: Deployment) -> Iterator[Proxy]:
+    port = int(deployment.write_url.rsplit(":", 1)[1])
+    with proxied(nginx, deployment.folder, gateway=port, summary=port) as running:
         yield running
 
 
@@ -203,9 +203,11 @@ def test_without_a_version_nothing_is_answered(proxy: Proxy, line: str) -> None:
     assert proxy.answer(f"{line}\r\n\r\n") == b""
 
 
-def test_a_service_that_is_away_is_unavailable_and_the_other_is_not(nginx: Path, shape: Shape, tmp_path: Path) -> None:
+def test_a_service_that_is_away_is_unavailable_and_the_other_is_not(
+    nginx: Path, deployment: Deployment, tmp_path: Path
+) -> None:
     (nobody,) = free_ports(1)
-    running = int(shape.write_url.rsplit(":", 1)[1])
+    running = int(deployment.write_url.rsplit(":", 1)[1])
     get, count = close(f"GET {ALIAS} HTTP/1.1\r\n") + "\r\n", post("Content-Length: 2\r\n", "{}")
     with proxied(nginx, tmp_path, gateway=nobody, summary=running) as proxy:
         assert checked(proxy.answer(count), "unavailable")["retry-after"] == "2"

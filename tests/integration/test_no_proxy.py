@@ -14,7 +14,7 @@ import pytest
 
 from tests.product.admin import Operator
 from tests.product.client import Client
-from tests.product.deployments import Shape, start_member, unmigrated_cluster
+from tests.product.deployments import Deployment, start_member, unmigrated_cluster
 from tests.product.process import COMMAND, run
 
 pytestmark = pytest.mark.servers
@@ -68,23 +68,23 @@ async def test_no_process_goes_by_a_proxy_of_the_environment(
     kafka_bootstrap: str, clickhouse_database_url: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     command = ("env", *proxy.variables, *COMMAND)
-    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as shape:
-        _run(shape, command, "migrate")
+    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as deployment:
+        _run(deployment, command, "migrate")
         for name in ("gateway", "consumer", "summary"):
-            start_member(shape, name, command=command)
-        for process in shape.processes.values():
+            start_member(deployment, name, command=command)
+        for process in deployment.processes.values():
             process.wait_ready()
         async with aiohttp.ClientSession() as session:
-            client = Client(session, shape)
+            client = Client(session, deployment)
             assert await client.post("42", "suggestion_accepted", 3) == 200
             await client.counts_become("42", {"suggestion_accepted": 3})
-            for process in shape.processes.values():
+            for process in deployment.processes.values():
                 await Operator(session).becomes_ready(process)
-        _run(shape, command, "verify")
-        _run(shape, command, "purge", "--days", "20")
+        _run(deployment, command, "verify")
+        _run(deployment, command, "purge", "--days", "20")
     assert proxy.heard == []
 
 
-def _run(shape: Shape, command: tuple[str, ...], *arguments: str) -> None:
-    done = run(*arguments, settings=shape.settings, command=command)
+def _run(deployment: Deployment, command: tuple[str, ...], *arguments: str) -> None:
+    done = run(*arguments, settings=deployment.settings, command=command)
     assert done.returncode == 0, done.stderr

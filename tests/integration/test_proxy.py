@@ -18,7 +18,7 @@ import pytest
 
 from tests.infrastructure.process import ServerProcess
 from tests.product.client import eventually, token
-from tests.product.deployments import Shape, embedded
+from tests.product.deployments import Deployment, embedded
 from tests.product.process import environment
 
 SERVE = Path(__file__).parents[2] / "clients/proxy/tests/serve.mjs"
@@ -36,16 +36,16 @@ def node() -> str:
 
 
 @pytest.fixture(scope="module")
-def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with embedded(tmp_path_factory.mktemp("behind_proxy"), debug=True) as running:
         yield running
 
 
 @contextmanager
-def proxied(node: str, shape: Shape, **options: object) -> Iterator[str]:
-    """The address of an app that has the proxy in front of this shape."""
-    settings = json.dumps({"ingestUrl": shape.write_url, "summaryUrl": shape.read_url, **options})
-    process = ServerProcess([node, str(SERVE), settings], log=shape.folder / "proxy.log", env=environment({}))
+def proxied(node: str, deployment: Deployment, **options: object) -> Iterator[str]:
+    """The address of an app that has the proxy in front of this deployment."""
+    settings = json.dumps({"ingestUrl": deployment.write_url, "summaryUrl": deployment.read_url, **options})
+    process = ServerProcess([node, str(SERVE), settings], log=deployment.folder / "proxy.log", env=environment({}))
     try:
         process.wait_until(lambda: READY.search(process.said()) is not None)
         ready = READY.search(process.said())
@@ -56,8 +56,8 @@ def proxied(node: str, shape: Shape, **options: object) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def telemetry(node: str, shape: Shape) -> Iterator[str]:
-    with proxied(node, shape, development=True) as url:
+def telemetry(node: str, deployment: Deployment) -> Iterator[str]:
+    with proxied(node, deployment, development=True) as url:
         yield url
 
 
@@ -133,9 +133,11 @@ async def test_in_development_the_dev_viewer_passes(
     await counted(browser, telemetry, headers, 3)
 
 
-async def test_else_neither_it_nor_a_bearer_token_does(browser: aiohttp.ClientSession, node: str, shape: Shape) -> None:
+async def test_else_neither_it_nor_a_bearer_token_does(
+    browser: aiohttp.ClientSession, node: str, deployment: Deployment
+) -> None:
     others = {"Cookie": "sd_viewer=alice", "x-sd-viewer": "alice", "Authorization": f"Bearer {token('alice')}"}
-    with proxied(node, shape) as telemetry:
+    with proxied(node, deployment) as telemetry:
         assert await posted(browser, telemetry, others) == (401, answer("no_viewer"))
         assert await got(browser, telemetry, others) == (401, answer("no_viewer"))
 

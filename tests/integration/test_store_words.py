@@ -38,19 +38,19 @@ def server(libchdb: Path, tmp_path: Path) -> Iterator[ClickHouseWithUsers]:
 async def test_a_missing_grant_is_said_wherever_it_shows(
     kafka_bootstrap: str, server: ClickHouseWithUsers, tmp_path: Path
 ) -> None:
-    with unmigrated_cluster(kafka_bootstrap, server.url, tmp_path) as shape:
-        await asyncio.to_thread(migrate, shape)
-        shape.own = {"summary": {"CLICKHOUSE": server.url_of("half_reader")}}
-        shape.own["consumer"] = {"CLICKHOUSE": server.url_of("reader")}
+    with unmigrated_cluster(kafka_bootstrap, server.url, tmp_path) as deployment:
+        await asyncio.to_thread(migrate, deployment)
+        deployment.own = {"summary": {"CLICKHOUSE": server.url_of("half_reader")}}
+        deployment.own["consumer"] = {"CLICKHOUSE": server.url_of("reader")}
         for name in ("gateway", "consumer", "summary"):
-            start_member(shape, name)
-        summary, consumer = shape.processes["summary"], shape.processes["consumer"]
-        await asyncio.to_thread(shape.processes["gateway"].wait_ready)
+            start_member(deployment, name)
+        summary, consumer = deployment.processes["summary"], deployment.processes["consumer"]
+        await asyncio.to_thread(deployment.processes["gateway"].wait_ready)
         async with aiohttp.ClientSession() as session:
-            operator, client = Operator(session), Client(session, shape)
+            operator, client = Operator(session), Client(session, deployment)
             await says(summary, "waiting for: store access: error 497, GRANT SELECT")
             assert TO_WHOM in (await operator.troubles(summary))["store"]
-            async with session.get(f"{shape.read_url}/api/telemetry", headers=bearer("alice")) as answer:
+            async with session.get(f"{deployment.read_url}/api/telemetry", headers=bearer("alice")) as answer:
                 assert answer.status == 503
             assert await client.post("alice", "suggestion_accepted", 3) == 200
             await says(consumer, f"ON {COUNTS} {TO_WHOM}")
@@ -58,7 +58,7 @@ async def test_a_missing_grant_is_said_wherever_it_shows(
             await operator.grows(consumer, 'siddes_consumer_insert_failures_total{reason="access"}')
             waiting = [line for line in consumer.said().splitlines() if '"waiting"' in line]
             assert any('"reason": "access"' in line and '"code": 497' in line for line in waiting), waiting
-        for process in shape.processes.values():
+        for process in deployment.processes.values():
             assert PASSWORD not in process.said()
             assert "alice" not in process.said()
         for command, user, words in (
@@ -69,7 +69,7 @@ async def test_a_missing_grant_is_said_wherever_it_shows(
             ),
             (("migrate",), "nothing", f"error: error 497 of the store (access): GRANT CREATE DATABASE ON {DATABASE}.*"),
         ):
-            done = run(*command, settings={**shape.settings, "CLICKHOUSE": server.url_of(user)})
+            done = run(*command, settings={**deployment.settings, "CLICKHOUSE": server.url_of(user)})
             assert done.returncode != 0
             assert words in done.stderr
             assert PASSWORD not in done.stderr

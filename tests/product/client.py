@@ -12,14 +12,14 @@ from uuid import UUID
 import aiohttp
 import jwt
 
-from tests.product.deployments import JWT_SECRET, Shape
+from tests.product.deployments import JWT_SECRET, Deployment
 
 SETTLE_S = 60.0  # within which what was answered 200 must be visible, on however busy a machine
 POLL_S = 0.05
 
 
 def token(viewer: str | None, **claims: Any) -> str:
-    """A JWT for this viewer that the shapes of tests accept, unless its claims are changed."""
+    """A JWT for this viewer that the deployments of tests accept, unless its claims are changed."""
     payload = json.dumps({"sub": viewer, "exp": time.time() + 3600, **claims}).encode()
     return jwt.PyJWS().encode(payload, JWT_SECRET, algorithm="HS256")
 
@@ -31,13 +31,13 @@ def bearer(viewer: str) -> dict[str, str]:
 class Client:
     """Posts and reads counts. Sessions are the caller's to close."""
 
-    def __init__(self, session: aiohttp.ClientSession, shape: Shape) -> None:
+    def __init__(self, session: aiohttp.ClientSession, deployment: Deployment) -> None:
         self._session = session
-        self._shape = shape
+        self._deployment = deployment
 
     async def post(self, viewer: str, event: str, count: int = 1, *, url: str | None = None) -> int:
         """The status of a single ingest."""
-        target = f"{url or self._shape.write_url}/api/telemetry/ingest"
+        target = f"{url or self._deployment.write_url}/api/telemetry/ingest"
         body = {"event": event, "count": count}
         async with self._session.post(target, json=body, headers=bearer(viewer)) as answer:
             await answer.read()
@@ -47,7 +47,7 @@ class Client:
         self, viewer: str, batch_id: UUID, events: Sequence[Mapping[str, object]], *, url: str | None = None
     ) -> int:
         """The status of a batch."""
-        target = f"{url or self._shape.write_url}/api/telemetry/batch"
+        target = f"{url or self._deployment.write_url}/api/telemetry/batch"
         body = {"batch_id": str(batch_id), "events": list(events)}
         async with self._session.post(target, json=body, headers=bearer(viewer)) as answer:
             await answer.read()
@@ -55,7 +55,7 @@ class Client:
 
     async def counts(self, viewer: str, *, days: int = 7) -> dict[str, int]:
         """What the summary says of this viewer; fails on any other status than 200."""
-        target = f"{self._shape.read_url}/api/telemetry/summary?days={days}"
+        target = f"{self._deployment.read_url}/api/telemetry/summary?days={days}"
         async with self._session.get(target, headers=bearer(viewer)) as answer:
             assert answer.status == 200, answer.status
             counts: dict[str, int] = (await answer.json())["counts"]

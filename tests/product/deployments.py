@@ -1,4 +1,4 @@
-"""Both shapes as real processes: one instance on a folder, or a cluster on real servers."""
+"""Both deployment modes as real processes: one instance on a folder, or a cluster on real servers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ANY_PORT = ("--port", "0", "--admin-port", "0")
 
 
 @dataclass
-class Shape:
-    """What is running. `write_url` takes POSTs, `read_url` GETs; in the embedded shape they are one."""
+class Deployment:
+    """What is running. `write_url` takes POSTs, `read_url` GETs; in embedded mode they are one."""
 
     settings: dict[str, str]
     folder: Path
@@ -50,19 +50,19 @@ class Shape:
 @contextmanager
 def embedded(
     folder: Path, *, debug: bool = False, command: Sequence[str] = COMMAND, **settings: str
-) -> Iterator[Shape]:
+) -> Iterator[Deployment]:
     """A ready instance on `folder/data`. `settings` are named without their prefix."""
-    shape = Shape({"JWT_SECRET": JWT_SECRET, "DATA": str(folder / "data"), "RATE": "0", **settings}, folder)
+    deployment = Deployment({"JWT_SECRET": JWT_SECRET, "DATA": str(folder / "data"), "RATE": "0", **settings}, folder)
     try:
-        start_embedded(shape, debug=debug, command=command)
-        yield shape
+        start_embedded(deployment, debug=debug, command=command)
+        yield deployment
     finally:
-        shape.end()
+        deployment.end()
 
 
-def start_embedded(shape: Shape, *, debug: bool = False, command: Sequence[str] = COMMAND) -> ServiceProcess:
-    """Start, or start again, the one process of an embedded shape; returns when it is ready."""
-    return shape.start("up", "up", *ANY_PORT, *(("--debug",) if debug else ()), command=command).wait_ready()
+def start_embedded(deployment: Deployment, *, debug: bool = False, command: Sequence[str] = COMMAND) -> ServiceProcess:
+    """Start, or start again, the one process of an embedded deployment; returns when it is ready."""
+    return deployment.start("up", "up", *ANY_PORT, *(("--debug",) if debug else ()), command=command).wait_ready()
 
 
 @contextmanager
@@ -75,19 +75,19 @@ def cluster(
     gateways: int = 1,
     command: Sequence[str] = COMMAND,
     **settings: str,
-) -> Iterator[Shape]:
+) -> Iterator[Deployment]:
     """A ready cluster on a topic and group of its own: gateway, gateway-2…, consumer, consumer-2…, summary."""
-    with unmigrated_cluster(kafka, clickhouse, folder, **settings) as shape:
-        migrate(shape)
+    with unmigrated_cluster(kafka, clickhouse, folder, **settings) as deployment:
+        migrate(deployment)
         for name in [*numbered("gateway", gateways), *numbered("consumer", consumers), "summary"]:
-            start_member(shape, name, command=command)
-        for process in shape.processes.values():
+            start_member(deployment, name, command=command)
+        for process in deployment.processes.values():
             process.wait_ready()
-        yield shape
+        yield deployment
 
 
 @contextmanager
-def unmigrated_cluster(kafka: str, clickhouse: str, folder: Path, **settings: str) -> Iterator[Shape]:
+def unmigrated_cluster(kafka: str, clickhouse: str, folder: Path, **settings: str) -> Iterator[Deployment]:
     """Nothing but the settings of a cluster, on a topic and group of its own; what is started is ended."""
     own = {
         "KAFKA": kafka,
@@ -99,28 +99,28 @@ def unmigrated_cluster(kafka: str, clickhouse: str, folder: Path, **settings: st
         "RATE": "0",
         **settings,
     }
-    shape = Shape(own, folder)
+    deployment = Deployment(own, folder)
     try:
-        yield shape
+        yield deployment
     finally:
-        shape.end()
+        deployment.end()
 
 
-def migrate(shape: Shape) -> None:
-    """Make the shape's tables and topics."""
-    migrated = run("migrate", settings=shape.settings)
+def migrate(deployment: Deployment) -> None:
+    """Make the deployment's tables and topics."""
+    migrated = run("migrate", settings=deployment.settings)
     assert migrated.returncode == 0, migrated.stderr
 
 
-def start_member(shape: Shape, name: str, *more: str, command: Sequence[str] = COMMAND) -> ServiceProcess:
-    """Start a service of a cluster by its name in the shape; on the ports it had before, if it ran before."""
+def start_member(deployment: Deployment, name: str, *more: str, command: Sequence[str] = COMMAND) -> ServiceProcess:
+    """Start a service of a cluster by its name in the deployment; on the ports it had before, if it ran before."""
     service = name.split("-", maxsplit=1)[0]
     port, admin = free_ports(2)
-    if (before := shape.processes.get(name)) is not None:
+    if (before := deployment.processes.get(name)) is not None:
         admin = int(before.admin.rsplit(":", 1)[1])
         port = int(before.url.rsplit(":", 1)[1]) if before.url else port
     public = () if service == "consumer" else ("--port", str(port))
-    process = shape.start(name, service, *public, "--admin-port", str(admin), *more, command=command)
+    process = deployment.start(name, service, *public, "--admin-port", str(admin), *more, command=command)
     process.url = f"http://127.0.0.1:{port}" if public else ""
     process.admin = f"http://127.0.0.1:{admin}"
     return process

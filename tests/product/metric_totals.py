@@ -1,4 +1,4 @@
-"""What all processes of a shape have counted, on one page."""
+"""What all processes of a deployment have counted, on one page."""
 
 from __future__ import annotations
 

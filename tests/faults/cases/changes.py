@@ -34,8 +34,8 @@ async def first_try_after_the_replay(rig: Rig) -> None:
 
 async def other_profile(rig: Rig) -> None:
     """The same, and the next one is a user whose profile cuts inserts otherwise and drops no repeated token."""
-    ours = await asyncio.to_thread(other_user, rig.shape.settings["CLICKHOUSE"])
-    rig.shape.own["consumer"]["CLICKHOUSE"] = ours
+    ours = await asyncio.to_thread(other_user, rig.deployment.settings["CLICKHOUSE"])
+    rig.deployment.own["consumer"]["CLICKHOUSE"] = ours
     await first_try_after_the_replay(rig)
 
 
@@ -65,8 +65,8 @@ async def partitions_added(rig: Rig) -> None:
     """As docs/operations.md says: while no retry is under way, since a retry meets its first try by partition."""
     async with rig.load.held():
         rig.injected += 1
-        rig.shape.settings["PARTITIONS"] = "8"
-        await asyncio.to_thread(migrate, rig.shape)
+        rig.deployment.settings["PARTITIONS"] = "8"
+        await asyncio.to_thread(migrate, rig.deployment)
         for name in ("gateway", "gateway-2"):
             await rig.stop(name)
             await rig.start_ready(name)

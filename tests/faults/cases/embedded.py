@@ -1,4 +1,4 @@
-"""The one process of the embedded shape dies, freezes, or finds its disk full."""
+"""The one process of embedded mode dies, freezes, or finds its disk full."""
 
 from __future__ import annotations
 

@@ -46,11 +46,11 @@ async def topic_made_anew(rig: Rig) -> None:
         await drained(rig)
         await _stop_consumers(rig)
         await delete_topic(rig.kafka.bootstrap, rig.topic)
-        await asyncio.to_thread(migrate, rig.shape)
+        await asyncio.to_thread(migrate, rig.deployment)
         rig.injected += 1
     await rig.flows(20)
     await _start_consumers_to_halt(rig, "rows_beyond_offset")
-    adopted = await asyncio.to_thread(partial(run, "migrate", "--new-log", settings=rig.shape.settings))
+    adopted = await asyncio.to_thread(partial(run, "migrate", "--new-log", settings=rig.deployment.settings))
     assert adopted.returncode == 0, adopted.stderr
     for name in CONSUMERS:
         await rig.operator.becomes_ready(rig.process(name))

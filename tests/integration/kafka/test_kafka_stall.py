@@ -37,9 +37,9 @@ REGISTRY = load_registry(None)
 async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
-    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="1") as shape:
-        await asyncio.to_thread(migrate, shape)
-        topic = shape.settings["TOPIC"]
+    with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="1") as deployment:
+        await asyncio.to_thread(migrate, deployment)
+        topic = deployment.settings["TOPIC"]
     metrics, rng = composition.process_metrics(), random.Random(1)
     producers = KafkaDeadLetterMetrics(metrics)
     letters = KafkaDeadLetters(kafka_bootstrap, topic, metrics=producers, rng=rng)
