@@ -23,7 +23,7 @@ from siddes_telemetry.cli.deployment import EMBEDDED_DATABASE
 from siddes_telemetry.cli.main import main
 from siddes_telemetry.schemas.errors import ApiError
 from siddes_telemetry.web import log_rate_limit
-from siddes_telemetry.web.request_pipeline import RequestPipeline, _Exchange
+from siddes_telemetry.web.request_pipeline import RequestContext, RequestPipeline
 from siddes_telemetry.web.routing import Response
 from tests.e2e.dump_tables import dump_tables
 
@@ -51,9 +51,9 @@ def as_it_is(_: Path) -> tuple[type, str, Callable[..., Any]]:
 def path_in_log(_: Path) -> tuple[type, str, Callable[..., Any]]:
     respond = RequestPipeline._respond
 
-    def leak(door: RequestPipeline, exchange: _Exchange) -> Response | Awaitable[Response]:
-        log.info("request", path=exchange.path)
-        return respond(door, exchange)
+    def leak(pipeline: RequestPipeline, ctx: RequestContext) -> Response | Awaitable[Response]:
+        log.info("request", path=ctx.path)
+        return respond(pipeline, ctx)
 
     return RequestPipeline, "_respond", leak
 
@@ -61,11 +61,11 @@ def path_in_log(_: Path) -> tuple[type, str, Callable[..., Any]]:
 def path_in_error(_: Path) -> tuple[type, str, Callable[..., Any]]:
     respond = RequestPipeline._respond
 
-    def leak(door: RequestPipeline, exchange: _Exchange) -> Response | Awaitable[Response]:
+    def leak(pipeline: RequestPipeline, ctx: RequestContext) -> Response | Awaitable[Response]:
         try:
-            return respond(door, exchange)
+            return respond(pipeline, ctx)
         except ApiError as error:
-            return Response(f'{{"ok":false,"error":"no {exchange.path} here"}}'.encode(), error.code.status)
+            return Response(f'{{"ok":false,"error":"no {ctx.path} here"}}'.encode(), error.code.status)
 
     return RequestPipeline, "_respond", leak
 
@@ -73,9 +73,9 @@ def path_in_error(_: Path) -> tuple[type, str, Callable[..., Any]]:
 def path_in_label(_: Path) -> tuple[type, str, Callable[..., Any]]:
     respond = RequestPipeline._respond
 
-    def leak(door: RequestPipeline, exchange: _Exchange) -> Response | Awaitable[Response]:
-        door._metrics.answered(exchange.path, "GET", 200, 0.0)
-        return respond(door, exchange)
+    def leak(pipeline: RequestPipeline, ctx: RequestContext) -> Response | Awaitable[Response]:
+        pipeline._metrics.answered(ctx.path, "GET", 200, 0.0)
+        return respond(pipeline, ctx)
 
     return RequestPipeline, "_respond", leak
 
@@ -83,10 +83,10 @@ def path_in_label(_: Path) -> tuple[type, str, Callable[..., Any]]:
 def path_in_file(_: Path) -> tuple[type, str, Callable[..., Any]]:
     respond = RequestPipeline._respond
 
-    def leak(door: RequestPipeline, exchange: _Exchange) -> Response | Awaitable[Response]:
+    def leak(pipeline: RequestPipeline, ctx: RequestContext) -> Response | Awaitable[Response]:
         with tempfile.NamedTemporaryFile(delete=False) as file:
-            file.write(exchange.path.encode("utf-16-le"))
-        return respond(door, exchange)
+            file.write(ctx.path.encode("utf-16-le"))
+        return respond(pipeline, ctx)
 
     return RequestPipeline, "_respond", leak
 

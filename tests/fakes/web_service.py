@@ -1,4 +1,4 @@
-"""A small service behind the real door and the real server, and a client that sends it raw bytes."""
+"""A small service behind the real request pipeline and the real server, and a client that sends it raw bytes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from random import Random
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
-from siddes_telemetry.web.client_memory import MAX_HELD_BYTES
-from siddes_telemetry.web.connection import App, Patience
+from siddes_telemetry.web.client_memory import MAX_CLIENT_MEMORY_BYTES
+from siddes_telemetry.web.connection import App, ClientTimeouts
 from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.credentials import Credentials, Identity, KeyPending, NoViewer
 from siddes_telemetry.web.metrics import ConnectionMetrics, HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
 from siddes_telemetry.web.request_pipeline import RequestPipeline
-from siddes_telemetry.web.routing import Access, Request, Response, Route
+from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
 from siddes_telemetry.web.server import MAX_CONNECTIONS, HttpServer
 from siddes_telemetry.web.unidentified_requests import MAX_UNIDENTIFIED_BYTES
 
@@ -74,9 +74,9 @@ class Service:
     enabled: bool = True
     rate: float = 0
     loopback_only: bool = False
-    patience: Patience = field(default_factory=Patience)
+    timeouts: ClientTimeouts = field(default_factory=ClientTimeouts)
     max_connections: int = MAX_CONNECTIONS
-    max_held_bytes: int = MAX_HELD_BYTES
+    max_client_memory_bytes: int = MAX_CLIENT_MEMORY_BYTES
     max_unidentified_bytes: int = MAX_UNIDENTIFIED_BYTES
     guests: Guests = field(default_factory=Guests)
     bodies: list[bytes] = field(default_factory=list)
@@ -90,22 +90,22 @@ class Service:
 
     def __post_init__(self) -> None:
         self.now_ns = 0
-        self.app = self._door()
+        self.app = self._pipeline()
         self.server = HttpServer(
             self.app,
-            patience=self.patience,
+            timeouts=self.timeouts,
             max_connections=self.max_connections,
-            max_held_bytes=self.max_held_bytes,
+            max_client_memory_bytes=self.max_client_memory_bytes,
             metrics=ConnectionMetrics(self.registry),
         )
 
-    def _door(self) -> App:
+    def _pipeline(self) -> App:
         def limiter() -> RateLimiter:
             return RateLimiter(self.rate, clock_ns=lambda: self.now_ns)
 
         def post(path: str, name: str) -> Route:
             handler = {"ingest": self.ingest, "defect": self.defect, "slow": self.slow}[name]
-            return Route("POST", path, name, handler, Access.WRITE, MAX_BODY_BYTES, ErrorCode.invalid_event)
+            return Route("POST", path, name, handler, RouteAccess.WRITE, MAX_BODY_BYTES, ErrorCode.invalid_event)
 
         return RequestPipeline(
             [
@@ -113,15 +113,15 @@ class Service:
                 post("/api/telemetry", "ingest"),
                 post("/api/telemetry/defect", "defect"),
                 post("/api/telemetry/slow", "slow"),
-                Route("GET", "/api/telemetry", "summary", self.whoami, Access.READ),
-                Route("GET", "/api/auth/me", "auth_me", self.whoami, Access.READ),
-                Route("GET", "/openapi.json", "openapi", self.whoami, Access.PUBLIC),
-                Route("GET", "/slow", "slow", self.slow, Access.PUBLIC),
-                Route("GET", "/large", "large", self.large, Access.PUBLIC),
-                Route("GET", "/odd", "odd", self.odd, Access.PUBLIC),
+                Route("GET", "/api/telemetry", "summary", self.whoami, RouteAccess.READ),
+                Route("GET", "/api/auth/me", "auth_me", self.whoami, RouteAccess.READ),
+                Route("GET", "/openapi.json", "openapi", self.whoami, RouteAccess.PUBLIC),
+                Route("GET", "/slow", "slow", self.slow, RouteAccess.PUBLIC),
+                Route("GET", "/large", "large", self.large, RouteAccess.PUBLIC),
+                Route("GET", "/odd", "odd", self.odd, RouteAccess.PUBLIC),
             ],
             authenticator=self.guests,
-            limits={Access.READ: limiter(), Access.WRITE: limiter()},
+            limits={RouteAccess.READ: limiter(), RouteAccess.WRITE: limiter()},
             enabled=self.enabled,
             cors=CorsPolicy(self.origins),
             metrics=HttpMetrics(self.registry),
@@ -163,7 +163,7 @@ class Service:
 
     async def holding(self, size: int) -> None:
         """Return once so many bytes, or more, are kept for slow clients."""
-        while self.server.held_bytes < size:  # noqa: ASYNC110 - nothing tells of it
+        while self.server.client_memory_bytes < size:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
 
     async def in_flight(self, requests: int) -> None:

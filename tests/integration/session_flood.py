@@ -20,7 +20,7 @@ from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.metrics import HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
 from siddes_telemetry.web.request_pipeline import RequestPipeline
-from siddes_telemetry.web.routing import Access
+from siddes_telemetry.web.routing import RouteAccess
 from siddes_telemetry.web.server import HttpServer
 from tests.product.client import eventually
 from tests.unit.web.auth.auth_harness import ManualClocks, Metrics
@@ -102,7 +102,7 @@ class Person:
 
 
 class Scene:
-    """A gateway's door on a socket, the app it asks, and a clock of sessions that is moved by hand."""
+    """A gateway's request pipeline on a socket, the app it asks, and a clock of sessions that is moved by hand."""
 
     def __init__(self, app: SlowApp, clocks: ManualClocks, metrics: Metrics, port: int) -> None:
         self.app = app
@@ -159,17 +159,19 @@ async def scene() -> AsyncIterator[Scene]:
                 clocks=Clocks(time.time, clocks.clocks.monotonic_s),
             )
         )
-        door = RequestPipeline(
+        pipeline = RequestPipeline(
             [AUTH_ME],
             authenticator=authenticator,
-            limits={access: RateLimiter(0, clock_ns=time.monotonic_ns) for access in (Access.READ, Access.WRITE)},
+            limits={
+                access: RateLimiter(0, clock_ns=time.monotonic_ns) for access in (RouteAccess.READ, RouteAccess.WRITE)
+            },
             enabled=True,
             cors=CorsPolicy([]),
             metrics=HttpMetrics(CollectorRegistry()),
             clock=time.monotonic,
             random=random.Random(),
         )
-        server = HttpServer(door)
+        server = HttpServer(pipeline)
         port = await server.listen("127.0.0.1", 0)
         try:
             yield Scene(app, clocks, metrics, port)

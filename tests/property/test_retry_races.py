@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.consumer.intent import NO_INTENT
-from siddes_telemetry.ingest_gateway.group_commit import CommitLimits, GroupCommit
+from siddes_telemetry.ingest_gateway.group_commit import GroupCommit, GroupCommitLimits
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.schemas.errors import ApiError
 from siddes_telemetry.schemas.record import Headers, encode_lines, format_time
@@ -81,7 +81,7 @@ class Clients:
         created_at = format_time(self.world.log.now_ms)
         lines = encode_lines(f"viewer-{batch}", {SHOWN: 1}, created_at)
         try:
-            await self.gateways[gateway].commit(lines, 1, key(batch + 1), receipt=None)
+            await self.gateways[gateway].submit(lines, 1, key(batch + 1), reply=None)
         except ApiError:
             return
         self.durable.add(batch)
@@ -93,7 +93,7 @@ class Clients:
             revision=REGISTRY.revision,
             timers=asyncio.get_running_loop(),
             metrics=GatewayMetrics(CollectorRegistry(), REGISTRY),
-            limits=CommitLimits(),
+            limits=GroupCommitLimits(),
         )
 
 

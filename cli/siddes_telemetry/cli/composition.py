@@ -19,9 +19,9 @@ from siddes_telemetry.consumer.context import Clocks, ConsumerContext
 from siddes_telemetry.consumer.lease import boot_clock_s
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.service import Consumer
-from siddes_telemetry.ingest_gateway.group_commit import CommitLimits, GroupCommit
+from siddes_telemetry.ingest_gateway.group_commit import GroupCommit, GroupCommitLimits
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
-from siddes_telemetry.ingest_gateway.routes import Ingest, gateway_routes
+from siddes_telemetry.ingest_gateway.routes import IngestHandlers, gateway_routes
 from siddes_telemetry.schemas.bodies import BodyParser
 from siddes_telemetry.schemas.openapi import Service as Part
 from siddes_telemetry.schemas.openapi import openapi
@@ -29,7 +29,7 @@ from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.summary_api.developer_pages import developer_routes
 from siddes_telemetry.summary_api.routes import Summary, summary_routes
 from siddes_telemetry.web.auth_me import AUTH_ME
-from siddes_telemetry.web.logs import count_left_out
+from siddes_telemetry.web.logs import count_suppressed_lines
 from siddes_telemetry.web.openapi_route import openapi_route
 from siddes_telemetry.web.routing import Route
 
@@ -42,13 +42,13 @@ def make_committer(appender: LogAppender, partitions: int, registry: Registry, m
         revision=registry.revision,
         timers=asyncio.get_running_loop(),
         metrics=metrics,
-        limits=CommitLimits(),
+        limits=GroupCommitLimits(),
     )
 
 
 def ingest(committer: GroupCommit, registry: Registry, metrics: GatewayMetrics) -> list[Route]:
     """The gateway's routes."""
-    return gateway_routes(Ingest(BodyParser(registry), committer, metrics, wall_clock_ms))
+    return gateway_routes(IngestHandlers(BodyParser(registry), committer, metrics, wall_clock_ms))
 
 
 def reading(store: CountReader, registry: Registry, settings: Settings) -> list[Route]:
@@ -107,5 +107,5 @@ def process_metrics() -> CollectorRegistry:
 def service_metrics() -> CollectorRegistry:
     """The same, with the log lines that it leaves out: for every process but one whose page shows its workers'."""
     registry = process_metrics()
-    count_left_out(registry)
+    count_suppressed_lines(registry)
     return registry

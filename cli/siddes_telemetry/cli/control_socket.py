@@ -21,7 +21,7 @@ import structlog
 from siddes_telemetry.backends.ports.errors import BackendError
 from siddes_telemetry.cli.operations import WITH_PROGRESS, Operations, Result
 from siddes_telemetry.consumer.verify.verifier import Progress
-from siddes_telemetry.web.logs import where
+from siddes_telemetry.web.logs import code_location
 
 MAX_QUESTION_BYTES = 64 * 1024  # a name and a few numbers
 MAX_ANSWER_BYTES = 16 * 1024 * 1024  # it may list many dead letters
@@ -80,7 +80,7 @@ async def _reply(reader: asyncio.StreamReader, operations: Operations, tell: Pro
         log.warning("operation_failed", error=type(error).__name__)
         return {"ok": False, "error": str(error) or type(error).__name__}
     except Exception as defect:  # noqa: BLE001  # of this operation, or of an argument; the service goes on
-        log.error("operation_failed", error=type(defect).__name__, at=where(defect))
+        log.error("operation_failed", error=type(defect).__name__, at=code_location(defect))
         return {"ok": False, "error": "the running instance could not do this; its log says where it failed"}
 
 

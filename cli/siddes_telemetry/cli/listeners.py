@@ -1,4 +1,4 @@
-"""The two listeners of a service: the public door, and the admin port beside it."""
+"""The two listeners of a service: the public port, and the admin port beside it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from siddes_telemetry.web.metrics import ConnectionMetrics, HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
 from siddes_telemetry.web.readiness import Check, Halt, Readiness
 from siddes_telemetry.web.request_pipeline import RequestPipeline
-from siddes_telemetry.web.routing import Access, Route
+from siddes_telemetry.web.routing import Route, RouteAccess
 from siddes_telemetry.web.server import HttpServer
 
 ANSWER_IN_FLIGHT_S = 8.0  # for requests that are being answered when a stop is asked for
@@ -90,11 +90,12 @@ async def public_server(
         )
     except ConfigurationError as error:
         raise SettingsError(error.problems) from None
-    door = RequestPipeline(
+    pipeline = RequestPipeline(
         routes,
         authenticator=authenticator,
         limits={
-            access: RateLimiter(settings.rate, clock_ns=time.monotonic_ns) for access in (Access.READ, Access.WRITE)
+            access: RateLimiter(settings.rate, clock_ns=time.monotonic_ns)
+            for access in (RouteAccess.READ, RouteAccess.WRITE)
         },
         enabled=settings.enabled,
         cors=CorsPolicy(settings.origins),
@@ -105,11 +106,11 @@ async def public_server(
         log_requests=settings.log_level == "debug",
     )
     try:
-        yield HttpServer(door, max_connections=open_files.public_connections(), metrics=connections)
+        yield HttpServer(pipeline, max_connections=open_files.public_connections(), metrics=connections)
     finally:
         await authenticator.close()
         for each in (counted, auth_counted, connections):
-            each.tally.tell()  # a worker's files outlive it
+            each.buffered.flush()  # a worker's files outlive it
 
 
 @asynccontextmanager
@@ -123,13 +124,13 @@ async def admin_port(
 ) -> AsyncIterator[tuple[int, Readiness]]:
     """Health, readiness and metrics, while the context lasts. Gives the port, and what to tell that it drains."""
     readiness = Readiness(checks, clock=time.monotonic, halts=halts)
-    door = AdminApp(
+    admin = AdminApp(
         readiness,
         exposition=lambda: generate_latest(metrics),
         random=random.Random(),
         loopback_only=is_loopback(host),
     )
-    server = HttpServer(door, max_connections=open_files.admin_connections())
+    server = HttpServer(admin, max_connections=open_files.admin_connections())
     bound = await server.listen(host, port)
     try:
         yield bound, readiness

@@ -16,7 +16,7 @@ from siddes_telemetry.backends.ports.errors import BackendError
 from siddes_telemetry.cli import open_files
 from siddes_telemetry.cli.data_folder import DataInUse
 from siddes_telemetry.cli.settings import SettingsError
-from siddes_telemetry.web.logs import say_left_out, where
+from siddes_telemetry.web.logs import code_location, report_suppressed_lines
 
 GC_ALLOCATIONS = 20_000  # a request's objects go when it ends; 700, the default, looks for cycles every few requests
 STOP_S = 25.0  # the whole of a stop; below the 30 s after which supervisors kill
@@ -60,7 +60,7 @@ async def _run(service: Service) -> None:
     except (SettingsError, DataInUse, BackendError, OSError):
         raise
     except Exception as defect:  # noqa: BLE001  # named by class and place: its text may quote what came from outside
-        log.error("service_failed", error=type(defect).__name__, at=where(defect))
+        log.error("service_failed", error=type(defect).__name__, at=code_location(defect))
         raise ServiceFailed("the service failed; its log says where") from None
     finally:
         watching.cancel()
@@ -86,7 +86,7 @@ def let_crashes_end_it() -> None:
 def _give_up() -> None:
     """What is not done by now is as after a crash: nothing that was answered is lost by it."""
     log.error("stop_took_too_long", limit_s=STOP_S)
-    say_left_out()
+    report_suppressed_lines()
     os._exit(1)
 
 

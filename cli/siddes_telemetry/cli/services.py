@@ -154,7 +154,7 @@ async def _listening_gateway(
             yield gateway
         finally:
             await gateway.drain()
-            counted.tally.tell()  # a worker's files outlive it
+            counted.buffered.flush()  # a worker's files outlive it
 
 
 def gateway_service(settings: Settings, registry: Registry, listen: Listen, say: Say) -> Service:
@@ -205,7 +205,7 @@ def gateway_worker(settings: Settings, registry: Registry, listen: Listen, conne
     async def serve(stop: asyncio.Event) -> None:
         stop_with_parent(connection, stop)
         metrics = CollectorRegistry()
-        logs.count_left_out(metrics)
+        logs.count_suppressed_lines(metrics)
         async with _listening_gateway(settings, registry, listen, metrics, reuse_port=True) as gateway:
             readiness = Readiness({"log": gateway.log_check}, clock=time.monotonic)
             said = None
@@ -220,7 +220,7 @@ def gateway_worker(settings: Settings, registry: Registry, listen: Listen, conne
     try:
         runtime.run(serve)
     except Exception as failure:  # noqa: BLE001  # multiprocessing would print it, with its text
-        log.error("worker_failed", error=type(failure).__name__, at=logs.where(failure))
+        log.error("worker_failed", error=type(failure).__name__, at=logs.code_location(failure))
         sys.exit(1)
 
 

@@ -55,7 +55,8 @@ def honest_exit(*, failure: int = 1) -> Iterator[None]:
     except (typer.Exit, typer.Abort):
         raise
     except Exception as defect:  # noqa: BLE001  # its text, and a traceback's, may quote what came from outside
-        say(f"error: a defect of siddes-telemetry, please report it: {type(defect).__name__} at {logs.where(defect)}")
+        place = logs.code_location(defect)
+        say(f"error: a defect of siddes-telemetry, please report it: {type(defect).__name__} at {place}")
         raise typer.Exit(failure) from None
 
 

@@ -20,14 +20,14 @@ import structlog
 
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 from siddes_telemetry.backends.ports.log import LogAppender
-from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics, Outcome, Refusal
-from siddes_telemetry.ingest_gateway.pending_batches import WAITER_BYTES, FormedRecord, Waiter, form
+from siddes_telemetry.ingest_gateway.metrics import AppendOutcome, GatewayMetrics, RefusalReason
+from siddes_telemetry.ingest_gateway.pending_batches import BATCH_OVERHEAD_BYTES, GroupRecord, PendingBatch, fill_record
 from siddes_telemetry.schemas.bodies import NO_COUNTS, Counts
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, partition_of
-from siddes_telemetry.web.reply_future import Pending
+from siddes_telemetry.web.reply_future import ReplyFuture
 
-Receipt = TypeVar("Receipt")
+Reply = TypeVar("Reply")
 
 TIMER_SLACK_S = 0.001  # uvloop counts in whole milliseconds and may call this much early
 
@@ -49,7 +49,7 @@ class Timers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class CommitLimits:
+class GroupCommitLimits:
     """What bounds a GroupCommit."""
 
     deadline_s: float = 5.0  # how long a request waits; an append that is silent for longer has hung
@@ -61,8 +61,8 @@ class CommitLimits:
 @dataclass(slots=True)
 class _Partition:
     number: int
-    waiting: deque[Waiter] = field(default_factory=deque)  # keyed, not sent
-    record: FormedRecord | None = None  # in flight
+    waiting: deque[PendingBatch] = field(default_factory=deque)  # keyed, not sent
+    record: GroupRecord | None = None  # in flight
     append: asyncio.Task[None] | None = None
     sent_at: float = 0.0
     hung: bool = False
@@ -79,7 +79,7 @@ class GroupCommit:
         revision: int,
         timers: Timers,
         metrics: GatewayMetrics,
-        limits: CommitLimits,
+        limits: GroupCommitLimits,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._appender = appender
@@ -90,7 +90,7 @@ class GroupCommit:
         self._partitions = [_Partition(number) for number in range(partitions)]
         self._free = deque(self._partitions)  # nothing in flight; the longest free first
         self._hung = 0  # how many partitions are
-        self._unkeyed: deque[Waiter] = deque()
+        self._unkeyed: deque[PendingBatch] = deque()
         self._bytes = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -99,25 +99,25 @@ class GroupCommit:
         self._sending_soon = False
         self._draining = False
 
-    def commit(
-        self, lines: bytes, rows: int, key: bytes | None, *, counts: Counts = NO_COUNTS, receipt: Receipt
-    ) -> Pending[Receipt]:
-        """Gives `receipt` once the log has these lines durably, under this batch key if there is one.
+    def submit(
+        self, lines: bytes, rows: int, key: bytes | None, *, counts: Counts = NO_COUNTS, reply: Reply
+    ) -> ReplyFuture[Reply]:
+        """Gives `reply` once the log has these lines durably, under this batch key if there is one.
 
         `counts` are then counted as accepted. Raises ApiError unavailable, at once or where it is awaited: the lines
         were refused, given up before they were sent, or sent and not confirmed within the deadline (then the log may
         still keep them).
         """
         owner = None if key is None else self._partitions[partition_of(key, len(self._partitions))]
-        cost = len(lines) + WAITER_BYTES
+        cost = len(lines) + BATCH_OVERHEAD_BYTES
         refusal = self._refuse_at_once(owner, len(lines))
         if refusal is not None:
             self._metrics.refusals[refusal].inc()
             raise ApiError(ErrorCode.unavailable)
         deadline = self._timers.time() + self._limits.deadline_s
-        answer: Pending[Receipt] = Pending()
-        waiter = Waiter(lines, rows, key or NO_BATCH, counts, receipt, deadline, answer, cost)
-        (self._unkeyed if owner is None else owner.waiting).append(waiter)
+        answer: ReplyFuture[Reply] = ReplyFuture()
+        batch = PendingBatch(lines, rows, key or NO_BATCH, counts, reply, deadline, answer, cost)
+        (self._unkeyed if owner is None else owner.waiting).append(batch)
         self._bytes += cost
         self._empty.clear()
         if self._timer is None or self._due > deadline:
@@ -145,17 +145,17 @@ class GroupCommit:
             self._timer.cancel()
         return drained
 
-    def _refuse_at_once(self, owner: _Partition | None, size: int) -> Refusal | None:
+    def _refuse_at_once(self, owner: _Partition | None, size: int) -> RefusalReason | None:
         if self._draining:
-            return Refusal.DRAINING
+            return RefusalReason.DRAINING
         if owner.hung if owner is not None else self._hung == len(self._partitions):
-            return Refusal.LOG
+            return RefusalReason.LOG
         if self._bytes + size > self._limits.in_flight_bytes:
-            return Refusal.FULL
+            return RefusalReason.FULL
         return None
 
-    def _refuse(self, waiter: Waiter, refusal: Refusal, defect: BaseException | None = None) -> None:
-        if waiter.refuse(defect or ApiError(ErrorCode.unavailable)) and defect is None:
+    def _refuse(self, batch: PendingBatch, refusal: RefusalReason, defect: BaseException | None = None) -> None:
+        if batch.refuse(defect or ApiError(ErrorCode.unavailable)) and defect is None:
             self._metrics.refusals[refusal].inc()
 
     def _release(self, cost: int) -> None:
@@ -185,27 +185,27 @@ class GroupCommit:
         young = [each for each in self._partitions if each.record is not None and each.sent_at > since]
         if not young:
             return None
-        carried = max(len(each.record.waiters) for each in young if each.record is not None)
+        carried = max(len(each.record.batches) for each in young if each.record is not None)
         if len(young) < self._limits.parallel and len(self._unkeyed) >= carried:
             return None
         return min(each.sent_at for each in young) + self._limits.young_s
 
     def _send(self, partition: _Partition) -> None:
-        record = form((partition.waiting, self._unkeyed))
+        record = fill_record((partition.waiting, self._unkeyed))
         self._release(record.freed)
-        if not record.waiters:
+        if not record.batches:
             return
         self._free.remove(partition)
         partition.record, partition.sent_at = record, self._timers.time()
-        self._metrics.tally.observe(self._metrics.record_rows, record.rows)
-        self._metrics.tally.observe(self._metrics.record_bytes, len(record.value))
-        batches = [(waiter.key, waiter.rows) for waiter in record.waiters]
+        self._metrics.buffered.observe(self._metrics.record_rows, record.rows)
+        self._metrics.buffered.observe(self._metrics.record_bytes, len(record.value))
+        batches = [(batch.key, batch.rows) for batch in record.batches]
         headers = encode_headers(self._revision, record.value, batches)
         append = asyncio.create_task(self._appender.append(partition.number, record.value, headers))
         append.add_done_callback(partial(self._resolved, partition, record))
         partition.append = append
 
-    def _resolved(self, partition: _Partition, record: FormedRecord, append: asyncio.Task[None]) -> None:
+    def _resolved(self, partition: _Partition, record: GroupRecord, append: asyncio.Task[None]) -> None:
         """The log has answered, in whatever way: so are all who waited for this record, and the next one goes."""
         took_s = self._timers.time() - partition.sent_at
         partition.record = partition.append = None
@@ -217,17 +217,17 @@ class GroupCommit:
             log.warning("append_answered_late", partition=partition.number, after_s=round(took_s, 1))
         defect = None if append.cancelled() else append.exception()
         if append.cancelled() or isinstance(defect, LogUnavailable):
-            outcome, defect = Outcome.UNAVAILABLE, None
+            outcome, defect = AppendOutcome.UNAVAILABLE, None
         else:
-            outcome = Outcome.ERROR if defect else Outcome.OK
-        self._metrics.tally.add(self._metrics.appends[outcome])
-        self._metrics.tally.observe(self._metrics.append_seconds, took_s)
-        if outcome is Outcome.OK:
-            self._metrics.tally.add(self._metrics.rows_appended, record.rows)
-            self._metrics.accept([waiter.counts for waiter in record.waiters if waiter.settle()])
+            outcome = AppendOutcome.ERROR if defect else AppendOutcome.OK
+        self._metrics.buffered.increment(self._metrics.appends[outcome])
+        self._metrics.buffered.observe(self._metrics.append_seconds, took_s)
+        if outcome is AppendOutcome.OK:
+            self._metrics.buffered.increment(self._metrics.rows_appended, record.rows)
+            self._metrics.accept([batch.counts for batch in record.batches if batch.settle()])
         else:
-            for waiter in record.waiters:
-                self._refuse(waiter, Refusal.LOG, defect)
+            for batch in record.batches:
+                self._refuse(batch, RefusalReason.LOG, defect)
         self._release(record.cost)
         self._send_all()
 
@@ -245,9 +245,9 @@ class GroupCommit:
         now = self._timers.time() + TIMER_SLACK_S
         for queue in (self._unkeyed, *(partition.waiting for partition in self._partitions)):
             while queue and queue[0].deadline <= now:  # the oldest is first
-                waiter = queue.popleft()
-                self._refuse(waiter, Refusal.DEADLINE)
-                self._release(waiter.cost)
+                batch = queue.popleft()
+                self._refuse(batch, RefusalReason.DEADLINE)
+                self._release(batch.cost)
             if queue:
                 self._call_by(queue[0].deadline)
         for partition in self._partitions:
@@ -255,12 +255,12 @@ class GroupCommit:
                 self._watch(partition, partition.record, now)
         self._send_all()
 
-    def _watch(self, partition: _Partition, record: FormedRecord, now: float) -> None:
-        for waiter in record.waiters:
-            if waiter.deadline <= now:
-                self._refuse(waiter, Refusal.DEADLINE)
-            elif not waiter.answer.done():
-                self._call_by(waiter.deadline)
+    def _watch(self, partition: _Partition, record: GroupRecord, now: float) -> None:
+        for batch in record.batches:
+            if batch.deadline <= now:
+                self._refuse(batch, RefusalReason.DEADLINE)
+            elif not batch.answer.done():
+                self._call_by(batch.deadline)
         hangs_at = partition.sent_at + self._limits.deadline_s
         if hangs_at > now:
             self._call_by(hangs_at)
@@ -272,8 +272,8 @@ class GroupCommit:
 
     async def _give_up(self) -> None:
         for queue in (self._unkeyed, *(partition.waiting for partition in self._partitions)):
-            for waiter in queue:
-                self._refuse(waiter, Refusal.DRAINING)
+            for batch in queue:
+                self._refuse(batch, RefusalReason.DRAINING)
         appends = [partition.append for partition in self._partitions if partition.append is not None]
         for append in appends:
             append.cancel()

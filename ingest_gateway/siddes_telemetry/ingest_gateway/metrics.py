@@ -10,10 +10,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from siddes_telemetry.schemas.bodies import Counts
 from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.web.buffered_metrics import Tally
+from siddes_telemetry.web.buffered_metrics import BufferedMetrics
 
 
-class Refusal(StrEnum):
+class RefusalReason(StrEnum):
     """Why a commit was answered 503."""
 
     DEADLINE = "deadline"  # the log did not answer in time
@@ -22,7 +22,7 @@ class Refusal(StrEnum):
     DRAINING = "draining"  # this process is about to leave
 
 
-class Outcome(StrEnum):
+class AppendOutcome(StrEnum):
     """How an append ended."""
 
     OK = "ok"
@@ -34,7 +34,7 @@ class GatewayMetrics:
     """The gateway's metrics, each series made beforehand: a scrape shows zeros, not gaps."""
 
     def __init__(self, registry: CollectorRegistry, events: Registry) -> None:
-        self.tally = Tally(registry)
+        self.buffered = BufferedMetrics(registry)
         accepted = Counter("siddes_events_accepted", "Sum of the counts answered 200.", ["event"], registry=registry)
         reports = Counter(
             "siddes_event_reports", "How many times an event was answered 200.", ["event"], registry=registry
@@ -49,8 +49,8 @@ class GatewayMetrics:
         self.rejected = {
             code: rejected.labels(code.name) for code in (ErrorCode.invalid_event, ErrorCode.unexpected_field)
         }
-        self.refusals = {reason: refusals.labels(reason) for reason in Refusal}
-        self.appends = {outcome: appends.labels(outcome) for outcome in Outcome}
+        self.refusals = {reason: refusals.labels(reason) for reason in RefusalReason}
+        self.appends = {outcome: appends.labels(outcome) for outcome in AppendOutcome}
         self.rows_appended = Counter(
             "siddes_rows_appended",
             "Lines of the records that the log has, answered to anybody or not.",
@@ -96,5 +96,5 @@ class GatewayMetrics:
                 sums[event] = sums.get(event, 0) + count
                 reports[event] = reports.get(event, 0) + counts.reports[event]
         for event, count in sums.items():
-            self.tally.add(self.accepted[event], count)
-            self.tally.add(self.reports[event], reports[event])
+            self.buffered.increment(self.accepted[event], count)
+            self.buffered.increment(self.reports[event], reports[event])

@@ -10,13 +10,13 @@ from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.schemas.bodies import MAX_BATCH_BYTES, MAX_SINGLE_BYTES, Batch, BodyParser, Counts
 from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.schemas.record import batch_key, encode_lines, format_time
-from siddes_telemetry.web.reply_future import Pending
-from siddes_telemetry.web.routing import Access, Request, Response, Route
+from siddes_telemetry.web.reply_future import ReplyFuture
+from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
 
 _OK = Response(b'{"ok":true}')
 
 
-class Ingest:
+class IngestHandlers:
     """The handlers. `wall_clock_ms` gives UTC epoch milliseconds: the created_at of what is accepted."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Ingest:
         self._metrics = metrics
         self._wall_clock_ms = wall_clock_ms
 
-    def single(self, request: Request) -> Pending[Response]:
+    def single(self, request: Request) -> ReplyFuture[Response]:
         """One event. Raises ApiError invalid_event or unexpected_field, now, or unavailable."""
         return self._commit(request.viewer_id, self._parser.single(request.body), None, _OK)
 
@@ -49,11 +49,11 @@ class Ingest:
         committed = self._commit(request.viewer_id, batch.counts, batch_key(batch.batch_id, request.viewer_id), answer)
         return self._counted_when(committed, batch) if batch.rejected else committed
 
-    def _commit(self, viewer_id: str, counts: Counts, key: bytes | None, receipt: Response) -> Pending[Response]:
+    def _commit(self, viewer_id: str, counts: Counts, key: bytes | None, reply: Response) -> ReplyFuture[Response]:
         lines = encode_lines(viewer_id, counts.sums, format_time(self._wall_clock_ms()))
-        return self._committer.commit(lines, len(counts.sums), key, counts=counts, receipt=receipt)
+        return self._committer.submit(lines, len(counts.sums), key, counts=counts, reply=reply)
 
-    async def _counted_when(self, committed: Pending[Response], batch: Batch) -> Response:
+    async def _counted_when(self, committed: ReplyFuture[Response], batch: Batch) -> Response:
         """A batch that is not taken now will be sent again: only what is answered 200 is counted."""
         answer = await committed
         self._count_rejected(batch)
@@ -72,10 +72,10 @@ def _batch_answer(batch: Batch) -> Response:
     return Response(json.dumps(answer, separators=(",", ":")).encode())
 
 
-def gateway_routes(ingest: Ingest) -> list[Route]:
+def gateway_routes(ingest: IngestHandlers) -> list[Route]:
     """Every POST of the contract."""
     single = [
-        Route("POST", path, "ingest", ingest.single, Access.WRITE, MAX_SINGLE_BYTES, ErrorCode.invalid_event)
+        Route("POST", path, "ingest", ingest.single, RouteAccess.WRITE, MAX_SINGLE_BYTES, ErrorCode.invalid_event)
         for path in ("/api/telemetry/ingest", "/api/telemetry")
     ]
     batch = Route(
@@ -83,7 +83,7 @@ def gateway_routes(ingest: Ingest) -> list[Route]:
         "/api/telemetry/batch",
         "batch",
         ingest.batch,
-        Access.WRITE,
+        RouteAccess.WRITE,
         MAX_BATCH_BYTES,
         ErrorCode.invalid_batch,
     )

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.web.routing import Access, Request, Response, Route
+from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
 
 DASHBOARD_PATH = "/developer/telemetry"
 DEMO_PATH = f"{DASHBOARD_PATH}/demo"
@@ -54,4 +54,4 @@ def _route(path: str, name: str, content: bytes) -> Route:
     async def page(_: Request) -> Response:
         return answer
 
-    return Route("GET", path, "developer_page", page, Access.PUBLIC)
+    return Route("GET", path, "developer_page", page, RouteAccess.PUBLIC)

@@ -14,7 +14,7 @@ from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.summary_api.etag import entity_tag, is_match
 from siddes_telemetry.summary_api.series import DAY_MS, STEP_MS, lay_out
-from siddes_telemetry.web.routing import Access, Request, Response, Route
+from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
 
 QUERY_DEADLINE_S = 5.0  # a hundred times what 30 days of a large table take; a dashboard's patience
 
@@ -87,9 +87,9 @@ def requested_interval(query: str) -> Interval:
 def summary_routes(summary: Summary) -> list[Route]:
     """Every GET of the contract that is about counts."""
     return [
-        Route("GET", "/api/telemetry/summary", "summary", summary.counts, Access.READ),
-        Route("GET", "/api/telemetry", "summary", summary.counts, Access.READ),
-        Route("GET", "/api/telemetry/series", "series", summary.series, Access.READ),
+        Route("GET", "/api/telemetry/summary", "summary", summary.counts, RouteAccess.READ),
+        Route("GET", "/api/telemetry", "summary", summary.counts, RouteAccess.READ),
+        Route("GET", "/api/telemetry/series", "series", summary.series, RouteAccess.READ),
     ]
 
 

@@ -352,11 +352,11 @@ async def test_an_ordinary_client_is_served() -> None:
 
 def test_two_routes_for_one_request_are_a_mistake() -> None:
     from siddes_telemetry.web.request_pipeline import _by_path
-    from siddes_telemetry.web.routing import Access, Request, Response, Route
+    from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
 
     async def handler(_: Request) -> Response:
         return Response(b"")
 
-    route = Route("GET", "/x", "x", handler, Access.PUBLIC)
+    route = Route("GET", "/x", "x", handler, RouteAccess.PUBLIC)
     with pytest.raises(ValueError, match="two routes for GET /x"):
         _by_path([route, route])

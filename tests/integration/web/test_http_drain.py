@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from siddes_telemetry.web.connection import Patience
+from siddes_telemetry.web.connection import ClientTimeouts
 from tests.fakes.web_service import Service, connected, get, post, running
 
 
@@ -74,8 +74,8 @@ async def test_a_handler_whose_client_has_gone_is_waited_for() -> None:
 
 
 async def test_a_request_that_never_arrives_holds_us_no_longer_than_it_may() -> None:
-    hasty = Patience(arrival_s=0.1, closing_s=0.1)
-    async with running(Service(patience=hasty)) as service, connected(service) as client:
+    hasty = ClientTimeouts(arrival_s=0.1, closing_s=0.1)
+    async with running(Service(timeouts=hasty)) as service, connected(service) as client:
         await client.send(post()[:-1])
         await service.in_flight(1)
         await service.server.stop(deadline_s=20)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from siddes_telemetry.web.connection import READ_BUFFER_BYTES, Patience
+from siddes_telemetry.web.connection import READ_BUFFER_BYTES, ClientTimeouts
 from tests.fakes.web_service import DEFECT, MAX_BODY_BYTES, RawClient, Service, connected, get, post, running
 
 CANARY = "canary5e1f"
@@ -19,7 +19,7 @@ HOST = b"Host: app.example\r\n"
 AUTH = b"Authorization: Bearer good\r\n"
 POST = b"POST /api/telemetry/ingest HTTP/1.1\r\n" + HOST + AUTH
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
-HASTY = Patience(arrival_s=0.15, answer_s=0.3, closing_s=0.3)
+HASTY = ClientTimeouts(arrival_s=0.15, answer_s=0.3, closing_s=0.3)
 
 
 @pytest.fixture(autouse=True)
@@ -276,7 +276,7 @@ async def test_the_connection_lives_on_after_an_answer_that_came_before_the_body
     ],
 )
 async def test_a_body_that_nobody_wants_and_that_has_no_near_end_closes_the_connection(head: bytes) -> None:
-    async with running(Service(patience=HASTY)) as service, connected(service) as client:
+    async with running(Service(timeouts=HASTY)) as service, connected(service) as client:
         await client.send(head)
         answer = await client.answer()
         assert answer.error in ("too_large", "no_viewer")
@@ -315,7 +315,7 @@ async def test_a_client_that_was_held_up_may_send_its_rest_to_get_its_answer() -
 
 
 async def test_a_body_is_not_read_past_its_limit() -> None:
-    async with running(Service(patience=HASTY)) as service, connected(service) as client:
+    async with running(Service(timeouts=HASTY)) as service, connected(service) as client:
         await client.send(CHUNKED)
         with pytest.raises(ConnectionError):
             await client.send_for_ever(b"f4240\r\n" + bytes(1_000_000) + b"\r\n")
@@ -353,7 +353,7 @@ SLOW = {
 
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW.keys())
 async def test_a_request_that_stops_arriving_times_out(sent: bytes) -> None:
-    async with running(Service(patience=HASTY)) as service, connected(service) as client:
+    async with running(Service(timeouts=HASTY)) as service, connected(service) as client:
         await client.send(sent)
         answer = await client.answer()
         assert answer.error == "request_timeout"
@@ -365,7 +365,7 @@ async def test_a_request_that_stops_arriving_times_out(sent: bytes) -> None:
 
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW.keys())
 async def test_trickling_bytes_do_not_buy_time(sent: bytes) -> None:
-    async with running(Service(patience=HASTY)) as service, connected(service) as client:
+    async with running(Service(timeouts=HASTY)) as service, connected(service) as client:
         await client.send(sent)
         answering = asyncio.create_task(client.answer())
         while not answering.done():
@@ -376,7 +376,7 @@ async def test_trickling_bytes_do_not_buy_time(sent: bytes) -> None:
 
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW.keys())
 async def test_a_slow_request_behind_good_ones_times_out_in_its_turn(sent: bytes) -> None:
-    async with running(Service(patience=HASTY)) as service, connected(service) as client:
+    async with running(Service(timeouts=HASTY)) as service, connected(service) as client:
         await client.send(post("/api/telemetry/slow"))
         await client.send(sent)
         await service.entered.wait()
@@ -389,7 +389,7 @@ async def test_a_slow_request_behind_good_ones_times_out_in_its_turn(sent: bytes
 
 
 async def test_nobody_is_late_behind_requests_that_are_not_read_on() -> None:
-    async with running(Service(patience=HASTY)) as service, connected(service) as client:
+    async with running(Service(timeouts=HASTY)) as service, connected(service) as client:
         bodies = [b"%d" % number * 60_000 for number in range(4)]
         last = post(body=bodies.pop())
         await client.send(post("/api/telemetry/slow"))
@@ -405,7 +405,7 @@ async def test_nobody_is_late_behind_requests_that_are_not_read_on() -> None:
 
 
 async def test_a_request_that_arrives_in_parts_but_in_time_leaves_no_timer_behind() -> None:
-    async with running(Service(patience=HASTY)) as service, connected(service) as client:
+    async with running(Service(timeouts=HASTY)) as service, connected(service) as client:
         for _ in range(2):
             request = post(body=b"12")
             for part in (request[:30], request[30:-1], request[-1:]):
@@ -431,7 +431,7 @@ async def test_a_long_body_behind_a_slow_request_is_whole() -> None:
 
 
 async def test_an_idle_connection_is_closed_after_a_while() -> None:
-    async with running(Service(patience=Patience(silence_s=0.2, idle_s=0.2))) as service:
+    async with running(Service(timeouts=ClientTimeouts(silence_s=0.2, idle_s=0.2))) as service:
         async with connected(service) as silent:
             assert await silent.rest() == b""
         async with connected(service) as client:
@@ -441,7 +441,7 @@ async def test_an_idle_connection_is_closed_after_a_while() -> None:
 
 
 async def test_a_client_that_never_reads_its_answers_is_cut_off() -> None:
-    async with running(Service(patience=HASTY)) as service:
+    async with running(Service(timeouts=HASTY)) as service:
         client = await RawClient.to(service.port)
         client.stop_reading()
         await client.send(get("/large") * 300)

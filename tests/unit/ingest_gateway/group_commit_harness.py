@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.ingest_gateway.group_commit import CommitLimits, GroupCommit
+from siddes_telemetry.ingest_gateway.group_commit import GroupCommit, GroupCommitLimits
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.record import ClientBatch, Headers, LogRecord, decode, encode_lines
@@ -107,12 +107,12 @@ class HeldLog:
 class Rig:
     """Everything together."""
 
-    def __init__(self, partitions: int = 1, limits: CommitLimits | None = None) -> None:
+    def __init__(self, partitions: int = 1, limits: GroupCommitLimits | None = None) -> None:
         self.log = HeldLog()
         self.timers = Timers()
         self.registry = CollectorRegistry()
         self.metrics = GatewayMetrics(self.registry, REGISTRY)
-        self.limits = limits or CommitLimits(parallel=2)
+        self.limits = limits or GroupCommitLimits(parallel=2)
         self.committer = GroupCommit(
             self.log,
             partitions=partitions,
@@ -128,7 +128,7 @@ class Rig:
         return asyncio.ensure_future(self._commit(line * lines, lines, key))
 
     async def _commit(self, lines: bytes, rows: int, key: bytes | None) -> None:
-        await self.committer.commit(lines, rows, key, receipt=None)
+        await self.committer.submit(lines, rows, key, reply=None)
 
     async def commit(self, viewer: str, key: bytes | None = None, lines: int = 1) -> asyncio.Task[None]:
         """Begin to commit, and let it get as far as it gets."""

@@ -9,13 +9,13 @@ import random
 import pytest
 
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
-from siddes_telemetry.ingest_gateway.group_commit import CommitLimits
-from siddes_telemetry.ingest_gateway.pending_batches import MAX_RECORD_BYTES, MAX_RECORD_ROWS, WAITER_BYTES
+from siddes_telemetry.ingest_gateway.group_commit import GroupCommitLimits
+from siddes_telemetry.ingest_gateway.pending_batches import BATCH_OVERHEAD_BYTES, MAX_RECORD_BYTES, MAX_RECORD_ROWS
 from siddes_telemetry.schemas.record import NO_BATCH, partition_of
 from tests.unit.ingest_gateway.group_commit_harness import HeldLog, Rig, is_durable, is_refused, settle
 
-DEADLINE_S = CommitLimits().deadline_s
-YOUNG_S = CommitLimits().young_s
+DEADLINE_S = GroupCommitLimits().deadline_s
+YOUNG_S = GroupCommitLimits().young_s
 
 
 def key_of(partition: int, partitions: int) -> bytes:
@@ -269,7 +269,7 @@ async def test_unkeyed_lines_go_around_a_partition_that_hangs() -> None:
 
 
 async def test_too_many_bytes_in_flight_are_refused_and_those_of_a_hung_record_count_until_it_is_answered() -> None:
-    rig = Rig(2, CommitLimits(in_flight_bytes=100_000 + 3 * WAITER_BYTES))
+    rig = Rig(2, GroupCommitLimits(in_flight_bytes=100_000 + 3 * BATCH_OVERHEAD_BYTES))
     hung = await rig.commit("a", lines=1000)  # 80 B a line
     assert is_refused(await rig.commit("b", lines=1000))
     assert rig.refusals("full") == 1
@@ -284,10 +284,10 @@ async def test_too_many_bytes_in_flight_are_refused_and_those_of_a_hung_record_c
 
 
 async def test_many_small_requests_are_bounded_too() -> None:
-    rig = Rig(1, CommitLimits(in_flight_bytes=20 * WAITER_BYTES))
+    rig = Rig(1, GroupCommitLimits(in_flight_bytes=20 * BATCH_OVERHEAD_BYTES))
     tasks = [await rig.commit("a") for _ in range(40)]
     assert 0 < sum(is_refused(task) for task in tasks) < 40
-    assert rig.committer._bytes <= 21 * WAITER_BYTES
+    assert rig.committer._bytes <= 21 * BATCH_OVERHEAD_BYTES
 
 
 @pytest.mark.parametrize("error", [LogUnavailable(), LogMissing()])
@@ -309,7 +309,7 @@ async def test_a_defect_reaches_those_who_waited_and_nobody_else() -> None:
     await settle()
     task = await rig.commit("c")
     await rig.log.fail(rig.log.appends[0], ZeroDivisionError())
-    assert [type(waiter.exception()) for waiter in hit] == [ZeroDivisionError, ZeroDivisionError]
+    assert [type(batch.exception()) for batch in hit] == [ZeroDivisionError, ZeroDivisionError]
     assert rig.sample("siddes_appends_total", outcome="error") == 1
     await rig.log.ack(rig.log.appends[1])
     assert is_durable(task)
@@ -380,7 +380,7 @@ async def test_whatever_happens_every_200_is_in_the_log_once_and_nothing_is_left
     print(f"COMMIT_SEED={seed}")
     """Requests, leaving clients, answers good and bad, and time, in any order; then the log comes back."""
     chance = random.Random(seed)
-    rig = Rig(4, CommitLimits(in_flight_bytes=60 * WAITER_BYTES))
+    rig = Rig(4, GroupCommitLimits(in_flight_bytes=60 * BATCH_OVERHEAD_BYTES))
     tasks: dict[str, asyncio.Task[None]] = {}
     kept: list[str] = []
 

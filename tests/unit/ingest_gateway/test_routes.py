@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 
 from siddes_telemetry.backends.ports.errors import LogUnavailable
-from siddes_telemetry.ingest_gateway.routes import Ingest, gateway_routes
+from siddes_telemetry.ingest_gateway.routes import IngestHandlers, gateway_routes
 from siddes_telemetry.schemas.bodies import BodyParser
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.record import NO_BATCH, Line, batch_key, parse_time, partition_of
-from siddes_telemetry.web.routing import Access, Request, Response
+from siddes_telemetry.web.routing import Request, Response, RouteAccess
 from tests.unit.ingest_gateway.group_commit_harness import CREATED_AT, Rig, settle
 from tests.unit.schemas.shipped import REGISTRY
 from tests.unit.web.handlers import answer
@@ -27,7 +27,7 @@ class Gateway(Rig):
 
     def __init__(self, partitions: int = 1) -> None:
         super().__init__(partitions)
-        ingest = Ingest(BodyParser(REGISTRY), self.committer, self.metrics, lambda: NOW_MS)
+        ingest = IngestHandlers(BodyParser(REGISTRY), self.committer, self.metrics, lambda: NOW_MS)
         self.routes = {route.path: route for route in gateway_routes(ingest)}
 
     async def post(self, path: str, body: object, viewer: str = "42") -> asyncio.Task[Response]:
@@ -154,5 +154,5 @@ async def test_a_bad_body_is_refused_and_a_broken_one_is_called_the_same(path: s
         await (await gateway.post(path, {}))
     assert raised.value.code is code
     assert gateway.routes[path].broken_body is code
-    assert gateway.routes[path].access is Access.WRITE
+    assert gateway.routes[path].access is RouteAccess.WRITE
     assert not gateway.log.appends

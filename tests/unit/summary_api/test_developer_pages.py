@@ -12,7 +12,7 @@ import pytest
 from siddes_telemetry.schemas.registry import parse_registry
 from siddes_telemetry.summary_api import developer_pages
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH, developer_routes
-from siddes_telemetry.web.routing import Access, Request, Response, Route
+from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
 from tests.unit.schemas.shipped import REGISTRY
 from tests.unit.web.handlers import answer
 
@@ -52,7 +52,7 @@ async def test_a_page_has_no_script_and_no_style_of_its_own(path: str) -> None:
 
 
 def test_every_file_is_public_and_read_only() -> None:
-    assert {(route.method, route.access) for route in ROUTES.values()} == {("GET", Access.PUBLIC)}
+    assert {(route.method, route.access) for route in ROUTES.values()} == {("GET", RouteAccess.PUBLIC)}
 
 
 def test_what_lies_beside_the_files_is_neither_served_nor_in_the_way(

@@ -11,7 +11,7 @@ from siddes_telemetry.backends.ports.errors import StoreMissing, StoreRefused, S
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.summary_api.routes import Summary, requested_days, summary_routes
 from siddes_telemetry.summary_api.series import DAY_MS
-from siddes_telemetry.web.routing import Access, Request, Response
+from siddes_telemetry.web.routing import Request, Response, RouteAccess
 from tests.fakes.memory_store import MemoryStore
 from tests.unit.schemas.shipped import REGISTRY
 
@@ -167,7 +167,7 @@ async def test_if_none_match_is_a_list_compared_weakly(template: str, status: in
 def test_the_summary_its_alias_and_the_series_are_reads() -> None:
     routes = summary_routes(Summary(Store({}), REGISTRY, retention_days=30, wall_clock_ms=lambda: NOW_MS))
     assert [(route.method, route.path, route.name, route.access) for route in routes] == [
-        ("GET", "/api/telemetry/summary", "summary", Access.READ),
-        ("GET", "/api/telemetry", "summary", Access.READ),
-        ("GET", "/api/telemetry/series", "series", Access.READ),
+        ("GET", "/api/telemetry/summary", "summary", RouteAccess.READ),
+        ("GET", "/api/telemetry", "summary", RouteAccess.READ),
+        ("GET", "/api/telemetry/series", "series", RouteAccess.READ),
     ]

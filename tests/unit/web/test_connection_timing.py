@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from siddes_telemetry.web.connection import Connection, Patience
+from siddes_telemetry.web.connection import ClientTimeouts, Connection
 from siddes_telemetry.web.server import HttpServer
 from tests.fakes.virtual_time import in_virtual_time
 from tests.fakes.web_service import Service, post
@@ -48,7 +48,7 @@ class Wire(asyncio.Transport):
 
 async def connect() -> tuple[Connection, Wire]:
     wire = Wire()
-    connection = HttpServer(Service().app, patience=Patience(arrival_s=10, idle_s=75, closing_s=2)).connection()
+    connection = HttpServer(Service().app, timeouts=ClientTimeouts(arrival_s=10, idle_s=75, closing_s=2)).connection()
     connection.connection_made(wire)
     await asyncio.sleep(0)
     return connection, wire

@@ -9,7 +9,13 @@ import sys
 
 from structlog.testing import capture_logs
 
-from siddes_telemetry.web.logs import QUIET_S, LibraryLines, LossyStream, where, without_exception_text
+from siddes_telemetry.web.logs import (
+    LIBRARY_LINE_INTERVAL_S,
+    LibraryLogHandler,
+    LossyStream,
+    code_location,
+    without_exception_text,
+)
 
 CANARY = "canary-7f3a"
 
@@ -63,12 +69,12 @@ def test_nothing_that_an_exception_or_a_library_says_is_logged() -> None:
 
 def test_a_library_that_repeats_itself_is_heard_once_in_a_while() -> None:
     now = [100.0]
-    handler = LibraryLines(clock=lambda: now[0])
+    handler = LibraryLogHandler(clock=lambda: now[0])
     record = logging.LogRecord("aiokafka", logging.WARNING, "file", 1, CANARY, None, None)
     with capture_logs() as lines:
         for _ in range(40):
             handler.emit(record)
-        now[0] += QUIET_S
+        now[0] += LIBRARY_LINE_INTERVAL_S
         handler.emit(record)
     assert [line["left_out"] for line in lines] == [0, 39]
 
@@ -80,10 +86,10 @@ def test_where_names_the_innermost_lines() -> None:
     try:
         inner()
     except ValueError as error:
-        place = where(error)
+        place = code_location(error)
     assert place.count("test_logs.py:") == 2
     assert CANARY not in place
-    assert where(None) == ""
+    assert code_location(None) == ""
 
 
 def test_a_line_without_an_exception_stays_as_it_is() -> None:

@@ -13,12 +13,12 @@ from aiohttp.http_parser import RawRequestMessage
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from siddes_telemetry.schemas.errors import ErrorCode
-from siddes_telemetry.web.connection import Incoming
-from siddes_telemetry.web.logs import where
+from siddes_telemetry.web.connection import IncomingRequest
+from siddes_telemetry.web.logs import code_location
 from siddes_telemetry.web.loopback import names_loopback
 from siddes_telemetry.web.readiness import Readiness
 from siddes_telemetry.web.request_id import RequestIds
-from siddes_telemetry.web.response_encoding import Answer, render
+from siddes_telemetry.web.response_encoding import EncodedResponse, encode_response
 from siddes_telemetry.web.routing import Response
 
 _HEALTHY = Response(b'{"ok":true}')
@@ -41,21 +41,21 @@ class AdminApp:
         self._request_ids = RequestIds(random)
         self._loopback_only = loopback_only
 
-    def serve(self, incoming: Incoming) -> None:
+    def serve(self, incoming: IncomingRequest) -> None:
         work = incoming.work = asyncio.ensure_future(self._answer(incoming.message))
         work.add_done_callback(lambda _: incoming.answer(None if work.cancelled() else work.result()))
 
-    async def _answer(self, message: RawRequestMessage) -> Answer:
+    async def _answer(self, message: RawRequestMessage) -> EncodedResponse:
         try:
             response = await self._respond(message)
         except Exception as defect:  # noqa: BLE001 - a defect must not cost the prober its answer
-            place = where(defect)
+            place = code_location(defect)
             log.error("admin_failed", error=type(defect).__name__, at=place)
             response = _error(ErrorCode.internal)
-        return render(response, self._request_ids.new(), with_body=message.method != hdrs.METH_HEAD)
+        return encode_response(response, self._request_ids.new(), with_body=message.method != hdrs.METH_HEAD)
 
-    def refuse(self, code: ErrorCode) -> Answer:
-        return render(_error(code), self._request_ids.new())
+    def refuse(self, code: ErrorCode) -> EncodedResponse:
+        return encode_response(_error(code), self._request_ids.new())
 
     async def _respond(self, message: RawRequestMessage) -> Response:
         host = message.headers.get(hdrs.HOST)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from siddes_telemetry.web.routing import Access, Request, Response, Route
+from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
 
 
 async def _auth_me(request: Request) -> Response:
@@ -12,4 +12,4 @@ async def _auth_me(request: Request) -> Response:
     return Response(body, headers=(("Cache-Control", "no-store"),))
 
 
-AUTH_ME = Route("GET", "/api/auth/me", "auth_me", _auth_me, Access.READ)
+AUTH_ME = Route("GET", "/api/auth/me", "auth_me", _auth_me, RouteAccess.READ)

@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.registry import Collector
 
-TELL_EVERY_S = 0.1  # for a worker, whose files another process reads
+FLUSH_INTERVAL_S = 0.1  # for a worker, whose files another process reads
 
 
-class Tally(Collector):
+class BufferedMetrics(Collector):
     """What is counted between two readings. A metric's own `inc` takes a lock, and in a worker it writes to a file: for
     a request's handful of counts that would take longer than its authentication.
 
@@ -26,27 +26,27 @@ class Tally(Collector):
     def __init__(self, registry: CollectorRegistry) -> None:
         self._sums: dict[Counter | Gauge, float] = {}
         self._values: dict[Histogram, list[float]] = {}
-        self._telling = False
+        self._flush_scheduled = False
         registry.register(self)
 
-    def add(self, metric: Counter | Gauge, amount: float = 1.0) -> None:
+    def increment(self, metric: Counter | Gauge, amount: float = 1.0) -> None:
         """Within a running event loop, as all that count here."""
         try:
             self._sums[metric] += amount
         except KeyError:
             self._sums[metric] = amount
-            if not self._telling:
-                self._tell_soon()
+            if not self._flush_scheduled:
+                self._schedule_flush()
 
     def observe(self, histogram: Histogram, value: float) -> None:
         try:
             self._values[histogram].append(value)
         except KeyError:
             self._values[histogram] = [value]
-            if not self._telling:
-                self._tell_soon()
+            if not self._flush_scheduled:
+                self._schedule_flush()
 
-    def tell(self) -> None:
+    def flush(self) -> None:
         """Let the metrics have what was counted so far."""
         sums, self._sums = self._sums, {}
         for metric, amount in sums.items():
@@ -57,19 +57,19 @@ class Tally(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """None of its own."""
-        self.tell()
+        self.flush()
         return ()
 
     def describe(self) -> Iterable[Metric]:
         return ()
 
-    def _tell_soon(self) -> None:
-        self._telling = True
-        asyncio.get_running_loop().call_later(TELL_EVERY_S, self._told)
+    def _schedule_flush(self) -> None:
+        self._flush_scheduled = True
+        asyncio.get_running_loop().call_later(FLUSH_INTERVAL_S, self._flush_on_timer)
 
-    def _told(self) -> None:
-        self._telling = False
-        self.tell()
+    def _flush_on_timer(self) -> None:
+        self._flush_scheduled = False
+        self.flush()
 
 
 def _observe_all(histogram: Histogram, values: list[float]) -> None:

@@ -26,10 +26,10 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web.auth.request_headers import MAX_COOKIE_CHARS
-from siddes_telemetry.web.client_memory import ClientMemory
-from siddes_telemetry.web.logs import where
-from siddes_telemetry.web.reply_future import Work
-from siddes_telemetry.web.response_encoding import Answer
+from siddes_telemetry.web.client_memory import ClientMemoryLimit
+from siddes_telemetry.web.logs import code_location
+from siddes_telemetry.web.reply_future import AnyReplyFuture
+from siddes_telemetry.web.response_encoding import EncodedResponse
 
 MAX_DROPPED_BYTES = 256 * 1024  # an unread body up to the largest batch is read and dropped; beyond, we close
 READ_BUFFER_BYTES = 64 * 1024  # per connection; reading pauses at twice this until the body is wanted
@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ClientTimeouts:
     """How long a client may take, in seconds."""
 
     silence_s: float = 10.0  # from connecting to the first byte
@@ -58,7 +58,7 @@ class Patience:
     closing_s: float = 2.0  # to read the last answer before unread bytes make the close a reset
 
 
-class Incoming:
+class IncomingRequest:
     """A request as its head arrived; the body may still be under way. To be answered once."""
 
     __slots__ = ("_connection", "message", "payload", "work")
@@ -66,7 +66,7 @@ class Incoming:
     def __init__(self, message: RawRequestMessage, payload: StreamReader, connection: Connection) -> None:
         self.message = message
         self.payload = payload
-        self.work: Work[Any] | None = None  # what its answer waits for: cancelled where time is up
+        self.work: AnyReplyFuture[Any] | None = None  # what its answer waits for: cancelled where time is up
         self._connection = connection
 
     def invite_body(self) -> None:
@@ -74,7 +74,7 @@ class Incoming:
         if not self.payload.is_eof() and self.message.version != HttpVersion10:
             self._connection.write(_CONTINUE)
 
-    def answer(self, answer: Answer | None) -> None:
+    def answer(self, answer: EncodedResponse | None) -> None:
         """Send this, or nothing (None) where it was cut off: then the connection closes."""
         self._connection.answered(self, answer)
 
@@ -82,14 +82,14 @@ class Incoming:
 class App(Protocol):
     """What answers requests."""
 
-    def serve(self, incoming: Incoming) -> None:
+    def serve(self, incoming: IncomingRequest) -> None:
         """See to it that the request is answered, now or later; an exception is a defect."""
 
-    def refuse(self, code: ErrorCode) -> Answer:
+    def refuse(self, code: ErrorCode) -> EncodedResponse:
         """Answer what never became a request."""
 
 
-class Waits(IntEnum):
+class WaitingFor(IntEnum):
     """What a connection waits for its client to do; those that can best be spared come first."""
 
     FIRST_BYTE = 0
@@ -106,12 +106,12 @@ class Connection(BaseProtocol):
         "_app",
         "_arrival",
         "_broken",
+        "_client_memory",
         "_closed",
         "_current",
         "_ending",
         "_gone",
         "_heard",
-        "_held",
         "_idle",
         "_idle_until",
         "_is_draining",
@@ -119,17 +119,17 @@ class Connection(BaseProtocol):
         "_messages",
         "_open_body",
         "_partial",
-        "_patience",
         "_peer_finished",
         "_serving",
+        "_timeouts",
     )
 
     def __init__(
         self,
         app: App,
         *,
-        patience: Patience,
-        held: ClientMemory,
+        timeouts: ClientTimeouts,
+        client_memory: ClientMemoryLimit,
         is_draining: Callable[[], bool],
         gone: Callable[[Connection], None],
         loop: asyncio.AbstractEventLoop,
@@ -145,13 +145,13 @@ class Connection(BaseProtocol):
         )
         super().__init__(loop, parser)
         self._app = app
-        self._patience = patience
-        self._held = held
+        self._timeouts = timeouts
+        self._client_memory = client_memory
         self._is_draining = is_draining
         self._gone = gone
         self._messages: deque[tuple[RawRequestMessage | ErrorCode, StreamReader]] = deque()  # not begun
         self._serving = False  # a request is being answered, or is about to be
-        self._current: Incoming | None = None  # the request that is being answered
+        self._current: IncomingRequest | None = None  # the request that is being answered
         self._ending: asyncio.Task[None] | None = None  # what follows an answer and takes time
         self._open_body: StreamReader | None = None  # of the last request parsed, while it still arrives
         self._arrival: asyncio.TimerHandle | None = None  # runs while a request is partly here
@@ -171,7 +171,7 @@ class Connection(BaseProtocol):
         super().connection_made(transport)
         if self.transport is not None:
             self.transport.set_write_buffer_limits(high=0)  # what the kernel does not take at once is waited for
-        self._time_idleness(self._patience.silence_s)
+        self._time_idleness(self._timeouts.silence_s)
 
     def data_received(self, data: bytes) -> None:
         if self._broken or self._parser is None:
@@ -233,7 +233,7 @@ class Connection(BaseProtocol):
                 self._break_off(ErrorCode.bad_request)
 
     def _await_arrival(self) -> None:
-        self._arrival = self._loop.call_later(self._patience.arrival_s, self._look_for_arrival)
+        self._arrival = self._loop.call_later(self._timeouts.arrival_s, self._look_for_arrival)
 
     def _look_for_arrival(self) -> None:
         """Give up on a request that should be here by now. Nobody is late behind requests that we do not read on."""
@@ -255,7 +255,7 @@ class Connection(BaseProtocol):
         if self._idle is not None:
             self._idle.cancel()
         super().connection_lost(exc)
-        self._held.hold(self, 0)
+        self._client_memory.set_usage(self, 0)
         self._broken = True
         self._messages.clear()
         self._parser = None
@@ -301,11 +301,11 @@ class Connection(BaseProtocol):
             else:
                 self._end()
             return
-        incoming = self._current = Incoming(message, payload, self)
+        incoming = self._current = IncomingRequest(message, payload, self)
         try:
             self._app.serve(incoming)
         except Exception as defect:  # noqa: BLE001 - the client is not to wait for ever
-            place = where(defect)
+            place = code_location(defect)
             log.error("serve_failed", error=type(defect).__name__, at=place)
             if self._current is incoming:
                 self.answered(incoming, self._app.refuse(ErrorCode.internal))
@@ -328,7 +328,7 @@ class Connection(BaseProtocol):
                     self._await_arrival()
             self._account()
 
-    def answered(self, incoming: Incoming, answer: Answer | None) -> None:
+    def answered(self, incoming: IncomingRequest, answer: EncodedResponse | None) -> None:
         """Send the answer to the current request, and go on to what is next."""
         self._current = incoming.work = None  # an error that the work ended with holds its request: let go of both
         if not incoming.payload.at_eof() and incoming.payload.is_eof():
@@ -353,7 +353,7 @@ class Connection(BaseProtocol):
             self._loop.call_soon(self._serve_next)  # one who sends many at once lets others in between
         else:
             self._serving = False
-            self._time_idleness(self._patience.idle_s)
+            self._time_idleness(self._timeouts.idle_s)
 
     async def _after(self, payload: StreamReader, *, stays: bool) -> None:
         """What is left to do when an answer was written: see it taken, drop what nobody read, close."""
@@ -390,7 +390,7 @@ class Connection(BaseProtocol):
         else:
             self.force_close()
 
-    def _send(self, answer: Answer, ending: bytes) -> bool:
+    def _send(self, answer: EncodedResponse, ending: bytes) -> bool:
         head, body = answer
         if len(body) < LARGE_BODY_BYTES:
             return self.write(head + ending + body)
@@ -419,7 +419,7 @@ class Connection(BaseProtocol):
 
     async def _flushed(self) -> bool:
         try:
-            async with asyncio.timeout(self._patience.answer_s):
+            async with asyncio.timeout(self._timeouts.answer_s):
                 await self._drain_helper()
         except (TimeoutError, ConnectionError):
             return False
@@ -428,7 +428,7 @@ class Connection(BaseProtocol):
     async def _dropped(self, payload: StreamReader) -> bool:
         """Read the rest of an unwanted body; false if it did not come."""
         with suppress(TimeoutError, ApiError, ConnectionError):
-            async with asyncio.timeout(self._patience.closing_s):
+            async with asyncio.timeout(self._timeouts.closing_s):
                 while await payload.readany():
                     pass
                 return True
@@ -444,7 +444,7 @@ class Connection(BaseProtocol):
             return
         transport.close()
         if transport.get_write_buffer_size():
-            self._loop.call_later(self._patience.closing_s, transport.abort)
+            self._loop.call_later(self._timeouts.closing_s, transport.abort)
 
     async def _close_gently(self) -> None:
         """Close our side, drop what still comes, and wait for the client to close (RFC 9112, 9.6)."""
@@ -458,7 +458,7 @@ class Connection(BaseProtocol):
                 transport.write_eof()
                 self._resume_transport_reading()
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._patience.closing_s):
+                async with asyncio.timeout(self._timeouts.closing_s):
                     await self._closed
         self._end()
 
@@ -494,9 +494,9 @@ class Connection(BaseProtocol):
             size += self.transport.get_write_buffer_size()
         if self._buffer_paused:
             size += self._ahead + len(self._messages) * QUEUED_BYTES
-        self._held.hold(self, size)
+        self._client_memory.set_usage(self, size)
 
-    def cut_off(self) -> None:
+    def evict(self) -> None:
         """Let go of what is kept for this client; one that is about to ask for something is told to come again."""
         if self._arrival is not None and not self._paused and not self._buffer_paused:
             self._break_off(ErrorCode.unavailable)
@@ -506,19 +506,19 @@ class Connection(BaseProtocol):
         self._parser = None  # at once: many may be cut off before the loop tells of their ends
         self.abort()
 
-    def waits(self) -> tuple[Waits, float] | None:
+    def waits(self) -> tuple[WaitingFor, float] | None:
         """What it waits for its client to do, and since when: seconds that order those of a kind. None: it works."""
         if self._closed is not None:
-            return Waits.NEXT_REQUEST, 0.0  # none will come
+            return WaitingFor.NEXT_REQUEST, 0.0  # none will come
         if self._paused:
-            return Waits.TAKE_ANSWER, 0.0
+            return WaitingFor.TAKE_ANSWER, 0.0
         if self._current is not None and self._current.payload.is_eof():
             return None
         if self._arrival is not None:
-            return Waits.REST_OF_REQUEST, self._arrival.when()
+            return WaitingFor.REST_OF_REQUEST, self._arrival.when()
         if self._serving:
             return None
-        return Waits.NEXT_REQUEST if self._heard else Waits.FIRST_BYTE, self._idle_until
+        return WaitingFor.NEXT_REQUEST if self._heard else WaitingFor.FIRST_BYTE, self._idle_until
 
     def make_room(self) -> None:
         """Close now what waits for its client."""

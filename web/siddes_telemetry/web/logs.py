@@ -25,14 +25,14 @@ from structlog.typing import EventDict, WrappedLogger
 
 from siddes_telemetry.web.log_rate_limit import LogRateLimit
 
-QUIET_S = 10.0
+LIBRARY_LINE_INTERVAL_S = 10.0
 _FRAMES = 4  # innermost calls named for an exception: enough to find the line, short enough to read
 
 
 def configure(level: str) -> None:
     """For the whole process; called once, by cli. `level` is one of logging's names, in any case."""
     limit = LogRateLimit()
-    atexit.register(limit.say)
+    atexit.register(limit.report_suppressed)
     structlog.configure(
         processors=[
             limit,  # first: a line that is left out costs nothing more
@@ -45,24 +45,24 @@ def configure(level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", LossyStream(sys.stderr))),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(handlers=[LibraryLines()], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[LibraryLogHandler()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
 
 
-def count_left_out(registry: CollectorRegistry) -> None:
+def count_suppressed_lines(registry: CollectorRegistry) -> None:
     """Show in this process's metrics how many lines it left out. After `configure`, or there is nothing to count."""
     metric = CounterMetric("siddes_log_lines_left_out", "Lines beyond ten a second of a kind.", registry=registry)
-    for limit in _line_limits():
-        limit.count_in(metric)
+    for limit in _log_rate_limits():
+        limit.count_suppressed_in(metric)
 
 
-def say_left_out() -> None:
+def report_suppressed_lines() -> None:
     """For an end that runs no exit handlers: what nobody was told of yet."""
-    for limit in _line_limits():
-        limit.say()
+    for limit in _log_rate_limits():
+        limit.report_suppressed()
 
 
-def _line_limits() -> list[LogRateLimit]:
+def _log_rate_limits() -> list[LogRateLimit]:
     return [each for each in structlog.get_config()["processors"] if isinstance(each, LogRateLimit)]
 
 
@@ -93,7 +93,7 @@ class LossyStream:
         """Every line was flushed by itself."""
 
 
-def where(exc: BaseException | None) -> str:
+def code_location(exc: BaseException | None) -> str:
     """The innermost lines of code of an exception, outermost first: `file.py:12 > other.py:34`."""
     frames = traceback.extract_tb(exc.__traceback__)[-_FRAMES:] if exc is not None else []
     return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
@@ -110,28 +110,28 @@ def without_exception_text(_logger: WrappedLogger, _method: str, event: EventDic
             exc = exc_info[1]
         if exc is not None:
             event["error"] = type(exc).__name__
-            event["at"] = where(exc)
+            event["at"] = code_location(exc)
     return event
 
 
-class LibraryLines(logging.Handler):
+class LibraryLogHandler(logging.Handler):
     """What aiohttp, aiokafka, clickhouse-connect, asyncio and Python's warnings log: that they did.
 
-    A line says no more than the one before it, so of a logger and severity there is one in QUIET_S, with the number
-    of those left out since: during an outage drivers write dozens a second.
+    Writes at most one line per logger and severity in LIBRARY_LINE_INTERVAL_S, with the number of lines suppressed
+    since: during an outage drivers write dozens a second.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
         self._written_at: dict[tuple[str, str], float] = {}
-        self._left_out: Counter[tuple[str, str]] = Counter()
+        self._suppressed: Counter[tuple[str, str]] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
         kind = (record.name, record.levelname)
         now = self._clock()
-        if kind in self._written_at and now - self._written_at[kind] < QUIET_S:
-            self._left_out[kind] += 1
+        if kind in self._written_at and now - self._written_at[kind] < LIBRARY_LINE_INTERVAL_S:
+            self._suppressed[kind] += 1
             return
         self._written_at[kind] = now
         structlog.get_logger(record.name).log(
@@ -139,5 +139,5 @@ class LibraryLines(logging.Handler):
             "library_warning",
             logger=record.name,
             severity=record.levelname,
-            left_out=self._left_out.pop(kind, 0),
+            left_out=self._suppressed.pop(kind, 0),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from siddes_telemetry.schemas.errors import ErrorCode
-from siddes_telemetry.web.buffered_metrics import Tally
+from siddes_telemetry.web.buffered_metrics import BufferedMetrics
 
 UNMATCHED = "unmatched"
 KEY_PENDING = "key_pending"  # beside the codes: a 503 that is no failure of anything
@@ -21,7 +21,7 @@ class HttpMetrics:
     """One per process. Children are bound once: looking one up by labels costs more than counting."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.tally = Tally(registry)
+        self.buffered = BufferedMetrics(registry)
         self._requests = Counter(
             "siddes_http_requests", "Requests answered.", ["route", "method", "status"], registry=registry
         )
@@ -50,11 +50,11 @@ class HttpMetrics:
         self._key_pending = errors.labels(KEY_PENDING)
 
     def started(self) -> None:
-        self.tally.add(self._in_flight)
+        self.buffered.increment(self._in_flight)
 
     def ended(self) -> None:
         """Also for a request that was cut off without an answer."""
-        self.tally.add(self._in_flight, -1)
+        self.buffered.increment(self._in_flight, -1)
 
     def cut_off(self) -> None:
         """What it asked for may have been done."""
@@ -66,11 +66,11 @@ class HttpMetrics:
         requests = self._bound_requests.get(key)
         if requests is None:
             requests = self._bound_requests[key] = self._requests.labels(route, method, str(status))
-        self.tally.add(requests)
+        self.buffered.increment(requests)
         latency = self._bound_seconds.get(route)
         if latency is None:
             latency = self._bound_seconds[route] = self._seconds.labels(route)
-        self.tally.observe(latency, seconds)
+        self.buffered.observe(latency, seconds)
 
     def failed(self, code: ErrorCode) -> None:
         self._bound_errors[code].inc()
@@ -84,7 +84,7 @@ class ConnectionMetrics:
     """Of the public port: those of the admin port are few, and bounded."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.tally = Tally(registry)
+        self.buffered = BufferedMetrics(registry)
         self._open = Gauge(
             "siddes_http_connections",
             "Connections that are open, or still worked for.",
@@ -101,7 +101,7 @@ class ConnectionMetrics:
         )
 
     def opened(self) -> None:
-        self.tally.add(self._open)
+        self.buffered.increment(self._open)
 
     def closed(self) -> None:
-        self.tally.add(self._open, -1)
+        self.buffered.increment(self._open, -1)

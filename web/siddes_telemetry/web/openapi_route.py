@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from siddes_telemetry.web.routing import Access, Request, Response, Route
+from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
 
 
 def openapi_route(document: Mapping[str, object]) -> Route:
@@ -15,4 +15,4 @@ def openapi_route(document: Mapping[str, object]) -> Route:
     async def openapi(_: Request) -> Response:
         return answer
 
-    return Route("GET", "/openapi.json", "openapi", openapi, Access.PUBLIC)
+    return Route("GET", "/openapi.json", "openapi", openapi, RouteAccess.PUBLIC)

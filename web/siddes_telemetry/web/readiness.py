@@ -9,10 +9,10 @@ from typing import Protocol
 
 import structlog
 
-from siddes_telemetry.web.logs import where
+from siddes_telemetry.web.logs import code_location
 
 CHECK_DEADLINE_S = 2.0  # below the usual probe's own time-out, so that the reason still gets out
-FRESH_FOR_S = 1.0  # however many probes ask, the log or store is asked once in this time
+REPORT_TTL_S = 1.0  # however many probes ask, the log or store is asked once in this time
 
 OK = "ok"
 
@@ -36,7 +36,7 @@ class Halt(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReadinessReport:
     ok: bool
     checks: Mapping[str, str]
     halts: Sequence[Halt] = ()
@@ -59,39 +59,39 @@ class Readiness:
         self._clock = clock
         self._deadline_s = deadline_s
         self._draining = False
-        self._latest: Report | None = None
-        self._asked_at = 0.0
-        self._asking: asyncio.Task[Report] | None = None
+        self._latest: ReadinessReport | None = None
+        self._checked_at = 0.0
+        self._running: asyncio.Task[ReadinessReport] | None = None
 
     def drain(self) -> None:
         """Not ready from now on: for a load balancer to look elsewhere."""
         self._draining = True
 
-    async def report(self) -> Report:
+    async def report(self) -> ReadinessReport:
         if self._draining:
-            return Report(ok=False, checks={"serving": "draining"})
-        if self._latest is not None and self._clock() - self._asked_at < FRESH_FOR_S:
+            return ReadinessReport(ok=False, checks={"serving": "draining"})
+        if self._latest is not None and self._clock() - self._checked_at < REPORT_TTL_S:
             return self._latest
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._ask())
-        return await asyncio.shield(self._asking)  # a probe that goes away takes nobody's answer with it
+        if self._running is None:
+            self._running = asyncio.create_task(self._run_checks())
+        return await asyncio.shield(self._running)  # a probe that goes away takes nobody's answer with it
 
-    async def _ask(self) -> Report:
+    async def _run_checks(self) -> ReadinessReport:
         try:
-            words = await asyncio.gather(*(self._word(name, check) for name, check in self._checks.items()))
+            words = await asyncio.gather(*(self._run_check(name, check) for name, check in self._checks.items()))
             checks = dict(zip(self._checks, words, strict=True))
-            self._latest = Report(all(word == OK for word in words), checks, self._halts())
-            self._asked_at = self._clock()
+            self._latest = ReadinessReport(all(word == OK for word in words), checks, self._halts())
+            self._checked_at = self._clock()
             return self._latest
         finally:
-            self._asking = None
+            self._running = None
 
-    async def _word(self, name: str, check: Check) -> str:
+    async def _run_check(self, name: str, check: Check) -> str:
         try:
             async with asyncio.timeout(self._deadline_s):
                 return await check()
         except TimeoutError:
             return "timeout"
         except Exception as error:  # noqa: BLE001 - a check that fails is an answer
-            log.warning("readiness_check_failed", check=name, error=type(error).__name__, at=where(error))
+            log.warning("readiness_check_failed", check=name, error=type(error).__name__, at=code_location(error))
             return "failed"

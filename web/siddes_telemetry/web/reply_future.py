@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 Result = TypeVar("Result")
 
 
-class Pending(Generic[Result]):
+class ReplyFuture(Generic[Result]):
     """As much of an asyncio.Future as an answer needs, but for one thing: who waits is told where it is settled, not in
     another turn of the loop, which would cost a request more than its whole validation does.
     """
@@ -17,7 +17,7 @@ class Pending(Generic[Result]):
     __slots__ = ("_callback", "_cancelled", "_done", "_error", "_result")
 
     def __init__(self) -> None:
-        self._callback: Callable[[Pending[Result]], None] | None = None
+        self._callback: Callable[[ReplyFuture[Result]], None] | None = None
         self._done = False
         self._cancelled = False
         self._error: BaseException | None = None
@@ -56,7 +56,7 @@ class Pending(Generic[Result]):
         self._settle()
         return True
 
-    def add_done_callback(self, callback: Callable[[Pending[Result]], None]) -> None:
+    def add_done_callback(self, callback: Callable[[ReplyFuture[Result]], None]) -> None:
         """Have this called when it is settled, or now if it is. One callback at most."""
         if self._callback is not None:
             raise RuntimeError("somebody waits already")
@@ -89,4 +89,4 @@ class Pending(Generic[Result]):
         return self.result()
 
 
-Work = Pending[Result] | asyncio.Future[Result]
+AnyReplyFuture = ReplyFuture[Result] | asyncio.Future[Result]

@@ -17,18 +17,18 @@ from multidict import CIMultiDictProxy, istr
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web import request_body
 from siddes_telemetry.web.auth.request_headers import joined_cookies
-from siddes_telemetry.web.connection import Incoming
+from siddes_telemetry.web.connection import IncomingRequest
 from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.credentials import Authenticator, Credentials, Identity, KeyPending, NoViewer
 from siddes_telemetry.web.cross_site import is_cross_site
-from siddes_telemetry.web.logs import where
+from siddes_telemetry.web.logs import code_location
 from siddes_telemetry.web.loopback import names_loopback
 from siddes_telemetry.web.metrics import UNMATCHED, HttpMetrics, method_label
 from siddes_telemetry.web.rate_limit import RateLimiter
-from siddes_telemetry.web.reply_future import Pending, Work
+from siddes_telemetry.web.reply_future import AnyReplyFuture, ReplyFuture
 from siddes_telemetry.web.request_id import RequestIds
-from siddes_telemetry.web.response_encoding import Answer, render
-from siddes_telemetry.web.routing import Access, Request, Response, Route
+from siddes_telemetry.web.response_encoding import EncodedResponse, encode_response
+from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
 from siddes_telemetry.web.unidentified_requests import MAX_UNIDENTIFIED_BYTES, UnidentifiedRequests
 
 TELEMETRY_PATH = "/api/telemetry"  # what the kill switch closes, with all below it
@@ -44,10 +44,10 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, repr=False)  # not frozen: one for each request; without a repr: it holds what was sent
-class _Exchange:
+class RequestContext:
     """A request on its way to its answer. `methods`: what its path offers. `is_key_pending`: its 503 is no failure."""
 
-    incoming: Incoming
+    incoming: IncomingRequest
     started_s: float
     request_id: str
     path: str
@@ -64,7 +64,7 @@ class RequestPipeline:
         routes: Iterable[Route],
         *,
         authenticator: Authenticator,
-        limits: Mapping[Access, RateLimiter],
+        limits: Mapping[RouteAccess, RateLimiter],
         enabled: bool,
         cors: CorsPolicy,
         metrics: HttpMetrics,
@@ -77,7 +77,7 @@ class RequestPipeline:
         """`limits` has one limiter for READ and another for WRITE; `enabled` false is the kill switch; `clock`
         gives monotonic seconds; `random` names requests and spreads retries. `loopback_only`: requests that name
         another host than this machine are refused. `log_requests`: a line at debug for every request, not only for
-        our own errors. `max_unidentified_bytes`: see unidentified.py."""
+        our own errors. `max_unidentified_bytes`: see unidentified_requests.py."""
         self._paths = _by_path(routes)
         self._authenticator = authenticator
         self._limits = limits
@@ -91,11 +91,11 @@ class RequestPipeline:
         self._request_ids = RequestIds(random)
         self._unidentified = UnidentifiedRequests(max_unidentified_bytes)
 
-    def serve(self, incoming: Incoming) -> None:
+    def serve(self, incoming: IncomingRequest) -> None:
         path, query = incoming.message.path, ""
         if path not in self._paths:
             path, query = _split_target(incoming.message)
-        exchange = _Exchange(
+        ctx = RequestContext(
             incoming,
             self._clock(),
             self._request_ids.for_header(incoming.message.headers.get(_REQUEST_ID)),
@@ -105,27 +105,27 @@ class RequestPipeline:
         )
         self._metrics.started()
         try:
-            outcome = self._respond(exchange)
+            outcome = self._respond(ctx)
         except Exception as error:  # noqa: BLE001 - each becomes an answer
-            outcome = self._failed(exchange, error)
+            outcome = self._failed(ctx, error)
         if isinstance(outcome, Response):
-            self._answer(exchange, outcome)
+            self._answer(ctx, outcome)
         else:
-            work = incoming.work = outcome if isinstance(outcome, Pending) else asyncio.ensure_future(outcome)
-            work.add_done_callback(partial(self._settled, exchange))
+            work = incoming.work = outcome if isinstance(outcome, ReplyFuture) else asyncio.ensure_future(outcome)
+            work.add_done_callback(partial(self._settled, ctx))
 
-    def refuse(self, code: ErrorCode) -> Answer:
+    def refuse(self, code: ErrorCode) -> EncodedResponse:
         request_id = self._request_ids.new()
         response = self._refusal(ApiError(code), _NO_METHODS)
-        self._note(UNMATCHED, "", response.status, request_id, 0.0)
-        return render(response, request_id)
+        self._count_and_log(UNMATCHED, "", response.status, request_id, 0.0)
+        return encode_response(response, request_id)
 
-    def _respond(self, exchange: _Exchange) -> Response | Awaitable[Response]:
+    def _respond(self, ctx: RequestContext) -> Response | Awaitable[Response]:
         """The answer, or what it waits for. Where nothing of a request is still to come, its handler is asked now."""
-        incoming = exchange.incoming
+        incoming = ctx.incoming
         message = incoming.message
         headers = message.headers
-        path = exchange.path
+        path = ctx.path
         if self._loopback_only and not _names_loopback(message):
             raise ApiError(ErrorCode.forbidden_origin)
         if not self._enabled and (path == TELEMETRY_PATH or path.startswith(TELEMETRY_PATH + "/")):
@@ -134,45 +134,45 @@ class RequestPipeline:
         if message.method == hdrs.METH_OPTIONS and origin is not None and hdrs.ACCESS_CONTROL_REQUEST_METHOD in headers:
             return self._cors.preflight(origin)
         _insist_on_http(message)
-        if not exchange.methods:
+        if not ctx.methods:
             raise ApiError(ErrorCode.not_found)
-        route = exchange.methods.get(message.method)
+        route = ctx.methods.get(message.method)
         if route is None:
             raise ApiError(ErrorCode.method_not_allowed)
         identity = _ANYBODY
-        if route.access is not Access.PUBLIC:
+        if route.access is not RouteAccess.PUBLIC:
             known = self._authenticator.remembered(headers.get(hdrs.AUTHORIZATION), _cookies(headers))
             if known is None:
-                return self._identify_and_ask(exchange, route)
+                return self._identify_then_call(ctx, route)
             identity = known
-            self._admit(identity, route, headers)
+            self._check_viewer(identity, route, headers)
         if route.method != hdrs.METH_POST:
-            return self._ask(exchange, route, identity, b"")
+            return self._call_handler(ctx, route, identity, b"")
         compressed = _check_content(headers)
         if not incoming.payload.is_eof():
-            return self._read_and_ask(exchange, route, identity, compressed=compressed)
+            return self._read_then_call(ctx, route, identity, compressed=compressed)
         content = request_body.read_arrived(incoming.payload, route.max_body_bytes)
-        return self._ask(exchange, route, identity, _inflated(content, route) if compressed else content)
+        return self._call_handler(ctx, route, identity, _inflated(content, route) if compressed else content)
 
-    async def _identify_and_ask(self, exchange: _Exchange, route: Route) -> Response:
-        headers = exchange.incoming.message.headers
+    async def _identify_then_call(self, ctx: RequestContext, route: Route) -> Response:
+        headers = ctx.incoming.message.headers
         credentials = Credentials(
             authorization=headers.get(hdrs.AUTHORIZATION),
             cookie=_cookies(headers),
             dev_viewer=headers.get(_DEV_VIEWER),
-            allow_dev_viewer=not exchange.path.startswith(AUTH_PATH),
+            allow_dev_viewer=not ctx.path.startswith(AUTH_PATH),
         )
-        async with self._unidentified.waiting(exchange.incoming.message):
+        async with self._unidentified.waiting(ctx.incoming.message):
             identity = await self._authenticator.identify(credentials)
-        self._admit(identity, route, headers)
+        self._check_viewer(identity, route, headers)
         if route.method != hdrs.METH_POST:
-            return await _awaited(self._ask(exchange, route, identity, b""))
-        return await self._read_and_ask(exchange, route, identity, compressed=_check_content(headers))
+            return await _awaited(self._call_handler(ctx, route, identity, b""))
+        return await self._read_then_call(ctx, route, identity, compressed=_check_content(headers))
 
-    async def _read_and_ask(
-        self, exchange: _Exchange, route: Route, identity: Identity, *, compressed: bool
+    async def _read_then_call(
+        self, ctx: RequestContext, route: Route, identity: Identity, *, compressed: bool
     ) -> Response:
-        incoming = exchange.incoming
+        incoming = ctx.incoming
         headers = incoming.message.headers
         if int(headers.get(hdrs.CONTENT_LENGTH, 0)) > route.max_body_bytes:
             raise ApiError(ErrorCode.too_large)
@@ -180,20 +180,20 @@ class RequestPipeline:
             incoming.invite_body()
         content = await request_body.read(incoming.payload, route.max_body_bytes)
         return await _awaited(
-            self._ask(exchange, route, identity, _inflated(content, route) if compressed else content)
+            self._call_handler(ctx, route, identity, _inflated(content, route) if compressed else content)
         )
 
-    def _ask(
-        self, exchange: _Exchange, route: Route, identity: Identity, content: bytes
+    def _call_handler(
+        self, ctx: RequestContext, route: Route, identity: Identity, content: bytes
     ) -> Response | Awaitable[Response]:
-        if_none_match = exchange.incoming.message.headers.get(hdrs.IF_NONE_MATCH)
-        return route.handler(Request(identity.viewer_id, exchange.query, if_none_match, content))
+        if_none_match = ctx.incoming.message.headers.get(hdrs.IF_NONE_MATCH)
+        return route.handler(Request(identity.viewer_id, ctx.query, if_none_match, content))
 
-    def _admit(self, identity: Identity, route: Route, headers: CIMultiDictProxy[str]) -> None:
+    def _check_viewer(self, identity: Identity, route: Route, headers: CIMultiDictProxy[str]) -> None:
         """What is checked as soon as it is known who asks. Raises ApiError forbidden_origin or rate_limited."""
         if (
             identity.by_cookie
-            and route.access is Access.WRITE
+            and route.access is RouteAccess.WRITE
             and is_cross_site(
                 headers.get(hdrs.ORIGIN), headers.get(_FETCH_SITE), headers.get(hdrs.HOST), self._cors.origins
             )
@@ -202,44 +202,44 @@ class RequestPipeline:
         if wait_s := self._limits[route.access].wait_s(identity.viewer_id):
             raise ApiError(ErrorCode.rate_limited, retry_after_s=wait_s)
 
-    def _settled(self, exchange: _Exchange, work: Work[Response]) -> None:
+    def _settled(self, ctx: RequestContext, work: AnyReplyFuture[Response]) -> None:
         """What the answer waited for is there."""
         if work.cancelled():
             self._metrics.cut_off()
             self._metrics.ended()
-            exchange.incoming.answer(None)
+            ctx.incoming.answer(None)
             return
         error = work.exception()
         try:
-            self._answer(exchange, work.result() if error is None else self._failed(exchange, error))
+            self._answer(ctx, work.result() if error is None else self._failed(ctx, error))
         except Exception as defect:  # noqa: BLE001 - nobody else would answer the client
-            place = where(defect)
-            log.error("answer_failed", request_id=exchange.request_id, error=type(defect).__name__, at=place)
-            exchange.incoming.answer(self.refuse(ErrorCode.internal))
+            place = code_location(defect)
+            log.error("answer_failed", request_id=ctx.request_id, error=type(defect).__name__, at=place)
+            ctx.incoming.answer(self.refuse(ErrorCode.internal))
 
-    def _answer(self, exchange: _Exchange, response: Response) -> None:
-        incoming = exchange.incoming
+    def _answer(self, ctx: RequestContext, response: Response) -> None:
+        incoming = ctx.incoming
         message = incoming.message
         self._metrics.ended()
-        route = exchange.methods.get(message.method)
+        route = ctx.methods.get(message.method)
         name = UNMATCHED if route is None else route.name
-        seconds = self._clock() - exchange.started_s
-        quiet = exchange.is_key_pending
-        self._note(name, message.method, response.status, exchange.request_id, seconds, quiet=quiet)
+        seconds = self._clock() - ctx.started_s
+        quiet = ctx.is_key_pending
+        self._count_and_log(name, message.method, response.status, ctx.request_id, seconds, quiet=quiet)
         cors_lines = self._cors.header_lines(message.headers.get(hdrs.ORIGIN))
         with_body = message.method != hdrs.METH_HEAD
-        incoming.answer(render(response, exchange.request_id, cors_lines, with_body=with_body))
+        incoming.answer(encode_response(response, ctx.request_id, cors_lines, with_body=with_body))
 
-    def _failed(self, exchange: _Exchange, error: BaseException) -> Response:
+    def _failed(self, ctx: RequestContext, error: BaseException) -> Response:
         """The answer to a refusal, or to a defect: that must not cost the client its answer."""
         if isinstance(error, ApiError):
             if isinstance(error, NoViewer):
-                log.debug("no_viewer", request_id=exchange.request_id, reason=error.reason)
-            exchange.is_key_pending = isinstance(error, KeyPending)
-            return self._refusal(error, exchange.methods)
-        place = where(error)
-        log.error("handler_failed", request_id=exchange.request_id, error=type(error).__name__, at=place)
-        return self._refusal(ApiError(ErrorCode.internal), exchange.methods)
+                log.debug("no_viewer", request_id=ctx.request_id, reason=error.reason)
+            ctx.is_key_pending = isinstance(error, KeyPending)
+            return self._refusal(error, ctx.methods)
+        place = code_location(error)
+        log.error("handler_failed", request_id=ctx.request_id, error=type(error).__name__, at=place)
+        return self._refusal(ApiError(ErrorCode.internal), ctx.methods)
 
     def _refusal(self, error: ApiError, methods: Mapping[str, Route]) -> Response:
         code = error.code
@@ -257,7 +257,7 @@ class RequestPipeline:
             headers = (("Retry-After", str(wait_s)),)
         return Response(code.body, code.status, headers)
 
-    def _note(
+    def _count_and_log(
         self, route: str, method: str, status: int, request_id: str, seconds: float, *, quiet: bool = False
     ) -> None:
         """Count an answer, and log it where it is an error of ours, unless it is to be `quiet`."""

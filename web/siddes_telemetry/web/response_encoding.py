@@ -18,11 +18,13 @@ _FIRST_LINES = {
 }
 
 
-Answer = tuple[bytes, bytes]
+EncodedResponse = tuple[bytes, bytes]
 """What goes out: head and body. The head lacks its last lines: the connection adds whether it stays open."""
 
 
-def render(response: Response, request_id: str, more_lines: str = "", *, with_body: bool = True) -> Answer:
+def encode_response(
+    response: Response, request_id: str, more_lines: str = "", *, with_body: bool = True
+) -> EncodedResponse:
     """The answer to a request. `more_lines` are whole header lines; `with_body` is false for HEAD."""
     body = response.body
     lines = _own_lines(response.status, response.headers, len(body))

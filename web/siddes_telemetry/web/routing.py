@@ -13,7 +13,7 @@ from typing import Literal
 from siddes_telemetry.schemas.errors import ErrorCode
 
 
-class Access(Enum):
+class RouteAccess(Enum):
     """Who may call a route, and which tally of the rate limit a call counts in."""
 
     PUBLIC = "public"  # anybody; not rate limited (the OpenAPI document)
@@ -41,7 +41,7 @@ class Response:
 
 
 Handler = Callable[[Request], Response | Awaitable[Response]]
-"""Answers at once, or with what is awaited for the answer; a Pending costs no task of its own."""
+"""Answers at once, or with what is awaited for the answer; a ReplyFuture costs no task of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,6 @@ class Route:
     path: str
     name: str
     handler: Handler
-    access: Access
+    access: RouteAccess
     max_body_bytes: int = 0  # after decompression
     broken_body: ErrorCode = ErrorCode.bad_request  # what a body that does not decompress is called

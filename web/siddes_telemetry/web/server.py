@@ -9,8 +9,8 @@ from typing import cast
 
 import structlog
 
-from siddes_telemetry.web.client_memory import MAX_HELD_BYTES, ClientMemory
-from siddes_telemetry.web.connection import App, Connection, Patience, Waits
+from siddes_telemetry.web.client_memory import MAX_CLIENT_MEMORY_BYTES, ClientMemoryLimit
+from siddes_telemetry.web.connection import App, ClientTimeouts, Connection, WaitingFor
 from siddes_telemetry.web.metrics import ConnectionMetrics
 
 log = structlog.get_logger(__name__)
@@ -39,16 +39,16 @@ class HttpServer:
         self,
         app: App,
         *,
-        patience: Patience | None = None,
+        timeouts: ClientTimeouts | None = None,
         max_connections: int = MAX_CONNECTIONS,
-        max_held_bytes: int = MAX_HELD_BYTES,
+        max_client_memory_bytes: int = MAX_CLIENT_MEMORY_BYTES,
         metrics: ConnectionMetrics | None = None,
     ) -> None:
-        """`max_held_bytes`: kept in memory for clients that are slow (see held.py)."""
+        """`max_client_memory_bytes`: kept in memory for clients that are slow (see client_memory.py)."""
         self._app = app
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or ClientTimeouts()
         self._max_connections = max_connections
-        self._held = ClientMemory(max_held_bytes)
+        self._client_memory = ClientMemoryLimit(max_client_memory_bytes)
         self._metrics = metrics
         self._connections: dict[Connection, None] = {}  # in the order in which they came
         self._listener: asyncio.Server | None = None
@@ -83,8 +83,8 @@ class HttpServer:
         """A connection that is about to be made."""
         connection = Connection(
             self._app,
-            patience=self._patience,
-            held=self._held,
+            timeouts=self._timeouts,
+            client_memory=self._client_memory,
             is_draining=lambda: self._drained is not None,
             gone=self._forget,
             loop=asyncio.get_running_loop(),
@@ -100,9 +100,9 @@ class HttpServer:
         return len(self._connections)
 
     @property
-    def held_bytes(self) -> int:
+    def client_memory_bytes(self) -> int:
         """What is kept in memory for clients that are slow."""
-        return self._held.total
+        return self._client_memory.used_bytes
 
     async def stop(self, deadline_s: float) -> None:
         """Accept nothing more, answer what is in flight, close what is idle; after the deadline, cut the rest."""
@@ -116,7 +116,7 @@ class HttpServer:
             log.warning("connections_cut_off", connections=len(self._connections))
             for connection in tuple(self._connections):
                 connection.abort()
-            await self._gone_within(self._drained, self._patience.closing_s)
+            await self._gone_within(self._drained, self._timeouts.closing_s)
 
     def _make_room(self) -> None:
         """Close some of the connections that wait for their clients, and can best be spared."""
@@ -149,5 +149,5 @@ class HttpServer:
         return True
 
 
-def _by_need(waiting: tuple[tuple[Waits, float], Connection]) -> tuple[Waits, float]:
+def _by_need(waiting: tuple[tuple[WaitingFor, float], Connection]) -> tuple[WaitingFor, float]:
     return waiting[0]

@@ -10,7 +10,7 @@ from aiohttp import hdrs
 from aiohttp.http_parser import RawRequestMessage
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
-from siddes_telemetry.web.client_memory import ClientMemory
+from siddes_telemetry.web.client_memory import ClientMemoryLimit
 from siddes_telemetry.web.connection import READ_BUFFER_BYTES
 
 MAX_UNIDENTIFIED_BYTES = 32 * 1024 * 1024  # as they are sent: heads are held several times over, 250 MB at the worst
@@ -21,33 +21,33 @@ class UnidentifiedRequests:
     """The requests that wait to be identified. Beyond the limit whoever has waited for longest is not waited for."""
 
     def __init__(self, limit: int = MAX_UNIDENTIFIED_BYTES) -> None:
-        self._held = ClientMemory(limit)
+        self._memory = ClientMemoryLimit(limit)
 
     @asynccontextmanager
     async def waiting(self, message: RawRequestMessage) -> AsyncIterator[None]:
         """While this request waits. Raises ApiError unavailable where others need the room."""
         try:
-            async with asyncio.timeout(None) as patience:
-                one = _One(patience)
-                self._held.hold(one, _size(message))
+            async with asyncio.timeout(None) as timeout:
+                one = _WaitingRequest(timeout)
+                self._memory.set_usage(one, _size(message))
                 try:
                     yield
                 finally:
-                    self._held.hold(one, 0)
+                    self._memory.set_usage(one, 0)
         except TimeoutError:
-            if not patience.expired():
+            if not timeout.expired():
                 raise
             raise ApiError(ErrorCode.unavailable) from None
 
 
-class _One:
-    """A Slow (see held.py)."""
+class _WaitingRequest:
+    """An Evictable (see client_memory.py)."""
 
-    def __init__(self, patience: asyncio.Timeout) -> None:
-        self._patience = patience
+    def __init__(self, timeout: asyncio.Timeout) -> None:
+        self._timeout = timeout
 
-    def cut_off(self) -> None:
-        self._patience.reschedule(0.0)  # long ago: at the next turn of the loop
+    def evict(self) -> None:
+        self._timeout.reschedule(0.0)  # long ago: at the next turn of the loop
 
 
 def _size(message: RawRequestMessage) -> int:

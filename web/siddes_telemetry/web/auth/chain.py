@@ -56,7 +56,7 @@ class ViewerAuthenticator:
         self._dev_viewer = dev_viewer
         self._attempts = metrics.attempts
         self._refusals = metrics.refusals
-        self._tally = metrics.tally
+        self._buffered = metrics.buffered
         self._cookies_known = metrics.attempts[Method.cookie_jwt, Outcome.ok]
         self._bearers_known = metrics.attempts[Method.bearer, Outcome.ok]
         self._closers = closers
@@ -74,7 +74,7 @@ class ViewerAuthenticator:
             token = unquoted(token)
         known = self._tokens.remembered(token, by_cookie=by_cookie)
         if known is not None:
-            self._tally.add(self._cookies_known if by_cookie else self._bearers_known)
+            self._buffered.increment(self._cookies_known if by_cookie else self._bearers_known)
         return known
 
     async def identify(self, credentials: Credentials) -> Identity:

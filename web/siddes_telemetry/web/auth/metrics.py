@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from siddes_telemetry.web.auth.http_client import FetchProblem
 from siddes_telemetry.web.auth.refusals import Refusal
-from siddes_telemetry.web.buffered_metrics import Tally
+from siddes_telemetry.web.buffered_metrics import BufferedMetrics
 
 
 class Method(StrEnum):
@@ -38,10 +38,10 @@ class Keys(StrEnum):
 
 
 class AuthMetrics:
-    """Counters of authentication, bound to their labels once: the hot path only adds, by `tally`."""
+    """Counters of authentication, bound to their labels once: the hot path only adds, by `buffered`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.tally = Tally(registry)
+        self.buffered = BufferedMetrics(registry)
         attempts = Counter(
             "siddes_auth_attempts_total",
             "Credentials looked at, by kind and what became of them.",

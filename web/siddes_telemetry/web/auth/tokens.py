@@ -51,7 +51,7 @@ class TokenVerifier:
         self._rules = rules
         self._viewers = viewers
         self._clocks = clocks
-        self._tally = metrics.tally
+        self._buffered = metrics.buffered
         self._hits = metrics.cache_hits[Cache.token]
         self._remembered: ExpiringCache[_Verified] = ExpiringCache(capacity)
 
@@ -62,7 +62,7 @@ class TokenVerifier:
         known = self._remembered.get(digest(token), self._clocks.monotonic_s())
         if known is None or self._clocks.epoch_s() >= known.expires_at:
             return None
-        self._tally.add(self._hits)
+        self._buffered.increment(self._hits)
         return known.session if by_cookie else known.bearer
 
     async def verified(self, token: str) -> str:

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from siddes_telemetry.web.reply_future import Pending
+from siddes_telemetry.web.reply_future import ReplyFuture
 
 
 def test_who_waits_is_told_at_once() -> None:
-    pending: Pending[int] = Pending()
+    pending: ReplyFuture[int] = ReplyFuture()
     heard: list[int] = []
     pending.add_done_callback(lambda done: heard.append(done.result()))
     assert not pending.done()
@@ -19,7 +19,7 @@ def test_who_waits_is_told_at_once() -> None:
 
 
 def test_who_comes_late_is_told_at_once_too() -> None:
-    pending: Pending[int] = Pending()
+    pending: ReplyFuture[int] = ReplyFuture()
     pending.set_exception(ValueError())
     heard: list[BaseException | None] = []
     pending.add_done_callback(lambda done: heard.append(done.exception()))
@@ -29,13 +29,13 @@ def test_who_comes_late_is_told_at_once_too() -> None:
 
 
 def test_it_is_settled_once_and_heard_by_one() -> None:
-    pending: Pending[int] = Pending()
+    pending: ReplyFuture[int] = ReplyFuture()
     assert pending.cancel()
     assert not pending.cancel()
     assert pending.cancelled()
     with pytest.raises(asyncio.InvalidStateError):
         pending.set_result(1)
-    waited: Pending[int] = Pending()
+    waited: ReplyFuture[int] = ReplyFuture()
     waited.add_done_callback(lambda _: None)
     with pytest.raises(RuntimeError):
         waited.add_done_callback(lambda _: None)
@@ -44,9 +44,9 @@ def test_it_is_settled_once_and_heard_by_one() -> None:
 async def test_a_listener_that_fails_does_not_trouble_who_settles() -> None:
     reported: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
-    pending: Pending[int] = Pending()
+    pending: ReplyFuture[int] = ReplyFuture()
 
-    def fail(_: Pending[int]) -> None:
+    def fail(_: ReplyFuture[int]) -> None:
         raise ZeroDivisionError
 
     pending.add_done_callback(fail)
@@ -55,11 +55,11 @@ async def test_a_listener_that_fails_does_not_trouble_who_settles() -> None:
 
 
 async def test_it_can_be_awaited_and_a_cancelled_wait_cancels_it() -> None:
-    pending: Pending[int] = Pending()
+    pending: ReplyFuture[int] = ReplyFuture()
     asyncio.get_running_loop().call_soon(pending.set_result, 3)
     assert await pending == 3
     assert await pending == 3
-    given_up: Pending[int] = Pending()
+    given_up: ReplyFuture[int] = ReplyFuture()
     waiting = asyncio.ensure_future(_awaited(given_up))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -68,5 +68,5 @@ async def test_it_can_be_awaited_and_a_cancelled_wait_cancels_it() -> None:
     assert given_up.cancelled()
 
 
-async def _awaited(pending: Pending[int]) -> int:
+async def _awaited(pending: ReplyFuture[int]) -> int:
     return await pending

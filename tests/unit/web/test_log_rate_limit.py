@@ -17,10 +17,10 @@ from siddes_telemetry.web.log_rate_limit import LINES_PER_S, LogRateLimit
 FLOOD = """
 import sys, threading, structlog
 from prometheus_client import CollectorRegistry, generate_latest
-from siddes_telemetry.web.logs import configure, count_left_out
+from siddes_telemetry.web.logs import configure, count_suppressed_lines
 configure("{level}")
 metrics = CollectorRegistry()
-count_left_out(metrics)
+count_suppressed_lines(metrics)
 log = structlog.get_logger("ours")
 
 def flood() -> None:
@@ -69,16 +69,16 @@ def test_a_kind_is_an_event_at_a_level_with_a_status() -> None:
 
 
 def test_what_was_left_out_is_said_once_and_counted() -> None:
-    limit = LogRateLimit(clock=lambda: 100.0, said_after_s=1000)
+    limit = LogRateLimit(clock=lambda: 100.0, report_after_s=1000)
     registry = CollectorRegistry()
-    limit.count_in(CounterMetric("siddes_log_lines_left_out", "Lines.", registry=registry))
+    limit.count_suppressed_in(CounterMetric("siddes_log_lines_left_out", "Lines.", registry=registry))
     with capture_logs() as lines:
         for _ in range(LINES_PER_S + 5):
             passes(limit, "request", status=503)
         for _ in range(LINES_PER_S + 2):
             passes(limit, "handler_failed", "error")
-        limit.say()
-        limit.say()
+        limit.report_suppressed()
+        limit.report_suppressed()
     kinds = {"request 503": 5, "handler_failed": 2}
     assert lines == [{"event": "lines_left_out", "lines": 7, "kinds": kinds, "log_level": "error"}]
     assert registry.get_sample_value("siddes_log_lines_left_out_total") == 7

@@ -10,7 +10,7 @@ import pytest
 from aiohttp.streams import StreamReader
 
 from siddes_telemetry.web.auth.request_headers import MAX_COOKIE_CHARS
-from siddes_telemetry.web.connection import MAX_OVERHEAD_BYTES, MAX_QUEUED, READ_BUFFER_BYTES, Patience
+from siddes_telemetry.web.connection import MAX_OVERHEAD_BYTES, MAX_QUEUED, READ_BUFFER_BYTES, ClientTimeouts
 from tests.fakes.web_service import MAX_BODY_BYTES, RawClient, Service, connected, get, post, running
 
 CHUNKED_HEAD = post(Content_Length="", Transfer_Encoding="chunked", body=b"")
@@ -126,7 +126,7 @@ async def test_a_connection_does_not_idle_with_a_large_head(size: int, stays: bo
 
 async def test_bodies_that_do_not_come_to_an_end_are_given_up_from_the_oldest_on() -> None:
     async with (
-        running(Service(max_held_bytes=100_000)) as service,
+        running(Service(max_client_memory_bytes=100_000)) as service,
         connected(service) as old,
         connected(service) as new,
     ):
@@ -139,7 +139,7 @@ async def test_bodies_that_do_not_come_to_an_end_are_given_up_from_the_oldest_on
         assert 1 <= int(answer.headers["retry-after"]) <= 5
         await new.send(body[-1:])
         assert (await new.answer()).body == b'{"ok":true,"bytes":60000}'
-        assert service.server.held_bytes == 0
+        assert service.server.client_memory_bytes == 0
 
 
 LARGE_HEAD = {f"X_{number}": "x" * 7_500 for number in range(4)}
@@ -193,13 +193,13 @@ async def test_a_refused_request_leaves_its_body_without_waiting_for_the_collect
 
 async def test_answers_that_nobody_takes_are_bounded_for_all_together() -> None:
     limit = 4_000_000
-    async with running(Service(max_held_bytes=limit)) as service, AsyncExitStack() as stack:
+    async with running(Service(max_client_memory_bytes=limit)) as service, AsyncExitStack() as stack:
         slow = [await stack.enter_async_context(connected(service)) for _ in range(20)]
         for client in slow:
             client.stop_reading()
             await client.send(get("/large") * 20)
         while service.server.connections > limit // 500_000:
-            assert service.server.held_bytes <= limit
+            assert service.server.client_memory_bytes <= limit
             await asyncio.sleep(0.01)
         assert await asked(await stack.enter_async_context(connected(service))) == 200
         for client in slow:
@@ -207,7 +207,7 @@ async def test_answers_that_nobody_takes_are_bounded_for_all_together() -> None:
         cut = [client for client in slow if await cut_off(client, answers=20)]
         assert len(slow) / 2 < len(cut) < len(slow)
         await service.in_flight(0)
-        assert service.server.held_bytes == 0
+        assert service.server.client_memory_bytes == 0
 
 
 async def cut_off(client: RawClient, answers: int) -> bool:
@@ -220,14 +220,14 @@ async def cut_off(client: RawClient, answers: int) -> bool:
 
 
 async def test_an_answer_that_is_taken_late_is_whole_and_nothing_is_kept_afterwards() -> None:
-    async with running(Service(patience=Patience(answer_s=30))) as service, connected(service) as client:
+    async with running(Service(timeouts=ClientTimeouts(answer_s=30))) as service, connected(service) as client:
         client.stop_reading()
         await client.send(get("/large") * 3)
         await service.holding(500_000)
         client.read_on()
         for _ in range(3):
             assert (await client.answer()).body == bytes(1_000_000)
-        assert service.server.held_bytes == 0
+        assert service.server.client_memory_bytes == 0
         assert await asked(client) == 200
 
 
@@ -239,10 +239,10 @@ async def test_what_is_sent_ahead_of_an_answer_is_not_read_on_and_all_of_it_is_a
         sending = asyncio.create_task(client.send(b"".join(post(body=bytes(size)) for size in sizes)))
         await service.holding(READ_BUFFER_BYTES)
         await asyncio.sleep(0)
-        assert service.server.held_bytes < 4 * READ_BUFFER_BYTES + MAX_QUEUED * 4096
+        assert service.server.client_memory_bytes < 4 * READ_BUFFER_BYTES + MAX_QUEUED * 4096
         service.release.set()
         await client.answer()
         for size in sizes:
             assert (await client.answer()).body == b'{"ok":true,"bytes":%d}' % size
         await sending
-        assert service.server.held_bytes == 0
+        assert service.server.client_memory_bytes == 0
