@@ -38,11 +38,11 @@ from siddes_telemetry.backends.sqlite.log import SqliteLog
 from siddes_telemetry.cli.deployment import wall_clock_ms
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.consumer.batching import FlushPolicy
-from siddes_telemetry.consumer.context import Clocks, ConsumerContext
+from siddes_telemetry.consumer.context import ConsumerClocks, ConsumerContext
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.retry_window.key_notes import encode_notes
-from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
-from siddes_telemetry.consumer.retry_window.manager import WindowManager
+from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
+from siddes_telemetry.consumer.retry_window.partition_window import PartitionWindow
 from siddes_telemetry.schemas.bodies import add_up
 from siddes_telemetry.schemas.record import LogRecord, encode_headers, encode_lines, format_time
 from siddes_telemetry.web import logs
@@ -164,7 +164,7 @@ async def fill(place: Place, batches: int, note_records: int) -> None:
         left = 0
         for at in range(0, len(records), note_records):
             piece = [
-                (first + at + n, Occurrence(wall_clock_ms(), keys))
+                (first + at + n, WindowEntry(wall_clock_ms(), keys))
                 for n, keys in enumerate(records[at:][:note_records])
             ]
             for note in encode_notes(0, first + at, first + at + len(piece), piece):
@@ -182,30 +182,30 @@ async def rebuild(place: Place, source: str) -> Figures:
     """Bring an empty window to the end of the partition."""
     counted = CollectorRegistry()
     async with opened(place) as ends, owning(ends.reader) as partition:
-        around = ConsumerContext(
+        ctx = ConsumerContext(
             store=MemoryStore(),
             dead_letters=ends.journal,  # type: ignore[arg-type]  # there are none, and none is asked for
             journal=ends.journal if source == "journal" else MemoryJournal(),
             registry=load_registry(None),
             log_name="log",
             policy=FlushPolicy(),
-            clocks=Clocks(time.monotonic, time.monotonic, wall_clock_ms),
+            clocks=ConsumerClocks(time.monotonic, time.monotonic, wall_clock_ms),
             metrics=ConsumerMetrics(counted),
             rng=random.Random(),
         )
-        window = WindowManager(partition, around, unchecked)
+        window = PartitionWindow(partition, ctx, unchecked)
         _, end = await partition.bounds()
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: proc(5)
         resident = peak_resident_kb()
         began_s = time.perf_counter()
-        await window.catch_up(end, [LogRecord(end, wall_clock_ms(), b"", ())])
+        await window.prepare(end, [LogRecord(end, wall_clock_ms(), b"", ())])
         seconds = time.perf_counter() - began_s
         peak = peak_resident_kb() - resident
         read_bytes = sum(
             counted.get_sample_value("siddes_consumer_read_back_bytes_total", {"source": each}) or 0.0
             for each in ("journal", "log")
         )
-        return Figures(read_bytes, seconds, peak * 1024, len(window.keys))
+        return Figures(read_bytes, seconds, peak * 1024, len(window.window))
 
 
 def peak_resident_kb() -> int:

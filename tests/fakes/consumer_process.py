@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.backends.ports.log import Committed, DeadLetters
 from siddes_telemetry.backends.ports.store import BlockStore
 from siddes_telemetry.consumer.batching import FlushPolicy
-from siddes_telemetry.consumer.context import Clocks, ConsumerContext
+from siddes_telemetry.consumer.context import ConsumerClocks, ConsumerContext
 from siddes_telemetry.consumer.intent import NO_INTENT
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.service import Consumer
@@ -106,18 +106,18 @@ class Process:
         self.slept_s = 0.0  # how long the machine was suspended: only the lease's clock ran
         self.member = log.reader()
         self.reader = SlowReader(self.member, delay)
-        self.around = ConsumerContext(
+        self.ctx = ConsumerContext(
             store=store,
             dead_letters=dead_letters or log.dead_letters,
             journal=journal or MemoryJournal(),  # nobody else's: another process has to read the log
             registry=REGISTRY,
             log_name=LOG_NAME,
             policy=policy,
-            clocks=Clocks(loop.time, lambda: loop.time() + self.slept_s, lambda: log.now_ms),
+            clocks=ConsumerClocks(loop.time, lambda: loop.time() + self.slept_s, lambda: log.now_ms),
             metrics=ConsumerMetrics(self._metrics),
             rng=random.Random(seed),
         )
-        self.consumer = Consumer(self.reader, self.around)
+        self.consumer = Consumer(self.reader, self.ctx)
         self.task: asyncio.Future[None]
 
     def begin(self) -> Process:
@@ -126,7 +126,7 @@ class Process:
 
     def worker(self, log: MemoryLog, generation: int) -> PartitionWorker:
         """A worker of partition 0 apart from the group, under this generation."""
-        return PartitionWorker(MemoryPartition(log, 0, generation), self.around)
+        return PartitionWorker(MemoryPartition(log, 0, generation), self.ctx)
 
     async def stop(self) -> None:
         """Drain and leave."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from siddes_telemetry.consumer.retry_window.key_notes import KeyNote, decode_note, encode_notes
-from siddes_telemetry.consumer.retry_window.log_clock import Occurrence, Rest
+from siddes_telemetry.consumer.retry_window.log_clock import RunTail, WindowEntry
 from tests.fakes.consumer_process import key
 
 AT_MS = 0x1A0C1F42C00
@@ -16,11 +16,11 @@ NOTE = bytes.fromhex(f"{HEAD} {RUN} {KEYS} {EARLIER}")
 
 def test_a_note_of_version_2_is_these_bytes() -> None:
     records = [
-        (7, Occurrence(AT_MS - 1, ())),
-        (8, Occurrence(AT_MS - 3, ())),
-        (9, Occurrence(AT_MS, (key(1), key(2)))),
-        (10, Occurrence(AT_MS, (key(1),))),
-        (11, Occurrence(AT_MS - 60_000, (key(3),), by_highest=True)),
+        (7, WindowEntry(AT_MS - 1, ())),
+        (8, WindowEntry(AT_MS - 3, ())),
+        (9, WindowEntry(AT_MS, (key(1), key(2)))),
+        (10, WindowEntry(AT_MS, (key(1),))),
+        (11, WindowEntry(AT_MS - 60_000, (key(3),), by_max_time=True)),
     ]
 
     assert encode_notes(42, 7, 12, records) == [NOTE]
@@ -29,8 +29,8 @@ def test_a_note_of_version_2_is_these_bytes() -> None:
         7,
         12,
         (
-            Occurrence(AT_MS - 1, (), rest=Rest(AT_MS - 3, AT_MS - 1, 0)),
-            Occurrence(AT_MS, (key(1), key(2), key(1))),
-            Occurrence(AT_MS - 60_000, (key(3),)),
+            WindowEntry(AT_MS - 1, (), tail=RunTail(AT_MS - 3, AT_MS - 1, 0)),
+            WindowEntry(AT_MS, (key(1), key(2), key(1))),
+            WindowEntry(AT_MS - 60_000, (key(3),)),
         ),
     )

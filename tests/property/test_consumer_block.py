@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import pytest
 
 from siddes_telemetry.consumer import block as block_module
-from siddes_telemetry.consumer.block import Block, build_block, occurrences_in
+from siddes_telemetry.consumer.block import Block, build_block, window_entries_of
 from siddes_telemetry.consumer.retry_window.key_notes import decode_note, encode_notes
-from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
-from siddes_telemetry.consumer.rows import Source, Tally, decode_all, rows_to_store
+from siddes_telemetry.consumer.rows import RowTotals, Source, decode_all, rows_to_store
 from siddes_telemetry.schemas.canonical import CanonicalReader
 from siddes_telemetry.schemas.record import (
     MAX_LINE_COUNT,
@@ -167,7 +167,7 @@ HARMS: Sequence[Harm] = (a_changed_byte, bytes_cut_or_put_in, another_spelling, 
 
 def window(rng: random.Random, log: Log) -> RetryWindow:
     keys = RetryWindow(max_keys=rng.choice((3, 100)))
-    keys.advance([Occurrence(log.began_ms - rng.randrange(700_000), log.keys[:2])], START)
+    keys.advance([WindowEntry(log.began_ms - rng.randrange(700_000), log.keys[:2])], START)
     return keys
 
 
@@ -175,13 +175,13 @@ def by_the_rule(log: Log, keys: RetryWindow) -> tuple[dict[str, list[bytes]], Bl
     """The lines by day, and everything else in a block."""
     decoded = decode_all(log.records, SOURCE.partition, log.registry)
     days: dict[str, list[bytes]] = {}
-    tally = Tally()
-    for created_at, count, row in rows_to_store(decoded, keys, SOURCE, tally):
+    totals = RowTotals()
+    for created_at, count, row in rows_to_store(decoded, keys, SOURCE, totals):
         days.setdefault(created_at[:10], []).append(row)
-        tally.counts += count
+        totals.counts += count
     offsets = [record.offset for record in log.records]
-    occurred = tuple(zip(offsets, decoded.occurrences, strict=True))
-    return days, Block(START, log.end, {}, decoded.dead_letters, occurred, tally)
+    occurred = tuple(zip(offsets, decoded.window_entries, strict=True))
+    return days, Block(START, log.end, {}, decoded.dead_letters, occurred, totals)
 
 
 def compare(rng: random.Random) -> None:
@@ -195,11 +195,11 @@ def compare(rng: random.Random) -> None:
     days, rule = by_the_rule(log, others)
     assert {day: block.bytes_of([day]) for day in block.days} == {day: b"".join(rows) for day, rows in days.items()}
     assert {day: part.rows for day, part in block.days.items()} == {day: len(rows) for day, rows in days.items()}
-    assert (block.dead_letters, block.tally) == (rule.dead_letters, rule.tally)
-    assert occurrences_in(log.records, log.registry) == block.occurrences
+    assert (block.dead_letters, block.totals) == (rule.dead_letters, rule.totals)
+    assert window_entries_of(log.records, log.registry) == block.window_entries
 
-    keys.advance(block.occurrences, log.end)
-    others.advance(rule.occurrences, log.end)
+    keys.advance(block.window_entries, log.end)
+    others.advance(rule.window_entries, log.end)
     assert contents(keys) == contents(others)
     check_notes(rng, log, block, rule)
 
@@ -207,11 +207,11 @@ def compare(rng: random.Random) -> None:
 def check_notes(rng: random.Random, log: Log, block: Block, rule: Block) -> None:
     """Wherever the notes of a block are cut, they leave a window as the records up to there would."""
     for note in map(
-        decode_note, encode_notes(7, START, log.end, block.occurred, max_bytes=rng.choice((60, 200, 10**6)))
+        decode_note, encode_notes(7, START, log.end, block.located_entries, max_bytes=rng.choice((60, 200, 10**6)))
     ):
         told, read = RetryWindow(), RetryWindow()
-        told.advance(note.occurrences, note.end)
-        read.advance([each for offset, each in rule.occurred if note.start <= offset < note.end], note.end)
+        told.advance(note.entries, note.end)
+        read.advance([each for offset, each in rule.located_entries if note.start <= offset < note.end], note.end)
         assert contents(told) == contents(read)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siddes_telemetry.consumer.retry_window.key_notes import BadNoteError, decode_note, encode_notes
-from siddes_telemetry.consumer.retry_window.log_clock import Occurrence, Rest
+from siddes_telemetry.consumer.retry_window.log_clock import RunTail, WindowEntry
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from tests.property.test_consumer_retry_window import CAPS, Log, contents, logs
 
@@ -19,7 +19,7 @@ HEAD_BYTES, TIME_BYTES, RUN_BYTES = 25, 12, 36
 SIZES = st.integers(1, 200)
 
 
-def keyed(log: Log, first: int = 0) -> list[tuple[int, Occurrence]]:
+def keyed(log: Log, first: int = 0) -> list[tuple[int, WindowEntry]]:
     return list(enumerate(log[first:], first))
 
 
@@ -27,7 +27,7 @@ def keyed(log: Log, first: int = 0) -> list[tuple[int, Occurrence]]:
 def test_notes_lie_end_to_end_and_leave_a_window_as_the_records_would(
     log: Log, max_bytes: int, cap: int, first: int
 ) -> None:
-    records = [(first + offset, occurrence) for offset, occurrence in keyed(log)]
+    records = [(first + offset, entry) for offset, entry in keyed(log)]
     encoded = encode_notes(LOG_ID, first, first + len(log), records, max_bytes=max_bytes)
     notes = [decode_note(each) for each in encoded]
     assert (notes[0].start, notes[-1].end) == (first, first + len(log))
@@ -36,7 +36,7 @@ def test_notes_lie_end_to_end_and_leave_a_window_as_the_records_would(
 
     told, read = RetryWindow(max_keys=cap), RetryWindow(max_keys=cap)
     for note in notes:
-        told.advance(note.occurrences, note.end)
+        told.advance(note.entries, note.end)
     read.advance(log, first + len(log))
     assert contents(told) == contents(read)
 
@@ -50,16 +50,16 @@ def test_a_note_is_no_larger_than_it_may_be_unless_one_record_is(log: Log, max_b
 
 def test_records_without_keys_cost_nothing() -> None:
     at_ms = 1_790_000_000_000
-    every_tenth = [(n, Occurrence(at_ms + 100 * n, [bytes(16)] if n % 10 == 5 else [])) for n in range(10_000)]
+    every_tenth = [(n, WindowEntry(at_ms + 100 * n, [bytes(16)] if n % 10 == 5 else [])) for n in range(10_000)]
     (note,) = encode_notes(0, 0, 10_000, every_tenth)
     assert len(note) == HEAD_BYTES + 2 * RUN_BYTES + 1000 * (TIME_BYTES + 16)
 
 
 def test_a_note_takes_any_time_that_a_log_gives() -> None:
     times_ms = (10_413_791_999_999, 0, 10_413_791_999_999)
-    records = [(n, Occurrence(at_ms, [])) for n, at_ms in enumerate(times_ms)]
+    records = [(n, WindowEntry(at_ms, [])) for n, at_ms in enumerate(times_ms)]
     (note,) = encode_notes(0, 0, 3, records)
-    assert decode_note(note).occurrences == (Occurrence(times_ms[0], (), rest=Rest(times_ms[0], times_ms[0], 60_000)),)
+    assert decode_note(note).entries == (WindowEntry(times_ms[0], (), tail=RunTail(times_ms[0], times_ms[0], 60_000)),)
 
 
 @given(logs())
@@ -76,7 +76,7 @@ def test_any_bytes_are_a_note_or_refused(data: bytes) -> None:
         note = decode_note(data)
     except BadNoteError:
         return
-    sizes = [TIME_BYTES + 16 * len(each.keys) if each.keys else RUN_BYTES for each in note.occurrences]
+    sizes = [TIME_BYTES + 16 * len(each.keys) if each.keys else RUN_BYTES for each in note.entries]
     assert len(data) == HEAD_BYTES + sum(sizes)
 
 
@@ -88,12 +88,12 @@ def test_a_note_of_times_that_there_are_not_is_refused_and_any_other_moves_a_win
     except BadNoteError:
         return
     window = RetryWindow()
-    window.advance(note.occurrences, note.end)
-    window.advance([Occurrence(numbers[0], [bytes(16)])], note.end + 1)
+    window.advance(note.entries, note.end)
+    window.advance([WindowEntry(numbers[0], [bytes(16)])], note.end + 1)
 
 
 @pytest.mark.parametrize("version", [0, 1, 3, 255])
 def test_another_version_is_refused(version: int) -> None:
-    (note,) = encode_notes(0, 0, 1, [(0, Occurrence(1, [bytes(16)]))])
+    (note,) = encode_notes(0, 0, 1, [(0, WindowEntry(1, [bytes(16)]))])
     with pytest.raises(BadNoteError):
         decode_note(bytes([version]) + note[1:])

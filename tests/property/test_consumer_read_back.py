@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.consumer.block import occurrences_in
-from siddes_telemetry.consumer.context import Clocks, ConsumerContext
+from siddes_telemetry.consumer.block import window_entries_of
+from siddes_telemetry.consumer.context import ConsumerClocks, ConsumerContext
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
-from siddes_telemetry.consumer.retry_window import cache, manager, reach
+from siddes_telemetry.consumer.retry_window import cache, partition_window, start_search
 from siddes_telemetry.consumer.retry_window.key_notes import KeyNote, encode_notes
-from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
-from siddes_telemetry.consumer.retry_window.manager import WindowManager
-from siddes_telemetry.consumer.retry_window.rebuild import spans
+from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
+from siddes_telemetry.consumer.retry_window.partition_window import PartitionWindow
+from siddes_telemetry.consumer.retry_window.rebuild import notes_and_gaps
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.schemas.record import LogRecord
@@ -35,7 +35,7 @@ SOURCE = Source(LOG_ID, 0)
 BROKEN = [b"", b"\x01", b"\x02" + bytes(60), bytes(60)]
 
 METRICS = ConsumerMetrics(CollectorRegistry())
-CLOCKS = Clocks(lambda: 0.0, lambda: 0.0, lambda: 0)
+CLOCKS = ConsumerClocks(lambda: 0.0, lambda: 0.0, lambda: 0)
 
 OffsetAt = Callable[[int], Awaitable[int | None]]
 
@@ -52,7 +52,7 @@ def journals(draw: st.DrawFn, log: Log, blocks: Sequence[int]) -> MemoryJournal:
     for start, end in pairwise(sorted({0, len(log), *(end for end in blocks if end < len(log))})):
         left += [notes_about(log, start, end)] * draw(st.sampled_from([0, 1, 1, 1, 2]))
     ranges = st.tuples(st.integers(0, len(log) - 1), st.integers(1, len(log))).filter(lambda r: r[0] < r[1])
-    without_keys = [Occurrence(0, [])] * len(log)
+    without_keys = [WindowEntry(0, [])] * len(log)
     for start, end in draw(st.lists(ranges, max_size=5)):
         left.insert(draw(st.integers(0, len(left))), notes_about(log, start, end))
         left.insert(draw(st.integers(0, len(left))), notes_about(without_keys, start, end, OTHER_LOG_ID))
@@ -89,10 +89,10 @@ class Partition(MemoryPartition):
             yield piece
 
 
-def made(offset: int, occurrence: Occurrence) -> LogRecord:
-    at_ms = occurrence.appended_at_ms
-    batches = [one("viewer", at_ms, batch=key) for key in occurrence.keys] or [one("viewer", at_ms)]
-    return written_in(1 if occurrence.by_highest else 2, record(offset, at_ms, *batches))
+def made(offset: int, entry: WindowEntry) -> LogRecord:
+    at_ms = entry.appended_at_ms
+    batches = [one("viewer", at_ms, batch=key) for key in entry.keys] or [one("viewer", at_ms)]
+    return written_in(1 if entry.by_max_time else 2, record(offset, at_ms, *batches))
 
 
 async def unchecked(_records: Sequence[LogRecord]) -> None:
@@ -105,7 +105,7 @@ def decided(
     """What somebody who owns it from `start` on decides, in blocks that are cut at these offsets."""
 
     async def own() -> list[list[bool]]:
-        around = ConsumerContext(
+        ctx = ConsumerContext(
             store=MemoryStore(),
             dead_letters=MemoryLog().dead_letters,
             journal=journal,
@@ -116,21 +116,21 @@ def decided(
             metrics=METRICS,
             rng=random.Random(0),
         )
-        around.windows.keep(LOG_ID, 0, kept, around.clocks.monotonic_s())
-        window = WindowManager(partition, around, unchecked)
-        window.begin(SOURCE)
+        ctx.window_cache.put(LOG_ID, 0, kept, ctx.clocks.monotonic_s())
+        window = PartitionWindow(partition, ctx, unchecked)
+        window.load(SOURCE)
         records, answers = partition.records, []
         for begin, end in pairwise(sorted({start, len(records), *(c for c in cuts if start < c < len(records))})):
-            await window.catch_up(begin, records[begin:end])
-            occurrences = occurrences_in(records[begin:end], REGISTRY)
-            answers += [answer for answer in window.keys.repeats(occurrences) if answer]
-            window.keys.advance(occurrences, end)
+            await window.prepare(begin, records[begin:end])
+            entries = window_entries_of(records[begin:end], REGISTRY)
+            answers += [answer for answer in window.window.find_repeats(entries) if answer]
+            window.window.advance(entries, end)
         return answers
 
     def window(begin: int = 0) -> RetryWindow:
         return RetryWindow(begin, max_keys=cap)
 
-    with patch.object(manager, "RetryWindow", window), patch.object(cache, "RetryWindow", window):
+    with patch.object(partition_window, "RetryWindow", window), patch.object(cache, "RetryWindow", window):
         return asyncio.run(own())
 
 
@@ -150,7 +150,9 @@ def kept_from_before(draw: st.DrawFn, log: Log, start: int, cap: int) -> RetryWi
 def sizes(data: st.DataObject) -> AbstractContextManager[object]:
     """How far is gone back at least."""
     return patch.multiple(
-        reach, MARGIN=data.draw(st.sampled_from([0, 1, 16])), LEAST=data.draw(st.sampled_from([1, 3]))
+        start_search,
+        MARGIN_OFFSETS=data.draw(st.sampled_from([0, 1, 16])),
+        FIRST_STEP_OFFSETS=data.draw(st.sampled_from([1, 3])),
     )
 
 
@@ -177,8 +179,8 @@ def test_whatever_the_logs_times_name_decides_by_the_stated_rule(
     old = data.draw(st.integers(0, len(log)))
     times_ms = sorted(each.appended_at_ms for each in log[:old])
     log = [
-        *(each._replace(appended_at_ms=at_ms, by_highest=True) for each, at_ms in zip(log, times_ms, strict=False)),
-        *(each._replace(appended_at_ms=each.appended_at_ms - DAY_MS, by_highest=False) for each in log[old:]),
+        *(each._replace(appended_at_ms=at_ms, by_max_time=True) for each, at_ms in zip(log, times_ms, strict=False)),
+        *(each._replace(appended_at_ms=each.appended_at_ms - DAY_MS, by_max_time=False) for each in log[old:]),
     ]
     start = data.draw(st.integers(0, len(log) - 1))
     partition = Partition(log)
@@ -225,5 +227,5 @@ async def spans_of(ranges: list[tuple[int, int]], begin: int, end: int) -> list[
 
     return [
         ("" if isinstance(span, KeyNote) else "gap ") + f"{span.start}-{span.end}"
-        async for span in spans(notes(), kept=0, begin=begin, end=end)
+        async for span in notes_and_gaps(notes(), kept=0, begin=begin, end=end)
     ]

@@ -9,11 +9,11 @@ from itertools import groupby, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siddes_telemetry.consumer.retry_window.log_clock import Occurrence, joined, run_of
+from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry, keyless_run, merge_runs
 from siddes_telemetry.consumer.retry_window.window import WINDOW_MS, RetryWindow
 from tests.fakes.consumer_process import DAY_MS, MINUTE_MS, NOON_MS, key
 
-Log = list[Occurrence]  # its places are its offsets
+Log = list[WindowEntry]  # its places are its offsets
 
 _AROUND_MS = [at_ms + by_ms for at_ms in (0, MINUTE_MS, WINDOW_MS) for by_ms in (-1, 0, 1)]
 STEPS_MS = st.sampled_from([0, 1, *_AROUND_MS, 5 * MINUTE_MS, -5 * MINUTE_MS, -MINUTE_MS, -WINDOW_MS, DAY_MS, -DAY_MS])
@@ -30,10 +30,10 @@ def logs(draw: st.DrawFn) -> Log:
     """Records that go by either clock or both, whose append times go forth and back, and leap."""
     log: Log = []
     at_ms = NOON_MS
-    by_highest = draw(CLOCKS)
+    by_max_time = draw(CLOCKS)
     for step_ms, spike_ms, keys, later in draw(st.lists(RECORDS, min_size=draw(st.sampled_from([1, 15])), max_size=25)):
         at_ms += step_ms
-        log.append(Occurrence(at_ms + spike_ms, keys, by_highest[later]))
+        log.append(WindowEntry(at_ms + spike_ms, keys, by_max_time[later]))
     return log
 
 
@@ -54,7 +54,7 @@ def stated(log: Log, cap: int) -> list[list[bool]]:
 def passed_ms(log: Log, since: int, to: int) -> int:
     """How much time lies between two records, by the clock that the later one goes by."""
     times_ms = [record.appended_at_ms for record in log]
-    if log[to].by_highest:
+    if log[to].by_max_time:
         return max(times_ms[: to + 1]) - max(times_ms[: since + 1])
     return sum(min(max(after - before, 0), MINUTE_MS) for before, after in pairwise(times_ms[since : to + 1]))
 
@@ -64,7 +64,7 @@ def decide(window: RetryWindow, log: Log, cuts: Sequence[int]) -> list[list[bool
     places = sorted({window.offset, len(log), *(c for c in cuts if window.offset < c < len(log))})
     answers = []
     for start, end in pairwise(places):
-        answers += window.repeats(log[start:end])
+        answers += window.find_repeats(log[start:end])
         window.advance(log[start:end], end)
     return answers
 
@@ -73,7 +73,7 @@ def contents(window: RetryWindow) -> dict[str, object]:
     """All that a window decides by, copied."""
     inside = deepcopy(vars(window))
     head = inside.pop("_head")
-    for column in ("_passed_ms", "_highest_ms"):
+    for column in ("_passed_ms", "_max_append_ms"):
         inside[column] = list(inside[column][head:])
     del inside["evicted"]  # what the cap pushed out while records were entered one by one decides nothing
     return inside
@@ -91,11 +91,11 @@ def test_records_without_keys_move_the_clocks_alike_as_runs(log: Log, cap: int) 
         records = list(run)
         one_by_one.advance(records, 0)
         times_ms = [record.appended_at_ms for record in records]
-        by_runs.advance([run_of(times_ms)] if keyless else records, 0)
+        by_runs.advance([keyless_run(times_ms)] if keyless else records, 0)
         if keyless:
             half = len(records) // 2
-            runs = [run_of(part) for part in (times_ms[:half], times_ms[half:]) if part]
-            assert joined(runs) == joined(records) == joined([run_of(times_ms)])
+            runs = [keyless_run(part) for part in (times_ms[:half], times_ms[half:]) if part]
+            assert merge_runs(runs) == merge_runs(records) == merge_runs([keyless_run(times_ms)])
     assert contents(one_by_one) == contents(by_runs)
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from unittest.mock import patch
 
 from siddes_telemetry.consumer.batching import FlushPolicy
-from siddes_telemetry.consumer.retry_window import reach
+from siddes_telemetry.consumer.retry_window import start_search
 from siddes_telemetry.consumer.verify import partition as partition_module
 from siddes_telemetry.consumer.verify import range_sums as range_sums_module
 from siddes_telemetry.schemas.record import NO_BATCH
@@ -157,7 +157,7 @@ def test_verify_agrees_with_the_consumers_and_finds_whatever_is_changed() -> Non
             range_sums_module.RANGES = random.Random(seed + 1).choice((1, 3, ranges))
             range_sums_module.RANGES_A_CHUNK = random.Random(seed + 2).choice((1, 3, 100))
             try:
-                with patch.multiple(reach, MARGIN=seed % 3, LEAST=1 + seed % 2):
+                with patch.multiple(start_search, MARGIN_OFFSETS=seed % 3, FIRST_STEP_OFFSETS=1 + seed % 2):
                     run_in_virtual_time(scenario(seed))
                     run_in_virtual_time(purged(seed))
             except BaseException as error:

@@ -97,7 +97,9 @@ class Broker:
         self.wire = Wire(faults, reachable=lambda: self.up, refused=KafkaConnectionError, silent=RequestTimedOutError)
         self.coordinators: dict[Coordinator, None] = {}  # the members' sides, while they are open, in order
         self.defects: list[Exception] = []
-        self.after_declare: Callable[[Host], None] = lambda _host: None  # may stop the host before it hears the answer
+        self.after_intent_commit: Callable[[Host], None] = lambda _host: (
+            None
+        )  # may stop the host before it hears the answer
         self._faults = faults
         self._witness = witness
 
@@ -112,7 +114,7 @@ class Broker:
             self.offsets[partition] = committed
             self._witness.committed(partition, before, committed)
             if committed.metadata and self._faults.strikes(0.5):
-                self.after_declare(host)
+                self.after_intent_commit(host)
         else:
             self._faults.counts["commit refused"] += 1
         return code

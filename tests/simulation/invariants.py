@@ -31,7 +31,7 @@ class Invariants:
         self._stored: dict[Place, Counter[StoredRow]] = {}
         self._blocks: dict[str, set[bytes]] = {}  # by token: the rows of the largest block sent under it
         self._applied: dict[int, set[Range]] = {}  # by partition: whose rows took effect
-        self._declared: dict[int, Range] = {}  # by partition: the last intent
+        self._intents: dict[int, Range] = {}  # by partition: the last intent
         self._checked: dict[int, int] = {}  # by partition: below this all was found
         self._excused: set[Place] = set()  # the log dropped them before they were stored: they may be missing
 
@@ -73,19 +73,19 @@ class Invariants:
         state = decode_state(now.offset, now.metadata)
         if before is not None and now.offset < before.offset:
             self._break("a commit went back")
-        start, end = self._declared.get(partition, (0, 0))
+        start, end = self._intents.get(partition, (0, 0))
         if state.intent_end is None:
             if now.offset < end:
                 self._break("an intent was forgotten")
         else:
-            declared = (now.offset, state.intent_end)
-            if state.aside and declared != (start, end):
-                if any(self._stored.get((partition, offset)) for offset in range(*declared)):
+            intent = (now.offset, state.intent_end)
+            if state.aside and intent != (start, end):
+                if any(self._stored.get((partition, offset)) for offset in range(*intent)):
                     self._break("set aside, and stored before")
-                self._traffic.set_aside(partition, *declared)
-            if declared != (start, end) and now.offset < end:
-                self._break("an intent was declared over another")
-            self._declared[partition] = declared
+                self._traffic.set_aside(partition, *intent)
+            if intent != (start, end) and now.offset < end:
+                self._break("an intent was committed over another")
+            self._intents[partition] = intent
         self._check_stored(partition, now.offset)
 
     def _check_stored(self, partition: int, below: int) -> None:
@@ -118,7 +118,7 @@ class Invariants:
 
         Records without rows at the end of the last block come again, which is right: they give none again.
         """
-        self._declared.pop(partition, None)
+        self._intents.pop(partition, None)
         self._applied.pop(partition, None)
 
     def excuse(self, partition: int, below: int) -> int:

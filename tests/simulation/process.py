@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
 from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
 from siddes_telemetry.consumer.batching import FlushPolicy
-from siddes_telemetry.consumer.context import Clocks, ConsumerContext
+from siddes_telemetry.consumer.context import ConsumerClocks, ConsumerContext
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.service import Consumer
 from siddes_telemetry.schemas.registry import Registry
@@ -49,21 +49,21 @@ class Process:
         loop = asyncio.get_running_loop()
         self.host = host
         self.metrics = metrics
-        self.around = ConsumerContext(
+        self.ctx = ConsumerContext(
             store=StoreClient(store, host, witness),
             dead_letters=BrokerDeadLetters(broker, host),
             journal=HostJournal(journal, host),
             registry=NEWER if host.reads_all else REGISTRY,
             log_name=LOG_NAME,
             policy=policy,
-            clocks=Clocks(host.monotonic_s, loop.time, lambda: NOON_MS),
+            clocks=ConsumerClocks(host.monotonic_s, loop.time, lambda: NOON_MS),
             metrics=metrics[0],
             rng=random.Random(host.name),
         )
         reader = KafkaGroupConsumer(
-            host.name, TOPIC, "group", metrics=metrics[1], rng=self.around.rng, monotonic=host.monotonic_s
+            host.name, TOPIC, "group", metrics=metrics[1], rng=self.ctx.rng, monotonic=host.monotonic_s
         )
-        self.consumer = Consumer(reader, self.around)
+        self.consumer = Consumer(reader, self.ctx)
         self.task = loop.create_task(self.consumer.run(), context=host.context)
 
     def kill(self) -> None:

@@ -14,11 +14,11 @@ from siddes_telemetry.backends.kafka import clients, owned_partition, rebalance
 from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer.batching import FlushPolicy
-from siddes_telemetry.consumer.context import Halted
+from siddes_telemetry.consumer.context import HaltedPartition
 from siddes_telemetry.consumer.halt import HALT_RECHECK_S
 from siddes_telemetry.consumer.intent import NO_INTENT, decode_state
 from siddes_telemetry.consumer.recovery import ROWS_BEYOND
-from siddes_telemetry.consumer.retry_window import reach
+from siddes_telemetry.consumer.retry_window import start_search
 from siddes_telemetry.schemas.record import HALT_REASONS
 from tests.simulation.broker import Broker
 from tests.simulation.driver import Driver
@@ -57,7 +57,7 @@ class Schedule:
         rng, faults = self._rng, self.faults
         self._invariants = Invariants()
         self._broker = Broker(faults, self._invariants, rng.randint(1, 3), rng.choice((1, 3, 1000)))
-        self._broker.after_declare = self._freeze_after_declare
+        self._broker.after_intent_commit = self._freeze_after_intent_commit
         self._store = Store(faults, self._invariants, burns_tokens=self._burns_tokens)
         self._traffic = Traffic(rng, self._broker.partitions)
         self._journal = Journal(faults, lambda: self._traffic.now_ms)
@@ -66,7 +66,9 @@ class Schedule:
             stack.enter_context(patch.object(clients, "AIOKafkaConsumer", self._make_driver))
             stack.enter_context(patch.object(owned_partition, "LISTEN_MS", POLL_S * 1000))
             stack.enter_context(patch.object(rebalance, "CHECK_S", POLL_S))
-            stack.enter_context(patch.multiple(reach, MARGIN=rng.choice((0, 1)), LEAST=rng.choice((1, 3))))
+            stack.enter_context(
+                patch.multiple(start_search, MARGIN_OFFSETS=rng.choice((0, 1)), FIRST_STEP_OFFSETS=rng.choice((1, 3)))
+            )
             self._start()
             self._start()
             actions, weights = zip(*self._actions().items(), strict=True)
@@ -154,9 +156,9 @@ class Schedule:
         if standing:
             self._freeze_host(self._rng.choice(standing))
 
-    def _freeze_after_declare(self, host: Host) -> None:
+    def _freeze_after_intent_commit(self, host: Host) -> None:
         if not host.frozen and not host.dead:
-            self._count("stopped between declare and insert")
+            self._count("stopped between intent commit and insert")
             self._freeze_host(host)
 
     def _freeze_host(self, host: Host) -> None:
@@ -236,7 +238,7 @@ class Schedule:
             for number, partition in enumerate(self._broker.partitions)
             if (last := self._store.last_offset(number)) is not None and last >= partition.first
         }
-        await self._until(lambda: all(process.around.troubles.get(n) == ROWS_BEYOND.reason for n in damaged))
+        await self._until(lambda: all(process.ctx.blocked_by.get(n) == ROWS_BEYOND.reason for n in damaged))
         sent = Counter(self._invariants.sent_by_partition)
         await asyncio.sleep(HALT_S)
         for number, last in damaged.items():
@@ -248,7 +250,12 @@ class Schedule:
 
     def _set_aside(self) -> None:
         """An operator asks to go on without a record at which a partition waits; it may take a while to arrive."""
-        halts = [halt for process in self._processes for halt in process.consumer.halts() if self._may_set_aside(halt)]
+        halts = [
+            halt
+            for process in self._processes
+            for halt in process.consumer.halted_partitions()
+            if self._may_set_aside(halt)
+        ]
         if halts:
             halt = self._rng.choice(halts)
             decided = self._store.set_asides[halt.partition]
@@ -257,7 +264,7 @@ class Schedule:
                 self._rng.choice(WAITS_S), lambda: decided.append(SetAside(halt.offset)), context=SERVER
             )
 
-    def _may_set_aside(self, halt: Halted) -> bool:
+    def _may_set_aside(self, halt: HaltedPartition) -> bool:
         """As the command sees it, which looks at the group's offset."""
         committed = self._broker.offsets.get(halt.partition, Committed(0, NO_INTENT))
         state = decode_state(committed.offset, committed.metadata)
@@ -294,7 +301,7 @@ class Schedule:
             await asyncio.sleep(HALT_RECHECK_S)
             self._check()
             self._set_aside()
-        if any(process.consumer.halts() for process in self._processes) or self._rng.random() < 0.5:
+        if any(process.consumer.halted_partitions() for process in self._processes) or self._rng.random() < 0.5:
             self._retire_older()
         elif not self._drained():
             await asyncio.sleep(HALT_S)

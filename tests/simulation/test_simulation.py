@@ -38,7 +38,7 @@ INJECTED = {
     "consumer stopped",
     "process stopped for a while",
     "machine suspended",
-    "stopped between declare and insert",
+    "stopped between intent commit and insert",
     "note lost",
     "note twice",
     "note spoilt",

@@ -23,11 +23,11 @@ from siddes_telemetry.backends.kafka.rebalance import KafkaMember
 from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer import delivery, worker
 from siddes_telemetry.consumer.block import Block
-from siddes_telemetry.consumer.delivery import Delivery
+from siddes_telemetry.consumer.delivery import BlockDelivery
 from siddes_telemetry.consumer.recovery import Plan, Replay, Resume, plan_recovery
 from siddes_telemetry.consumer.retry_window import log_clock
-from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
-from siddes_telemetry.consumer.retry_window.manager import WindowManager
+from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
+from siddes_telemetry.consumer.retry_window.partition_window import PartitionWindow
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions
@@ -46,7 +46,7 @@ def no_fencing() -> AbstractContextManager[Any]:
 
 
 @contextmanager
-def rebalance_overlaps_declare() -> Iterator[None]:
+def rebalance_overlaps_intent_commit() -> Iterator[None]:
     """Tasks are not awaited before the group is rejoined, and commits go on under whatever generation there is."""
     commit_offset = OffsetCommitter.commit_offset
 
@@ -86,7 +86,7 @@ def no_recovery() -> AbstractContextManager[Any]:
 
 
 def replay_cuts_differently() -> AbstractContextManager[Any]:
-    """A replay stores a block of its own cut, where another range was declared."""
+    """A replay stores a block of its own cut, where the intent names another range."""
 
     def shorten(state: Any, held: Any, *, first: int, end: int) -> Plan:
         plan = plan_recovery(state, held, first=first, end=end)
@@ -111,35 +111,35 @@ def store_not_asked() -> Iterator[None]:
 def retry_window_not_rebuilt() -> AbstractContextManager[Any]:
     """Whoever takes a partition over knows of no batch that occurred before."""
 
-    async def catch_up(self: WindowManager, start: int, _records: object) -> None:
-        self.keys.advance((), start)
+    async def prepare(self: PartitionWindow, start: int, _records: object) -> None:
+        self.window.advance((), start)
 
-    return patch.object(WindowManager, "catch_up", catch_up)
+    return patch.object(PartitionWindow, "prepare", prepare)
 
 
 def too_little_read_back() -> AbstractContextManager[Any]:
     """Whoever takes a partition over believes the log's times, and reads no further than those."""
-    return patch.object(RetryWindow, "reaches_back", lambda _self, _at_ms: True)
+    return patch.object(RetryWindow, "covers_window", lambda _self, _at_ms: True)
 
 
 def time_is_a_running_maximum() -> AbstractContextManager[Any]:
     """Of records of every format: one from the future freezes the window, and empties it."""
-    repeats = RetryWindow.repeats
+    repeats = RetryWindow.find_repeats
 
-    def by_highest(self: RetryWindow, occurrences: Iterable[Occurrence]) -> list[list[bool]]:
-        return repeats(self, (each._replace(by_highest=True) for each in occurrences))
+    def by_max_time(self: RetryWindow, entries: Iterable[WindowEntry]) -> list[list[bool]]:
+        return repeats(self, (each._replace(by_max_time=True) for each in entries))
 
-    return patch.object(RetryWindow, "repeats", by_highest)
+    return patch.object(RetryWindow, "find_repeats", by_max_time)
 
 
 def time_is_the_sum_of_steps() -> AbstractContextManager[Any]:
     """Of records of every format."""
-    repeats = RetryWindow.repeats
+    repeats = RetryWindow.find_repeats
 
-    def by_steps(self: RetryWindow, occurrences: Iterable[Occurrence]) -> list[list[bool]]:
-        return repeats(self, (each._replace(by_highest=False) for each in occurrences))
+    def by_steps(self: RetryWindow, entries: Iterable[WindowEntry]) -> list[list[bool]]:
+        return repeats(self, (each._replace(by_max_time=False) for each in entries))
 
-    return patch.object(RetryWindow, "repeats", by_steps)
+    return patch.object(RetryWindow, "find_repeats", by_steps)
 
 
 def steps_not_clamped() -> AbstractContextManager[Any]:
@@ -150,15 +150,15 @@ def steps_not_clamped() -> AbstractContextManager[Any]:
 def spent_tokens_trusted() -> AbstractContextManager[Any]:
     """A confirmed insert is believed, also where an earlier one left its token and not its rows."""
 
-    async def believe(self: Delivery, _block: Block, _source: Source) -> bool:
+    async def believe(self: BlockDelivery, _block: Block, _source: Source) -> bool:
         return False
 
-    return patch.object(Delivery, "_was_dropped", believe)
+    return patch.object(BlockDelivery, "_lost_its_rows", believe)
 
 
 def lease_ignored() -> AbstractContextManager[Any]:
-    """An insert may start however long ago it was declared."""
-    return patch.object(delivery, "may_insert", lambda _declared_s, _now_s: True)
+    """An insert may start however long ago its intent was committed."""
+    return patch.object(delivery, "may_insert", lambda _intent_committed_s, _now_s: True)
 
 
 def more_letters_in_the_old_format() -> AbstractContextManager[Any]:
@@ -172,10 +172,10 @@ def set_aside_not_known_to_one_version() -> Iterator[None]:
     replay, look_at_decisions = PartitionWorker._replay, PartitionWorker._look_at_decisions
 
     async def store_it(self: PartitionWorker, plan: Replay) -> None:
-        await replay(self, replace(plan, aside=plan.aside and self._around.registry is not NEWER))
+        await replay(self, replace(plan, aside=plan.aside and self._ctx.registry is not NEWER))
 
     async def look_away(self: PartitionWorker) -> None:
-        if self._around.registry is not NEWER:
+        if self._ctx.registry is not NEWER:
             await look_at_decisions(self)
 
     with (
@@ -211,7 +211,7 @@ def undecodable_taken_for_an_outage() -> Iterator[None]:
 
 VARIANTS: dict[str, Variant] = {
     "no fencing": no_fencing,
-    "a rebalance overlaps a declare": rebalance_overlaps_declare,
+    "a rebalance overlaps an intent commit": rebalance_overlaps_intent_commit,
     "no recovery": no_recovery,
     "a replay cuts differently": replay_cuts_differently,
     "the store is not asked after a doubt": store_not_asked,

@@ -15,7 +15,7 @@ from siddes_telemetry.cli.deployment import wall_clock_ms
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.version import VERSION
 from siddes_telemetry.consumer.batching import FlushPolicy
-from siddes_telemetry.consumer.context import Clocks, ConsumerContext
+from siddes_telemetry.consumer.context import ConsumerClocks, ConsumerContext
 from siddes_telemetry.consumer.lease import boot_clock_s
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.service import Consumer
@@ -90,7 +90,7 @@ def make_consumer(
             registry=registry,
             log_name=log_name,
             policy=policy,
-            clocks=Clocks(monotonic_s=time.monotonic, boot_s=boot_clock_s, wall_ms=wall_clock_ms),
+            clocks=ConsumerClocks(monotonic_s=time.monotonic, boot_s=boot_clock_s, wall_ms=wall_clock_ms),
             metrics=ConsumerMetrics(metrics),
             rng=random.Random(),
         ),

@@ -27,7 +27,7 @@ from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.loopback import is_loopback
 from siddes_telemetry.web.metrics import ConnectionMetrics, HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
-from siddes_telemetry.web.readiness import Check, Halt, Readiness
+from siddes_telemetry.web.readiness import Check, HaltedPartition, Readiness
 from siddes_telemetry.web.request_pipeline import RequestPipeline
 from siddes_telemetry.web.routing import Route, RouteAccess
 from siddes_telemetry.web.server import HttpServer
@@ -120,7 +120,7 @@ async def admin_port(
     checks: Mapping[str, Check],
     metrics: CollectorRegistry,
     *,
-    halts: Callable[[], Sequence[Halt]] = tuple,
+    halts: Callable[[], Sequence[HaltedPartition]] = tuple,
 ) -> AsyncIterator[tuple[int, Readiness]]:
     """Health, readiness and metrics, while the context lasts. Gives the port, and what to tell that it drains."""
     readiness = Readiness(checks, clock=time.monotonic, halts=halts)

@@ -86,7 +86,7 @@ def embedded_service(settings: Settings, registry: Registry, listen: Listen, say
                 "consumer": progressing(consumer),
             }
             admin, readiness = await stack.enter_async_context(
-                admin_port(listen.admin_host, listen.admin_port, checks, metrics, halts=consumer.halts)
+                admin_port(listen.admin_host, listen.admin_port, checks, metrics, halts=consumer.halted_partitions)
             )
             port = await server.listen(listen.host, listen.port)
             await stack.enter_async_context(
@@ -262,7 +262,7 @@ def consumer_service(settings: Settings, registry: Registry, admin_host: str, ad
                 "consumer": progressing(consumer),
             }
             bound, readiness = await stack.enter_async_context(
-                admin_port(admin_host, admin, checks, metrics, halts=consumer.halts)
+                admin_port(admin_host, admin, checks, metrics, halts=consumer.halted_partitions)
             )
             await stack.enter_async_context(announced(readiness, say, f"ready: admin {public_url(admin_host, bound)}"))
             consuming = asyncio.ensure_future(consumer.run())

@@ -52,7 +52,7 @@ def progressing(consumer: Consumer) -> Check:
     """A check that no partition waits for something."""
 
     async def check() -> str:
-        return consumer.trouble() or OK
+        return consumer.blocked_by() or OK
 
     return check
 

@@ -27,7 +27,7 @@ class FlushPolicy:
     few_rows: int = 0  # no more than these need not wait for others:
     few_age_s: float = 0.0  # they go as soon as the last block began so long ago
 
-    def shared_by(self, partitions: int) -> FlushPolicy:
+    def for_each_of(self, partitions: int) -> FlushPolicy:
         """What is left to each where a consumer has so many."""
         if partitions * self.max_bytes <= self.all_bytes:
             return self
@@ -44,7 +44,7 @@ class FlushPolicy:
         return min(of_age_s, max(arrived_s, last_block_s + self.few_age_s)) if rows <= self.few_rows else of_age_s
 
 
-class Pending:
+class PendingRecords:
     """Records that wait to be stored, in order. Lists side by side and no object for each: there may be 200,000.
 
     `_rows`, `_bytes` and `_days` tell of everything added so far what it comes to before each record, and after the
@@ -54,7 +54,7 @@ class Pending:
 
     def __init__(self) -> None:
         self._records: list[LogRecord] = []
-        self._arrived_s: list[float] = []  # on the monotonic clock of `cut`'s `now_s`
+        self._arrived_s: list[float] = []  # on the monotonic clock of next_block_size's `now_s`
         self._rows, self._bytes, self._days = [0], [0], [0]
         self._last_day: int | None = None
 
@@ -79,7 +79,7 @@ class Pending:
         """When the first of them came. There must be one."""
         return self._arrived_s[0]
 
-    def add(self, records: Sequence[LogRecord], arrived_s: float) -> None:
+    def extend(self, records: Sequence[LogRecord], arrived_s: float) -> None:
         """These came after those that wait."""
         if not records:
             return
@@ -113,7 +113,9 @@ class Pending:
         )
 
 
-def cut(pending: Pending, *, now_s: float, policy: FlushPolicy, last_block_s: float = float("-inf")) -> int:
+def next_block_size(
+    pending: PendingRecords, *, now_s: float, policy: FlushPolicy, last_block_s: float = float("-inf")
+) -> int:
     """How many of the pending records, from the first, are worth a block now; 0 is to wait.
 
     Once it is time at least one record is taken, however large it is: the gateway bounds records far below a block.

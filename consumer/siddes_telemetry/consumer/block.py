@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from siddes_telemetry.backends.ports.log import DeadLetter
-from siddes_telemetry.consumer.retry_window.log_clock import Occurrence, joined, run_of
+from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry, keyless_run, merge_runs
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
-from siddes_telemetry.consumer.rows import MAX_CLOCK_SKEW_MS, Decoded, Source, Tally, decode_all, rows_of
-from siddes_telemetry.schemas.canonical import CanonicalReader, Run
+from siddes_telemetry.consumer.rows import MAX_CLOCK_SKEW_MS, Decoded, RowTotals, Source, decode_all, rows_of
+from siddes_telemetry.schemas.canonical import CanonicalReader, CanonicalRun
 from siddes_telemetry.schemas.record import LogRecord
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.table import encode_values
@@ -34,7 +34,7 @@ class DayRows:
 class Block:
     """The records of [start, end) as they are to be stored. `days` is keyed by YYYY-MM-DD, UTC.
 
-    `occurred`: what to enter into the retry window once the block is stored, each with the offset it begins at. A run
+    `located_entries`: entries to add to the retry window once the block is stored, each with its first offset. A run
     of records without keys is one: all that it does is to move the log's clocks.
     """
 
@@ -42,17 +42,17 @@ class Block:
     end: int
     days: dict[str, DayRows]
     dead_letters: tuple[DeadLetter, ...]
-    occurred: tuple[tuple[int, Occurrence], ...]
-    tally: Tally
+    located_entries: tuple[tuple[int, WindowEntry], ...]
+    totals: RowTotals
 
     @property
     def rows(self) -> int:
         return sum(day.rows for day in self.days.values())
 
     @property
-    def occurrences(self) -> tuple[Occurrence, ...]:
+    def window_entries(self) -> tuple[WindowEntry, ...]:
         """The keyed batches, in order, and what moves the log's clocks."""
-        return tuple(occurrence for _, occurrence in self.occurred)
+        return tuple(entry for _, entry in self.located_entries)
 
     def bytes_of(self, days: Sequence[str]) -> bytes:
         """The lines of these days, in the order given. Of one day, as most blocks are, no copy."""
@@ -69,7 +69,7 @@ class _Growing:
     rows: int = 0
 
 
-_Part = tuple[Sequence[LogRecord], Run | Decoded]  # one or more records, and what was read; of decoded ones: one
+_Part = tuple[Sequence[LogRecord], CanonicalRun | Decoded]  # one or more records, and what was read; one if decoded
 _Repeated = Mapping[int, Sequence[bool]]  # by offset, of records with a batch that repeats another: which of its keys
 
 
@@ -86,27 +86,27 @@ def build_block(
     repeated = _repeated(occurred, window)
     days: dict[str, _Growing] = {}
     dead: list[DeadLetter] = []
-    tally = Tally()
+    totals = RowTotals()
     for part_records, read in reader.divided(parts, repeated):
-        if isinstance(read, Run):
+        if isinstance(read, CanonicalRun):
             day = days.setdefault(read.day, _Growing())
             day.pieces += encode_values(part_records, source.log_id, source.partition)
             day.rows += read.rows
-            tally.counts += read.counts
+            totals.counts += read.counts
         else:
             dead += read.dead_letters
-            for created_at, count, row in _rows_of_all(read, repeated, source, tally):
+            for created_at, count, row in _rows_of_all(read, repeated, source, totals):
                 day = days.setdefault(created_at[:10], _Growing())
                 day.pieces.append(row)
                 day.rows += 1
-                tally.counts += count
+                totals.counts += count
     grown = {name: DayRows(b"".join(day.pieces), day.rows) for name, day in days.items()}
-    return Block(start, end, grown, tuple(dead), occurred, tally)
+    return Block(start, end, grown, tuple(dead), occurred, totals)
 
 
-def occurrences_in(records: Sequence[LogRecord], registry: Registry) -> tuple[Occurrence, ...]:
-    """Block.occurrences of these records. Raises UnreadableHereError."""
-    return tuple(occurrence for _, occurrence in _occurred(_Reader(0, registry).read(records)))
+def window_entries_of(records: Sequence[LogRecord], registry: Registry) -> tuple[WindowEntry, ...]:
+    """Block.window_entries of these records. Raises UnreadableHereError."""
+    return tuple(entry for _, entry in _occurred(_Reader(0, registry).read(records)))
 
 
 class _Reader:
@@ -134,7 +134,7 @@ class _Reader:
                 continue
             for record in records:
                 alone, read_alone = self._read_alone(record, canonical=len(records) > 1)
-                if isinstance(read_alone, Run) and not _goes_as_it_is(alone, read_alone, repeated):
+                if isinstance(read_alone, CanonicalRun) and not _goes_as_it_is(alone, read_alone, repeated):
                     yield self._read_alone(record, canonical=False)
                 else:
                     yield alone, read_alone
@@ -158,23 +158,23 @@ def _chunks(records: Sequence[LogRecord]) -> Iterator[Sequence[LogRecord]]:
         yield records[begin:]
 
 
-def _occurred(parts: Iterable[_Part]) -> tuple[tuple[int, Occurrence], ...]:
-    """Block.occurred."""
-    occurred: list[tuple[int, Occurrence]] = []
-    for offset, occurrence in _by_record(parts):
-        if occurrence.keys or not occurred or occurred[-1][1].keys:
-            occurred.append((offset, occurrence))
+def _occurred(parts: Iterable[_Part]) -> tuple[tuple[int, WindowEntry], ...]:
+    """Block.located_entries."""
+    occurred: list[tuple[int, WindowEntry]] = []
+    for offset, entry in _by_record(parts):
+        if entry.keys or not occurred or occurred[-1][1].keys:
+            occurred.append((offset, entry))
         else:
             begin, run = occurred[-1]
-            occurred[-1] = begin, joined((run, occurrence))
+            occurred[-1] = begin, merge_runs((run, entry))
     return tuple(occurred)
 
 
-def _by_record(parts: Iterable[_Part]) -> Iterator[tuple[int, Occurrence]]:
+def _by_record(parts: Iterable[_Part]) -> Iterator[tuple[int, WindowEntry]]:
     """What each record does to the retry window, with its offset; runs without keys as one."""
     for records, read in parts:
         if isinstance(read, Decoded):
-            yield from zip([record.offset for record in records], read.occurrences, strict=True)
+            yield from zip([record.offset for record in records], read.window_entries, strict=True)
         elif read.keys:
             without: list[LogRecord] = []
             for record, keys in zip(records, read.keys, strict=True):
@@ -182,29 +182,29 @@ def _by_record(parts: Iterable[_Part]) -> Iterator[tuple[int, Occurrence]]:
                     without.append(record)
                     continue
                 if without:
-                    yield without[0].offset, run_of([each.appended_at_ms for each in without])
+                    yield without[0].offset, keyless_run([each.appended_at_ms for each in without])
                     without = []
-                yield record.offset, Occurrence(record.appended_at_ms, keys, read.by_highest)
+                yield record.offset, WindowEntry(record.appended_at_ms, keys, read.by_max_time)
             if without:
-                yield without[0].offset, run_of([each.appended_at_ms for each in without])
+                yield without[0].offset, keyless_run([each.appended_at_ms for each in without])
         else:
-            yield records[0].offset, run_of([record.appended_at_ms for record in records])
+            yield records[0].offset, keyless_run([record.appended_at_ms for record in records])
 
 
-def _repeated(occurred: Sequence[tuple[int, Occurrence]], window: RetryWindow) -> _Repeated:
-    answers = window.repeats(occurrence for _, occurrence in occurred)
+def _repeated(occurred: Sequence[tuple[int, WindowEntry]], window: RetryWindow) -> _Repeated:
+    answers = window.find_repeats(entry for _, entry in occurred)
     return {offset: answer for (offset, _), answer in zip(occurred, answers, strict=True) if any(answer)}
 
 
 def _rows_of_all(
-    decoded: Decoded, repeated: _Repeated, source: Source, tally: Tally
+    decoded: Decoded, repeated: _Repeated, source: Source, totals: RowTotals
 ) -> Iterator[tuple[str, int, bytes]]:
     for (record, batches), keys in zip(decoded.records, decoded.keys, strict=True):
         answers = repeated.get(record.offset) or [False] * len(keys)
-        yield from rows_of(record, batches, answers, source, tally)
+        yield from rows_of(record, batches, answers, source, totals)
 
 
-def _goes_as_it_is(records: Sequence[LogRecord], run: Run, repeated: _Repeated) -> bool:
+def _goes_as_it_is(records: Sequence[LogRecord], run: CanonicalRun, repeated: _Repeated) -> bool:
     """Whether every row of it is a line of it: no clock is far off, and nothing repeats another."""
     appended_ms = [record.appended_at_ms for record in records]
     if run.latest_ms - min(appended_ms) > MAX_CLOCK_SKEW_MS or max(appended_ms) - run.earliest_ms > MAX_CLOCK_SKEW_MS:

@@ -16,7 +16,7 @@ from siddes_telemetry.schemas.registry import Registry
 
 
 @dataclass(frozen=True)
-class Clocks:
+class ConsumerClocks:
     """Where times come from."""
 
     monotonic_s: Callable[[], float]  # ages of pending records
@@ -25,7 +25,7 @@ class Clocks:
 
 
 @dataclass(frozen=True, slots=True)
-class Halted:
+class HaltedPartition:
     """Where a partition waits for an operator, and why, in a word."""
 
     partition: int
@@ -43,16 +43,18 @@ class ConsumerContext:
     registry: Registry
     log_name: str
     policy: FlushPolicy
-    clocks: Clocks
+    clocks: ConsumerClocks
     metrics: ConsumerMetrics
     rng: random.Random
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set: store what is fetched, commit, return
-    building: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time: more are no faster
+    build_lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time: more are no faster
     owned: list[int] = field(default_factory=list)  # partitions that have a worker
-    windows: WindowCache = field(default_factory=WindowCache)
-    counted: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # by partition: log id, latest range counted
-    troubles: dict[int, str] = field(default_factory=dict)  # by partition: why it makes no progress, in a word
-    halts: dict[int, Halted] = field(default_factory=dict)  # by partition: where it waits for an operator
+    window_cache: WindowCache = field(default_factory=WindowCache)
+    observed_blocks: dict[int, tuple[int, int, int]] = field(
+        default_factory=dict
+    )  # by partition: log id, latest range counted
+    blocked_by: dict[int, str] = field(default_factory=dict)  # by partition: why it makes no progress, in a word
+    halted: dict[int, HaltedPartition] = field(default_factory=dict)  # by partition: where it waits for an operator
 
     async def pause(self, seconds: float) -> None:
         """Wait this long, or until stopping."""

@@ -22,70 +22,72 @@ from siddes_telemetry.consumer.recovery import days_to_insert, purged_in_part
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.schemas.table import insert_token
 
-LETTERS_AT_ONCE = 100  # a block may be tens of thousands of unreadable records
+DEAD_LETTERS_AT_ONCE = 100  # a block may be tens of thousands of unreadable records
 
 Answer = TypeVar("Answer")
 
 STORE_MISSING, STORE_UNAVAILABLE, STORE_REFUSED = STORE_AWAY = ("store_missing", "store_unavailable", "store_refused")
 
 
-class Stopped(Exception):
+class StopRequested(Exception):
     """Asked to stop while the store was away: the intent stays, and whoever is next makes it true."""
 
 
-class Ending(Enum):
+class InsertOutcome(Enum):
     """How an insert came to its end."""
 
-    FIRST_TRY = auto()  # confirmed; nothing was to be inserted counts as this
-    LATER_TRY = auto()  # confirmed, after one that was not
-    LAPSED = auto()  # not confirmed within the lease
+    CONFIRMED_AT_ONCE = auto()  # confirmed; nothing was to be inserted counts as this
+    CONFIRMED_AFTER_DOUBT = auto()  # confirmed, after one that was not
+    LEASE_LAPSED = auto()  # not confirmed within the lease
 
 
-class Delivery:
+class BlockDelivery:
     """Declares and inserts the blocks of one partition. PartitionLost and LogUnavailable pass through."""
 
-    def __init__(self, partition: OwnedPartition, around: ConsumerContext) -> None:
+    def __init__(self, partition: OwnedPartition, ctx: ConsumerContext) -> None:
         self._partition = partition
-        self._around = around
+        self._ctx = ctx
         self._said = ""  # of the store's troubles
-        self.letters_added = 0  # in all: it moves while a block of unreadable records is put aside
+        self.dead_letters_added = 0  # in all: it moves while a block of unreadable records is put aside
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
 
-    async def settle(self, block: Block, source: Source, *, in_doubt: bool) -> None:
-        """Return once every row of the block is stored, once. Raises Stopped.
+    async def deliver(self, block: Block, source: Source, *, in_doubt: bool) -> None:
+        """Return once every row of the block is stored, once. Raises StopRequested.
 
         `in_doubt`: an insert of this range may have been tried before, so the store is asked what it has first.
         """
-        await self._add_letters(block)
+        await self._add_dead_letters(block)
         spent = 0
         while True:
-            declared_s = self._around.clocks.boot_s()
+            intent_committed_s = self._ctx.clocks.boot_s()
             await self._partition.commit_offset(block.start, encode_intent(block.end))
             days = sorted(block.days)
             if in_doubt:
                 days = await (self._absent if spent else self._lacking)(block, source)
-                self._around.metrics.replayed_rows.inc(sum(block.days[day].rows for day in days))
+                self._ctx.metrics.replayed_rows.inc(sum(block.days[day].rows for day in days))
             token = insert_token(source.log_id, source.partition, block.start, block.end, spent=spent)
-            ending = await self._insert(block, days, source, token, declared_s)
-            if ending is Ending.LAPSED:
-                self._around.metrics.lease_lapses.inc()
-            elif (in_doubt or ending is Ending.LATER_TRY) and await self._was_dropped(block, source):
+            outcome = await self._insert(block, days, source, token, intent_committed_s)
+            if outcome is InsertOutcome.LEASE_LAPSED:
+                self._ctx.metrics.lease_lapses.inc()
+            elif (in_doubt or outcome is InsertOutcome.CONFIRMED_AFTER_DOUBT) and await self._lost_its_rows(
+                block, source
+            ):
                 spent += 1
             else:
-                self._around.troubles.pop(self._partition.number, None)
+                self._ctx.blocked_by.pop(self._partition.number, None)
                 return
             in_doubt = True
 
     async def set_aside(self, block: Block, source: Source) -> None:
-        """Return once it is decided, for every version, that these records are not counted. Raises Stopped."""
+        """Return once it is decided, for every version, that these records are not counted. Raises StopRequested."""
         await self._partition.commit_offset(block.start, encode_intent(block.end, aside=True))
-        await self._add_letters(block)
+        await self._add_dead_letters(block)
         decision = SetAside(block.start, block.end)
-        await self.ask(lambda: self._around.store.write_set_aside(source.log_id, source.partition, decision))
+        await self.ask_store(lambda: self._ctx.store.write_set_aside(source.log_id, source.partition, decision))
 
-    async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The store's answer, waiting with back-off while it is away. Raises Stopped."""
-        backoff = Backoff(self._around.rng)
+    async def ask_store(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The store's answer, waiting with back-off while it is away. Raises StopRequested."""
+        backoff = Backoff(self._ctx.rng)
         while True:
             try:
                 answer = await question()
@@ -96,43 +98,43 @@ class Delivery:
                 self._log.error("store_refused", code=refused.code, remedy=refused.remedy)
                 await self._wait(STORE_REFUSED, refused, backoff)
             else:
-                if self._around.troubles.get(self._partition.number) in STORE_AWAY:  # else it halts: that is not over
-                    self._around.troubles.pop(self._partition.number)
+                if self._ctx.blocked_by.get(self._partition.number) in STORE_AWAY:  # else it halts: that is not over
+                    self._ctx.blocked_by.pop(self._partition.number)
                 return answer
 
     async def log_id(self) -> int:
-        """The identity of the log, waiting until `migrate` has given it one. Raises Stopped."""
+        """The identity of the log, waiting until `migrate` has given it one. Raises StopRequested."""
 
         async def question() -> int:
-            log_id = await self._around.store.log_id(self._around.log_name)
+            log_id = await self._ctx.store.log_id(self._ctx.log_name)
             if log_id is None:
                 raise StoreMissing("this log has no identity yet")
             return log_id
 
-        return await self.ask(question)
+        return await self.ask_store(question)
 
     async def _wait(self, trouble: str, failed: StoreFailed, backoff: Backoff) -> None:
-        """Say what is wrong, wait a little. Raises Stopped."""
-        if self._around.troubles.get(self._partition.number) != trouble or self._said != failed.word:
+        """Say what is wrong, wait a little. Raises StopRequested."""
+        if self._ctx.blocked_by.get(self._partition.number) != trouble or self._said != failed.word:
             self._log.warning("waiting", trouble=trouble, reason=failed.reason, code=failed.code, remedy=failed.remedy)
         self._said = failed.word
-        self._around.troubles[self._partition.number] = trouble
-        await self._around.pause(backoff.next_s())
-        if self._around.stopping.is_set():
-            raise Stopped
+        self._ctx.blocked_by[self._partition.number] = trouble
+        await self._ctx.pause(backoff.next_s())
+        if self._ctx.stopping.is_set():
+            raise StopRequested
 
-    async def _add_letters(self, block: Block) -> None:
-        for start in range(0, len(block.dead_letters), LETTERS_AT_ONCE):
-            letters = block.dead_letters[start : start + LETTERS_AT_ONCE]
-            adding = [self._around.dead_letters.append(letter) for letter in letters]
+    async def _add_dead_letters(self, block: Block) -> None:
+        for start in range(0, len(block.dead_letters), DEAD_LETTERS_AT_ONCE):
+            letters = block.dead_letters[start : start + DEAD_LETTERS_AT_ONCE]
+            adding = [self._ctx.dead_letters.append(letter) for letter in letters]
             for outcome in await asyncio.gather(*adding, return_exceptions=True):  # none is left under way
                 if outcome is not None:
                     raise outcome
-            self.letters_added += len(letters)
+            self.dead_letters_added += len(letters)
 
     async def _lacking(self, block: Block, source: Source) -> list[str]:
         """The days of the block that the store does not hold."""
-        held = await self.ask(lambda: self._around.store.held(source.log_id, source.partition, block.start))
+        held = await self.ask_store(lambda: self._ctx.store.held(source.log_id, source.partition, block.start))
         return days_to_insert({day: part.rows for day, part in block.days.items()}, held)
 
     async def _absent(self, block: Block, source: Source) -> list[str]:
@@ -140,8 +142,8 @@ class Delivery:
 
         A lone server has a day whole or not at all: of one that it holds in part, somebody has removed the rest.
         """
-        held = await self.ask(lambda: self._around.store.held(source.log_id, source.partition, block.start))
-        purged = await self.ask(lambda: self._around.store.purged(source.log_id))
+        held = await self.ask_store(lambda: self._ctx.store.held(source.log_id, source.partition, block.start))
+        purged = await self.ask_store(lambda: self._ctx.store.purged(source.log_id))
         there = {day.day.isoformat() for day in held}
         return [
             day
@@ -149,35 +151,37 @@ class Delivery:
             if day not in there and not purged_in_part(day, purged, source.partition, block.start)
         ]
 
-    async def _was_dropped(self, block: Block, source: Source) -> bool:
+    async def _lost_its_rows(self, block: Block, source: Source) -> bool:
         """Whether the store confirmed the block by its token and lacks its rows, as a crash of it may leave things.
 
         If so the rows may go under another token, once no insert under the first can be under way any more, a former
-        owner's neither: the store may have forgotten that token by then. This waits for that. Raises Stopped.
+        owner's neither: the store may have forgotten that token by then. This waits for that. Raises StopRequested.
         """
-        if not self._around.store.tokens_outlive_rows or not await self._absent(block, source):
+        if not self._ctx.store.tokens_outlive_rows or not await self._absent(block, source):
             return False
-        self._around.metrics.spent_tokens.inc()
+        self._ctx.metrics.spent_tokens.inc()
         self._log.warning("token_without_rows", start=block.start, end=block.end)
-        self._around.troubles[self._partition.number] = "token_without_rows"
-        await self._around.pause(OTHERS_END_S)
-        if self._around.stopping.is_set():
-            raise Stopped
+        self._ctx.blocked_by[self._partition.number] = "token_without_rows"
+        await self._ctx.pause(OTHERS_END_S)
+        if self._ctx.stopping.is_set():
+            raise StopRequested
         return True
 
-    async def _insert(self, block: Block, days: Sequence[str], source: Source, token: str, declared_s: float) -> Ending:
+    async def _insert(
+        self, block: Block, days: Sequence[str], source: Source, token: str, intent_committed_s: float
+    ) -> InsertOutcome:
         """Insert the rows of these days until that is confirmed, or until the lease is over.
 
         After a try without an answer the store is asked first: its log of tokens is not fsynced, so that a power cut
         may keep the rows and forget the token.
         """
-        metrics = self._around.metrics
-        backoff = Backoff(self._around.rng)
-        ending = Ending.FIRST_TRY
-        while days and may_insert(declared_s, self._around.clocks.boot_s()):
+        metrics = self._ctx.metrics
+        backoff = Backoff(self._ctx.rng)
+        outcome = InsertOutcome.CONFIRMED_AT_ONCE
+        while days and may_insert(intent_committed_s, self._ctx.clocks.boot_s()):
             began_s = time.perf_counter()
             try:
-                await self._around.store.insert(block.bytes_of(days), token, deadline_s=INSERT_DEADLINE_S)
+                await self._ctx.store.insert(block.bytes_of(days), token, deadline_s=INSERT_DEADLINE_S)
             except StoreUnavailable as error:
                 metrics.insert_failures.labels(error.reason).inc()
                 await self._wait(STORE_UNAVAILABLE, error, backoff)
@@ -188,6 +192,6 @@ class Delivery:
                 await self._wait(STORE_REFUSED, error, backoff)
             else:
                 metrics.insert_seconds.observe(time.perf_counter() - began_s)
-                return ending
-            ending = Ending.LATER_TRY
-        return Ending.LAPSED if days else ending
+                return outcome
+            outcome = InsertOutcome.CONFIRMED_AFTER_DOUBT
+        return InsertOutcome.LEASE_LAPSED if days else outcome

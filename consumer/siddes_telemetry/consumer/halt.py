@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from siddes_telemetry.consumer.context import ConsumerContext, Halted
-from siddes_telemetry.consumer.delivery import Stopped
+from siddes_telemetry.consumer.context import ConsumerContext, HaltedPartition
+from siddes_telemetry.consumer.delivery import StopRequested
 from siddes_telemetry.consumer.partition_metrics import PartitionMetrics
 from siddes_telemetry.consumer.recovery import Halt
 from siddes_telemetry.schemas.record import LogRecord, halt_reason
@@ -27,26 +27,26 @@ def first_unreadable(records: Sequence[LogRecord], registry: Registry) -> tuple[
     return None
 
 
-class Halting:
+class HaltReporter:
     """Of one partition, while it is owned."""
 
-    def __init__(self, partition: int, around: ConsumerContext, figures: PartitionMetrics) -> None:
+    def __init__(self, partition: int, ctx: ConsumerContext, figures: PartitionMetrics) -> None:
         self._partition = partition
-        self._around = around
+        self._ctx = ctx
         self._figures = figures
         self._log = structlog.get_logger(__name__).bind(partition=partition)
 
     async def halt(self, halt: Halt, offset: int, *, way_out: str = "") -> None:
-        """Say what is waited for, and that for a while. `way_out`: what else an operator can do. Raises Stopped."""
-        if self._around.troubles.get(self._partition) != halt.reason:
+        """Report the halt, then pause until the next check. `way_out`: another remedy. Raises StopRequested."""
+        if self._ctx.blocked_by.get(self._partition) != halt.reason:
             self._log.error("partition_halted", offset=offset, reason=halt.reason, remedy=halt.remedy + way_out)
-        self._around.troubles[self._partition] = halt.reason
-        self._figures.show_halt(Halted(self._partition, offset, halt.reason))
-        await self._around.pause(HALT_RECHECK_S)
-        if self._around.stopping.is_set():
-            raise Stopped
+        self._ctx.blocked_by[self._partition] = halt.reason
+        self._figures.show_halt(HaltedPartition(self._partition, offset, halt.reason))
+        await self._ctx.pause(HALT_RECHECK_S)
+        if self._ctx.stopping.is_set():
+            raise StopRequested
 
     def end(self) -> None:
         """It does not wait any more."""
-        self._around.troubles.pop(self._partition, None)
+        self._ctx.blocked_by.pop(self._partition, None)
         self._figures.end_halt()

@@ -20,6 +20,6 @@ def boot_clock_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def may_insert(declared_s: float, now_s: float) -> bool:
+def may_insert(intent_committed_s: float, now_s: float) -> bool:
     """Whether an insert declared then may start now."""
-    return now_s - declared_s <= LEASE_S
+    return now_s - intent_committed_s <= LEASE_S

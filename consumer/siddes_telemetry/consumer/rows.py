@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from siddes_telemetry.backends.ports.log import DeadLetter
-from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.schemas.record import (
     NO_BATCH,
@@ -18,7 +18,7 @@ from siddes_telemetry.schemas.record import (
     LogRecord,
     decode,
     format_time,
-    goes_by_highest,
+    uses_max_append_time,
 )
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.table import encode_row
@@ -35,7 +35,7 @@ class Source:
 
 
 @dataclass(slots=True)
-class Tally:
+class RowTotals:
     """What rows come to, and how often something was not stored as it came."""
 
     counts: int = 0  # of the rows to store
@@ -58,10 +58,10 @@ class Decoded:
         return [tuple(batch.key for batch in batches if batch.key != NO_BATCH) for _, batches in self.records]
 
     @property
-    def occurrences(self) -> tuple[Occurrence, ...]:
+    def window_entries(self) -> tuple[WindowEntry, ...]:
         """The keyed batches by record. Append times of dead-lettered records are the log's as well."""
         return tuple(
-            Occurrence(record.appended_at_ms, keys, goes_by_highest(record.headers))
+            WindowEntry(record.appended_at_ms, keys, uses_max_append_time(record.headers))
             for (record, _), keys in zip(self.records, self.keys, strict=True)
         )
 
@@ -80,31 +80,31 @@ def decode_all(records: Sequence[LogRecord], partition: int, registry: Registry)
 
 
 def rows_to_store(
-    decoded: Decoded, window: RetryWindow, source: Source, tally: Tally
+    decoded: Decoded, window: RetryWindow, source: Source, totals: RowTotals
 ) -> Iterator[tuple[str, int, bytes]]:
     """Each row that these records leave in the store: (created_at, count, its line of table.encode_row).
 
     In log order, given the retry window at the first of them, which is not changed.
     """
-    for (record, batches), answers in zip(decoded.records, window.repeats(decoded.occurrences), strict=True):
-        yield from rows_of(record, batches, answers, source, tally)
+    for (record, batches), answers in zip(decoded.records, window.find_repeats(decoded.window_entries), strict=True):
+        yield from rows_of(record, batches, answers, source, totals)
 
 
 def rows_of(
-    record: LogRecord, batches: Sequence[ClientBatch], answers: Sequence[bool], source: Source, tally: Tally
+    record: LogRecord, batches: Sequence[ClientBatch], answers: Sequence[bool], source: Source, totals: RowTotals
 ) -> Iterator[tuple[str, int, bytes]]:
     """The same for one record, given for each of its keys whether it repeats another."""
     repeated = iter(answers)
     for batch in batches:
         if batch.key != NO_BATCH and next(repeated):
-            tally.repeated_batches += 1
-            tally.repeated_rows += len(batch.lines)
-            tally.repeated_counts += sum(line.count for line in batch.lines)
+            totals.repeated_batches += 1
+            totals.repeated_rows += len(batch.lines)
+            totals.repeated_counts += sum(line.count for line in batch.lines)
             continue
         for line in batch.lines:
             created_at_ms = line.created_at_ms
             if abs(created_at_ms - record.appended_at_ms) > MAX_CLOCK_SKEW_MS:
                 created_at_ms = record.appended_at_ms
-                tally.reclocked_rows += 1
+                totals.reclocked_rows += 1
             created_at = format_time(created_at_ms)
             yield created_at, line.count, encode_row(line, created_at, source.log_id, source.partition, record.offset)

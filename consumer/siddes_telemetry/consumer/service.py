@@ -10,8 +10,8 @@ import structlog
 
 from siddes_telemetry.backends.ports.errors import PartitionLost
 from siddes_telemetry.backends.ports.log import GroupConsumer, OwnedPartition
-from siddes_telemetry.consumer.context import ConsumerContext, Halted
-from siddes_telemetry.consumer.watchdog import LOOK_EVERY_S, Watchdog
+from siddes_telemetry.consumer.context import ConsumerContext, HaltedPartition
+from siddes_telemetry.consumer.watchdog import CHECK_EVERY_S, Watchdog
 from siddes_telemetry.consumer.worker import PartitionWorker
 
 DRAIN_S = 12.0  # of 25 s: leaving a silent log takes 8 more; an insert still under way is left to its intent
@@ -23,9 +23,9 @@ log = structlog.get_logger(__name__)
 class Consumer:
     """Runs until `stop`. Everything it needs from outside is in the reader and the surroundings."""
 
-    def __init__(self, reader: GroupConsumer, around: ConsumerContext) -> None:
+    def __init__(self, reader: GroupConsumer, ctx: ConsumerContext) -> None:
         self._reader = reader
-        self._around = around
+        self._ctx = ctx
         self._stalls: dict[int, tuple[int, float]] = {}  # by partition: position, and when it was given up
         self._idle = asyncio.Event()
         self._idle.set()
@@ -33,7 +33,7 @@ class Consumer:
     async def run(self) -> None:
         """Be a member of the group until `stop` is called or the task is cancelled. A worker's defect is raised."""
         reading = asyncio.ensure_future(self._reader.run(self._work))
-        stopping = asyncio.ensure_future(self._around.stopping.wait())
+        stopping = asyncio.ensure_future(self._ctx.stopping.wait())
         try:
             await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
@@ -47,28 +47,28 @@ class Consumer:
 
     def stop(self) -> None:
         """Store what was fetched, commit it, leave the group; `run` then returns."""
-        self._around.stopping.set()
+        self._ctx.stopping.set()
 
-    def trouble(self) -> str | None:
+    def blocked_by(self) -> str | None:
         """Why a partition makes no progress, in a word, or None."""
-        since_s = self._around.clocks.monotonic_s() - GIVEN_AWAY_S
-        stalled = any(number in self._around.owned or at_s > since_s for number, (_, at_s) in self._stalls.items())
-        return next(iter(self._around.troubles.values()), "stalled" if stalled else None)
+        since_s = self._ctx.clocks.monotonic_s() - GIVEN_AWAY_S
+        stalled = any(number in self._ctx.owned or at_s > since_s for number, (_, at_s) in self._stalls.items())
+        return next(iter(self._ctx.blocked_by.values()), "stalled" if stalled else None)
 
-    def halts(self) -> Sequence[Halted]:
+    def halted_partitions(self) -> Sequence[HaltedPartition]:
         """The partitions that wait for an operator."""
-        return sorted(self._around.halts.values(), key=attrgetter("partition"))
+        return sorted(self._ctx.halted.values(), key=attrgetter("partition"))
 
     async def _work(self, partition: OwnedPartition) -> None:
-        owned = self._around.owned
+        owned = self._ctx.owned
         owned.append(partition.number)
-        self._around.metrics.partitions_owned.set(len(owned))
+        self._ctx.metrics.partitions_owned.set(len(owned))
         self._idle.clear()
         try:
-            await self._watched(PartitionWorker(partition, self._around), partition.number)
+            await self._watched(PartitionWorker(partition, self._ctx), partition.number)
         finally:
             owned.remove(partition.number)
-            self._around.metrics.partitions_owned.set(len(owned))
+            self._ctx.metrics.partitions_owned.set(len(owned))
             if not owned:
                 self._idle.set()
 
@@ -90,15 +90,15 @@ class Consumer:
         """End the patience with a worker that has stalled, and say so until its partition moves on."""
         watch = Watchdog()
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            sign = worker.sign
-            if number in self._stalls and (sign.waits or sign.position > self._stalls[number][0]):
+            await asyncio.sleep(CHECK_EVERY_S)
+            progress = worker.progress
+            if number in self._stalls and (progress.idle or progress.position > self._stalls[number][0]):
                 del self._stalls[number]
-                log.info("partition_moves_again", partition=number, position=sign.position)
-            if watch.has_stalled(sign):
-                self._stalls[number] = (sign.position, self._around.clocks.monotonic_s())
-                self._around.metrics.stalls.inc()
-                log.error("partition_stalled", partition=number, position=sign.position)
+                log.info("partition_moves_again", partition=number, position=progress.position)
+            if watch.has_stalled(progress):
+                self._stalls[number] = (progress.position, self._ctx.clocks.monotonic_s())
+                self._ctx.metrics.stalls.inc()
+                log.error("partition_stalled", partition=number, position=progress.position)
                 patience.reschedule(asyncio.get_running_loop().time())
                 return
 
@@ -107,4 +107,4 @@ class Consumer:
             async with asyncio.timeout(DRAIN_S):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("drain_cut_short", workers=len(self._around.owned))
+            log.warning("drain_cut_short", workers=len(self._ctx.owned))

@@ -16,18 +16,18 @@ import structlog
 from siddes_telemetry.backends.ports.errors import LogUnavailable, PartitionLost, RecordsGone
 from siddes_telemetry.backends.ports.log import OwnedPartition
 from siddes_telemetry.backends.ports.store import SetAside
-from siddes_telemetry.consumer.batching import Pending, cut
+from siddes_telemetry.consumer.batching import PendingRecords, next_block_size
 from siddes_telemetry.consumer.block import Block, build_block
 from siddes_telemetry.consumer.context import ConsumerContext
-from siddes_telemetry.consumer.delivery import Delivery, Stopped
-from siddes_telemetry.consumer.halt import Halting, first_unreadable
+from siddes_telemetry.consumer.delivery import BlockDelivery, StopRequested
+from siddes_telemetry.consumer.halt import HaltReporter, first_unreadable
 from siddes_telemetry.consumer.intent import NO_INTENT, GroupState, UnknownIntentError, decode_state
-from siddes_telemetry.consumer.partition_metrics import PartitionMetrics, Place
+from siddes_telemetry.consumer.partition_metrics import PartitionMetrics, PartitionPosition
 from siddes_telemetry.consumer.recovery import UNKNOWN_INTENT, UNREADABLE_HERE, Halt, Plan, Replay, plan_recovery
-from siddes_telemetry.consumer.retry_window.manager import WindowManager
+from siddes_telemetry.consumer.retry_window.partition_window import PartitionWindow
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.set_aside.decisions import FilteredPartition, SetAsideDecisions
-from siddes_telemetry.consumer.watchdog import Progress
+from siddes_telemetry.consumer.watchdog import WorkerProgress
 from siddes_telemetry.schemas.record import LOG_DAMAGED, LogRecord
 
 
@@ -38,20 +38,20 @@ class _ReadAgainError(Exception):
 class PartitionWorker:
     """Moves one partition's records into the store while it is owned. PartitionLost ends it, from any call."""
 
-    def __init__(self, partition: OwnedPartition, around: ConsumerContext) -> None:
+    def __init__(self, partition: OwnedPartition, ctx: ConsumerContext) -> None:
         self._partition = FilteredPartition(partition)
-        self._around = around
-        self._delivery = Delivery(partition, around)
-        self._figures = PartitionMetrics(partition, around, self._place)
-        self._halting = Halting(partition.number, around, self._figures)
+        self._ctx = ctx
+        self._delivery = BlockDelivery(partition, ctx)
+        self._figures = PartitionMetrics(partition, ctx, self._place)
+        self._halting = HaltReporter(partition.number, ctx, self._figures)
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
         self._source = Source(0, partition.number)
-        self._window = WindowManager(self._partition, around, self._halt_at_unreadable)
+        self._partition_window = PartitionWindow(self._partition, ctx, self._halt_at_unreadable)
         self._position = 0  # everything below is stored
         self._reached = 0  # everything below is stored, or pending
         self._committed = 0  # the group's offset
         self._intent_open = False  # what the group has committed carries an intent
-        self._pending = Pending()
+        self._pending = PendingRecords()
         self._block_began_s = float("-inf")
         self._barred: tuple[LogRecord, str] | None = None  # next, and why it cannot be read here: fetching ends there
         self._fetching: asyncio.Future[Sequence[LogRecord]] | None = None
@@ -66,10 +66,10 @@ class PartitionWorker:
             self._position = first if committed is None else committed.offset
             showing = asyncio.ensure_future(self._figures.show_lag_for_ever())
             await self._take_over()
-            while not self._around.stopping.is_set():
+            while not self._ctx.stopping.is_set():
                 await self._cycle()
             await self._finish()
-        except Stopped:
+        except StopRequested:
             self._log.info("stopped_while_waiting", position=self._position, intent_open=self._intent_open)
         except (LogUnavailable, RecordsGone) as error:
             self._log.warning("log_failed", error=type(error).__name__, position=self._position)
@@ -78,19 +78,19 @@ class PartitionWorker:
             running = [task for task in (showing, self._fetching) if task is not None]
             for task in running:
                 task.cancel()
-            self._around.troubles.pop(self._partition.number, None)
+            self._ctx.blocked_by.pop(self._partition.number, None)
             self._figures.withdraw()
             await asyncio.gather(*running, return_exceptions=True)
 
     @property
-    def sign(self) -> Progress:
+    def progress(self) -> WorkerProgress:
         """What shows whether it moves."""
-        return Progress(
+        return WorkerProgress(
             self._position,
-            self._window.keys.offset,
-            self._delivery.letters_added,
-            waits=self._fetching is not None and not self._pending and not self._intent_open,
-            troubled=self._partition.number in self._around.troubles,
+            self._partition_window.window.offset,
+            self._delivery.dead_letters_added,
+            idle=self._fetching is not None and not self._pending and not self._intent_open,
+            blocked=self._partition.number in self._ctx.blocked_by,
         )
 
     # --- on assignment ---
@@ -109,10 +109,10 @@ class PartitionWorker:
         self._log.info("partition_taken", position=self._position)
 
     async def _plan(self) -> Plan:
-        store = self._around.store
+        store = self._ctx.store
         log_id = await self._delivery.log_id()
         self._source = Source(log_id, self._partition.number)
-        self._window.begin(self._source)
+        self._partition_window.load(self._source)
         await self._look_at_decisions()
         committed = await self._partition.committed()
         first, end = await self._partition.bounds()
@@ -122,9 +122,9 @@ class PartitionWorker:
         except UnknownIntentError:
             return UNKNOWN_INTENT
         self._intent_open = state.intent_end is not None
-        held = await self._delivery.ask(lambda: store.held(log_id, self._partition.number, state.offset))
+        held = await self._delivery.ask_store(lambda: store.held(log_id, self._partition.number, state.offset))
         plan = plan_recovery(state, held, first=first, end=end)
-        self._around.metrics.recoveries.labels(type(plan).__name__.lower()).inc()
+        self._ctx.metrics.recoveries.labels(type(plan).__name__.lower()).inc()
         return plan
 
     async def _replay(self, plan: Replay) -> None:
@@ -155,7 +155,7 @@ class PartitionWorker:
 
     async def _halt_at_unreadable(self, records: Sequence[LogRecord]) -> None:
         """If one of these, which are read again, cannot be read here: halt for a while, and raise _ReadAgainError."""
-        found = first_unreadable(records, self._around.registry)
+        found = first_unreadable(records, self._ctx.registry)
         if found is not None:
             place, reason = found
             await self._halting.halt(UNREADABLE_HERE[reason], records[place].offset)
@@ -196,9 +196,9 @@ class PartitionWorker:
         await self._go_on_from(self._position)
 
     async def _look_at_decisions(self) -> None:
-        store, source = self._around.store, self._source
+        store, source = self._ctx.store, self._source
         self._partition.decisions = SetAsideDecisions(
-            await self._delivery.ask(lambda: store.set_asides(source.log_id, source.partition))
+            await self._delivery.ask_store(lambda: store.set_asides(source.log_id, source.partition))
         )
 
     def _decide(self, decision: SetAside) -> None:
@@ -208,8 +208,8 @@ class PartitionWorker:
 
     async def _cycle(self) -> None:
         """Store a block if one is due, else wait for records."""
-        around = self._around
-        count = self._cut(around.clocks.monotonic_s())
+        ctx = self._ctx
+        count = self._cut(ctx.clocks.monotonic_s())
         if count:
             await self._store_first(count)
         elif self._barred is not None:
@@ -229,15 +229,15 @@ class PartitionWorker:
 
     async def _fetch(self) -> None:
         """Wait for records until the oldest pending one is of age, or until stopping."""
-        clocks = self._around.clocks
+        clocks = self._ctx.clocks
         if self._fetching is None:
             self._fetching = asyncio.ensure_future(self._partition.fetch())
         timeout_s = None
         if self._pending:
-            policy, pending = self._around.policy, self._pending
+            policy, pending = self._ctx.policy, self._pending
             due_s = policy.due_s(pending.oldest_arrived_s, pending.rows, self._block_began_s)
             timeout_s = max(0.0, due_s - clocks.monotonic_s())
-        stopping = asyncio.ensure_future(self._around.stopping.wait())
+        stopping = asyncio.ensure_future(self._ctx.stopping.wait())
         try:
             waited: set[asyncio.Future[Any]] = {self._fetching, stopping}
             await asyncio.wait(waited, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
@@ -253,24 +253,24 @@ class PartitionWorker:
         await self._figures.show_lag()
 
     def _enqueue(self, records: Sequence[LogRecord], now_s: float) -> None:
-        found = first_unreadable(records, self._around.registry)
+        found = first_unreadable(records, self._ctx.registry)
         readable, self._barred = len(records), None
         self._reached = self._partition.position
         if found is not None:
             readable, reason = found
             self._barred = records[readable], reason
             self._reached = records[readable].offset
-        self._pending.add(records[:readable], now_s)
+        self._pending.extend(records[:readable], now_s)
         if not self._pending:  # nothing lies between: the log went on without a record
-            self._window.pass_over(self._position, self._reached)
+            self._partition_window.skip_gap(self._position, self._reached)
             self._position = self._reached
 
     def _cut(self, now_s: float) -> int:
-        policy = self._around.policy.shared_by(len(self._around.owned))
-        return cut(self._pending, now_s=now_s, policy=policy, last_block_s=self._block_began_s)
+        policy = self._ctx.policy.for_each_of(len(self._ctx.owned))
+        return next_block_size(self._pending, now_s=now_s, policy=policy, last_block_s=self._block_began_s)
 
     async def _store_first(self, count: int) -> None:
-        self._block_began_s = self._around.clocks.monotonic_s()
+        self._block_began_s = self._ctx.clocks.monotonic_s()
         records = self._pending.first(count)
         end = self._reached if count == len(self._pending) else records[-1].end
         block = await self._build(records, self._position, end)
@@ -289,22 +289,22 @@ class PartitionWorker:
     async def _build(self, records: Sequence[LogRecord], start: int, end: int) -> Block:
         if records:  # else there is nothing to decide, nor to enter
             await self._catch_up(start, records)
-        async with self._around.building:
+        async with self._ctx.build_lock:
             return await asyncio.to_thread(  # a full block takes a second: the member must go on answering meanwhile
                 build_block,
                 records,
                 start,
                 end,
                 source=self._source,
-                registry=self._around.registry,
-                window=self._window.keys,
+                registry=self._ctx.registry,
+                window=self._partition_window.window,
             )
 
     async def _catch_up(self, start: int, records: Sequence[LogRecord]) -> None:
         halted = False
         while True:
             try:
-                await self._window.catch_up(start, records)
+                await self._partition_window.prepare(start, records)
             except _ReadAgainError:
                 halted = True
             else:
@@ -317,17 +317,19 @@ class PartitionWorker:
         if aside:
             await self._delivery.set_aside(block, self._source)
         else:
-            await self._delivery.settle(block, self._source, in_doubt=in_doubt)
+            await self._delivery.deliver(block, self._source, in_doubt=in_doubt)
         if records:
-            self._window.enter(block)
+            self._partition_window.add_stored(block)
         self._position = block.end
         self._figures.count(self._source.log_id, block, len(records))
         if records:
-            await self._window.leave_notes(block)
+            await self._partition_window.write_notes(block)
 
-    def _place(self) -> Place:
+    def _place(self) -> PartitionPosition:
         oldest_ms = self._pending[0].appended_at_ms if self._pending else None
         if oldest_ms is None and self._barred is not None:
             oldest_ms = self._barred[0].appended_at_ms or None  # 0: it is not known
         # Once it is done nothing more is fetched until that is taken.
-        return Place(self._position, oldest_ms, fetching=self._fetching is not None and not self._fetching.done())
+        return PartitionPosition(
+            self._position, oldest_ms, fetching=self._fetching is not None and not self._fetching.done()
+        )

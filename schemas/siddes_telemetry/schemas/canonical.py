@@ -26,10 +26,10 @@ from siddes_telemetry.schemas.record import (
     LogRecord,
     batch_entries,
     format_of,
-    goes_by_highest,
     has_more_letters,
     is_readable,
     parse_time,
+    uses_max_append_time,
 )
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.viewer import VIEWER_ID
@@ -51,7 +51,7 @@ _BETWEEN = b'","count":'
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class CanonicalRun:
     """Canonical records in order, judged by the same time, whose lines were all created on one day.
 
     Times: UTC epoch ms.
@@ -62,7 +62,7 @@ class Run:
     day: str  # YYYY-MM-DD
     earliest_ms: int
     latest_ms: int
-    by_highest: bool  # record.goes_by_highest, of each
+    by_max_time: bool  # record.uses_max_append_time, of each
     keys: Sequence[tuple[bytes, ...]]  # by record, of its batches that have an id; empty where none has any
 
 
@@ -74,10 +74,10 @@ class CanonicalReader:
         self._formats: dict[bytes, int] = {}  # by schema header, of those that were seen and can be read
         self._names = frozenset(name.encode("ascii") for name in registry.names)
 
-    def read(self, records: Sequence[LogRecord]) -> Run | None:
-        """One or more records as a Run; None where some are not plainly canonical, or where days or times differ.
+    def read(self, records: Sequence[LogRecord]) -> CanonicalRun | None:
+        """One or more records as a run; None where some are not plainly canonical, or where days or times differ.
 
-        Of a Run, `decode` reads every record, and encode_row makes of their lines what encode_values makes.
+        Of a run, `decode` reads every record, and encode_row makes of their lines what encode_values makes.
         """
         values = [record.value for record in records]
         if any(not value.endswith(b"\n") for value in values):
@@ -99,8 +99,8 @@ class CanonicalReader:
             earliest_ms, latest_ms = parse_time(first.decode()), parse_time(last.decode())
         except ValueError:
             return None
-        day, by_highest = first[:10].decode(), goes_by_highest(records[0].headers)
-        return Run(len(flat) // (_GROUPS + 1), counts, day, earliest_ms, latest_ms, by_highest, keys)
+        day, by_max_time = first[:10].decode(), uses_max_append_time(records[0].headers)
+        return CanonicalRun(len(flat) // (_GROUPS + 1), counts, day, earliest_ms, latest_ms, by_max_time, keys)
 
     def _counts(self, counted: Sequence[bytes]) -> int | None:
         """The sum, given event and count of each line; None where one of either is none."""
@@ -114,7 +114,7 @@ class CanonicalReader:
         return total
 
     def _headers(self, records: Sequence[LogRecord]) -> tuple[set[int], Sequence[tuple[bytes, ...]]] | None:
-        """The formats of these records, and Run.keys.
+        """The formats of these records, and CanonicalRun.keys.
 
         None where the headers of one are not plainly those of its lines, or the formats are not judged alike.
         """
@@ -140,7 +140,7 @@ class CanonicalReader:
 
     def _are_alike(self, records: Sequence[LogRecord]) -> bool:
         """Whether these, of several formats, go by the same time, and none has letters of a later format."""
-        if len({goes_by_highest(record.headers) for record in records}) > 1:
+        if len({uses_max_append_time(record.headers) for record in records}) > 1:
             return False
         return not any(
             self._formats[record.headers[0][1]] < MORE_VIEWERS and has_more_letters(record.value) for record in records

@@ -260,7 +260,7 @@ def format_of(headers: Headers) -> int:
     return FORMAT if written_by is None else written_by[0]
 
 
-def goes_by_highest(headers: Headers) -> bool:
+def uses_max_append_time(headers: Headers) -> bool:
     """Whether the retry window's time, for a record with these headers, is the running maximum of append times."""
     return format_of(headers) == 1
 

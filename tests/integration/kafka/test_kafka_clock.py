@@ -16,9 +16,9 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.backends.kafka.log_view import viewing
 from siddes_telemetry.backends.ports.log import KeyJournal
 from siddes_telemetry.consumer.batching import FlushPolicy
-from siddes_telemetry.consumer.context import Clocks, ConsumerContext
+from siddes_telemetry.consumer.context import ConsumerClocks, ConsumerContext
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
-from siddes_telemetry.consumer.retry_window import reach
+from siddes_telemetry.consumer.retry_window import start_search
 from siddes_telemetry.consumer.service import Consumer
 from siddes_telemetry.consumer.verify.verifier import LogAndStore, verify
 from tests.fakes.consumer_process import CLOCK, DAY_MS, LOG_NAME, MINUTE_MS, REGISTRY, encode, key, one
@@ -71,18 +71,18 @@ class Scene:
 
     async def store_all(self, journal: KeyJournal) -> None:
         """By a process of the group that knows nothing of those before it but what the journal says."""
-        around = ConsumerContext(
+        ctx = ConsumerContext(
             store=self.store,
             dead_letters=MemoryLog().dead_letters,
             journal=journal,
             registry=REGISTRY,
             log_name=LOG_NAME,
             policy=FlushPolicy(max_age_s=0.1),
-            clocks=Clocks(time.monotonic, time.monotonic, lambda: self._began_ms),
+            clocks=ConsumerClocks(time.monotonic, time.monotonic, lambda: self._began_ms),
             metrics=ConsumerMetrics(CollectorRegistry()),
             rng=random.Random(1),
         )
-        consumer = Consumer(make_reader(self._bootstrap, self._topic, self._topic), around)
+        consumer = Consumer(make_reader(self._bootstrap, self._topic, self._topic), ctx)
         running = asyncio.ensure_future(consumer.run())
         try:
             async with viewing(self._bootstrap, self._topic, self._topic) as view, asyncio.timeout(WAIT_S):
@@ -130,8 +130,8 @@ async def test_a_repeated_batch_is_known_after_a_takeover_and_counts_ten_minutes
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`appended`: the first records, as (time, batch or none)."""
-    monkeypatch.setattr(reach, "MARGIN", 0)
-    monkeypatch.setattr(reach, "LEAST", 1)
+    monkeypatch.setattr(start_search, "MARGIN_OFFSETS", 0)
+    monkeypatch.setattr(start_search, "FIRST_STEP_OFFSETS", 1)
     async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
         scene = Scene(kafka_bootstrap, topic, producer)
         await scene.store.adopt_log(LOG_NAME)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from siddes_telemetry.consumer.block import Block, build_block
-from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.schemas.record import LogRecord, UnreadableHereError, format_time
@@ -81,7 +81,7 @@ def test_a_time_more_than_ten_minutes_from_the_logs_is_replaced_by_the_logs(sign
     block = build([record(0, NOON_MS, one("in", inside), one("out", outside), one("far", 0))])
 
     assert rows(block) == [("in", format_time(inside)), ("out", format_time(NOON_MS)), ("far", format_time(NOON_MS))]
-    assert block.tally.reclocked_rows == 2
+    assert block.totals.reclocked_rows == 2
 
 
 def test_a_retried_batch_counts_once_whatever_its_second_body_says() -> None:
@@ -93,18 +93,18 @@ def test_a_retried_batch_counts_once_whatever_its_second_body_says() -> None:
     )
 
     assert [viewer for viewer, _ in rows(block)] == ["a", "b", "c"]
-    assert (block.tally.repeated_batches, block.tally.repeated_rows) == (1, 2)
+    assert (block.totals.repeated_batches, block.totals.repeated_rows) == (1, 2)
 
 
 def test_a_batch_known_to_the_window_is_dropped_and_the_window_left_as_it_was() -> None:
     window = RetryWindow()
-    window.advance([Occurrence(NOON_MS, (key(1),))], 5)
+    window.advance([WindowEntry(NOON_MS, (key(1),))], 5)
 
     block = build([record(5, NOON_MS, one("a", NOON_MS, batch=key(1)), one("b", NOON_MS, batch=key(2)))], window)
 
     assert [viewer for viewer, _ in rows(block)] == ["b"]
     assert (len(window), window.offset) == (1, 5)
-    assert [each.keys for each in block.occurrences] == [(key(1), key(2))]
+    assert [each.keys for each in block.window_entries] == [(key(1), key(2))]
 
 
 def test_counts_without_a_batch_id_are_never_retries() -> None:
@@ -128,7 +128,7 @@ def test_keys_of_dead_letters_did_not_occur() -> None:
         ]
     )
 
-    assert (block.rows, block.tally.repeated_batches) == (1, 0)
+    assert (block.rows, block.totals.repeated_batches) == (1, 0)
 
 
 @pytest.mark.parametrize("asking", [1, 2])
@@ -138,8 +138,8 @@ def test_a_dead_letters_append_time_is_one_of_the_logs(asking: int) -> None:
     between = [bad_record(n, NOON_MS + n * MINUTE_MS, one("b", NOON_MS)) for n in range(1, 12)]
     again = written_in(asking, record(12, NOON_MS, one("a", NOON_MS, batch=key(1))))
 
-    assert build([first, *between, again]).tally.repeated_batches == 0
-    assert build([first, *between[:9], again]).tally.repeated_batches == 1
+    assert build([first, *between, again]).totals.repeated_batches == 0
+    assert build([first, *between[:9], again]).totals.repeated_batches == 1
 
 
 def test_in_one_block_each_record_goes_by_the_clock_of_its_format() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from siddes_telemetry.consumer.batching import FlushPolicy, Pending, cut
+from siddes_telemetry.consumer.batching import FlushPolicy, PendingRecords, next_block_size
 from siddes_telemetry.consumer.block import build_block
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
@@ -13,10 +13,10 @@ LARGE = 10**9
 LOOSE = FlushPolicy(max_rows=LARGE, max_bytes=LARGE, max_age_s=1.0, max_days=LARGE)
 
 
-def queue(*records: LogRecord, at_a_time: int = 2) -> Pending:
-    pending = Pending()
+def queue(*records: LogRecord, at_a_time: int = 2) -> PendingRecords:
+    pending = PendingRecords()
     for begin in range(0, len(records), at_a_time):
-        pending.add(records[begin : begin + at_a_time], 0.0)
+        pending.extend(records[begin : begin + at_a_time], 0.0)
     return pending
 
 
@@ -27,20 +27,20 @@ def records_of(*rows: int) -> list[LogRecord]:
 
 
 def test_nothing_pending_is_nothing_to_cut() -> None:
-    assert cut(Pending(), now_s=float("inf"), policy=LOOSE) == 0
-    assert cut(queue(), now_s=float("inf"), policy=LOOSE) == 0
+    assert next_block_size(PendingRecords(), now_s=float("inf"), policy=LOOSE) == 0
+    assert next_block_size(queue(), now_s=float("inf"), policy=LOOSE) == 0
 
 
 def test_young_records_wait_and_are_cut_all_together_once_the_oldest_is_of_age() -> None:
-    pending = Pending()
-    pending.add([record(0, NOON_MS, one("a", NOON_MS))], 10.0)
-    pending.add([record(1, NOON_MS, one("a", NOON_MS))], 10.9)
+    pending = PendingRecords()
+    pending.extend([record(0, NOON_MS, one("a", NOON_MS))], 10.0)
+    pending.extend([record(1, NOON_MS, one("a", NOON_MS))], 10.9)
 
-    assert cut(pending, now_s=10.99, policy=LOOSE) == 0
-    assert cut(pending, now_s=11.0, policy=LOOSE) == 2
+    assert next_block_size(pending, now_s=10.99, policy=LOOSE) == 0
+    assert next_block_size(pending, now_s=11.0, policy=LOOSE) == 2
     pending.drop(1)
-    assert cut(pending, now_s=11.89, policy=LOOSE) == 0
-    assert cut(pending, now_s=11.9, policy=LOOSE) == 1
+    assert next_block_size(pending, now_s=11.89, policy=LOOSE) == 0
+    assert next_block_size(pending, now_s=11.9, policy=LOOSE) == 1
 
 
 def test_a_few_records_are_due_as_soon_as_the_last_block_began_a_while_ago() -> None:
@@ -58,9 +58,9 @@ def test_more_than_a_few_wait_until_the_oldest_is_of_age() -> None:
 
 def test_the_more_partitions_a_consumer_has_the_smaller_are_their_blocks() -> None:
     policy = FlushPolicy(max_bytes=20_000_000, all_bytes=200_000_000)
-    sizes = {partitions: policy.shared_by(partitions).max_bytes for partitions in (1, 10, 11, 64, 1000)}
+    sizes = {partitions: policy.for_each_of(partitions).max_bytes for partitions in (1, 10, 11, 64, 1000)}
     assert sizes == {1: 20_000_000, 10: 20_000_000, 11: 18_181_818, 64: 3_125_000, 1000: 1_000_000}
-    assert replace(policy.shared_by(64), max_bytes=policy.max_bytes) == policy
+    assert replace(policy.for_each_of(64), max_bytes=policy.max_bytes) == policy
 
 
 def test_many_records_make_few_blocks_and_few_make_many() -> None:
@@ -68,11 +68,11 @@ def test_many_records_make_few_blocks_and_few_make_many() -> None:
 
     def blocks_in_16_s(rows_a_32nd: int) -> int:
         blocks, last_block_s = 0, float("-inf")
-        pending = Pending()
+        pending = PendingRecords()
         for tick in range(16 * 32):
             now_s = tick / 32
-            pending.add(records_of(rows_a_32nd), now_s)
-            if count := cut(pending, now_s=now_s, policy=policy, last_block_s=last_block_s):
+            pending.extend(records_of(rows_a_32nd), now_s)
+            if count := next_block_size(pending, now_s=now_s, policy=policy, last_block_s=last_block_s):
                 blocks, last_block_s = blocks + 1, now_s
                 pending.drop(count)
         return blocks
@@ -85,22 +85,22 @@ def test_a_full_block_goes_at_once_and_holds_no_more_rows_than_allowed() -> None
     pending = queue(*records_of(3, 3, 3))
     policy = FlushPolicy(max_rows=6, max_bytes=LARGE, max_age_s=LARGE)
 
-    assert cut(pending, now_s=0.0, policy=policy) == 2
-    assert cut(queue(*records_of(3, 3)), now_s=0.0, policy=policy) == 0, "the last may still have room"
+    assert next_block_size(pending, now_s=0.0, policy=policy) == 2
+    assert next_block_size(queue(*records_of(3, 3)), now_s=0.0, policy=policy) == 0, "the last may still have room"
 
 
 def test_a_record_larger_than_a_block_goes_alone() -> None:
     pending = queue(*records_of(9, 1))
 
-    assert cut(pending, now_s=0.0, policy=FlushPolicy(max_rows=6)) == 1
-    assert cut(pending, now_s=0.0, policy=FlushPolicy(max_bytes=1)) == 1
+    assert next_block_size(pending, now_s=0.0, policy=FlushPolicy(max_rows=6)) == 1
+    assert next_block_size(pending, now_s=0.0, policy=FlushPolicy(max_bytes=1)) == 1
 
 
 def test_what_was_stored_before_does_not_count_towards_the_next_block() -> None:
     pending = queue(*records_of(3, 3, 3, 3, 3))
 
     pending.drop(2)
-    assert cut(pending, now_s=0.0, policy=FlushPolicy(max_rows=6)) == 2
+    assert next_block_size(pending, now_s=0.0, policy=FlushPolicy(max_rows=6)) == 2
     assert [each.offset for each in pending.first(2)] == [2, 3]
 
 
@@ -115,16 +115,16 @@ def test_a_block_is_bounded_in_bytes_as_they_are_inserted() -> None:
 def test_a_block_spans_a_bounded_number_of_days() -> None:
     pending = queue(*(record(n, NOON_MS + n * DAY_MS, one("a", NOON_MS)) for n in range(5)))
 
-    assert cut(pending, now_s=0.0, policy=FlushPolicy(max_days=3)) == 3
+    assert next_block_size(pending, now_s=0.0, policy=FlushPolicy(max_days=3)) == 3
 
 
 def test_days_are_counted_where_the_logs_clock_went_back() -> None:
     days = (100, 0, 120, 1, 90)
     pending = queue(*(record(n, NOON_MS + day * DAY_MS, one("a", NOON_MS)) for n, day in enumerate(days)))
 
-    assert cut(pending, now_s=0.0, policy=FlushPolicy(max_days=3)) == 3
+    assert next_block_size(pending, now_s=0.0, policy=FlushPolicy(max_days=3)) == 3
     pending.drop(1)
-    assert cut(pending, now_s=0.0, policy=FlushPolicy(max_days=3)) == 3
+    assert next_block_size(pending, now_s=0.0, policy=FlushPolicy(max_days=3)) == 3
 
 
 def test_no_block_of_the_shipped_policy_touches_more_table_days_than_one_insert_may() -> None:
@@ -135,7 +135,7 @@ def test_no_block_of_the_shipped_policy_touches_more_table_days_than_one_insert_
             records.append(record(len(records), at, one("a", at - 60_000), one("a", at + 60_000)))
     pending = queue(*records)
 
-    count = cut(pending, now_s=0.0, policy=FlushPolicy())
+    count = next_block_size(pending, now_s=0.0, policy=FlushPolicy())
     block = build_block(records[:count], 0, count, source=Source(1, 0), registry=REGISTRY, window=RetryWindow())
 
     assert len(block.days) <= 100

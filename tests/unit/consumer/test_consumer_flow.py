@@ -1,4 +1,4 @@
-"""Counts flow from the log into the store, each block declared first."""
+"""Counts flow from the log into the store, each block's intent committed first."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_counts_flow() -> None:
     assert process.metric("rows_stored_total") == 3
     assert process.metric("records_stored_total") == 1
     assert process.metric("lag_records", partition="0") == 0
-    assert process.consumer.trouble() is None
+    assert process.consumer.blocked_by() is None
     await process.stop()
 
 
@@ -65,7 +65,7 @@ async def test_counts_flow_on_a_real_clock_with_blocks_built_in_a_thread() -> No
 
 
 @in_virtual_time
-async def test_every_insert_is_declared_first_and_the_next_declare_commits_it() -> None:
+async def test_every_insert_has_its_intent_committed_first_and_the_next_intent_commits_it() -> None:
     store = WitnessStore()
     world = store.world = await World.make(store, policy=PATIENT)
     await world.append_viewers(*"abcde")
@@ -106,10 +106,10 @@ async def test_records_wait_until_the_oldest_is_of_age() -> None:
     process = world.start()
     await world.append_viewers("a", "b")
     await until(lambda: process.metric("lag_records", partition="0") == 2)
-    began_s = process.around.clocks.monotonic_s()
+    began_s = process.ctx.clocks.monotonic_s()
     await until(lambda: world.store.rows)
 
-    assert process.around.clocks.monotonic_s() - began_s == pytest.approx(7.0, abs=0.1)
+    assert process.ctx.clocks.monotonic_s() - began_s == pytest.approx(7.0, abs=0.1)
     assert world.ranges() == ["0-2"]
     await process.stop()
 
@@ -123,7 +123,7 @@ async def test_partitions_share_what_blocks_may_take(
     row_bytes = len(encode([one("a", NOON_MS)])[0]) + batching.SOURCE_COLUMN_BYTES
     world = await World.make(partitions=partitions, policy=FlushPolicy(max_age_s=3600.0, all_bytes=4 * row_bytes))
     process = world.start()
-    await until(lambda: len(process.around.owned) == partitions)
+    await until(lambda: len(process.ctx.owned) == partitions)
     await world.append_viewers(*"abcdefgh")
     await until(lambda: world.store.attempts)
 
@@ -135,14 +135,14 @@ async def test_partitions_share_what_blocks_may_take(
 async def test_a_record_that_comes_alone_is_stored_at_once_and_the_next_a_while_later() -> None:
     world = await World.make(policy=FlushPolicy(max_rows=100, max_age_s=70.0, few_rows=1, few_age_s=7.0))
     process = world.start()
-    began_s = process.around.clocks.monotonic_s()
+    began_s = process.ctx.clocks.monotonic_s()
     await world.append_viewers("a")
     await until(lambda: len(world.store.rows) == 1)
-    assert process.around.clocks.monotonic_s() - began_s < 1.0
+    assert process.ctx.clocks.monotonic_s() - began_s < 1.0
 
     await world.append_viewers("b")
     await until(lambda: len(world.store.rows) == 2)
-    assert process.around.clocks.monotonic_s() - began_s == pytest.approx(7.0, abs=1.0)
+    assert process.ctx.clocks.monotonic_s() - began_s == pytest.approx(7.0, abs=1.0)
     await process.stop()
 
 
@@ -245,13 +245,13 @@ async def test_what_a_lost_partition_showed_is_no_longer_shown() -> None:
 
 def shown(process: Process) -> set[str]:
     """The gauges that still have a value for some partition."""
-    metrics = process.around.metrics
+    metrics = process.ctx.metrics
     gauges = {"lag_records": metrics.lag_records, "lag_seconds": metrics.lag_seconds, "halted": metrics.halted}
     return {name for name, gauge in gauges.items() if any(m.samples for m in gauge.collect())}
 
 
 @in_virtual_time
-async def test_a_fenced_declare_inserts_nothing() -> None:
+async def test_a_fenced_intent_commit_inserts_nothing() -> None:
     world = await World.make()
     await world.append_viewers("a")
     world.log.fence(0)

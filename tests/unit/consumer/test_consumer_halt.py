@@ -10,7 +10,7 @@ from structlog.typing import EventDict
 from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
-from siddes_telemetry.consumer.retry_window.reach import MARGIN
+from siddes_telemetry.consumer.retry_window.start_search import MARGIN_OFFSETS
 from tests.fakes.consumer_process import LOG_NAME, NOON_MS, World, key, one, record
 from tests.fakes.latency import Fate, SlowStore
 from tests.fakes.virtual_time import in_virtual_time, until
@@ -52,9 +52,9 @@ async def test_where_group_log_and_store_contradict_nothing_is_inserted_until_it
     world.log.set_committed(0, committed)
     logs.clear()
     process = world.start(delay=lambda: 0.02)
-    await until(process.consumer.trouble)
+    await until(process.consumer.blocked_by)
     for _ in range(1200):
-        assert process.consumer.trouble() == trouble, "readiness does not flicker"
+        assert process.consumer.blocked_by() == trouble, "readiness does not flicker"
         assert process.metric("halted", partition="0") == 1
         await asyncio.sleep(0.01)
     assert world.store.attempts == []
@@ -66,7 +66,7 @@ async def test_where_group_log_and_store_contradict_nothing_is_inserted_until_it
     world.log.set_committed(0, Committed(2, ""))
     await until(world.drained)
     assert world.viewers() == ["a", "b", "c"]
-    assert process.consumer.trouble() is None
+    assert process.consumer.blocked_by() is None
     assert process.metric("halted", partition="0") == 0
     await process.stop()
 
@@ -76,7 +76,7 @@ async def test_a_log_made_anew_is_stored_once_it_is_adopted() -> None:
     world = await stored_two()
     world.log.set_committed(0, None)
     process = world.start()
-    await until(lambda: process.consumer.trouble() == "rows_beyond_offset")
+    await until(lambda: process.consumer.blocked_by() == "rows_beyond_offset")
     await world.store.adopt_log(LOG_NAME, new=True)
     await until(world.drained)
     await process.stop()
@@ -107,13 +107,13 @@ async def test_stop_while_halted_returns() -> None:
     world = await stored_two()
     world.log.forget_offsets()
     process = world.start()
-    await until(process.consumer.trouble)
+    await until(process.consumer.blocked_by)
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     await process.stop()
 
     assert loop.time() - began_s < 1.0, "neither the next look nor the end of the drain is waited for"
-    assert process.consumer.trouble() is None
+    assert process.consumer.blocked_by() is None
     assert world.log.commits == []
 
 
@@ -124,10 +124,10 @@ async def test_what_is_before_a_newer_record_is_stored_and_nothing_beyond_it() -
     await world.append_viewers("a", "b")
     await world.append(one("newer", NOON_MS), revision=2)
     await world.append_viewers("c")
-    await until(process.consumer.trouble)
+    await until(process.consumer.blocked_by)
     await asyncio.sleep(60)
 
-    assert process.consumer.trouble() == "newer_schema"
+    assert process.consumer.blocked_by() == "newer_schema"
     assert process.metric("halted", partition="0") == 1
     assert world.viewers() == ["a", "b"]
     assert world.log.committed(0) == Committed(2, ""), "what is stored is committed, and no intent is left"
@@ -143,10 +143,10 @@ async def test_a_declared_range_with_a_newer_record_in_it_is_left_to_a_newer_con
     await world.append(one("newer", NOON_MS), revision=2)
     world.log.set_committed(0, Committed(0, encode_intent(2)))
     process = world.start()
-    await until(process.consumer.trouble)
+    await until(process.consumer.blocked_by)
     await asyncio.sleep(60)
 
-    assert process.consumer.trouble() == "newer_schema"
+    assert process.consumer.blocked_by() == "newer_schema"
     assert world.store.attempts == []
     assert world.log.commits == []
     await process.stop()
@@ -160,10 +160,10 @@ async def test_retries_are_not_judged_where_a_newer_record_would_have_to_be_read
     world.log.set_committed(0, Committed(1, ""))
     await world.append(one("a", NOON_MS, batch=key(1)))
     process = world.start()
-    await until(process.consumer.trouble)
+    await until(process.consumer.blocked_by)
     await asyncio.sleep(60)
 
-    assert process.consumer.trouble() == "newer_schema"
+    assert process.consumer.blocked_by() == "newer_schema"
     assert world.store.attempts == []
     await process.stop()
 
@@ -172,8 +172,8 @@ async def test_retries_are_not_judged_where_a_newer_record_would_have_to_be_read
 async def test_a_newer_record_older_than_any_retry_does_not_matter() -> None:
     world = await World.make()
     await world.append(one("newer", NOON_MS), revision=2)
-    await world.let_pass(MARGIN + 11)
-    world.log.set_committed(0, Committed(MARGIN + 12, ""))
+    await world.let_pass(MARGIN_OFFSETS + 11)
+    world.log.set_committed(0, Committed(MARGIN_OFFSETS + 12, ""))
     await world.append_viewers("a")
     process = world.start()
     await until(world.drained)

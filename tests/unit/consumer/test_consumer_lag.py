@@ -21,7 +21,7 @@ async def test_the_lag_grows_while_the_store_is_away() -> None:
     await until(world.drained)
     world.store.down = StoreUnavailable()
     await world.append_viewers("first")
-    await until(lambda: process.consumer.trouble() is not None)
+    await until(lambda: process.consumer.blocked_by() is not None)
     await world.append_viewers("second", "third")
     world.log.now_ms += 60_000
     await asyncio.sleep(2 * SHOW_LAG_S)
@@ -56,7 +56,7 @@ async def test_the_lag_of_a_partition_that_halts_grows() -> None:
     world = await World.make()
     await world.append(one("newer", NOON_MS), revision=2)
     process = world.start()
-    await until(process.consumer.trouble)
+    await until(process.consumer.blocked_by)
     await world.append_viewers("behind")
     world.log.now_ms += 60_000
     await asyncio.sleep(2 * SHOW_LAG_S)

@@ -9,7 +9,7 @@ from siddes_telemetry.backends.backoff import FIRST_S, LONGEST_S, Backoff
 from siddes_telemetry.consumer.lease import LEASE_S, boot_clock_s, may_insert
 
 
-def test_an_insert_may_start_for_a_minute_after_its_declare() -> None:
+def test_an_insert_may_start_for_a_minute_after_its_intent_commit() -> None:
     assert LEASE_S == 60.0
     assert may_insert(100.0, 100.0)
     assert may_insert(100.0, 160.0)

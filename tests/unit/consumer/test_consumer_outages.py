@@ -48,13 +48,13 @@ async def test_while_the_store_is_away_the_log_waits_and_memory_is_bounded(error
         await world.append_viewers(*(f"viewer-{n}-{m}" for m in range(10)))
         await asyncio.sleep(30)
         assert len(worker._pending) <= SMALL.max_rows + world.log.piece
-    assert process.consumer.trouble() in {"store_unavailable", trouble}
+    assert process.consumer.blocked_by() in {"store_unavailable", trouble}
     assert len(world.store.attempts) <= 1 + 600 / 5, "it backs off"
 
     world.store.down = None
     await until(world.drained)
     assert len(world.store.rows) == 201
-    assert process.consumer.trouble() is None
+    assert process.consumer.blocked_by() is None
     process.consumer.stop()
     await working
 
@@ -125,7 +125,7 @@ async def test_what_the_store_refuses_waits_loudly_and_is_never_split(logs: list
 
     assert len(set(world.store.attempts)) == 1
     assert world.store.rows == []
-    assert process.consumer.trouble() == "store_refused"
+    assert process.consumer.blocked_by() == "store_refused"
     assert process.metric("insert_failures_total", reason="refused") >= 29
     assert {(each["log_level"], each["code"]) for each in named(logs, "store_refused")} == {("error", 691)}
 
@@ -133,7 +133,7 @@ async def test_what_the_store_refuses_waits_loudly_and_is_never_split(logs: list
     await until(world.drained)
     assert world.viewers() == ["viewer-a", "viewer-b", "viewer-c"]
     assert len(set(world.store.attempts)) == 1
-    assert process.consumer.trouble() is None
+    assert process.consumer.blocked_by() is None
     await process.stop()
 
 
@@ -151,7 +151,7 @@ async def test_a_refusal_that_lapses_is_asked_about_and_then_tried_as_it_was() -
 
     assert process.metric("lease_lapses_total") == 1
     assert len(set(world.store.attempts)) == 1
-    assert process.consumer.trouble() is None
+    assert process.consumer.blocked_by() is None
 
 
 @in_virtual_time
@@ -160,14 +160,14 @@ async def test_a_log_without_an_identity_is_waited_for(logs: list[EventDict]) ->
     await world.append_viewers("a")
     process = world.start()
     await asyncio.sleep(60)
-    assert process.consumer.trouble() == "store_missing"
+    assert process.consumer.blocked_by() == "store_missing"
     assert world.log.commits == []
     assert [each["trouble"] for each in named(logs, "waiting")] == ["store_missing"], "said once"
 
     await world.store.adopt_log("counts")
     await until(world.drained)
     assert world.viewers() == ["a"]
-    assert process.consumer.trouble() is None
+    assert process.consumer.blocked_by() is None
     await process.stop()
 
 
@@ -175,7 +175,7 @@ async def test_a_log_without_an_identity_is_waited_for(logs: list[EventDict]) ->
 async def test_a_missing_table_is_waited_for_and_stop_does_not_wait_for_it() -> None:
     world = World(MemoryStore(migrated=False))
     process, other = world.start(), world.start()
-    await until(lambda: process.consumer.trouble() or other.consumer.trouble())
+    await until(lambda: process.consumer.blocked_by() or other.consumer.blocked_by())
     await process.stop()
     await other.stop()
     assert world.log.commits == []

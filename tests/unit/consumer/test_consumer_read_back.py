@@ -10,7 +10,7 @@ from structlog.typing import EventDict
 from siddes_telemetry.backends.ports.errors import LogUnavailable, StoreUnavailable
 from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.consumer.retry_window.key_notes import decode_note
-from siddes_telemetry.consumer.retry_window.reach import MARGIN
+from siddes_telemetry.consumer.retry_window.start_search import MARGIN_OFFSETS
 from tests.fakes.consumer_process import DAY_MS, MINUTE_MS, NOON_MS, Process, World, key, one
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryPartition
@@ -185,7 +185,7 @@ async def test_a_rebalance_asks_the_journal_only_for_what_others_stored() -> Non
 async def test_no_more_is_asked_of_the_journal_than_ten_minutes() -> None:
     world = await world_with_journal()
     doomed = world.start()
-    await world.let_pass(MARGIN)
+    await world.let_pass(MARGIN_OFFSETS)
     await until(world.drained)
     for batch in range(1, 21):
         world.log.now_ms += MINUTE_MS

@@ -11,8 +11,8 @@ from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
-from siddes_telemetry.consumer.retry_window import reach
-from siddes_telemetry.consumer.retry_window.reach import MARGIN
+from siddes_telemetry.consumer.retry_window import start_search
+from siddes_telemetry.consumer.retry_window.start_search import MARGIN_OFFSETS
 from tests.fakes.consumer_process import CLOCK, DAY_MS, MINUTE_MS, NOON_MS, World, encode, headers_in, key, one
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.virtual_time import in_virtual_time, until
@@ -24,8 +24,8 @@ TEN_MINUTES_MS = [MINUTE_MS] * 10
 @pytest.fixture
 def step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """No more is read back at a time than what turns out to be needed."""
-    monkeypatch.setattr(reach, "MARGIN", 0)
-    monkeypatch.setattr(reach, "LEAST", 1)
+    monkeypatch.setattr(start_search, "MARGIN_OFFSETS", 0)
+    monkeypatch.setattr(start_search, "FIRST_STEP_OFFSETS", 1)
 
 
 async def send(world: World, viewer: str, batch: int) -> None:
@@ -81,7 +81,7 @@ async def test_with_a_clock_that_goes_on_little_more_is_read_back_than_ten_minut
     await until(world.drained)
     await heir.stop()
 
-    assert heir.reader.reads == [(200 - 10 - MARGIN, 200)]
+    assert heir.reader.reads == [(200 - 10 - MARGIN_OFFSETS, 200)]
 
 
 @pytest.mark.usefixtures("step_by_step")
@@ -191,14 +191,14 @@ async def test_windows_of_partitions_that_moved_on_are_let_go_after_ten_minutes(
     second = world.start()
     await until(lambda: len(second.member.owned) == 2)
     kept = next(iter(first.member.owned))
-    assert len(first.around.windows) == 4
+    assert len(first.ctx.window_cache) == 4
     await asyncio.sleep(601)
     await world.append(one("viewer-a", NOON_MS, batch=key(9)), partition=kept)
     await until(world.drained)
     await first.stop()
     await second.stop()
 
-    assert len(first.around.windows) == 1
+    assert len(first.ctx.window_cache) == 1
 
 
 @in_virtual_time

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from siddes_telemetry.consumer.retry_window.log_clock import Occurrence
+from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
 from siddes_telemetry.consumer.retry_window.window import WINDOW_MS, RetryWindow
 from tests.fakes.consumer_process import NOON_MS, key
 
@@ -15,23 +15,23 @@ TEN_MINUTES_MS = 600_000
 DAY_MS = 86_400_000
 
 
-def at(after_ms: int, *keys: bytes) -> Occurrence:
-    return Occurrence(NOON_MS + after_ms, keys)
+def at(after_ms: int, *keys: bytes) -> WindowEntry:
+    return WindowEntry(NOON_MS + after_ms, keys)
 
 
-def minutes(first: int, last: int) -> list[Occurrence]:
+def minutes(first: int, last: int) -> list[WindowEntry]:
     """A record without keys in each of these minutes."""
     return [at(60_000 * minute) for minute in range(first, last + 1)]
 
 
-def by_highest(occurrences: Sequence[Occurrence]) -> list[Occurrence]:
+def by_max_time(entries: Sequence[WindowEntry]) -> list[WindowEntry]:
     """The same, written in format 1."""
-    return [each._replace(by_highest=True) for each in occurrences]
+    return [each._replace(by_max_time=True) for each in entries]
 
 
-def repeats(occurrences: Sequence[Occurrence]) -> list[list[bool]]:
+def repeats(entries: Sequence[WindowEntry]) -> list[list[bool]]:
     """What a new window answers, of the records that have keys."""
-    answers = RetryWindow().repeats(occurrences)
+    answers = RetryWindow().find_repeats(entries)
     return [answer for answer in answers if answer]
 
 
@@ -49,7 +49,7 @@ def test_between_two_records_a_minute_passes_at_most() -> None:
 
 
 def test_a_key_is_a_repeat_earlier_in_the_same_record() -> None:
-    assert RetryWindow().repeats([at(0, A, B, A)]) == [[False, False, True]]
+    assert RetryWindow().find_repeats([at(0, A, B, A)]) == [[False, False, True]]
 
 
 def test_a_dropped_batch_occurred_too() -> None:
@@ -80,35 +80,35 @@ def test_records_of_format_1_go_by_the_running_maximum() -> None:
     leap_and_back = [at(0, A), at(TEN_MINUTES_MS + 1, B), at(1, A, B)]
     later = [at(TEN_MINUTES_MS, A), at(0, B), at(2 * TEN_MINUTES_MS, A, B)]
 
-    assert repeats(by_highest(leap_and_back)) == [[False], [False], [False, True]]
-    assert repeats(by_highest([at(0, A), at(TEN_MINUTES_MS, A)])) == [[False], [True]]
-    assert repeats(by_highest([at(0, A), at(TEN_MINUTES_MS + 1, A)])) == [[False], [False]]
-    assert repeats(by_highest(later)) == [[False], [False], [True, True]]
+    assert repeats(by_max_time(leap_and_back)) == [[False], [False], [False, True]]
+    assert repeats(by_max_time([at(0, A), at(TEN_MINUTES_MS, A)])) == [[False], [True]]
+    assert repeats(by_max_time([at(0, A), at(TEN_MINUTES_MS + 1, A)])) == [[False], [False]]
+    assert repeats(by_max_time(later)) == [[False], [False], [True, True]]
 
 
 def test_the_record_that_asks_says_by_which_clock() -> None:
     """Whatever came before moves both, and is known by both."""
     window = RetryWindow()
-    window.advance([*by_highest([at(0, A)]), at(TEN_MINUTES_MS + 1)], 2)
+    window.advance([*by_max_time([at(0, A)]), at(TEN_MINUTES_MS + 1)], 2)
     again = at(TEN_MINUTES_MS + 1, A)
 
-    assert window.repeats([again]) == [[True]]
-    assert window.repeats(by_highest([again])) == [[False]]
+    assert window.find_repeats([again]) == [[True]]
+    assert window.find_repeats(by_max_time([again])) == [[False]]
 
 
 def test_asking_changes_nothing_until_the_block_is_entered() -> None:
     window = RetryWindow()
 
-    assert window.repeats([at(0, A)]) == [[False]]
-    assert window.repeats([at(0, A)]) == [[False]]
+    assert window.find_repeats([at(0, A)]) == [[False]]
+    assert window.find_repeats([at(0, A)]) == [[False]]
     window.advance([at(0, A)], 1)
-    assert window.repeats([at(1, A)]) == [[True]]
+    assert window.find_repeats([at(1, A)]) == [[True]]
     assert (window.offset, len(window)) == (1, 1)
 
 
 def test_the_cap_is_the_last_keys_in_log_order() -> None:
-    assert RetryWindow(max_keys=2).repeats([at(0, A, B, A)]) == [[False, False, True]]
-    assert RetryWindow(max_keys=2).repeats([at(0, A, B, C, A)]) == [[False, False, False, False]]
+    assert RetryWindow(max_keys=2).find_repeats([at(0, A, B, A)]) == [[False, False, True]]
+    assert RetryWindow(max_keys=2).find_repeats([at(0, A, B, C, A)]) == [[False, False, False, False]]
 
 
 def test_what_the_cap_pushes_out_is_counted_and_what_time_ends_is_not() -> None:
@@ -132,15 +132,15 @@ def test_memory_is_bounded_by_the_cap_and_by_time() -> None:
     assert len(window) == 11
 
 
-@pytest.mark.parametrize("by_highest", [True, False])
-def test_after_many_keys_came_and_went_the_last_ten_minutes_are_known(by_highest: bool) -> None:
+@pytest.mark.parametrize("by_max_time", [True, False])
+def test_after_many_keys_came_and_went_the_last_ten_minutes_are_known(by_max_time: bool) -> None:
     """What was let go is moved out of the way now and then."""
     window = RetryWindow()
     for n in range(10_000):
         window.advance([at(400 * n, key(n))], n + 1)
-    last = at(400 * 9_999, *(key(n) for n in range(10_000)))._replace(by_highest=by_highest)
+    last = at(400 * 9_999, *(key(n) for n in range(10_000)))._replace(by_max_time=by_max_time)
 
-    assert window.repeats([last]) == [[n >= 9_999 - 1_500 for n in range(10_000)]]
+    assert window.find_repeats([last]) == [[n >= 9_999 - 1_500 for n in range(10_000)]]
 
 
 def test_a_key_costs_no_more_than_the_operations_page_says() -> None:

@@ -49,8 +49,8 @@ async def ask(world: World, offset: int = 2) -> None:
 
 def of_registry(process: Process, registry: Registry) -> Process:
     """The process as a version that has this registry, not begun yet."""
-    process.around = replace(process.around, registry=registry)
-    process.consumer = Consumer(process.reader, process.around)
+    process.ctx = replace(process.ctx, registry=registry)
+    process.consumer = Consumer(process.reader, process.ctx)
     return process
 
 
@@ -65,10 +65,10 @@ async def verified(world: World, registry: Registry = NEWER) -> bool:
 async def test_a_halt_names_its_place_everywhere(logs: list[EventDict]) -> None:
     world = await halted_world()
     process = world.start()
-    await until(process.consumer.trouble)
+    await until(process.consumer.blocked_by)
     await asyncio.sleep(20)
 
-    (halt,) = process.consumer.halts()
+    (halt,) = process.consumer.halted_partitions()
     assert (halt.partition, halt.offset, halt.reason) == (0, 2, "newer_schema")
     assert process.metric("halt_offset", partition="0", reason="newer_schema") == 2
     (said,) = [line for line in logs if line["event"] == "partition_halted"]
@@ -77,7 +77,7 @@ async def test_a_halt_names_its_place_everywhere(logs: list[EventDict]) -> None:
     assert process.metric("lag_records", partition="0") == 2
     assert process.metric("partitions_owned") == 1
     await process.stop()
-    assert process.consumer.halts() == []
+    assert process.consumer.halted_partitions() == []
     assert process.metric("partitions_owned") == 0
 
 
@@ -85,7 +85,7 @@ async def test_a_halt_names_its_place_everywhere(logs: list[EventDict]) -> None:
 async def test_a_partition_goes_on_once_its_owner_took_the_decision_up() -> None:
     world = await halted_world()
     process = world.start()
-    await until(process.consumer.trouble)
+    await until(process.consumer.blocked_by)
     await ask(world)
     await until(world.drained)
     await process.stop()
@@ -94,7 +94,7 @@ async def test_a_partition_goes_on_once_its_owner_took_the_decision_up() -> None
     letter = world.log.dead_letters.letters[PLACE]
     assert letter.reason == "set_aside"
     assert letter.value == world.log.records(0)[2].value, "it is kept"
-    assert process.consumer.trouble() is None
+    assert process.consumer.blocked_by() is None
     assert process.metric("halted", partition="0") == 0
     assert process.metric("dead_letters_total", reason="set_aside") == 1
     assert (0, 2, encode_intent(3, aside=True)) in world.log.commits
@@ -107,7 +107,7 @@ async def test_a_partition_goes_on_once_its_owner_took_the_decision_up() -> None
 async def test_a_version_that_could_read_it_keeps_to_what_was_decided() -> None:
     world = await halted_world()
     older = world.start()
-    await until(older.consumer.trouble)
+    await until(older.consumer.blocked_by)
     await ask(world)
     await until(world.drained)
     await older.stop()
@@ -126,7 +126,7 @@ async def test_a_version_that_could_read_it_keeps_to_what_was_decided() -> None:
 async def test_a_newer_version_that_takes_over_before_the_decision_is_written_down_makes_it_true() -> None:
     world = await halted_world()
     older = world.start()
-    await until(older.consumer.trouble)
+    await until(older.consumer.blocked_by)
     await older.kill()
     world.log.set_committed(0, Committed(2, encode_intent(3, aside=True)))  # declared, and no more than that
     newer = of_registry(world.process(), NEWER).begin()
@@ -178,7 +178,7 @@ async def test_what_is_set_aside_does_not_hide_what_cannot_be_read_behind_it() -
     world.log.partition(0).records[1] = second._replace(headers=first.headers)
     await ask(world, 0)
     process = world.start()
-    await until(lambda: [halt.offset for halt in process.consumer.halts()] == [1])
+    await until(lambda: [halt.offset for halt in process.consumer.halted_partitions()] == [1])
     await ask(world, 1)
     await until(world.drained)
     await process.kill()
@@ -198,8 +198,8 @@ async def test_a_whole_batch_that_cannot_be_decoded_is_set_aside_as_one() -> Non
     world.log.skip(0, 3)
     await world.append_viewers("b")
     process = world.start()
-    await until(process.consumer.trouble)
-    assert process.consumer.trouble() == "unsupported_batch"
+    await until(process.consumer.blocked_by)
+    assert process.consumer.blocked_by() == "unsupported_batch"
     await ask(world, 1)
     await until(world.drained)
     await process.stop()
@@ -219,7 +219,7 @@ async def test_a_whole_batch_that_cannot_be_decoded_is_set_aside_as_one() -> Non
 async def test_an_outage_of_the_store_delays_a_decision_and_does_not_undo_it() -> None:
     world = await halted_world()
     process = world.start(delay=lambda: 0.05)
-    await until(process.consumer.trouble)
+    await until(process.consumer.blocked_by)
     await ask(world)
     await until(lambda: world.log.committed(0) == Committed(2, encode_intent(3, aside=True)))
     world.store.down = StoreUnavailable()
@@ -247,7 +247,7 @@ async def refused(world: World, offset: int, *, partition: int = 0, registry: Re
 async def test_only_the_record_at_which_a_partition_waits_can_be_set_aside() -> None:
     world = await halted_world()
     process = world.start()
-    await until(process.consumer.trouble)
+    await until(process.consumer.blocked_by)
     await until(lambda: world.log.committed(0) == Committed(2, NO_INTENT))
 
     for offset in (0, 1):
@@ -308,10 +308,10 @@ def test_of_a_batch_that_is_set_aside_in_part_the_rest_is_not_forgotten() -> Non
 async def test_a_store_that_refuses_a_decision_is_waited_for(logs: list[EventDict]) -> None:
     world = await halted_world()
     process = world.start()
-    await until(process.consumer.trouble)
+    await until(process.consumer.blocked_by)
     await ask(world)
     with patch.object(world.store, "write_set_aside", side_effect=StoreRefused(497)):
-        await until(lambda: process.consumer.trouble() == "store_refused")
+        await until(lambda: process.consumer.blocked_by() == "store_refused")
         await asyncio.sleep(30)
     await until(world.drained)
     await process.stop()
@@ -325,11 +325,11 @@ async def test_what_is_read_again_is_looked_at_again() -> None:
     world = await halted_world()
     world.log.set_committed(0, Committed(0, encode_intent(4)))
     process = world.start()
-    await until(process.consumer.trouble)
-    assert [halt.offset for halt in process.consumer.halts()] == [2]
+    await until(process.consumer.blocked_by)
+    assert [halt.offset for halt in process.consumer.halted_partitions()] == [2]
     world.log.partition(0).records[2] = record(2, NOON_MS, one("mended", NOON_MS))
     await until(world.drained)
-    assert process.consumer.halts() == []
+    assert process.consumer.halted_partitions() == []
     await process.stop()
 
     assert world.viewers() == ["a", "b", "c", "mended"]

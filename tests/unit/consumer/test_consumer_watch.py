@@ -15,12 +15,12 @@ from siddes_telemetry.backends.ports.store import BlockStore, SetAside
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.service import GIVEN_AWAY_S, Consumer
-from siddes_telemetry.consumer.watchdog import LOOK_EVERY_S, PATIENCE_LOOKS, Progress, Watchdog
+from siddes_telemetry.consumer.watchdog import CHECK_EVERY_S, STALLED_AFTER_CHECKS, Watchdog, WorkerProgress
 from tests.fakes.consumer_process import LOG_NAME, NOON_MS, Process, World, key, one
 from tests.fakes.hanging import Hanging, HangingReader
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
 
-NOTICED_S = (PATIENCE_LOOKS + 2) * LOOK_EVERY_S
+NOTICED_S = (STALLED_AFTER_CHECKS + 2) * CHECK_EVERY_S
 ELSEWHERE = {
     "fetch",  # waits for ever where the log has no more: the reader's own watch tells a stall from that
     "entries",  # the operator's
@@ -42,14 +42,14 @@ def hanging_process(world: World, port: type, call: str, released: asyncio.Event
     """A process in which this call of this port does not return before `released`."""
     process = world.process()
     reader: Any = process.reader
-    around = process.around
+    ctx = process.ctx
     if port is BlockStore:
-        around = replace(around, store=cast("BlockStore", Hanging(around.store, call, released)))
+        ctx = replace(ctx, store=cast("BlockStore", Hanging(ctx.store, call, released)))
     elif port is DeadLetters:
-        around = replace(around, dead_letters=cast("DeadLetters", Hanging(around.dead_letters, call, released)))
+        ctx = replace(ctx, dead_letters=cast("DeadLetters", Hanging(ctx.dead_letters, call, released)))
     else:
         reader = HangingReader(reader, call, released)
-    process.consumer = Consumer(reader, around)
+    process.consumer = Consumer(reader, ctx)
     return process.begin()
 
 
@@ -68,13 +68,13 @@ def test_a_call_that_never_returns_is_noticed_and_the_partition_taken_over_anew(
         world.log.set_committed(0, Committed(1, encode_intent(2)))  # there is something to recover, and to read back
         released = asyncio.Event()
         process = hanging_process(world, port, call, released)
-        await until(process.consumer.trouble, within_s=NOTICED_S)
-        assert process.consumer.trouble() == "stalled"
+        await until(process.consumer.blocked_by, within_s=NOTICED_S)
+        assert process.consumer.blocked_by() == "stalled"
         assert process.metric("stalls_total") == 1
         assert [line["log_level"] for line in logs if line["event"] == "partition_stalled"] == ["error"]
 
         released.set()
-        await until(lambda: world.drained() and process.consumer.trouble() is None, within_s=60)
+        await until(lambda: world.drained() and process.consumer.blocked_by() is None, within_s=60)
         await process.stop()
         assert process.metric("stalls_total") == 1
         assert world.viewers() == ["viewer-d"]
@@ -88,14 +88,14 @@ async def test_while_it_hangs_on_it_is_never_said_to_be_well() -> None:
     released = asyncio.Event()
     process = hanging_process(world, BlockStore, "insert", released)
     await world.append_viewers("a")
-    await until(process.consumer.trouble, within_s=NOTICED_S)
+    await until(process.consumer.blocked_by, within_s=NOTICED_S)
     for _ in range(int(3 * NOTICED_S)):
-        assert process.consumer.trouble() == "stalled", "readiness does not flicker"
+        assert process.consumer.blocked_by() == "stalled", "readiness does not flicker"
         await asyncio.sleep(1)
     assert process.metric("stalls_total") >= 3, "it goes on trying"
 
     released.set()
-    await until(lambda: process.consumer.trouble() is None)
+    await until(lambda: process.consumer.blocked_by() is None)
     assert world.drained()
     assert world.viewers() == ["a"]
     await process.stop()
@@ -108,15 +108,15 @@ async def test_a_stalled_partition_that_went_to_another_is_his_to_speak_of() -> 
     process = hanging_process(world, BlockStore, "insert", released)
     await until(lambda: process.member.owned == {0, 1})
     await world.append_viewers("a")
-    await until(process.consumer.trouble, within_s=NOTICED_S)
+    await until(process.consumer.blocked_by, within_s=NOTICED_S)
     other = world.start()
     await until(lambda: len(other.member.owned) == 1)
     if 0 not in other.member.owned:
         world.log.revoke(0)
         world.log.revoke(1)
     await until(lambda: world.viewers() == ["a"], within_s=10)
-    assert process.consumer.trouble() == "stalled"
-    await until(lambda: process.consumer.trouble() is None, within_s=GIVEN_AWAY_S + 1)
+    assert process.consumer.blocked_by() == "stalled"
+    await until(lambda: process.consumer.blocked_by() is None, within_s=GIVEN_AWAY_S + 1)
     released.set()
     await process.stop()
     await other.stop()
@@ -132,7 +132,7 @@ async def test_waiting_for_records_or_for_a_known_trouble_is_no_stall(logs: list
     world.store.down = StoreUnavailable()
     await world.append_viewers("b")
     await asyncio.sleep(3 * NOTICED_S)
-    assert process.consumer.trouble() == "store_unavailable"
+    assert process.consumer.blocked_by() == "store_unavailable"
     world.store.down = None
     await until(world.drained)
     await process.stop()
@@ -141,28 +141,28 @@ async def test_waiting_for_records_or_for_a_known_trouble_is_no_stall(logs: list
     assert process.metric("recoveries_total", found="resume") == 1, "it was never taken over anew"
 
 
-STILL = Progress(position=5, window_offset=5)
+STILL = WorkerProgress(position=5, window_offset=5)
 
 
-def looks_until_stalled(watch: Watchdog, *signs: Progress) -> int | None:
+def looks_until_stalled(watch: Watchdog, *signs: WorkerProgress) -> int | None:
     """After how many looks at these, over and over, it is said to have stalled; None: not at all."""
     return next((n for n in range(1, 500) if watch.has_stalled(signs[n % len(signs)])), None)
 
 
 def test_only_what_is_busy_at_one_place_has_stalled() -> None:
-    assert looks_until_stalled(Watchdog(), STILL) == PATIENCE_LOOKS + 1
+    assert looks_until_stalled(Watchdog(), STILL) == STALLED_AFTER_CHECKS + 1
     assert looks_until_stalled(Watchdog(), STILL, replace(STILL, position=6)) is None
     assert looks_until_stalled(Watchdog(), STILL, replace(STILL, window_offset=6)) is None, "it reads back"
-    assert looks_until_stalled(Watchdog(), replace(STILL, waits=True)) is None
-    assert looks_until_stalled(Watchdog(), replace(STILL, troubled=True)) is None
+    assert looks_until_stalled(Watchdog(), replace(STILL, idle=True)) is None
+    assert looks_until_stalled(Watchdog(), replace(STILL, blocked=True)) is None
 
 
 def test_a_look_that_finds_it_moving_begins_the_count_anew() -> None:
     watch = Watchdog()
-    for _ in range(PATIENCE_LOOKS):
+    for _ in range(STALLED_AFTER_CHECKS):
         assert not watch.has_stalled(STILL)
-    assert not watch.has_stalled(replace(STILL, troubled=True))
-    assert looks_until_stalled(watch, STILL) == PATIENCE_LOOKS + 1
+    assert not watch.has_stalled(replace(STILL, blocked=True))
+    assert looks_until_stalled(watch, STILL) == STALLED_AFTER_CHECKS + 1
 
 
 @in_virtual_time

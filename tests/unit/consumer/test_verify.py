@@ -15,7 +15,7 @@ from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.backends.ports.store import Stretch, Sums
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
-from siddes_telemetry.consumer.retry_window.reach import MARGIN
+from siddes_telemetry.consumer.retry_window.start_search import MARGIN_OFFSETS
 from siddes_telemetry.consumer.verify import partition as partition_module
 from siddes_telemetry.consumer.verify import range_sums as range_sums_module
 from siddes_telemetry.consumer.verify.repair import Repairer, TooManyMissingError
@@ -311,13 +311,13 @@ async def test_only_the_asked_hours_are_judged_yet_retries_of_before_are_known()
 async def test_the_asked_hours_are_judged_also_where_the_clock_leapt_and_what_came_before_is_known() -> None:
     world = await World.make()
     await world.append(one("viewer-a", NOON_MS, batch=key(1)))
-    await world.let_pass(MARGIN)
+    await world.let_pass(MARGIN_OFFSETS)
     await world.append(one("viewer-b", world.log.now_ms, batch=key(2)))
     world.log.now_ms += DAY_MS  # one minute, by the sum of steps
     await world.append(one("viewer-b", world.log.now_ms, batch=key(2)), one("viewer-a", NOON_MS, batch=key(1)))
     await drain(world)
     report = await only(world, hours=1)
-    assert (report.ok, report.judged_from, report.rows, report.repeated_batches) == (True, MARGIN + 2, 1, 1)
+    assert (report.ok, report.judged_from, report.rows, report.repeated_batches) == (True, MARGIN_OFFSETS + 2, 1, 1)
 
 
 @in_virtual_time

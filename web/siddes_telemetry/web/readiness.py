@@ -22,7 +22,7 @@ Check = Callable[[], Awaitable[str]]
 """Returns OK, or one word for what is missing. Its deadline is kept for it; an exception counts as `failed`."""
 
 
-class Halt(Protocol):
+class HaltedPartition(Protocol):
     """Work that waits for an operator: a partition, at an offset, for a reason that is a word of ours."""
 
     @property
@@ -39,7 +39,7 @@ class Halt(Protocol):
 class ReadinessReport:
     ok: bool
     checks: Mapping[str, str]
-    halts: Sequence[Halt] = ()
+    halts: Sequence[HaltedPartition] = ()
 
 
 class Readiness:
@@ -50,7 +50,7 @@ class Readiness:
         checks: Mapping[str, Check],
         *,
         clock: Callable[[], float],
-        halts: Callable[[], Sequence[Halt]] = tuple,
+        halts: Callable[[], Sequence[HaltedPartition]] = tuple,
         deadline_s: float = CHECK_DEADLINE_S,
     ) -> None:
         """`clock` gives monotonic seconds; `halts` what a check that fails may be about, in detail."""

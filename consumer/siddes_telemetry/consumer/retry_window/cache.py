@@ -28,12 +28,12 @@ class WindowCache:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def of(self, log_id: int, partition: int) -> RetryWindow:
+    def get(self, log_id: int, partition: int) -> RetryWindow:
         """The window of an earlier ownership of this partition of this log, or an empty one."""
         kept = self._kept.get(partition)
         return kept.window if kept is not None and kept.log_id == log_id else RetryWindow()
 
-    def keep(self, log_id: int, partition: int, window: RetryWindow, now_s: float) -> None:
+    def put(self, log_id: int, partition: int, window: RetryWindow, now_s: float) -> None:
         """Keep this one from now on, and none that was kept last over KEPT_S ago. `now_s` is monotonic."""
         self._kept[partition] = _Kept(log_id, window, now_s)
         self._kept = {number: kept for number, kept in self._kept.items() if now_s - kept.used_s <= KEPT_S}

@@ -27,7 +27,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from siddes_telemetry.consumer.retry_window.log_clock import MAX_STEP_MS, Occurrence, Rest, joined
+from siddes_telemetry.consumer.retry_window.log_clock import MAX_STEP_MS, RunTail, WindowEntry, merge_runs
 from siddes_telemetry.schemas.record import NO_BATCH
 
 VERSION = 2
@@ -51,37 +51,37 @@ class KeyNote:
     log_id: int
     start: int
     end: int
-    occurrences: tuple[Occurrence, ...]
+    entries: tuple[WindowEntry, ...]
 
 
 def encode_notes(
     log_id: int,
     start: int,
     end: int,
-    records: Iterable[tuple[int, Occurrence]],
+    records: Iterable[tuple[int, WindowEntry]],
     *,
     max_bytes: int = MAX_NOTE_BYTES,
 ) -> list[bytes]:
     """The notes of [start, end), given (offset, keys) of each of its records: end to end, cut between records."""
     notes: list[bytes] = []
-    entries: list[tuple[Occurrence, list[bytes]]] = []
+    entries: list[tuple[WindowEntry, list[bytes]]] = []
     size = _HEAD.size
-    for offset, occurrence in records:
-        adds = _TIME.size + (KEY_BYTES * len(occurrence.keys) or _REST.size)
+    for offset, entry in records:
+        adds = _TIME.size + (KEY_BYTES * len(entry.keys) or _REST.size)
         if entries and size + adds > max_bytes:
             notes.append(_encode(log_id, start, offset, entries))
             start, entries, size = offset, [], _HEAD.size
-        if len(entries) > 1 and not entries[-1][1] and _shows_anyway(entries[-2][0], entries[-1][0], occurrence):
+        if len(entries) > 1 and not entries[-1][1] and _shows_anyway(entries[-2][0], entries[-1][0], entry):
             del entries[-1]
             size -= _TIME.size + _REST.size
         before, keys = entries[-1] if entries else (None, [])
-        if before is not None and not keys and not occurrence.keys:
-            entries[-1] = (joined((before, occurrence)), [])
-        elif before is not None and keys and occurrence.keys and before.appended_at_ms == occurrence.appended_at_ms:
-            keys += occurrence.keys
+        if before is not None and not keys and not entry.keys:
+            entries[-1] = (merge_runs((before, entry)), [])
+        elif before is not None and keys and entry.keys and before.appended_at_ms == entry.appended_at_ms:
+            keys += entry.keys
             size += adds - _TIME.size
         else:
-            entries.append((occurrence, list(occurrence.keys)))
+            entries.append((entry, list(entry.keys)))
             size += adds
     return [*notes, _encode(log_id, start, end, entries)]
 
@@ -90,46 +90,46 @@ def decode_note(note: bytes) -> KeyNote:
     """Raises BadNoteError, where another version wrote it too."""
     if len(note) < _HEAD.size or note[0] != VERSION:
         raise BadNoteError("of another version, or no note")
-    _, log_id, start, end, entries = _HEAD.unpack_from(note)
+    _, log_id, start, end, count = _HEAD.unpack_from(note)
     try:
-        occurrences = tuple(_occurrences(note))
+        entries = tuple(_entries_of(note))
     except struct.error:
         raise BadNoteError("cut short") from None
-    if start >= end or len(occurrences) != entries:
+    if start >= end or len(entries) != count:
         raise BadNoteError("of no range, or cut short")
-    return KeyNote(log_id, start, end, occurrences)
+    return KeyNote(log_id, start, end, entries)
 
 
-def _shows_anyway(before: Occurrence, run: Occurrence, after: Occurrence) -> bool:
+def _shows_anyway(before: WindowEntry, run: WindowEntry, after: WindowEntry) -> bool:
     """Whether the clocks end where they do without the run between these: its times rise, and all lie close."""
-    rest_before, rest = before.rest, run.rest
-    at_ms = before.appended_at_ms if rest_before is None else rest_before.last_ms
+    tail_before, tail = before.tail, run.tail
+    at_ms = before.appended_at_ms if tail_before is None else tail_before.last_ms
     first_ms, after_ms = run.appended_at_ms, after.appended_at_ms
-    last_ms = first_ms if rest is None else rest.last_ms
-    rises = rest is None or (rest.highest_ms == last_ms and rest.passed_ms == last_ms - first_ms)
+    last_ms = first_ms if tail is None else tail.last_ms
+    rises = tail is None or (tail.max_append_ms == last_ms and tail.elapsed_ms == last_ms - first_ms)
     return rises and at_ms <= first_ms and last_ms <= after_ms <= at_ms + MAX_STEP_MS
 
 
-def _encode(log_id: int, start: int, end: int, entries: Sequence[tuple[Occurrence, Sequence[bytes]]]) -> bytes:
+def _encode(log_id: int, start: int, end: int, entries: Sequence[tuple[WindowEntry, Sequence[bytes]]]) -> bytes:
     parts = [_HEAD.pack(VERSION, log_id, start, end, len(entries))]
-    for (at_ms, _, _, rest), keys in entries:
+    for (at_ms, _, _, tail), keys in entries:
         parts.append(_TIME.pack(at_ms, len(keys)))
-        parts += keys or [_REST.pack(*(rest or Rest(at_ms, at_ms, 0)))]
+        parts += keys or [_REST.pack(*(tail or RunTail(at_ms, at_ms, 0)))]
     return b"".join(parts)
 
 
-def _occurrences(note: bytes) -> Iterator[Occurrence]:
+def _entries_of(note: bytes) -> Iterator[WindowEntry]:
     """Raises struct.error where the note is cut short, or BadNoteError."""
     _, _, start, end, _ = _HEAD.unpack_from(note)
     at = _HEAD.size
     while at < len(note):
         at_ms, number = _TIME.unpack_from(note, at)
         at += _TIME.size
-        rest = None if number else Rest(*_REST.unpack_from(note, at))
-        highest_ms, passed_ms = (at_ms, 0) if rest is None else (max(at_ms, *rest[:2]), rest.passed_ms)
+        tail = None if number else RunTail(*_REST.unpack_from(note, at))
+        max_append_ms, elapsed_ms = (at_ms, 0) if tail is None else (max(at_ms, *tail[:2]), tail.elapsed_ms)
         keys_end = at + number * KEY_BYTES
-        if keys_end > len(note) or highest_ms > MAX_TIME_MS or passed_ms > (end - start) * MAX_STEP_MS:
+        if keys_end > len(note) or max_append_ms > MAX_TIME_MS or elapsed_ms > (end - start) * MAX_STEP_MS:
             raise BadNoteError("cut short, or of times that there are not")
         keys = tuple([note[place : place + KEY_BYTES] for place in range(at, keys_end, KEY_BYTES)])
-        at = keys_end if rest is None else at + _REST.size
-        yield Occurrence(at_ms, keys, rest=rest)
+        at = keys_end if tail is None else at + _REST.size
+        yield WindowEntry(at_ms, keys, tail=tail)

@@ -1,7 +1,7 @@
 """The two clocks of a partition's log, which every record moves: of whichever format, readable or not. Pure.
 
-    passed_ms    the sum of the steps between append times, each clamped to 0..MAX_STEP_MS
-    highest_ms   the running maximum of append times
+    elapsed_ms    the sum of the steps between append times, each clamped to 0..MAX_STEP_MS
+    max_append_ms   the running maximum of append times
 
 The first goes on whatever the times do: a record from the future adds a minute at most, one from the past nothing, and
 what follows either counts again. The second is the rule of record format 1: after a record from the future nothing
@@ -19,71 +19,71 @@ MAX_STEP_MS = 60_000  # a leap of the clock is at most this: ten of them, and th
 _NEVER = 2**63  # as an append time: after all others, so that the first record makes no step
 
 
-class Rest(NamedTuple):
+class RunTail(NamedTuple):
     """What the records of a run do to the clocks after its first: their last time, their highest, the sum of steps."""
 
     last_ms: int
-    highest_ms: int
-    passed_ms: int
+    max_append_ms: int
+    elapsed_ms: int
 
 
-class Occurrence(NamedTuple):
+class WindowEntry(NamedTuple):
     """The keyed batches of one record, in order; or a run of records without any, as one.
 
-    `appended_at_ms`: the record's, or that of a run's first. `by_highest`: by which clock the keys are judged.
+    `appended_at_ms`: the record's, or that of a run's first. `by_max_time`: by which clock the keys are judged.
     """
 
     appended_at_ms: int
     keys: Sequence[bytes]
-    by_highest: bool = False
-    rest: Rest | None = None  # of a run
+    by_max_time: bool = False
+    tail: RunTail | None = None  # of a run
 
 
 @dataclass(slots=True)
 class LogClock:
-    """Both clocks, from a first record on: only differences of `passed_ms` mean something."""
+    """Both clocks, from a first record on: only differences of `elapsed_ms` mean something."""
 
     first_ms: int = _NEVER  # the append times of the first record and of the last
     last_ms: int = _NEVER
-    highest_ms: int = 0
-    passed_ms: int = 0
+    max_append_ms: int = 0
+    elapsed_ms: int = 0
 
-    def tick(self, appended_at_ms: int) -> None:
+    def advance(self, appended_at_ms: int) -> None:
         """The next record."""
-        self.move(Occurrence(appended_at_ms, ()))
+        self.apply(WindowEntry(appended_at_ms, ()))
 
-    def move(self, occurrence: Occurrence) -> None:
+    def apply(self, entry: WindowEntry) -> None:
         """The next record or run."""
-        at_ms, _, _, rest = occurrence
+        at_ms, _, _, tail = entry
         if step_ms := at_ms - self.last_ms:  # mostly there is none
             if step_ms > 0:
-                self.passed_ms += min(step_ms, MAX_STEP_MS)
-                self.highest_ms = max(self.highest_ms, at_ms)
+                self.elapsed_ms += min(step_ms, MAX_STEP_MS)
+                self.max_append_ms = max(self.max_append_ms, at_ms)
             elif self.last_ms == _NEVER:
-                self.first_ms = self.highest_ms = at_ms
+                self.first_ms = self.max_append_ms = at_ms
             self.last_ms = at_ms
-        if rest is not None:
-            self.last_ms = rest.last_ms
-            self.highest_ms = max(self.highest_ms, rest.highest_ms)
-            self.passed_ms += rest.passed_ms
+        if tail is not None:
+            self.last_ms = tail.last_ms
+            self.max_append_ms = max(self.max_append_ms, tail.max_append_ms)
+            self.elapsed_ms += tail.elapsed_ms
 
     def copy(self) -> LogClock:
-        return LogClock(self.first_ms, self.last_ms, self.highest_ms, self.passed_ms)
+        return LogClock(self.first_ms, self.last_ms, self.max_append_ms, self.elapsed_ms)
 
 
-def run_of(times_ms: Sequence[int]) -> Occurrence:
+def keyless_run(times_ms: Sequence[int]) -> WindowEntry:
     """Records without keys that were appended at these times."""
     first_ms, last_ms = times_ms[0], times_ms[-1]
     if len(times_ms) == 1:
-        return Occurrence(first_ms, ())
+        return WindowEntry(first_ms, ())
     if last_ms - first_ms <= MAX_STEP_MS and sorted(times_ms) == times_ms:  # so no step is too large either
-        return Occurrence(first_ms, (), rest=Rest(last_ms, last_ms, last_ms - first_ms))
-    return joined(Occurrence(each_ms, ()) for each_ms in times_ms)
+        return WindowEntry(first_ms, (), tail=RunTail(last_ms, last_ms, last_ms - first_ms))
+    return merge_runs(WindowEntry(each_ms, ()) for each_ms in times_ms)
 
 
-def joined(occurrences: Iterable[Occurrence]) -> Occurrence:
+def merge_runs(entries: Iterable[WindowEntry]) -> WindowEntry:
     """Records and runs without keys that follow one another, as one run."""
     clock = LogClock()
-    for occurrence in occurrences:
-        clock.move(occurrence)
-    return Occurrence(clock.first_ms, (), rest=Rest(clock.last_ms, clock.highest_ms, clock.passed_ms))
+    for entry in entries:
+        clock.apply(entry)
+    return WindowEntry(clock.first_ms, (), tail=RunTail(clock.last_ms, clock.max_append_ms, clock.elapsed_ms))

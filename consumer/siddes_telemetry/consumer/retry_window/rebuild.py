@@ -29,7 +29,7 @@ class Gap:
     end: int
 
 
-async def notes_of(
+async def read_notes(
     journal: KeyJournal, source: Source, since_ms: int, metrics: ConsumerMetrics
 ) -> AsyncGenerator[KeyNote]:
     """The notes of this log's partition since then, in the order they were left, as far as the journal gives them."""
@@ -48,7 +48,9 @@ async def notes_of(
         log.warning("journal_unavailable", partition=source.partition, error=type(error).__name__)
 
 
-async def spans(notes: AsyncIterator[KeyNote], *, kept: int, begin: int, end: int) -> AsyncGenerator[KeyNote | Gap]:
+async def notes_and_gaps(
+    notes: AsyncIterator[KeyNote], *, kept: int, begin: int, end: int
+) -> AsyncGenerator[KeyNote | Gap]:
     """What brings a window that reaches to `kept` to `end`, in order, where what matters begins at `begin`.
 
     `kept` <= `begin` < `end`. Each offset from `begin` on is in one span. A note is taken whole or not at all, since

@@ -13,7 +13,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterable
 
-from siddes_telemetry.consumer.retry_window.log_clock import LogClock, Occurrence
+from siddes_telemetry.consumer.retry_window.log_clock import LogClock, WindowEntry
 
 WINDOW_MS = 600_000  # a client may retry a batch for ten minutes
 MAX_KEYS = 200_000  # a partition: 333 batches a second for ten minutes; 50 MB, at 250 bytes a key
@@ -37,77 +37,77 @@ class RetryWindow:
         self._number = 0  # of the key that occurred last
         self._latest: dict[bytes, int] = {}  # key → the number under which it occurred last
         self._keys: deque[bytes] = deque()  # what occurred, in order: the last has `_number`
-        self._passed_ms = array("q")  # both clocks at each of `_keys`, which begin at `_head`
-        self._highest_ms = array("q")
+        self._elapsed_ms = array("q")  # both clocks at each of `_keys`, which begin at `_head`
+        self._max_append_ms = array("q")
         self._head = 0
 
     def __len__(self) -> int:
         return len(self._latest)
 
-    def reaches_back(self, at_ms: int) -> bool:
+    def covers_window(self, at_ms: int) -> bool:
         """Whether no key from before `begin` matters to a next record of that append time, by the sum of steps."""
         clock = self._clock.copy()
-        clock.tick(at_ms)
-        return clock.passed_ms > WINDOW_MS or self._number >= self._max_keys
+        clock.advance(at_ms)
+        return clock.elapsed_ms > WINDOW_MS or self._number >= self._max_keys
 
-    def repeats(self, occurrences: Iterable[Occurrence]) -> list[list[bool]]:
+    def find_repeats(self, entries: Iterable[WindowEntry]) -> list[list[bool]]:
         """For each record and each of its keys: did it occur before, here or in this sequence? Changes nothing."""
         clock, number = self._clock.copy(), self._number
         fresh: dict[bytes, tuple[int, int, int]] = {}  # key → (passed, highest, number)
         latest, head = self._latest, self._head - (number - len(self._keys) + 1)  # a number's place is beyond `head`
         answers: list[list[bool]] = []
-        for occurrence in occurrences:
-            clock.move(occurrence)
+        for entry in entries:
+            clock.apply(entry)
             answer: list[bool] = []
-            if occurrence.keys:
-                passed_ms, highest_ms = clock.passed_ms, clock.highest_ms
-                by_highest = occurrence.by_highest
-                now_ms, column = (highest_ms, self._highest_ms) if by_highest else (passed_ms, self._passed_ms)
-                for key in occurrence.keys:
+            if entry.keys:
+                elapsed_ms, max_append_ms = clock.elapsed_ms, clock.max_append_ms
+                by_max_time = entry.by_max_time
+                now_ms, column = (max_append_ms, self._max_append_ms) if by_max_time else (elapsed_ms, self._elapsed_ms)
+                for key in entry.keys:
                     number += 1
                     if (again := fresh.get(key)) is not None:
-                        at_ms, before = again[by_highest], again[2]
+                        at_ms, before = again[by_max_time], again[2]
                         answer.append(now_ms - at_ms <= WINDOW_MS and number - before <= self._max_keys)
                     elif (before := latest.get(key, 0)) and number - before <= self._max_keys:
                         answer.append(now_ms - column[head + before] <= WINDOW_MS)
                     else:
                         answer.append(False)
-                    fresh[key] = (passed_ms, highest_ms, number)
+                    fresh[key] = (elapsed_ms, max_append_ms, number)
             answers.append(answer)
         return answers
 
-    def advance(self, occurrences: Iterable[Occurrence], offset: int) -> None:
+    def advance(self, entries: Iterable[WindowEntry], offset: int) -> None:
         """Enter the keys of the records up to `offset`: dropped or not, they occurred."""
-        clock, keys, passed_ms, highest_ms = self._clock, self._keys, self._passed_ms, self._highest_ms
+        clock, keys, elapsed_ms, max_append_ms = self._clock, self._keys, self._elapsed_ms, self._max_append_ms
         looked_at_ms = -1
-        for occurrence in occurrences:
-            clock.move(occurrence)
-            for key in occurrence.keys:
+        for entry in entries:
+            clock.apply(entry)
+            for key in entry.keys:
                 self._number += 1
                 self._latest[key] = self._number
                 keys.append(key)
-                passed_ms.append(clock.passed_ms)
-                highest_ms.append(clock.highest_ms)
-            if clock.passed_ms != looked_at_ms or len(keys) > self._max_keys:  # the other clock moves with this one
+                elapsed_ms.append(clock.elapsed_ms)
+                max_append_ms.append(clock.max_append_ms)
+            if clock.elapsed_ms != looked_at_ms or len(keys) > self._max_keys:  # the other clock moves with this one
                 self._forget()
-                looked_at_ms = clock.passed_ms
+                looked_at_ms = clock.elapsed_ms
         self.offset = offset
 
     def _forget(self) -> None:
         """Let go what is beyond the cap, or too old for either clock."""
-        keys, passed_ms, highest_ms, head = self._keys, self._passed_ms, self._highest_ms, self._head
+        keys, elapsed_ms, max_append_ms, head = self._keys, self._elapsed_ms, self._max_append_ms, self._head
         first, first_within_cap = self._number - len(keys) + 1, self._number - self._max_keys + 1
-        young_ms, young_by_highest_ms = self._clock.passed_ms - WINDOW_MS, self._clock.highest_ms - WINDOW_MS
+        young_ms, young_by_highest_ms = self._clock.elapsed_ms - WINDOW_MS, self._clock.max_append_ms - WINDOW_MS
         while keys and (
-            first < first_within_cap or (passed_ms[head] < young_ms and highest_ms[head] < young_by_highest_ms)
+            first < first_within_cap or (elapsed_ms[head] < young_ms and max_append_ms[head] < young_by_highest_ms)
         ):
             key = keys.popleft()
             if self._latest[key] == first:
                 del self._latest[key]
-                self.evicted += passed_ms[head] >= young_ms
+                self.evicted += elapsed_ms[head] >= young_ms
             head += 1
             first += 1
-        if head >= _FEWEST_LET_GO and 4 * head > len(passed_ms):
-            del passed_ms[:head], highest_ms[:head]
+        if head >= _FEWEST_LET_GO and 4 * head > len(elapsed_ms):
+            del elapsed_ms[:head], max_append_ms[:head]
             head = 0
         self._head = head

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from siddes_telemetry.backends.ports.store import Sums
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
-from siddes_telemetry.consumer.rows import Source, Tally, decode_all, rows_to_store
+from siddes_telemetry.consumer.rows import RowTotals, Source, decode_all, rows_to_store
 from siddes_telemetry.consumer.verify.exclusions import Exclusions
 from siddes_telemetry.schemas.record import LogRecord
 from siddes_telemetry.schemas.registry import Registry
@@ -49,10 +49,10 @@ def expect(
     Raises UnreadableHereError.
     """
     decoded = decode_all(records, source.partition, registry)
-    tally = Tally()
+    totals = RowTotals()
     rows: list[tuple[str, bytes]] = []
     left_out_rows = counts = checksum = 0
-    for created_at, count, line in rows_to_store(decoded, window, source, tally):
+    for created_at, count, line in rows_to_store(decoded, window, source, totals):
         if exclusions.has_created(created_at, line):
             left_out_rows += 1
             continue
@@ -60,12 +60,12 @@ def expect(
         counts += count
         checksum += row_checksum(line)
     if records:
-        window.advance(decoded.occurrences, records[-1].end)
+        window.advance(decoded.window_entries, records[-1].end)
     return Expected(
         rows,
         Sums(len(rows), counts, checksum % _MODULUS),
         len(records),
         left_out_rows,
-        tally.repeated_batches,
+        totals.repeated_batches,
         [letter.offset for letter in decoded.dead_letters],
     )

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from siddes_telemetry.consumer.retry_window.log_clock import LogClock
 from siddes_telemetry.consumer.retry_window.window import WINDOW_MS
-from siddes_telemetry.schemas.record import LogRecord, goes_by_highest
+from siddes_telemetry.schemas.record import LogRecord, uses_max_append_time
 
 
 class LogStart:
@@ -30,8 +30,8 @@ class LogStart:
 
     def _is_certain(self, record: LogRecord) -> bool:
         clock = self._clock
-        clock.tick(record.appended_at_ms)
-        passed = clock.passed_ms > WINDOW_MS
-        passed_by_highest = clock.highest_ms - clock.first_ms > WINDOW_MS
+        clock.advance(record.appended_at_ms)
+        passed = clock.elapsed_ms > WINDOW_MS
+        passed_by_highest = clock.max_append_ms - clock.first_ms > WINDOW_MS
         self._over = passed and passed_by_highest
-        return passed and (passed_by_highest or not goes_by_highest(record.headers))
+        return passed and (passed_by_highest or not uses_max_append_time(record.headers))

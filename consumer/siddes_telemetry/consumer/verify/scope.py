@@ -10,7 +10,7 @@ from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer.intent import GroupState, UnknownIntentError, decode_state
 from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND, UNKNOWN_INTENT
 from siddes_telemetry.consumer.retry_window.log_clock import LogClock
-from siddes_telemetry.consumer.retry_window.reach import reach_of
+from siddes_telemetry.consumer.retry_window.start_search import search_start
 from siddes_telemetry.consumer.retry_window.window import WINDOW_MS
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.verify.report import PartitionReport
@@ -83,15 +83,15 @@ async def _about(view: PartitionView, from_ms: int, end: int) -> int:
 
 async def _ten_minutes_before(view: PartitionView, judge_from: int, from_ms: int) -> int:
     """Where to begin reading, to know all that records from `judge_from` on may repeat, of whichever format."""
-    reach = await reach_of(view, judge_from, from_ms)
-    for begin in reach.places(by_highest=True):
+    search = await search_start(view, judge_from, from_ms)
+    for begin in search.candidates(by_max_time=True):
         clock = LogClock()
         try:
             async for piece in view.read(begin, judge_from + 1):
                 for record in piece:
-                    clock.tick(record.appended_at_ms)
+                    clock.advance(record.appended_at_ms)
         except RecordsGone:  # the log was trimmed meanwhile: whoever reads from there will notice
-            return reach.first
-        if clock.passed_ms > WINDOW_MS:
+            return search.log_start
+        if clock.elapsed_ms > WINDOW_MS:
             return begin
-    return min(reach.first, judge_from)
+    return min(search.log_start, judge_from)

@@ -18,41 +18,41 @@ from siddes_telemetry.consumer.retry_window.window import WINDOW_MS
 
 # Offsets before the one that the log's times name. The last of them is over ten minutes old, some may be no records,
 # and where records are a minute or more apart these are ten minutes.
-MARGIN = 16
-LEAST = 1024  # offsets to go back where times name none, or too few
+MARGIN_OFFSETS = 16
+FIRST_STEP_OFFSETS = 1024  # offsets to go back where times name none, or too few
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class StartSearch:
     """Of records before `start`, in a log that begins at `first`.
 
     `hint`: the first offset appended within the ten minutes before, as the log reports it. Exact for Kafka; for the
     embedded log where times never step back, as they never did while it was written in format 1.
-    `plausible`: times mostly rise from there to `start`; else a clock has leapt or was set back, and the hint may lie
+    `times_rise`: times mostly rise from there to `start`; else a clock has leapt or was set back, and the hint may lie
     far too early.
     """
 
-    first: int
-    start: int
+    log_start: int
+    target: int
     hint: int
-    plausible: bool
+    times_rise: bool
 
-    def places(self, *, by_highest: bool) -> Iterator[int]:
-        """Where to begin: the nearest first, the last is `first`. `by_highest`: at or before the hint in any case."""
-        begin = self.hint - MARGIN if self.plausible or by_highest else self.start - LEAST
-        while begin > self.first:
+    def candidates(self, *, by_max_time: bool) -> Iterator[int]:
+        """Where to begin: the nearest first, the last is `first`. `by_max_time`: at or before the hint in any case."""
+        begin = self.hint - MARGIN_OFFSETS if self.times_rise or by_max_time else self.target - FIRST_STEP_OFFSETS
+        while begin > self.log_start:
             yield begin
-            begin = self.start - max(LEAST, 2 * (self.start - begin))
-        yield min(self.first, self.start)
+            begin = self.target - max(FIRST_STEP_OFFSETS, 2 * (self.target - begin))
+        yield min(self.log_start, self.target)
 
-    def is_near(self, begin: int) -> bool:
+    def is_by_time(self, begin: int) -> bool:
         """Whether this place goes by the log's times."""
-        return self.plausible and begin >= self.hint - MARGIN
+        return self.times_rise and begin >= self.hint - MARGIN_OFFSETS
 
 
-async def reach_of(view: PartitionView, start: int, at_ms: int) -> Reach:
+async def search_start(view: PartitionView, start: int, at_ms: int) -> StartSearch:
     """What the log says of the ten minutes before a record at `start`, appended at `at_ms`. Raises LogUnavailable."""
     first, _ = await view.bounds()
     try:
@@ -62,5 +62,5 @@ async def reach_of(view: PartitionView, start: int, at_ms: int) -> Reach:
         ]
     except LogUnavailable:  # a broker reads records to answer, and some may be too much for it
         log.warning("append_times_unknown", partition=view.number)
-        return Reach(first, start, first, plausible=False)
-    return Reach(first, start, hint, plausible=start - future <= future - hint)
+        return StartSearch(first, start, first, times_rise=False)
+    return StartSearch(first, start, hint, times_rise=start - future <= future - hint)
