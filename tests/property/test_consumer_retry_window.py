@@ -73,7 +73,7 @@ def contents(window: RetryWindow) -> dict[str, object]:
     """All that a window decides by, copied."""
     inside = deepcopy(vars(window))
     head = inside.pop("_head")
-    for column in ("_passed_ms", "_max_append_ms"):
+    for column in ("_elapsed_ms", "_max_append_ms"):
         inside[column] = list(inside[column][head:])
     del inside["evicted"]  # what the cap pushed out while records were entered one by one decides nothing
     return inside
