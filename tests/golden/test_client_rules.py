@@ -33,8 +33,8 @@ def product(text: str) -> int:
 
 
 def test_the_pages_know_a_viewer_and_every_part_of_a_rate() -> None:
-    assert constant("pages/src/viewer.ts", "VIEWER_ID") == f"/^{VIEWER_ID.pattern}$/"
-    assert re.findall(r'"([a-z]+)"', constant("pages/src/answers.ts", "PARTS")) == [part.value for part in Part]
+    assert constant("pages/src/dev-viewer.ts", "VIEWER_ID") == f"/^{VIEWER_ID.pattern}$/"
+    assert re.findall(r'"([a-z]+)"', constant("pages/src/api.ts", "EVENT_PARTS")) == [part.value for part in Part]
 
 
 def test_clients_clamp_a_count_and_fill_a_batch_as_the_server_takes_them() -> None:

@@ -1,12 +1,12 @@
-// The chart by day: bars, a legend that switches events, and the same figures as a table.
+// Draws the chart by day: bars, a legend that toggles events, and a table of the same counts.
 
-import type { EventInfo, Step } from "./answers";
-import { type Bar, CHART_HEIGHT, type Layout, layOut } from "./chart";
+import type { EventInfo, Step } from "./api";
+import { type Bar, CHART_HEIGHT, type Layout, layoutChart } from "./chart-layout";
 import { hue } from "./counts-view";
-import { button, byId, el, keep, setAttributes, setText, svg } from "./elements";
-import { dayOf, number, summaryOf } from "./wording";
+import { button, byId, el, ensureChildren, setAttributes, setText, svg } from "./dom";
+import { chartSummary, formatDay, formatNumber } from "./format";
 
-/** Returns what paints the chart of some days. It redraws by itself when its width or the legend changes. */
+/** Returns a function that paints the chart. It also redraws when its width or the legend changes. */
 export function chartView(): (registry: readonly EventInfo[], steps: readonly Step[]) => void {
   const picture = byId("chart", SVGSVGElement);
   const legend = byId("legend", HTMLUListElement);
@@ -19,12 +19,12 @@ export function chartView(): (registry: readonly EventInfo[], steps: readonly St
     const { registry, steps } = latest;
     const names = registry.map((event) => event.name).filter((name) => !off.has(name));
     const width = Math.floor(picture.parentElement?.clientWidth ?? 0);
-    const layout = layOut(steps, names, width);
+    const layout = layoutChart(steps, names, width);
     setAttributes(picture, { viewBox: `0 0 ${width} ${CHART_HEIGHT}`, width, height: CHART_HEIGHT });
-    setAttributes(picture, { "aria-label": summaryOf(steps, names) });
+    setAttributes(picture, { "aria-label": chartSummary(steps, names) });
     paintGrid(grid, axis, layout);
     const hues = new Map(registry.map((event, index) => [event.name, hue(index)]));
-    const groups = keep(columns, layout.bars.length, makeColumn);
+    const groups = ensureChildren(columns, layout.bars.length, makeColumn);
     layout.bars.forEach((bar, index) => {
       const group = groups[index];
       if (group) paintColumn(group, bar, layout, hues);
@@ -32,7 +32,7 @@ export function chartView(): (registry: readonly EventInfo[], steps: readonly St
   }
 
   function paintLegend(): void {
-    const items = keep(legend, latest.registry.length, () => {
+    const items = ensureChildren(legend, latest.registry.length, () => {
       const item = el(
         "li",
         {},
@@ -64,18 +64,18 @@ export function chartView(): (registry: readonly EventInfo[], steps: readonly St
 }
 
 function paintGrid(grid: SVGGElement, axis: SVGGElement, layout: Layout): void {
-  const lines = keep(grid, layout.ticks.length, () => svg("line"));
-  const values = keep(axis, layout.ticks.length, () => svg("text", { "text-anchor": "end", dy: "0.32em" }));
+  const lines = ensureChildren(grid, layout.ticks.length, () => svg("line"));
+  const values = ensureChildren(axis, layout.ticks.length, () => svg("text", { "text-anchor": "end", dy: "0.32em" }));
   layout.ticks.forEach(({ value, y }, index) => {
     const [line, text] = [lines[index], values[index]];
     if (!line || !text) return;
     setAttributes(line, { x1: layout.left, x2: layout.right, y1: y, y2: y });
     setAttributes(text, { x: layout.left - 8, y });
-    setText(text, number(value));
+    setText(text, formatNumber(value));
   });
 }
 
-/** A column: the ground that the pointer meets, the name of the day, and the stack. */
+/** A column: a background that takes the pointer, the label of the day, and the stack. */
 function makeColumn(): SVGGElement {
   const ground = svg("rect", { class: "ground" }, svg("title"));
   return svg("g", {}, ground, svg("text", { "text-anchor": "middle" }), svg("g"));
@@ -85,16 +85,16 @@ function paintColumn(group: SVGGElement, bar: Bar, layout: Layout, hues: Readonl
   const [ground, label, stack] = Array.from(group.children);
   const title = ground?.firstElementChild;
   if (!ground || !label || !stack || !title) return;
-  setAttributes(group, { class: bar.notOver ? "column not-over" : "column" });
+  setAttributes(group, { class: bar.inProgress ? "column in-progress" : "column" });
   setAttributes(ground, { x: bar.slot.x, y: 0, width: bar.slot.width, height: layout.base });
-  const said = Object.entries(bar.step.counts).map(([name, count]) => `\n${name} ${number(count)}`);
+  const said = Object.entries(bar.step.counts).map(([name, count]) => `\n${name} ${formatNumber(count)}`);
   setText(
     title,
-    `${dayOf(bar.step)}${bar.notOver ? ", not over yet" : ""}${said.length > 0 ? said.join("") : "\nno counts"}`,
+    `${formatDay(bar.step)}${bar.inProgress ? ", not over yet" : ""}${said.length > 0 ? said.join("") : "\nno counts"}`,
   );
   setAttributes(label, { x: bar.x + bar.width / 2, y: CHART_HEIGHT - 8 });
   setText(label, bar.label ?? "");
-  const parts = keep(stack, bar.segments.length, () => svg("rect", { class: "segment" }));
+  const parts = ensureChildren(stack, bar.segments.length, () => svg("rect", { class: "segment" }));
   bar.segments.forEach(({ name, y, height }, index) => {
     const part = parts[index];
     if (part) setAttributes(part, { x: bar.x, y, width: bar.width, height, "data-hue": hues.get(name) ?? "" });
@@ -102,20 +102,22 @@ function paintColumn(group: SVGGElement, bar: Bar, layout: Layout, hues: Readonl
 }
 
 function paintTable(registry: readonly EventInfo[], steps: readonly Step[]): void {
-  const names = keep(byId("days-head", HTMLTableRowElement), registry.length + 1, () => el("th", { scope: "col" }));
+  const names = ensureChildren(byId("days-head", HTMLTableRowElement), registry.length + 1, () =>
+    el("th", { scope: "col" }),
+  );
   ["Day (UTC)", ...registry.map((event) => event.name)].forEach((text, index) => {
     const name = names[index];
     if (name) setText(name, text);
   });
-  const rows = keep(byId("days", HTMLTableSectionElement), steps.length, () =>
+  const rows = ensureChildren(byId("days", HTMLTableSectionElement), steps.length, () =>
     el("tr", {}, el("th", { scope: "row" })),
   );
   [...steps].reverse().forEach((step, index) => {
-    const [day, ...cells] = keep(rows[index] as HTMLTableRowElement, registry.length + 1, () => el("td"));
-    if (day) setText(day, index === 0 ? `${dayOf(step)}, not over` : dayOf(step));
+    const [day, ...cells] = ensureChildren(rows[index] as HTMLTableRowElement, registry.length + 1, () => el("td"));
+    if (day) setText(day, index === 0 ? `${formatDay(step)}, not over` : formatDay(step));
     registry.forEach((event, column) => {
       const cell = cells[column];
-      if (cell) setText(cell, number(step.counts[event.name] ?? 0));
+      if (cell) setText(cell, formatNumber(step.counts[event.name] ?? 0));
     });
   });
 }

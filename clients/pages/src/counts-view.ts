@@ -1,17 +1,17 @@
-// One row an event: its name, its bar, its number.
+// The table of counts: one row per event with its name, bar and count.
 
-import type { Counts, EventInfo } from "./answers";
-import { el, keep, setAttributes, setProperty, setText } from "./elements";
-import { number } from "./wording";
+import type { Counts, EventInfo } from "./api";
+import { el, ensureChildren, setAttributes, setProperty, setText } from "./dom";
+import { formatNumber } from "./format";
 
-const HUES = 8; // the palette of pages.css; an own registry with more events uses it again, and has the names beside it
+const HUES = 8; // in the palette of pages.css; with more events colours repeat, and the names tell them apart
 
-/** The place of an event in the palette. */
+/** The palette index of an event. */
 export const hue = (index: number): string => String(index % HUES);
 
 export function paintCounts(body: HTMLTableSectionElement, registry: readonly EventInfo[], counts: Counts): void {
   const highest = Math.max(1, ...registry.map((event) => counts[event.name] ?? 0));
-  const rows = keep(body, registry.length, makeRow);
+  const rows = ensureChildren(body, registry.length, makeRow);
   registry.forEach((event, index) => {
     const [name, meaning, bar, figure] =
       rows[index]?.querySelectorAll<HTMLElement>(".name, .meaning, .bar, .figure") ?? [];
@@ -21,7 +21,7 @@ export function paintCounts(body: HTMLTableSectionElement, registry: readonly Ev
     setText(meaning, event.meaning);
     setAttributes(bar, { "data-hue": hue(index) });
     setProperty(bar, "--share", count / highest);
-    setText(figure, number(count));
+    setText(figure, formatNumber(count));
   });
 }
 

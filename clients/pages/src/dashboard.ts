@@ -1,76 +1,81 @@
-// The developer dashboard: one viewer's counts, rates and days, kept fresh.
+// The developer dashboard: one viewer's counts, rates and chart by day, updated by polling.
 
 import { reset } from "siddes-telemetry-sdk";
-import { browser, followPage } from "./browser";
+import { browserEnvironment, followPageEvents } from "./browser-environment";
 import { chartView } from "./chart-view";
+import { type Snapshot, startCountsFeed } from "./counts-feed";
 import { paintCounts } from "./counts-view";
-import { csv, fileName } from "./csv";
-import { byId, el, setAttributes, setHidden, setText } from "./elements";
-import { live, type Snapshot } from "./live";
+import { csvFileName, toCsv } from "./csv";
+import { byId, el, setAttributes, setHidden, setText } from "./dom";
 import { rates } from "./rates";
 import { paintRates } from "./rates-view";
+import { WINDOW_DAYS, windowFromHash, windowLabel } from "./time-window";
 import { viewerView } from "./viewer-view";
-import { daysIn, periodOf, WINDOWS } from "./window";
 
 let latest: Snapshot | undefined;
 
-const figuresPart = byId("figures", HTMLElement);
-const periods = document.querySelectorAll(".period");
+const resultsPart = byId("results", HTMLElement);
+const windowLabels = document.querySelectorAll(".period");
 const download = byId("csv", HTMLButtonElement);
 const paintChart = chartView();
 const paintViewer = viewerView(byId("who", HTMLElement), "Clear", {
-  leave: reset, // other tabs' counts must not go to the viewer who comes
-  changed: () => counts.viewerChanged(),
+  beforeChange: reset, // counts queued in other tabs must not go to the next viewer
+  changed: () => feed.viewerChanged(),
 });
 
 function show(snapshot: Snapshot): void {
   latest = snapshot;
-  const { standing, registry, figures } = snapshot;
+  const { status, registry, result } = snapshot;
   paintViewer(snapshot);
-  setAttributes(document.documentElement, { "data-standing": standing.kind });
-  setHidden(figuresPart, !figures);
-  download.disabled = !figures;
-  if (!figures) return;
-  setHidden(byId("nothing", HTMLElement), Object.keys(figures.counts).length > 0);
-  for (const period of periods) setText(period, periodOf(figures.days, daysIn(location.hash)));
-  const found = rates(registry, figures.counts);
-  setHidden(byId("rates-part", HTMLElement), found.length === 0);
-  paintRates(byId("rates", HTMLElement), found);
-  paintChart(registry, figures.steps);
-  paintCounts(byId("counts", HTMLTableSectionElement), registry, figures.counts);
+  setAttributes(document.documentElement, { "data-status": status.kind });
+  setHidden(resultsPart, !result);
+  download.disabled = !result;
+  if (!result) return;
+  setHidden(byId("nothing", HTMLElement), Object.keys(result.counts).length > 0);
+  for (const label of windowLabels) setText(label, windowLabel(result.days, windowFromHash(location.hash)));
+  const shownRates = rates(registry, result.counts);
+  setHidden(byId("rates-part", HTMLElement), shownRates.length === 0);
+  paintRates(byId("rates", HTMLElement), shownRates);
+  paintChart(registry, result.steps);
+  paintCounts(byId("counts", HTMLTableSectionElement), registry, result.counts);
 }
 
-function save(): void {
-  if (!latest?.figures) return;
-  const { days, at, counts: totals, steps } = latest.figures;
+function downloadCsv(): void {
+  if (!latest?.result) return;
+  const { days, readAt, counts, steps } = latest.result;
   const address = URL.createObjectURL(
-    new Blob([csv(latest.registry, totals, steps)], { type: "text/csv;charset=utf-8" }),
+    new Blob([toCsv(latest.registry, counts, steps)], { type: "text/csv;charset=utf-8" }),
   );
-  el("a", { href: address, download: fileName(days, at) }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 0); // the download has taken hold of it by then
+  el("a", { href: address, download: csvFileName(days, readAt) }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 0); // the download has started by then
 }
 
-const counts = live(browser, { daysWanted: () => daysIn(location.hash), withSeries: true }, show);
-followPage(counts);
+const feed = startCountsFeed(
+  browserEnvironment,
+  { windowDays: () => windowFromHash(location.hash), withSeries: true },
+  show,
+);
+followPageEvents(feed);
 
-function followWindow(): void {
-  for (const days of WINDOWS) byId(`days-${days}`, HTMLInputElement).checked = days === daysIn(location.hash);
+function checkWindowButton(): void {
+  for (const days of WINDOW_DAYS)
+    byId(`days-${days}`, HTMLInputElement).checked = days === windowFromHash(location.hash);
 }
 
 function changeWindow(): void {
-  if (latest) show(latest); // says at once that the figures are still those of the other window
-  counts.now();
+  if (latest) show(latest); // labels the counts at once as those of the other window
+  feed.pollNow();
 }
 
-for (const days of WINDOWS) {
+for (const days of WINDOW_DAYS) {
   byId(`days-${days}`, HTMLInputElement).addEventListener("change", () => {
     history.replaceState(null, "", `#days=${days}`);
     changeWindow();
   });
 }
 addEventListener("hashchange", () => {
-  followWindow();
+  checkWindowButton();
   changeWindow();
 });
-download.addEventListener("click", save);
-followWindow();
+download.addEventListener("click", downloadCsv);
+checkWindowButton();

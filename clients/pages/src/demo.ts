@@ -1,21 +1,21 @@
-// The demo: three emitters that send through the built SDK, beside the counts that come of it.
+// The demo page: three event sources that count with the built SDK, beside the resulting counts.
 
 import { reset, sdTelemetry } from "siddes-telemetry-sdk";
-import { browser, followPage } from "./browser";
+import { browserEnvironment, followPageEvents } from "./browser-environment";
+import { startCountsFeed } from "./counts-feed";
 import { paintCounts } from "./counts-view";
-import { byId, el, setAttributes, setHidden, setText } from "./elements";
+import { byId, el, setAttributes, setHidden, setText } from "./dom";
 import type { Emission } from "./emitters";
-import { live } from "./live";
+import { describeStatus } from "./session-status";
 import { sheetView } from "./sheet-view";
-import { wordsFor } from "./standing";
 import { onboardingView, trayView } from "./tray-view";
 import { viewerView } from "./viewer-view";
 
-const MAX_LOG = 50; // entries: enough to see cause and effect, and a page left open does not grow
+const MAX_LOG_ENTRIES = 50; // a page that is left open does not grow
 const DAYS = 7;
 
 const log = byId("log", HTMLOListElement);
-const noFigures = byId("no-figures", HTMLElement);
+const noResults = byId("no-results", HTMLElement);
 const logEmpty = byId("log-empty", HTMLElement);
 
 function emit(emitted: readonly Emission[]): void {
@@ -24,23 +24,23 @@ function emit(emitted: readonly Emission[]): void {
     log.prepend(el("li", {}, `${event} ${count}`));
     setHidden(logEmpty, true);
   }
-  while (log.childElementCount > MAX_LOG) log.lastElementChild?.remove();
+  while (log.childElementCount > MAX_LOG_ENTRIES) log.lastElementChild?.remove();
 }
 
 const paintViewer = viewerView(byId("who", HTMLElement), "Sign out", {
-  leave: reset, // before the cookie goes: what is queued is this viewer's
-  changed: () => counts.viewerChanged(),
+  beforeChange: reset, // queued counts are this viewer's
+  changed: () => feed.viewerChanged(),
 });
-const counts = live(browser, { daysWanted: () => DAYS, withSeries: false }, (snapshot) => {
-  const { standing, registry, figures } = snapshot;
+const feed = startCountsFeed(browserEnvironment, { windowDays: () => DAYS, withSeries: false }, (snapshot) => {
+  const { status, registry, result } = snapshot;
   paintViewer(snapshot);
-  setAttributes(document.documentElement, { "data-standing": standing.kind });
-  setHidden(byId("figures", HTMLElement), !figures);
-  setHidden(noFigures, figures !== undefined);
-  setText(noFigures, `${wordsFor(standing, undefined).title}.`);
-  if (figures) paintCounts(byId("counts", HTMLTableSectionElement), registry, figures.counts);
+  setAttributes(document.documentElement, { "data-status": status.kind });
+  setHidden(byId("results", HTMLElement), !result);
+  setHidden(noResults, result !== undefined);
+  setText(noResults, `${describeStatus(status, undefined).title}.`);
+  if (result) paintCounts(byId("counts", HTMLTableSectionElement), registry, result.counts);
 });
-followPage(counts);
+followPageEvents(feed);
 setHidden(
   byId("private", HTMLElement),
   !("globalPrivacyControl" in navigator && navigator.globalPrivacyControl === true),

@@ -1,5 +1,5 @@
-// The three emitters of the product, without their screens: each action takes a state and returns the next one with
-// what is emitted for it.
+// The rules of the product's three event sources (review sheet, tray, onboarding), without their views: each action
+// takes a state and returns the next state with the events to emit.
 
 import type { TelemetryEvent } from "siddes-telemetry-sdk";
 
@@ -8,7 +8,7 @@ export interface Emission {
   readonly count: number;
 }
 
-export interface Outcome<S> {
+export interface Transition<S> {
   readonly state: S;
   readonly emitted: readonly Emission[];
 }
@@ -16,7 +16,7 @@ export interface Outcome<S> {
 export type Decision = "accepted" | "skipped";
 const EVENT_OF = { accepted: "suggestion_accepted", skipped: "suggestion_skipped" } as const;
 
-/** A suggestion of the review sheet: a group that is proposed, with members that may be removed. */
+/** A suggestion of the review sheet: a proposed group, whose members can be removed. */
 export interface Suggestion {
   readonly name: string;
   readonly members: readonly string[];
@@ -26,7 +26,7 @@ export interface Suggestion {
 export type Sheet = readonly Suggestion[];
 
 /** Opening shows every suggestion. */
-export function openSheet(sizes: Readonly<Record<string, number>>): Outcome<Sheet> {
+export function openSheet(sizes: Readonly<Record<string, number>>): Transition<Sheet> {
   const state = Object.entries(sizes).map(([name, size]) => ({
     name,
     members: Array.from({ length: size }, (_, index) => `Member ${index + 1}`),
@@ -36,32 +36,32 @@ export function openSheet(sizes: Readonly<Record<string, number>>): Outcome<Shee
   return { state, emitted: counted("suggestion_shown", state.length) };
 }
 
-export function decide(sheet: Sheet, index: number, decision: Decision): Outcome<Sheet> {
+export function decide(sheet: Sheet, index: number, decision: Decision): Transition<Sheet> {
   return decideWhere(sheet, (at) => at === index, decision);
 }
 
-export function decideAll(sheet: Sheet, decision: Decision): Outcome<Sheet> {
+export function decideAll(sheet: Sheet, decision: Decision): Transition<Sheet> {
   return decideWhere(sheet, () => true, decision);
 }
 
-/** What is decided stays decided. */
-function decideWhere(sheet: Sheet, chosen: (index: number) => boolean, decision: Decision): Outcome<Sheet> {
+/** A decision is final. */
+function decideWhere(sheet: Sheet, chosen: (index: number) => boolean, decision: Decision): Transition<Sheet> {
   const state = sheet.map((one, index) => (chosen(index) && !one.decision ? { ...one, decision } : one));
   return { state, emitted: counted(EVENT_OF[decision], state.filter((one, index) => one !== sheet[index]).length) };
 }
 
-export function rename(sheet: Sheet, index: number, name: string): Outcome<Sheet> {
+export function rename(sheet: Sheet, index: number, name: string): Transition<Sheet> {
   return edit(sheet, index, (one) => (name === "" || name === one.name ? one : { ...one, name }));
 }
 
-export function removeMember(sheet: Sheet, index: number, member: string): Outcome<Sheet> {
+export function removeMember(sheet: Sheet, index: number, member: string): Transition<Sheet> {
   return edit(sheet, index, (one) =>
     one.members.includes(member) ? { ...one, members: one.members.filter((other) => other !== member) } : one,
   );
 }
 
 /** A suggestion counts as edited once, however often it is changed. */
-function edit(sheet: Sheet, index: number, change: (one: Suggestion) => Suggestion): Outcome<Sheet> {
+function edit(sheet: Sheet, index: number, change: (one: Suggestion) => Suggestion): Transition<Sheet> {
   const before = sheet[index];
   const after = before && !before.decision ? change(before) : before;
   if (!before || !after || after === before) return { state: sheet, emitted: [] };
@@ -71,20 +71,20 @@ function edit(sheet: Sheet, index: number, change: (one: Suggestion) => Suggesti
   };
 }
 
-/** The tray: what waits, and what was decided, the last at the end. It emits nothing for showing. */
+/** The tray: items that wait, and decided ones, the latest last. It emits no `suggestion_shown`. */
 export interface Tray {
   readonly waiting: readonly string[];
   readonly decided: readonly string[];
 }
 
-export function decideInTray(tray: Tray, item: string, decision: Decision): Outcome<Tray> {
+export function decideInTray(tray: Tray, item: string, decision: Decision): Transition<Tray> {
   if (!tray.waiting.includes(item)) return { state: tray, emitted: [] };
   const waiting = tray.waiting.filter((other) => other !== item);
   return { state: { waiting, decided: [...tray.decided, item] }, emitted: counted(EVENT_OF[decision], 1) };
 }
 
-/** Brings back what was decided last. */
-export function undoInTray(tray: Tray): Outcome<Tray> {
+/** Brings back the item that was decided last. */
+export function undoInTray(tray: Tray): Transition<Tray> {
   const restored = tray.decided.slice(-1);
   return {
     state: { waiting: [...restored, ...tray.waiting], decided: tray.decided.slice(0, -1) },
@@ -92,17 +92,17 @@ export function undoInTray(tray: Tray): Outcome<Tray> {
   };
 }
 
-/** Onboarding: every group is applied at once, which emits nothing; taking that back does. */
+/** Onboarding: all groups are applied at once, which emits nothing; undoing it emits. */
 export interface Onboarding {
   readonly groups: number;
   readonly applied: boolean;
 }
 
-export function applyAll(onboarding: Onboarding): Outcome<Onboarding> {
+export function applyAll(onboarding: Onboarding): Transition<Onboarding> {
   return { state: { ...onboarding, applied: true }, emitted: [] };
 }
 
-export function undoAll(onboarding: Onboarding): Outcome<Onboarding> {
+export function undoAll(onboarding: Onboarding): Transition<Onboarding> {
   const restored = onboarding.applied ? onboarding.groups : 0;
   return { state: { ...onboarding, applied: false }, emitted: counted("suggestion_undo", restored) };
 }

@@ -1,21 +1,21 @@
-// A card a rate: the percentage, what it is made of, and how sure one can be of it.
+// The rates: one card each, with percentage, fraction and confidence interval.
 
-import { el, keep, setAttributes, setProperty, setText } from "./elements";
+import { el, ensureChildren, setAttributes, setProperty, setText } from "./dom";
+import { rateCertainty, rateFraction, rateHeadline } from "./format";
 import type { Rate } from "./rates";
-import { certaintyOf, fractionOf, headlineOf } from "./wording";
 
 const TITLES = { accept: "Accept rate", skip: "Skip rate", edit: "Edit rate", undo: "Undo rate" } as const;
 
 export function paintRates(parent: HTMLElement, rates: readonly Rate[]): void {
-  const cards = keep(parent, rates.length, makeCard);
+  const cards = ensureChildren(parent, rates.length, makeCard);
   rates.forEach((rate, index) => {
     const card = cards[index];
     const [title, value, fraction, range, words] = Array.from(card?.children ?? []);
     if (!card || !title || !value || !fraction || !(range instanceof HTMLElement) || !words) return;
     setText(title, TITLES[rate.part]);
-    setText(value, headlineOf(rate));
-    setText(fraction, fractionOf(rate));
-    setText(words, certaintyOf(rate));
+    setText(value, rateHeadline(rate));
+    setText(fraction, rateFraction(rate));
+    setText(words, rateCertainty(rate));
     setAttributes(card, { "data-kind": rate.kind });
     if (rate.kind !== "interval") return;
     setProperty(range, "--low", rate.low);

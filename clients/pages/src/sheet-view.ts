@@ -1,21 +1,21 @@
-// The review sheet: a dialog with the suggestions of one opening.
+// The review sheet: a dialog that lists suggestions.
 
-import { button, byId, el, keep, setAttributes, setHidden, setText } from "./elements";
+import { button, byId, el, ensureChildren, setAttributes, setHidden, setText } from "./dom";
 import {
   decide,
   decideAll,
   type Emission,
-  type Outcome,
   openSheet,
   removeMember,
   rename,
   type Sheet,
   type Suggestion,
+  type Transition,
 } from "./emitters";
 
 const GROUPS = { "Group A": 5, "Group B": 3, "Group C": 8, "Group D": 2 };
 
-/** What can be done to one suggestion. */
+/** The actions on one suggestion. */
 interface Actions {
   accept(): void;
   skip(): void;
@@ -33,7 +33,7 @@ export function sheetView(emit: (emitted: readonly Emission[]) => void): void {
   let sheet: Sheet = [];
   let rows: readonly ReturnType<typeof suggestionView>[] = [];
 
-  function take({ state, emitted }: Outcome<Sheet>): void {
+  function take({ state, emitted }: Transition<Sheet>): void {
     sheet = state;
     emit(emitted);
     rows.forEach((row, index) => {
@@ -46,8 +46,8 @@ export function sheetView(emit: (emitted: readonly Emission[]) => void): void {
     skipAll.disabled = open === 0;
   }
 
-  /** After a decision the keyboard goes on with what is left. */
-  function takeDecision(outcome: Outcome<Sheet>): void {
+  /** Moves the focus to the next open suggestion. */
+  function takeDecision(outcome: Transition<Sheet>): void {
     take(outcome);
     (rows[sheet.findIndex((one) => !one.decision)]?.accept ?? done).focus();
   }
@@ -73,7 +73,7 @@ export function sheetView(emit: (emitted: readonly Emission[]) => void): void {
   done.addEventListener("click", () => dialog.close());
 }
 
-/** One suggestion. It is painted in place: a click that ends an edit must still find its button. */
+/** One suggestion. It is updated in place: a click that ends an edit must still find its button. */
 function suggestionView(first: Suggestion, actions: Actions) {
   const title = el("h3");
   const edited = el("span", { class: "mark" }, "edited");
@@ -113,7 +113,7 @@ function suggestionView(first: Suggestion, actions: Actions) {
     setAttributes(name, { "aria-label": `Name of ${one.name}` });
     setAttributes(accept, { "aria-label": `Accept ${one.name}` });
     setAttributes(skip, { "aria-label": `Skip ${one.name}` });
-    keep(members, one.members.length, memberChip).forEach((place, index) => {
+    ensureChildren(members, one.members.length, memberChip).forEach((place, index) => {
       const [chip, member] = [place.firstElementChild, one.members[index]];
       if (!chip || member === undefined) return;
       setText(chip, `${member} ×`);

@@ -1,12 +1,12 @@
-// The tray, and the onboarding page's one button.
+// The tray, and the onboarding page's apply and undo buttons.
 
-import { button, byId, el, setText } from "./elements";
+import { button, byId, el, setText } from "./dom";
 import {
   applyAll,
   decideInTray,
   type Emission,
   type Onboarding,
-  type Outcome,
+  type Transition,
   type Tray,
   undoAll,
   undoInTray,
@@ -26,7 +26,7 @@ export function trayView(emit: Emit): void {
     setText(note, tray.waiting.length === 0 ? "The tray is empty." : `${tray.waiting.length} waiting.`);
   }
 
-  function take({ state, emitted }: Outcome<Tray>): void {
+  function take({ state, emitted }: Transition<Tray>): void {
     tray = state;
     emit(emitted);
     paint();
@@ -54,7 +54,7 @@ export function onboardingView(emit: Emit): void {
   const note = byId("onboarding-note", HTMLElement);
   let onboarding: Onboarding = { groups: 6, applied: false };
 
-  function take({ state, emitted }: Outcome<Onboarding>): void {
+  function take({ state, emitted }: Transition<Onboarding>): void {
     onboarding = state;
     emit(emitted);
     apply.disabled = state.applied;

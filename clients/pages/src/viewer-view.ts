@@ -1,23 +1,23 @@
-// Who the counts belong to, and the field that says it in debug.
+// The viewer panel: the session status, and the form that sets the dev viewer.
 
-import { button, el, setAttributes, setText } from "./elements";
-import type { Snapshot } from "./live";
-import { wordsFor } from "./standing";
-import { cookieFor, EXPIRED_COOKIE, problemOf, viewerIn } from "./viewer";
+import type { Snapshot } from "./counts-feed";
+import { EXPIRED_COOKIE, viewerCookie, viewerFromCookies, viewerIdProblem } from "./dev-viewer";
+import { button, el, setAttributes, setText } from "./dom";
+import { describeStatus } from "./session-status";
 
-/** `leave` is awaited before the cookie changes: what waits to be sent belongs to the viewer who leaves. */
+/** `beforeChange` is awaited before the cookie changes: queued counts belong to the previous viewer. */
 export interface ViewerActions {
-  leave(): Promise<void>;
+  beforeChange(): Promise<void>;
   changed(): void;
 }
 
-/** Builds the panel into `section`; what is returned paints a snapshot. `clearLabel` names the button that signs out. */
+/** Builds the panel in `section` and returns a function that paints a snapshot. `clearLabel` labels the sign-out button. */
 export function viewerView(
   section: HTMLElement,
   clearLabel: string,
   actions: ViewerActions,
 ): (snapshot: Snapshot) => void {
-  const title = el("h2", { id: "standing", class: "standing" });
+  const title = el("h2", { id: "status", class: "status" });
   const advice = el("p", { class: "advice" });
   const field = el("input", {
     id: "viewer",
@@ -37,35 +37,35 @@ export function viewerView(
     problem,
   );
   section.append(el("div", { role: "status", class: "who" }, title, advice), form);
-  field.value = viewerIn(document.cookie) ?? "";
+  field.value = viewerFromCookies(document.cookie) ?? "";
 
   async function change(cookie: string): Promise<void> {
-    await actions.leave();
+    await actions.beforeChange();
     // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API exists on secure origins only, and not everywhere
     document.cookie = cookie;
     if (cookie === EXPIRED_COOKIE) field.value = "";
-    complain(undefined);
+    showProblem(undefined);
     actions.changed();
   }
 
-  function complain(what: string | undefined): void {
-    setText(problem, what ?? "");
-    setAttributes(field, { "aria-invalid": String(what !== undefined) });
+  function showProblem(message: string | undefined): void {
+    setText(problem, message ?? "");
+    setAttributes(field, { "aria-invalid": String(message !== undefined) });
   }
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const id = field.value.trim();
-    const wrong = problemOf(id);
-    complain(wrong);
-    if (wrong === undefined) void change(cookieFor(id));
+    const message = viewerIdProblem(id);
+    showProblem(message);
+    if (message === undefined) void change(viewerCookie(id));
     else field.focus();
   });
 
-  return ({ standing, figures }) => {
-    const words = wordsFor(standing, figures?.at);
-    setText(title, words.title);
-    setText(advice, words.advice);
-    setAttributes(section, { "data-standing": standing.kind });
+  return ({ status, result }) => {
+    const { title: heading, advice: text } = describeStatus(status, result?.readAt);
+    setText(title, heading);
+    setText(advice, text);
+    setAttributes(section, { "data-status": status.kind });
   };
 }

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { cell, csv, fileName } from "../src/csv";
+import { csvCell, csvFileName, toCsv } from "../src/csv";
 
 test("counts, rates and days are one table with as many cells in every line", () => {
-  const text = csv(
+  const text = toCsv(
     [
       { name: "shown", part: "shown", meaning: "" },
       { name: "taken", part: "accept", meaning: "" },
@@ -26,8 +26,8 @@ test("a rate without enough data has an empty value, one beyond 1 no limits", ()
     { name: "shown", part: "shown", meaning: "" },
     { name: "taken", part: "accept", meaning: "" },
   ] as const;
-  expect(csv(registry, { shown: 4, taken: 1 }, [])).toContain("rate,,accept,,1,4,,\r\n");
-  expect(csv(registry, { shown: 5, taken: 6 }, [])).toContain("rate,,accept,1.2000,6,5,,\r\n");
+  expect(toCsv(registry, { shown: 4, taken: 1 }, [])).toContain("rate,,accept,,1,4,,\r\n");
+  expect(toCsv(registry, { shown: 5, taken: 6 }, [])).toContain("rate,,accept,1.2000,6,5,,\r\n");
 });
 
 test.each([
@@ -41,9 +41,9 @@ test.each([
   ['=HYPERLINK("x","y")', '"\'=HYPERLINK(""x"",""y"")"'],
   [12, "12"],
 ])("%j is written as %j", (value, written) => {
-  expect(cell(value)).toBe(written);
+  expect(csvCell(value)).toBe(written);
 });
 
 test("the file is named after the window and the UTC day", () => {
-  expect(fileName(7, new Date("2026-11-22T23:59:59Z"))).toBe("siddes-telemetry-7d-2026-11-22.csv");
+  expect(csvFileName(7, new Date("2026-11-22T23:59:59Z"))).toBe("siddes-telemetry-7d-2026-11-22.csv");
 });

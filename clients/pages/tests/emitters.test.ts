@@ -4,16 +4,16 @@ import {
   decide,
   decideAll,
   decideInTray,
-  type Outcome,
   openSheet,
   removeMember,
   rename,
+  type Transition,
   undoAll,
   undoInTray,
 } from "../src/emitters";
 
 /** What a chain of actions emits, as "event count". */
-function emitted<S>(first: Outcome<S>, ...actions: ((state: S) => Outcome<S>)[]): string[] {
+function emitted<S>(first: Transition<S>, ...actions: ((state: S) => Transition<S>)[]): string[] {
   let outcome = first;
   const all = [...first.emitted];
   for (const action of actions) {

@@ -1,30 +1,30 @@
 // pages/src/dashboard.ts
 import { reset } from "/developer/telemetry/sdk.js";
 
-// pages/src/answers.ts
-var AWAY = { kind: "away", retryAfterS: 0 };
+// pages/src/api.ts
+var UNAVAILABLE = { kind: "unavailable", retryAfterS: 0 };
 var MAX_RETRY_AFTER_S = 600;
-var PARTS = ["shown", "accept", "skip", "edit", "undo", "none"];
-function sortAnswer(status, retryAfter, body) {
+var EVENT_PARTS = ["shown", "accept", "skip", "edit", "undo", "none"];
+function classifyResponse(status, retryAfter, body) {
   if (status === 200 && isObject(body)) return { kind: "ok", body };
   if (status === 401) return { kind: "unauthenticated" };
   if (status === 404 && isObject(body) && body.error === "telemetry_disabled") return { kind: "disabled" };
   return {
-    kind: status === 429 ? "limited" : "away",
+    kind: status === 429 ? "rate-limited" : "unavailable",
     retryAfterS: /^\d{1,9}$/.test(retryAfter ?? "") ? Math.min(Number(retryAfter), MAX_RETRY_AFTER_S) : 0
   };
 }
-function readViewer(body) {
+function parseViewer(body) {
   return isObject(body) && typeof body.viewer_id === "string" ? body.viewer_id : void 0;
 }
-function readRegistry(body) {
+function parseRegistry(body) {
   if (!isObject(body) || !Array.isArray(body.events)) return void 0;
   return body.events.every(isEventInfo) ? body.events : void 0;
 }
-function readCounts(body) {
+function parseCounts(body) {
   return isObject(body) && isCounts(body.counts) ? body.counts : void 0;
 }
-function readSeries(body) {
+function parseSeries(body) {
   if (!isObject(body) || !Array.isArray(body.series)) return void 0;
   return body.series.every(isStep) ? body.series : void 0;
 }
@@ -32,7 +32,7 @@ function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 function isEventInfo(value) {
-  return isObject(value) && typeof value.name === "string" && typeof value.meaning === "string" && typeof value.part === "string" && PARTS.includes(value.part);
+  return isObject(value) && typeof value.name === "string" && typeof value.meaning === "string" && typeof value.part === "string" && EVENT_PARTS.includes(value.part);
 }
 function isCounts(value) {
   return isObject(value) && Object.values(value).every((count) => Number.isSafeInteger(count) && Number(count) >= 0);
@@ -41,37 +41,37 @@ function isStep(value) {
   return isObject(value) && typeof value.start === "string" && !Number.isNaN(Date.parse(value.start)) && isCounts(value.counts);
 }
 
-// pages/src/viewer.ts
+// pages/src/dev-viewer.ts
 var COOKIE = "sd_viewer";
 var MAX_AGE_S = 30 * 24 * 3600;
 var VIEWER_ID = /^[A-Za-z0-9._:@|+/=~-]{1,64}$/;
-function problemOf(id) {
+function viewerIdProblem(id) {
   if (id === "") return "Type an id first.";
   if (id.length > 64) return `At most 64 characters; this has ${id.length}.`;
   return VIEWER_ID.test(id) ? void 0 : "Only letters A–Z and a–z, digits and . _ : @ | + / = ~ - can be in an id.";
 }
-function viewerIn(cookies) {
+function viewerFromCookies(cookies) {
   const found = cookies.split("; ").find((pair) => pair.startsWith(`${COOKIE}=`));
   const id = found?.slice(COOKIE.length + 1) ?? "";
   return VIEWER_ID.test(id) ? id : void 0;
 }
-var cookieFor = (id) => `${COOKIE}=${id}; path=/; SameSite=Strict; max-age=${MAX_AGE_S}`;
+var viewerCookie = (id) => `${COOKIE}=${id}; path=/; SameSite=Strict; max-age=${MAX_AGE_S}`;
 var EXPIRED_COOKIE = `${COOKIE}=; path=/; SameSite=Strict; max-age=0`;
 
-// pages/src/browser.ts
+// pages/src/browser-environment.ts
 var TIMEOUT_MS = 15e3;
-var browser = {
+var browserEnvironment = {
   async get(path, signal) {
     try {
       const response = await fetch(path, {
         cache: "no-cache",
-        // asks with If-None-Match: an answer that has not changed costs no body
+        // revalidates with If-None-Match: an unchanged answer costs no body
         redirect: "error",
         signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])
       });
-      return sortAnswer(response.status, response.headers.get("retry-after"), await response.json());
+      return classifyResponse(response.status, response.headers.get("retry-after"), await response.json());
     } catch {
-      return AWAY;
+      return UNAVAILABLE;
     }
   },
   setTimer(callback, ms) {
@@ -80,15 +80,15 @@ var browser = {
   },
   now: Date.now,
   random: Math.random,
-  visible: () => document.visibilityState === "visible",
-  cookieViewer: () => viewerIn(document.cookie)
+  isVisible: () => document.visibilityState === "visible",
+  devViewer: () => viewerFromCookies(document.cookie)
 };
-function followPage(live2) {
-  document.addEventListener("visibilitychange", live2.visibilityChanged);
-  addEventListener("online", live2.now);
+function followPageEvents(feed2) {
+  document.addEventListener("visibilitychange", feed2.visibilityChanged);
+  addEventListener("online", feed2.pollNow);
 }
 
-// pages/src/wording.ts
+// pages/src/format.ts
 var WHOLE = new Intl.NumberFormat("en");
 var PERCENT = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 var DAY = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", timeZone: "UTC" });
@@ -98,66 +98,66 @@ var CLOCK = new Intl.DateTimeFormat("en", {
   second: "2-digit",
   hourCycle: "h23"
 });
-var number = (value) => WHOLE.format(value);
-var percent = (fraction2) => PERCENT.format(fraction2);
-var dayOf = (step) => DAY.format(new Date(step.start));
-var clock = (moment) => CLOCK.format(moment);
-function headlineOf(rate2) {
-  return rate2.kind === "too few" ? "–" : percent(rate2.value);
+var formatNumber = (value) => WHOLE.format(value);
+var formatPercent = (fraction2) => PERCENT.format(fraction2);
+var formatDay = (step) => DAY.format(new Date(step.start));
+var formatTime = (moment) => CLOCK.format(moment);
+function rateHeadline(rate2) {
+  return rate2.kind === "too-few" ? "–" : formatPercent(rate2.value);
 }
-function fractionOf(rate2) {
-  return `${number(rate2.numerator)} / ${number(rate2.denominator)} shown`;
+function rateFraction(rate2) {
+  return `${formatNumber(rate2.numerator)} / ${formatNumber(rate2.denominator)} shown`;
 }
-function certaintyOf(rate2) {
+function rateCertainty(rate2) {
   switch (rate2.kind) {
-    case "too few":
+    case "too-few":
       return "Not enough data: fewer than 5 shown";
-    case "beyond one":
+    case "above-one":
       return "No interval: more than were shown, as a tray acts without showing";
     case "interval":
-      return `95% interval: ${percent(rate2.low)} to ${percent(rate2.high)}`;
+      return `95% interval: ${formatPercent(rate2.low)} to ${formatPercent(rate2.high)}`;
   }
 }
-function summaryOf(steps, names) {
-  const totals = steps.map((step) => totalOf(step.counts, names));
+function chartSummary(steps, names) {
+  const totals = steps.map((step) => totalCount(step.counts, names));
   const all = totals.reduce((sum, total) => sum + total, 0);
   if (all === 0) return `Bar chart by day: no counts in ${steps.length} days.`;
   const most = totals.indexOf(Math.max(...totals));
   const last = totals.at(-1) ?? 0;
   const top = steps[most];
-  return `Bar chart by day, ${steps.length} days: ${number(all)} in all${top ? `, most on ${dayOf(top)} (${number(totals[most] ?? 0)})` : ""}, ${number(last)} today so far. The table below has each day.`;
+  return `Bar chart by day, ${steps.length} days: ${formatNumber(all)} in all${top ? `, most on ${formatDay(top)} (${formatNumber(totals[most] ?? 0)})` : ""}, ${formatNumber(last)} today so far. The table below has each day.`;
 }
-function totalOf(counts2, names) {
-  return names.reduce((total, name) => total + (counts2[name] ?? 0), 0);
+function totalCount(counts, names) {
+  return names.reduce((total, name) => total + (counts[name] ?? 0), 0);
 }
 
-// pages/src/chart.ts
+// pages/src/chart-layout.ts
 var CHART_HEIGHT = 240;
 var TOP = 12;
 var BOTTOM = 28;
 var RIGHT = 16;
-var DIGIT = 7.5;
-var LABEL = 52;
-var MAX_BAR = 44;
-var TICKS = 4;
+var DIGIT_WIDTH = 7.5;
+var LABEL_WIDTH = 52;
+var MAX_BAR_WIDTH = 44;
+var MAX_TICK_INTERVALS = 4;
 var SEAM = 1;
 function ticks(max) {
-  const rough = Math.max(max, 1) / TICKS;
+  const rough = Math.max(max, 1) / MAX_TICK_INTERVALS;
   const power = 10 ** Math.floor(Math.log10(Math.max(rough, 1)));
   const steps = [1, 2, 2.5, 5, 10].map((factor) => factor * power).filter(Number.isInteger);
   const step = steps.find((candidate) => candidate >= rough) ?? 10 * power;
   return Array.from({ length: Math.ceil(Math.max(max, 1) / step) + 1 }, (_, index) => index * step);
 }
-function layOut(steps, names, width) {
-  const values = ticks(Math.max(0, ...steps.map((step) => totalOf(step.counts, names))));
+function layoutChart(steps, names, width) {
+  const values = ticks(Math.max(0, ...steps.map((step) => totalCount(step.counts, names))));
   const highest = values.at(-1) ?? 1;
-  const left = Math.ceil(number(highest).length * DIGIT) + 14;
+  const left = Math.ceil(formatNumber(highest).length * DIGIT_WIDTH) + 14;
   const right = Math.max(width - RIGHT, left + 1);
   const base = CHART_HEIGHT - BOTTOM;
   const y = (value) => base - value / highest * (base - TOP);
   const slot = (right - left) / Math.max(steps.length, 1);
-  const barWidth = Math.min(MAX_BAR, slot * 0.7);
-  const every = Math.max(1, Math.ceil(LABEL / slot));
+  const barWidth = Math.min(MAX_BAR_WIDTH, slot * 0.7);
+  const every = Math.max(1, Math.ceil(LABEL_WIDTH / slot));
   const bars = steps.map((step, index) => {
     const fromLast = steps.length - 1 - index;
     const x = left + slot * index;
@@ -166,8 +166,8 @@ function layOut(steps, names, width) {
       x: x + (slot - barWidth) / 2,
       width: barWidth,
       slot: { x, width: slot },
-      label: fromLast % every > 0 ? void 0 : fromLast === 0 ? "Today" : dayOf(step),
-      notOver: fromLast === 0,
+      label: fromLast % every > 0 ? void 0 : fromLast === 0 ? "Today" : formatDay(step),
+      inProgress: fromLast === 0,
       segments: stack(step, names, y)
     };
   });
@@ -186,7 +186,7 @@ function stack(step, names, y) {
   return segments;
 }
 
-// pages/src/elements.ts
+// pages/src/dom.ts
 var SVG = "http://www.w3.org/2000/svg";
 function byId(id, type) {
   const element = document.getElementById(id);
@@ -224,7 +224,7 @@ function setAttributes(element, attributes) {
 function setProperty(element, name, value) {
   if (element.style.getPropertyValue(name) !== String(value)) element.style.setProperty(name, String(value));
 }
-function keep(parent, count, make) {
+function ensureChildren(parent, count, make) {
   while (parent.childElementCount > count) parent.lastElementChild?.remove();
   while (parent.childElementCount < count) parent.append(make());
   return Array.from(parent.children);
@@ -233,18 +233,18 @@ function keep(parent, count, make) {
 // pages/src/counts-view.ts
 var HUES = 8;
 var hue = (index) => String(index % HUES);
-function paintCounts(body, registry, counts2) {
-  const highest = Math.max(1, ...registry.map((event) => counts2[event.name] ?? 0));
-  const rows = keep(body, registry.length, makeRow);
+function paintCounts(body, registry, counts) {
+  const highest = Math.max(1, ...registry.map((event) => counts[event.name] ?? 0));
+  const rows = ensureChildren(body, registry.length, makeRow);
   registry.forEach((event, index) => {
     const [name, meaning, bar, figure] = rows[index]?.querySelectorAll(".name, .meaning, .bar, .figure") ?? [];
     if (!name || !meaning || !bar || !figure) return;
-    const count = counts2[event.name] ?? 0;
+    const count = counts[event.name] ?? 0;
     setText(name, event.name);
     setText(meaning, event.meaning);
     setAttributes(bar, { "data-hue": hue(index) });
     setProperty(bar, "--share", count / highest);
-    setText(figure, number(count));
+    setText(figure, formatNumber(count));
   });
 }
 function makeRow() {
@@ -274,19 +274,19 @@ function chartView() {
     const { registry, steps } = latest2;
     const names = registry.map((event) => event.name).filter((name) => !off.has(name));
     const width = Math.floor(picture.parentElement?.clientWidth ?? 0);
-    const layout = layOut(steps, names, width);
+    const layout = layoutChart(steps, names, width);
     setAttributes(picture, { viewBox: `0 0 ${width} ${CHART_HEIGHT}`, width, height: CHART_HEIGHT });
-    setAttributes(picture, { "aria-label": summaryOf(steps, names) });
+    setAttributes(picture, { "aria-label": chartSummary(steps, names) });
     paintGrid(grid, axis, layout);
     const hues = new Map(registry.map((event, index) => [event.name, hue(index)]));
-    const groups = keep(columns, layout.bars.length, makeColumn);
+    const groups = ensureChildren(columns, layout.bars.length, makeColumn);
     layout.bars.forEach((bar, index) => {
       const group = groups[index];
       if (group) paintColumn(group, bar, layout, hues);
     });
   }
   function paintLegend() {
-    const items = keep(legend, latest2.registry.length, () => {
+    const items = ensureChildren(legend, latest2.registry.length, () => {
       const item = el(
         "li",
         {},
@@ -315,14 +315,14 @@ function chartView() {
   };
 }
 function paintGrid(grid, axis, layout) {
-  const lines = keep(grid, layout.ticks.length, () => svg("line"));
-  const values = keep(axis, layout.ticks.length, () => svg("text", { "text-anchor": "end", dy: "0.32em" }));
+  const lines = ensureChildren(grid, layout.ticks.length, () => svg("line"));
+  const values = ensureChildren(axis, layout.ticks.length, () => svg("text", { "text-anchor": "end", dy: "0.32em" }));
   layout.ticks.forEach(({ value, y }, index) => {
     const [line, text] = [lines[index], values[index]];
     if (!line || !text) return;
     setAttributes(line, { x1: layout.left, x2: layout.right, y1: y, y2: y });
     setAttributes(text, { x: layout.left - 8, y });
-    setText(text, number(value));
+    setText(text, formatNumber(value));
   });
 }
 function makeColumn() {
@@ -333,61 +333,197 @@ function paintColumn(group, bar, layout, hues) {
   const [ground, label, stack2] = Array.from(group.children);
   const title = ground?.firstElementChild;
   if (!ground || !label || !stack2 || !title) return;
-  setAttributes(group, { class: bar.notOver ? "column not-over" : "column" });
+  setAttributes(group, { class: bar.inProgress ? "column in-progress" : "column" });
   setAttributes(ground, { x: bar.slot.x, y: 0, width: bar.slot.width, height: layout.base });
   const said = Object.entries(bar.step.counts).map(([name, count]) => `
-${name} ${number(count)}`);
+${name} ${formatNumber(count)}`);
   setText(
     title,
-    `${dayOf(bar.step)}${bar.notOver ? ", not over yet" : ""}${said.length > 0 ? said.join("") : "\nno counts"}`
+    `${formatDay(bar.step)}${bar.inProgress ? ", not over yet" : ""}${said.length > 0 ? said.join("") : "\nno counts"}`
   );
   setAttributes(label, { x: bar.x + bar.width / 2, y: CHART_HEIGHT - 8 });
   setText(label, bar.label ?? "");
-  const parts = keep(stack2, bar.segments.length, () => svg("rect", { class: "segment" }));
+  const parts = ensureChildren(stack2, bar.segments.length, () => svg("rect", { class: "segment" }));
   bar.segments.forEach(({ name, y, height }, index) => {
     const part = parts[index];
     if (part) setAttributes(part, { x: bar.x, y, width: bar.width, height, "data-hue": hues.get(name) ?? "" });
   });
 }
 function paintTable(registry, steps) {
-  const names = keep(byId("days-head", HTMLTableRowElement), registry.length + 1, () => el("th", { scope: "col" }));
+  const names = ensureChildren(
+    byId("days-head", HTMLTableRowElement),
+    registry.length + 1,
+    () => el("th", { scope: "col" })
+  );
   ["Day (UTC)", ...registry.map((event) => event.name)].forEach((text, index) => {
     const name = names[index];
     if (name) setText(name, text);
   });
-  const rows = keep(
+  const rows = ensureChildren(
     byId("days", HTMLTableSectionElement),
     steps.length,
     () => el("tr", {}, el("th", { scope: "row" }))
   );
   [...steps].reverse().forEach((step, index) => {
-    const [day, ...cells] = keep(rows[index], registry.length + 1, () => el("td"));
-    if (day) setText(day, index === 0 ? `${dayOf(step)}, not over` : dayOf(step));
+    const [day, ...cells] = ensureChildren(rows[index], registry.length + 1, () => el("td"));
+    if (day) setText(day, index === 0 ? `${formatDay(step)}, not over` : formatDay(step));
     registry.forEach((event, column) => {
-      const cell2 = cells[column];
-      if (cell2) setText(cell2, number(step.counts[event.name] ?? 0));
+      const cell = cells[column];
+      if (cell) setText(cell, formatNumber(step.counts[event.name] ?? 0));
     });
   });
 }
 
-// pages/src/rates.ts
-var RATE_PARTS = ["accept", "skip", "edit", "undo"];
-var MIN_SHOWN = 5;
+// pages/src/polling.ts
+var POLL_INTERVAL_MS = 2e3;
+var MAX_BACKOFF_MS = 3e4;
+function pollDelayMs(failures, retryAfterS, random) {
+  if (failures === 0) return POLL_INTERVAL_MS;
+  const backoff = Math.min(POLL_INTERVAL_MS * 2 ** (failures - 1), MAX_BACKOFF_MS);
+  return Math.max(backoff * (0.5 + random / 2), retryAfterS * 1e3 * (1 + random / 10));
+}
+function startPolling(poll, environment) {
+  let inFlight;
+  let cancelTimer = () => {
+  };
+  let dueAt = environment.now();
+  async function run() {
+    cancelTimer();
+    inFlight?.abort();
+    const controller = new AbortController();
+    inFlight = controller;
+    const wait = await poll(controller.signal);
+    if (inFlight !== controller) return;
+    inFlight = void 0;
+    dueAt = environment.now() + wait;
+    schedule();
+  }
+  function schedule() {
+    cancelTimer();
+    if (!environment.isVisible() || inFlight) return;
+    cancelTimer = environment.setTimer(() => void run(), Math.max(0, dueAt - environment.now()));
+  }
+  schedule();
+  return { pollNow: () => void run(), visibilityChanged: schedule };
+}
+
+// pages/src/session-status.ts
+function sessionStatus(me, summary, cookie) {
+  if (me.kind === "disabled" || summary.kind === "disabled") return { kind: "disabled" };
+  if (me.kind === "unavailable" || summary.kind === "unavailable") return { kind: "unavailable" };
+  if (me.kind === "rate-limited" || summary.kind === "rate-limited") return { kind: "rate-limited" };
+  if (summary.kind === "unauthenticated") return { kind: "signed-out", refused: cookie };
+  if (me.kind === "unauthenticated") return { kind: "dev-viewer", viewer: cookie };
+  const viewer = parseViewer(me.body);
+  return viewer === void 0 ? { kind: "unavailable" } : { kind: "session", viewer, ignored: cookie };
+}
+function describeStatus(status, readAt) {
+  switch (status.kind) {
+    case "loading":
+      return { title: "Asking who is signed in", advice: "" };
+    case "session":
+      return {
+        title: `Signed in as ${status.viewer}`,
+        advice: status.ignored ? `The session goes before the dev viewer: ${status.ignored} is not used.` : "By the app's own session; only the app can end it."
+      };
+    case "dev-viewer":
+      return {
+        title: status.viewer ? `Dev viewer ${status.viewer}` : "Dev viewer",
+        advice: "Dev viewer (sd_viewer), not a signed-in session. It works in debug only."
+      };
+    case "signed-out":
+      return {
+        title: "Nobody is signed in",
+        advice: status.refused ? `The server does not take ${status.refused} as a viewer. Ids that look like an e-mail address are refused: choose another.` : "Nothing is counted until you choose a dev viewer with the field here (any name will do) or sign in to the app."
+      };
+    case "disabled":
+      return {
+        title: "Telemetry is switched off",
+        advice: "The server's kill switch is on: nothing is counted or read. This page looks again by itself."
+      };
+    case "rate-limited":
+      return { title: "Too many requests for this viewer", advice: adviceWhileWaiting(readAt) };
+    case "unavailable":
+      return { title: "The server is away", advice: adviceWhileWaiting(readAt) };
+  }
+}
+function adviceWhileWaiting(readAt) {
+  const have = readAt ? `These are the figures of ${formatTime(readAt)}.` : "There are no figures yet.";
+  return `${have} Trying again by itself.`;
+}
+
+// pages/src/counts-feed.ts
+var SIGNED_OUT_TTL_MS = 3e4;
+var ME_URL = "/api/auth/me";
+var SUMMARY_URL = "/api/telemetry/summary";
+var SERIES_URL = "/api/telemetry/series";
+var EVENTS_URL = "/developer/telemetry/events.json";
+function startCountsFeed(environment, { windowDays, withSeries }, show2) {
+  let snapshot = { status: { kind: "loading" }, registry: [], result: void 0 };
+  let failures = 0;
+  let signedOut;
+  async function poll(signal) {
+    const days = windowDays();
+    const cached = signedOut && environment.now() - signedOut.at < SIGNED_OUT_TTL_MS ? signedOut : void 0;
+    let me = cached?.me ?? await environment.get(ME_URL, signal);
+    const getUnlessRefused = (path) => isRetriable(me) ? me : environment.get(path, signal);
+    const [summary, series, events] = await Promise.all([
+      getUnlessRefused(`${SUMMARY_URL}?days=${days}`),
+      withSeries ? getUnlessRefused(`${SERIES_URL}?days=${days}&interval=day`) : void 0,
+      snapshot.registry.length === 0 ? getUnlessRefused(EVENTS_URL) : void 0
+    ]);
+    const isStale = cached && cached.summary !== summary.kind;
+    if (isStale) me = await environment.get(ME_URL, signal);
+    if (signal.aborted) return 0;
+    const at = cached && !isStale ? cached.at : environment.now();
+    signedOut = me.kind === "unauthenticated" ? { me, at, summary: summary.kind } : void 0;
+    const registry = events?.kind === "ok" ? parseRegistry(events.body) ?? [] : snapshot.registry;
+    const status = sessionStatus(me, summary, environment.devViewer());
+    const result = queryResult(days, new Date(environment.now()), summary, series);
+    const hasViewer = status.kind === "session" || status.kind === "dev-viewer";
+    if (hasViewer && result && registry.length > 0) {
+      failures = 0;
+      snapshot = { status, registry, result };
+    } else if (hasViewer || status.kind === "unavailable" || status.kind === "rate-limited") {
+      failures += 1;
+      const kind = status.kind === "rate-limited" || series?.kind === "rate-limited" ? "rate-limited" : "unavailable";
+      snapshot = { status: { kind }, registry, result: snapshot.result };
+    } else {
+      failures = 0;
+      snapshot = { status, registry, result: void 0 };
+    }
+    show2(snapshot);
+    const retryAfters = [me, summary, series, events].map((each) => each && isRetriable(each) ? each.retryAfterS : 0);
+    return pollDelayMs(failures, Math.max(...retryAfters), environment.random());
+  }
+  show2(snapshot);
+  const poller = startPolling(poll, environment);
+  return {
+    pollNow: poller.pollNow,
+    visibilityChanged() {
+      signedOut = void 0;
+      poller.visibilityChanged();
+    },
+    viewerChanged() {
+      signedOut = void 0;
+      snapshot = { ...snapshot, status: { kind: "loading" }, result: void 0 };
+      show2(snapshot);
+      poller.pollNow();
+    }
+  };
+}
+function isRetriable(result) {
+  return result.kind === "unavailable" || result.kind === "rate-limited";
+}
+function queryResult(days, readAt, summary, series) {
+  const counts = summary.kind === "ok" ? parseCounts(summary.body) : void 0;
+  const steps = series === void 0 ? [] : series.kind === "ok" ? parseSeries(series.body) : void 0;
+  return counts && steps ? { days, readAt, counts, steps } : void 0;
+}
+
+// pages/src/wilson-interval.ts
 var Z95 = 1.959963984540054;
-function rates(registry, counts2) {
-  const has = (part) => registry.some((event) => event.part === part);
-  const sum = (part) => registry.filter((event) => event.part === part).reduce((total, event) => total + (counts2[event.name] ?? 0), 0);
-  const denominator = sum("shown");
-  return RATE_PARTS.filter((part) => has("shown") && has(part)).map((part) => rate(part, sum(part), denominator));
-}
-function rate(part, numerator, denominator) {
-  const of = { part, numerator, denominator };
-  if (denominator < MIN_SHOWN) return { ...of, kind: "too few" };
-  const value = numerator / denominator;
-  if (value > 1) return { ...of, kind: "beyond one", value };
-  return { ...of, kind: "interval", value, ...wilson(numerator, denominator) };
-}
-function wilson(numerator, denominator) {
+function wilsonInterval(numerator, denominator) {
   const p = numerator / denominator;
   const scale = 1 + Z95 ** 2 / denominator;
   const centre = (p + Z95 ** 2 / (2 * denominator)) / scale;
@@ -395,190 +531,63 @@ function wilson(numerator, denominator) {
   return { low: numerator === 0 ? 0 : centre - half, high: numerator === denominator ? 1 : centre + half };
 }
 
+// pages/src/rates.ts
+var RATE_PARTS = ["accept", "skip", "edit", "undo"];
+var MIN_SHOWN = 5;
+function rates(registry, counts) {
+  const has = (part) => registry.some((event) => event.part === part);
+  const sum = (part) => registry.filter((event) => event.part === part).reduce((total, event) => total + (counts[event.name] ?? 0), 0);
+  const denominator = sum("shown");
+  return RATE_PARTS.filter((part) => has("shown") && has(part)).map((part) => rate(part, sum(part), denominator));
+}
+function rate(part, numerator, denominator) {
+  const base = { part, numerator, denominator };
+  if (denominator < MIN_SHOWN) return { ...base, kind: "too-few" };
+  const value = numerator / denominator;
+  if (value > 1) return { ...base, kind: "above-one", value };
+  return { ...base, kind: "interval", value, ...wilsonInterval(numerator, denominator) };
+}
+
 // pages/src/csv.ts
 var HEADER = ["kind", "day", "name", "value", "numerator", "denominator", "low_95", "high_95"];
-function csv(registry, counts2, steps) {
+function toCsv(registry, counts, steps) {
   const names = registry.map((event) => event.name);
   const lines = [
     HEADER,
-    ...names.map((name) => ["count", "", name, counts2[name] ?? 0, "", "", "", ""]),
-    ...rates(registry, counts2).map((rate2) => {
+    ...names.map((name) => ["count", "", name, counts[name] ?? 0, "", "", "", ""]),
+    ...rates(registry, counts).map((rate2) => {
       const [low, high] = rate2.kind === "interval" ? [fraction(rate2.low), fraction(rate2.high)] : ["", ""];
-      const value = rate2.kind === "too few" ? "" : fraction(rate2.value);
+      const value = rate2.kind === "too-few" ? "" : fraction(rate2.value);
       return ["rate", "", rate2.part, value, rate2.numerator, rate2.denominator, low, high];
     }),
     ...steps.flatMap(
       (step) => names.map((name) => ["day", step.start.slice(0, 10), name, step.counts[name] ?? 0, "", "", "", ""])
     )
   ];
-  return lines.map((line) => `${line.map(cell).join(",")}\r
+  return lines.map((line) => `${line.map(csvCell).join(",")}\r
 `).join("");
 }
-function fileName(days, at) {
+function csvFileName(days, at) {
   return `siddes-telemetry-${days}d-${at.toISOString().slice(0, 10)}.csv`;
 }
 var fraction = (value) => value.toFixed(4);
-function cell(value) {
+function csvCell(value) {
   const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
-// pages/src/pace.ts
-var BEAT_MS = 2e3;
-var MAX_BACKOFF_MS = 3e4;
-function waitMs(failures, retryAfterS, random) {
-  if (failures === 0) return BEAT_MS;
-  const backoff = Math.min(BEAT_MS * 2 ** (failures - 1), MAX_BACKOFF_MS);
-  return Math.max(backoff * (0.5 + random / 2), retryAfterS * 1e3 * (1 + random / 10));
-}
-function keepAsking(ask, world) {
-  let underWay;
-  let cancelTimer = () => {
-  };
-  let dueAt = world.now();
-  async function run() {
-    cancelTimer();
-    underWay?.abort();
-    const mine = new AbortController();
-    underWay = mine;
-    const wait = await ask(mine.signal);
-    if (underWay !== mine) return;
-    underWay = void 0;
-    dueAt = world.now() + wait;
-    schedule();
-  }
-  function schedule() {
-    cancelTimer();
-    if (world.visible() && !underWay) cancelTimer = world.setTimer(() => void run(), Math.max(0, dueAt - world.now()));
-  }
-  schedule();
-  return { now: () => void run(), visibilityChanged: schedule };
-}
-
-// pages/src/standing.ts
-function standing(me, summary, cookie) {
-  if (me.kind === "disabled" || summary.kind === "disabled") return { kind: "disabled" };
-  if (me.kind === "away" || summary.kind === "away") return { kind: "away" };
-  if (me.kind === "limited" || summary.kind === "limited") return { kind: "limited" };
-  if (summary.kind === "unauthenticated") return { kind: "nobody", refused: cookie };
-  if (me.kind === "unauthenticated") return { kind: "dev viewer", viewer: cookie };
-  const viewer = readViewer(me.body);
-  return viewer === void 0 ? { kind: "away" } : { kind: "session", viewer, ignored: cookie };
-}
-function wordsFor(now, stampedAt) {
-  switch (now.kind) {
-    case "waiting":
-      return { title: "Asking who is signed in", advice: "" };
-    case "session":
-      return {
-        title: `Signed in as ${now.viewer}`,
-        advice: now.ignored ? `The session goes before the dev viewer: ${now.ignored} is not used.` : "By the app's own session; only the app can end it."
-      };
-    case "dev viewer":
-      return {
-        title: now.viewer ? `Dev viewer ${now.viewer}` : "Dev viewer",
-        advice: "Dev viewer (sd_viewer), not a signed-in session. It works in debug only."
-      };
-    case "nobody":
-      return {
-        title: "Nobody is signed in",
-        advice: now.refused ? `The server does not take ${now.refused} as a viewer. Ids that look like an e-mail address are refused: choose another.` : "Nothing is counted until you choose a dev viewer with the field here (any name will do) or sign in to the app."
-      };
-    case "disabled":
-      return {
-        title: "Telemetry is switched off",
-        advice: "The server's kill switch is on: nothing is counted or read. This page looks again by itself."
-      };
-    case "limited":
-      return { title: "Too many requests for this viewer", advice: adviceWhileWaiting(stampedAt) };
-    case "away":
-      return { title: "The server is away", advice: adviceWhileWaiting(stampedAt) };
-  }
-}
-function adviceWhileWaiting(stampedAt) {
-  const have = stampedAt ? `These are the figures of ${clock(stampedAt)}.` : "There are no figures yet.";
-  return `${have} Trying again by itself.`;
-}
-
-// pages/src/live.ts
-var NOBODY_TRUST_MS = 3e4;
-var ME_URL = "/api/auth/me";
-var EVENTS_URL = "/developer/telemetry/events.json";
-function live(sources, { daysWanted, withSeries }, show2) {
-  let snapshot = { standing: { kind: "waiting" }, registry: [], figures: void 0 };
-  let failures = 0;
-  let nobody;
-  async function round(signal) {
-    const days = daysWanted();
-    const trusted = nobody && sources.now() - nobody.at < NOBODY_TRUST_MS ? nobody : void 0;
-    let me = trusted?.me ?? await sources.get(ME_URL, signal);
-    const ask = (path) => refused(me) ? me : sources.get(path, signal);
-    const [summary, series, events] = await Promise.all([
-      ask(`/api/telemetry/summary?days=${days}`),
-      withSeries ? ask(`/api/telemetry/series?days=${days}&interval=day`) : void 0,
-      snapshot.registry.length === 0 ? ask(EVENTS_URL) : void 0
-    ]);
-    const isNews = trusted && trusted.summary !== summary.kind;
-    if (isNews) me = await sources.get(ME_URL, signal);
-    if (signal.aborted) return 0;
-    const at = trusted && !isNews ? trusted.at : sources.now();
-    nobody = me.kind === "unauthenticated" ? { me, at, summary: summary.kind } : void 0;
-    const registry = events?.kind === "ok" ? readRegistry(events.body) ?? [] : snapshot.registry;
-    const found = standing(me, summary, sources.cookieViewer());
-    const figures = figuresOf(days, new Date(sources.now()), summary, series);
-    const known = found.kind === "session" || found.kind === "dev viewer";
-    if (known && figures && registry.length > 0) {
-      failures = 0;
-      snapshot = { standing: found, registry, figures };
-    } else if (known || found.kind === "away" || found.kind === "limited") {
-      failures += 1;
-      const kind = found.kind === "limited" || series?.kind === "limited" ? "limited" : "away";
-      snapshot = { standing: { kind }, registry, figures: snapshot.figures };
-    } else {
-      failures = 0;
-      snapshot = { standing: found, registry, figures: void 0 };
-    }
-    show2(snapshot);
-    const wishes = [me, summary, series, events].map((answer) => answer && refused(answer) ? answer.retryAfterS : 0);
-    return waitMs(failures, Math.max(...wishes), sources.random());
-  }
-  show2(snapshot);
-  const pace = keepAsking(round, sources);
-  return {
-    now: pace.now,
-    visibilityChanged() {
-      nobody = void 0;
-      pace.visibilityChanged();
-    },
-    viewerChanged() {
-      nobody = void 0;
-      snapshot = { ...snapshot, standing: { kind: "waiting" }, figures: void 0 };
-      show2(snapshot);
-      pace.now();
-    }
-  };
-}
-function refused(answer) {
-  return answer.kind === "away" || answer.kind === "limited";
-}
-function figuresOf(days, at, summary, series) {
-  const counts2 = summary.kind === "ok" ? readCounts(summary.body) : void 0;
-  const steps = series === void 0 ? [] : series.kind === "ok" ? readSeries(series.body) : void 0;
-  return counts2 && steps ? { days, at, counts: counts2, steps } : void 0;
 }
 
 // pages/src/rates-view.ts
 var TITLES = { accept: "Accept rate", skip: "Skip rate", edit: "Edit rate", undo: "Undo rate" };
 function paintRates(parent, rates2) {
-  const cards = keep(parent, rates2.length, makeCard);
+  const cards = ensureChildren(parent, rates2.length, makeCard);
   rates2.forEach((rate2, index) => {
     const card = cards[index];
     const [title, value, fraction2, range, words] = Array.from(card?.children ?? []);
     if (!card || !title || !value || !fraction2 || !(range instanceof HTMLElement) || !words) return;
     setText(title, TITLES[rate2.part]);
-    setText(value, headlineOf(rate2));
-    setText(fraction2, fractionOf(rate2));
-    setText(words, certaintyOf(rate2));
+    setText(value, rateHeadline(rate2));
+    setText(fraction2, rateFraction(rate2));
+    setText(words, rateCertainty(rate2));
     setAttributes(card, { "data-kind": rate2.kind });
     if (rate2.kind !== "interval") return;
     setProperty(range, "--low", rate2.low);
@@ -598,9 +607,18 @@ function makeCard() {
   );
 }
 
+// pages/src/time-window.ts
+var WINDOW_DAYS = [7, 30];
+function windowFromHash(hash) {
+  return hash === "#days=30" ? 30 : 7;
+}
+function windowLabel(shown, wanted) {
+  return shown === wanted ? `Last ${shown} days` : `Last ${shown} days, asking for ${wanted}`;
+}
+
 // pages/src/viewer-view.ts
 function viewerView(section, clearLabel, actions) {
-  const title = el("h2", { id: "standing", class: "standing" });
+  const title = el("h2", { id: "status", class: "status" });
   const advice = el("p", { class: "advice" });
   const field = el("input", {
     id: "viewer",
@@ -620,97 +638,93 @@ function viewerView(section, clearLabel, actions) {
     problem
   );
   section.append(el("div", { role: "status", class: "who" }, title, advice), form);
-  field.value = viewerIn(document.cookie) ?? "";
+  field.value = viewerFromCookies(document.cookie) ?? "";
   async function change(cookie) {
-    await actions.leave();
+    await actions.beforeChange();
     document.cookie = cookie;
     if (cookie === EXPIRED_COOKIE) field.value = "";
-    complain(void 0);
+    showProblem(void 0);
     actions.changed();
   }
-  function complain(what) {
-    setText(problem, what ?? "");
-    setAttributes(field, { "aria-invalid": String(what !== void 0) });
+  function showProblem(message) {
+    setText(problem, message ?? "");
+    setAttributes(field, { "aria-invalid": String(message !== void 0) });
   }
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const id = field.value.trim();
-    const wrong = problemOf(id);
-    complain(wrong);
-    if (wrong === void 0) void change(cookieFor(id));
+    const message = viewerIdProblem(id);
+    showProblem(message);
+    if (message === void 0) void change(viewerCookie(id));
     else field.focus();
   });
-  return ({ standing: standing2, figures }) => {
-    const words = wordsFor(standing2, figures?.at);
-    setText(title, words.title);
-    setText(advice, words.advice);
-    setAttributes(section, { "data-standing": standing2.kind });
+  return ({ status, result }) => {
+    const { title: heading, advice: text } = describeStatus(status, result?.readAt);
+    setText(title, heading);
+    setText(advice, text);
+    setAttributes(section, { "data-status": status.kind });
   };
-}
-
-// pages/src/window.ts
-var WINDOWS = [7, 30];
-function daysIn(hash) {
-  return hash === "#days=30" ? 30 : 7;
-}
-function periodOf(shown, wanted) {
-  return shown === wanted ? `Last ${shown} days` : `Last ${shown} days, asking for ${wanted}`;
 }
 
 // pages/src/dashboard.ts
 var latest;
-var figuresPart = byId("figures", HTMLElement);
-var periods = document.querySelectorAll(".period");
+var resultsPart = byId("results", HTMLElement);
+var windowLabels = document.querySelectorAll(".period");
 var download = byId("csv", HTMLButtonElement);
 var paintChart = chartView();
 var paintViewer = viewerView(byId("who", HTMLElement), "Clear", {
-  leave: reset,
-  // other tabs' counts must not go to the viewer who comes
-  changed: () => counts.viewerChanged()
+  beforeChange: reset,
+  // counts queued in other tabs must not go to the next viewer
+  changed: () => feed.viewerChanged()
 });
 function show(snapshot) {
   latest = snapshot;
-  const { standing: standing2, registry, figures } = snapshot;
+  const { status, registry, result } = snapshot;
   paintViewer(snapshot);
-  setAttributes(document.documentElement, { "data-standing": standing2.kind });
-  setHidden(figuresPart, !figures);
-  download.disabled = !figures;
-  if (!figures) return;
-  setHidden(byId("nothing", HTMLElement), Object.keys(figures.counts).length > 0);
-  for (const period of periods) setText(period, periodOf(figures.days, daysIn(location.hash)));
-  const found = rates(registry, figures.counts);
-  setHidden(byId("rates-part", HTMLElement), found.length === 0);
-  paintRates(byId("rates", HTMLElement), found);
-  paintChart(registry, figures.steps);
-  paintCounts(byId("counts", HTMLTableSectionElement), registry, figures.counts);
+  setAttributes(document.documentElement, { "data-status": status.kind });
+  setHidden(resultsPart, !result);
+  download.disabled = !result;
+  if (!result) return;
+  setHidden(byId("nothing", HTMLElement), Object.keys(result.counts).length > 0);
+  for (const label of windowLabels) setText(label, windowLabel(result.days, windowFromHash(location.hash)));
+  const shownRates = rates(registry, result.counts);
+  setHidden(byId("rates-part", HTMLElement), shownRates.length === 0);
+  paintRates(byId("rates", HTMLElement), shownRates);
+  paintChart(registry, result.steps);
+  paintCounts(byId("counts", HTMLTableSectionElement), registry, result.counts);
 }
-function save() {
-  if (!latest?.figures) return;
-  const { days, at, counts: totals, steps } = latest.figures;
+function downloadCsv() {
+  if (!latest?.result) return;
+  const { days, readAt, counts, steps } = latest.result;
   const address = URL.createObjectURL(
-    new Blob([csv(latest.registry, totals, steps)], { type: "text/csv;charset=utf-8" })
+    new Blob([toCsv(latest.registry, counts, steps)], { type: "text/csv;charset=utf-8" })
   );
-  el("a", { href: address, download: fileName(days, at) }).click();
+  el("a", { href: address, download: csvFileName(days, readAt) }).click();
   setTimeout(() => URL.revokeObjectURL(address), 0);
 }
-var counts = live(browser, { daysWanted: () => daysIn(location.hash), withSeries: true }, show);
-followPage(counts);
-function followWindow() {
-  for (const days of WINDOWS) byId(`days-${days}`, HTMLInputElement).checked = days === daysIn(location.hash);
+var feed = startCountsFeed(
+  browserEnvironment,
+  { windowDays: () => windowFromHash(location.hash), withSeries: true },
+  show
+);
+followPageEvents(feed);
+function checkWindowButton() {
+  for (const days of WINDOW_DAYS)
+    byId(`days-${days}`, HTMLInputElement).checked = days === windowFromHash(location.hash);
 }
 function changeWindow() {
   if (latest) show(latest);
-  counts.now();
+  feed.pollNow();
 }
-for (const days of WINDOWS) {
+for (const days of WINDOW_DAYS) {
   byId(`days-${days}`, HTMLInputElement).addEventListener("change", () => {
     history.replaceState(null, "", `#days=${days}`);
     changeWindow();
   });
 }
 addEventListener("hashchange", () => {
-  followWindow();
+  checkWindowButton();
   changeWindow();
 });
-download.addEventListener("click", save);
-followWindow();
+download.addEventListener("click", downloadCsv);
+checkWindowButton();

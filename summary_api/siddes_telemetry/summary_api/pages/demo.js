@@ -1,30 +1,30 @@
 // pages/src/demo.ts
 import { reset, sdTelemetry } from "/developer/telemetry/sdk.js";
 
-// pages/src/answers.ts
-var AWAY = { kind: "away", retryAfterS: 0 };
+// pages/src/api.ts
+var UNAVAILABLE = { kind: "unavailable", retryAfterS: 0 };
 var MAX_RETRY_AFTER_S = 600;
-var PARTS = ["shown", "accept", "skip", "edit", "undo", "none"];
-function sortAnswer(status, retryAfter, body) {
+var EVENT_PARTS = ["shown", "accept", "skip", "edit", "undo", "none"];
+function classifyResponse(status, retryAfter, body) {
   if (status === 200 && isObject(body)) return { kind: "ok", body };
   if (status === 401) return { kind: "unauthenticated" };
   if (status === 404 && isObject(body) && body.error === "telemetry_disabled") return { kind: "disabled" };
   return {
-    kind: status === 429 ? "limited" : "away",
+    kind: status === 429 ? "rate-limited" : "unavailable",
     retryAfterS: /^\d{1,9}$/.test(retryAfter ?? "") ? Math.min(Number(retryAfter), MAX_RETRY_AFTER_S) : 0
   };
 }
-function readViewer(body) {
+function parseViewer(body) {
   return isObject(body) && typeof body.viewer_id === "string" ? body.viewer_id : void 0;
 }
-function readRegistry(body) {
+function parseRegistry(body) {
   if (!isObject(body) || !Array.isArray(body.events)) return void 0;
   return body.events.every(isEventInfo) ? body.events : void 0;
 }
-function readCounts(body) {
+function parseCounts(body) {
   return isObject(body) && isCounts(body.counts) ? body.counts : void 0;
 }
-function readSeries(body) {
+function parseSeries(body) {
   if (!isObject(body) || !Array.isArray(body.series)) return void 0;
   return body.series.every(isStep) ? body.series : void 0;
 }
@@ -32,7 +32,7 @@ function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 function isEventInfo(value) {
-  return isObject(value) && typeof value.name === "string" && typeof value.meaning === "string" && typeof value.part === "string" && PARTS.includes(value.part);
+  return isObject(value) && typeof value.name === "string" && typeof value.meaning === "string" && typeof value.part === "string" && EVENT_PARTS.includes(value.part);
 }
 function isCounts(value) {
   return isObject(value) && Object.values(value).every((count) => Number.isSafeInteger(count) && Number(count) >= 0);
@@ -41,37 +41,37 @@ function isStep(value) {
   return isObject(value) && typeof value.start === "string" && !Number.isNaN(Date.parse(value.start)) && isCounts(value.counts);
 }
 
-// pages/src/viewer.ts
+// pages/src/dev-viewer.ts
 var COOKIE = "sd_viewer";
 var MAX_AGE_S = 30 * 24 * 3600;
 var VIEWER_ID = /^[A-Za-z0-9._:@|+/=~-]{1,64}$/;
-function problemOf(id) {
+function viewerIdProblem(id) {
   if (id === "") return "Type an id first.";
   if (id.length > 64) return `At most 64 characters; this has ${id.length}.`;
   return VIEWER_ID.test(id) ? void 0 : "Only letters A–Z and a–z, digits and . _ : @ | + / = ~ - can be in an id.";
 }
-function viewerIn(cookies) {
+function viewerFromCookies(cookies) {
   const found = cookies.split("; ").find((pair) => pair.startsWith(`${COOKIE}=`));
   const id = found?.slice(COOKIE.length + 1) ?? "";
   return VIEWER_ID.test(id) ? id : void 0;
 }
-var cookieFor = (id) => `${COOKIE}=${id}; path=/; SameSite=Strict; max-age=${MAX_AGE_S}`;
+var viewerCookie = (id) => `${COOKIE}=${id}; path=/; SameSite=Strict; max-age=${MAX_AGE_S}`;
 var EXPIRED_COOKIE = `${COOKIE}=; path=/; SameSite=Strict; max-age=0`;
 
-// pages/src/browser.ts
+// pages/src/browser-environment.ts
 var TIMEOUT_MS = 15e3;
-var browser = {
+var browserEnvironment = {
   async get(path, signal) {
     try {
       const response = await fetch(path, {
         cache: "no-cache",
-        // asks with If-None-Match: an answer that has not changed costs no body
+        // revalidates with If-None-Match: an unchanged answer costs no body
         redirect: "error",
         signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])
       });
-      return sortAnswer(response.status, response.headers.get("retry-after"), await response.json());
+      return classifyResponse(response.status, response.headers.get("retry-after"), await response.json());
     } catch {
-      return AWAY;
+      return UNAVAILABLE;
     }
   },
   setTimer(callback, ms) {
@@ -80,15 +80,175 @@ var browser = {
   },
   now: Date.now,
   random: Math.random,
-  visible: () => document.visibilityState === "visible",
-  cookieViewer: () => viewerIn(document.cookie)
+  isVisible: () => document.visibilityState === "visible",
+  devViewer: () => viewerFromCookies(document.cookie)
 };
-function followPage(live2) {
-  document.addEventListener("visibilitychange", live2.visibilityChanged);
-  addEventListener("online", live2.now);
+function followPageEvents(feed2) {
+  document.addEventListener("visibilitychange", feed2.visibilityChanged);
+  addEventListener("online", feed2.pollNow);
 }
 
-// pages/src/elements.ts
+// pages/src/polling.ts
+var POLL_INTERVAL_MS = 2e3;
+var MAX_BACKOFF_MS = 3e4;
+function pollDelayMs(failures, retryAfterS, random) {
+  if (failures === 0) return POLL_INTERVAL_MS;
+  const backoff = Math.min(POLL_INTERVAL_MS * 2 ** (failures - 1), MAX_BACKOFF_MS);
+  return Math.max(backoff * (0.5 + random / 2), retryAfterS * 1e3 * (1 + random / 10));
+}
+function startPolling(poll, environment) {
+  let inFlight;
+  let cancelTimer = () => {
+  };
+  let dueAt = environment.now();
+  async function run() {
+    cancelTimer();
+    inFlight?.abort();
+    const controller = new AbortController();
+    inFlight = controller;
+    const wait = await poll(controller.signal);
+    if (inFlight !== controller) return;
+    inFlight = void 0;
+    dueAt = environment.now() + wait;
+    schedule();
+  }
+  function schedule() {
+    cancelTimer();
+    if (!environment.isVisible() || inFlight) return;
+    cancelTimer = environment.setTimer(() => void run(), Math.max(0, dueAt - environment.now()));
+  }
+  schedule();
+  return { pollNow: () => void run(), visibilityChanged: schedule };
+}
+
+// pages/src/format.ts
+var WHOLE = new Intl.NumberFormat("en");
+var PERCENT = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+var DAY = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", timeZone: "UTC" });
+var CLOCK = new Intl.DateTimeFormat("en", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23"
+});
+var formatNumber = (value) => WHOLE.format(value);
+var formatTime = (moment) => CLOCK.format(moment);
+
+// pages/src/session-status.ts
+function sessionStatus(me, summary, cookie) {
+  if (me.kind === "disabled" || summary.kind === "disabled") return { kind: "disabled" };
+  if (me.kind === "unavailable" || summary.kind === "unavailable") return { kind: "unavailable" };
+  if (me.kind === "rate-limited" || summary.kind === "rate-limited") return { kind: "rate-limited" };
+  if (summary.kind === "unauthenticated") return { kind: "signed-out", refused: cookie };
+  if (me.kind === "unauthenticated") return { kind: "dev-viewer", viewer: cookie };
+  const viewer = parseViewer(me.body);
+  return viewer === void 0 ? { kind: "unavailable" } : { kind: "session", viewer, ignored: cookie };
+}
+function describeStatus(status, readAt) {
+  switch (status.kind) {
+    case "loading":
+      return { title: "Asking who is signed in", advice: "" };
+    case "session":
+      return {
+        title: `Signed in as ${status.viewer}`,
+        advice: status.ignored ? `The session goes before the dev viewer: ${status.ignored} is not used.` : "By the app's own session; only the app can end it."
+      };
+    case "dev-viewer":
+      return {
+        title: status.viewer ? `Dev viewer ${status.viewer}` : "Dev viewer",
+        advice: "Dev viewer (sd_viewer), not a signed-in session. It works in debug only."
+      };
+    case "signed-out":
+      return {
+        title: "Nobody is signed in",
+        advice: status.refused ? `The server does not take ${status.refused} as a viewer. Ids that look like an e-mail address are refused: choose another.` : "Nothing is counted until you choose a dev viewer with the field here (any name will do) or sign in to the app."
+      };
+    case "disabled":
+      return {
+        title: "Telemetry is switched off",
+        advice: "The server's kill switch is on: nothing is counted or read. This page looks again by itself."
+      };
+    case "rate-limited":
+      return { title: "Too many requests for this viewer", advice: adviceWhileWaiting(readAt) };
+    case "unavailable":
+      return { title: "The server is away", advice: adviceWhileWaiting(readAt) };
+  }
+}
+function adviceWhileWaiting(readAt) {
+  const have = readAt ? `These are the figures of ${formatTime(readAt)}.` : "There are no figures yet.";
+  return `${have} Trying again by itself.`;
+}
+
+// pages/src/counts-feed.ts
+var SIGNED_OUT_TTL_MS = 3e4;
+var ME_URL = "/api/auth/me";
+var SUMMARY_URL = "/api/telemetry/summary";
+var SERIES_URL = "/api/telemetry/series";
+var EVENTS_URL = "/developer/telemetry/events.json";
+function startCountsFeed(environment, { windowDays, withSeries }, show) {
+  let snapshot = { status: { kind: "loading" }, registry: [], result: void 0 };
+  let failures = 0;
+  let signedOut;
+  async function poll(signal) {
+    const days = windowDays();
+    const cached = signedOut && environment.now() - signedOut.at < SIGNED_OUT_TTL_MS ? signedOut : void 0;
+    let me = cached?.me ?? await environment.get(ME_URL, signal);
+    const getUnlessRefused = (path) => isRetriable(me) ? me : environment.get(path, signal);
+    const [summary, series, events] = await Promise.all([
+      getUnlessRefused(`${SUMMARY_URL}?days=${days}`),
+      withSeries ? getUnlessRefused(`${SERIES_URL}?days=${days}&interval=day`) : void 0,
+      snapshot.registry.length === 0 ? getUnlessRefused(EVENTS_URL) : void 0
+    ]);
+    const isStale = cached && cached.summary !== summary.kind;
+    if (isStale) me = await environment.get(ME_URL, signal);
+    if (signal.aborted) return 0;
+    const at = cached && !isStale ? cached.at : environment.now();
+    signedOut = me.kind === "unauthenticated" ? { me, at, summary: summary.kind } : void 0;
+    const registry = events?.kind === "ok" ? parseRegistry(events.body) ?? [] : snapshot.registry;
+    const status = sessionStatus(me, summary, environment.devViewer());
+    const result = queryResult(days, new Date(environment.now()), summary, series);
+    const hasViewer = status.kind === "session" || status.kind === "dev-viewer";
+    if (hasViewer && result && registry.length > 0) {
+      failures = 0;
+      snapshot = { status, registry, result };
+    } else if (hasViewer || status.kind === "unavailable" || status.kind === "rate-limited") {
+      failures += 1;
+      const kind = status.kind === "rate-limited" || series?.kind === "rate-limited" ? "rate-limited" : "unavailable";
+      snapshot = { status: { kind }, registry, result: snapshot.result };
+    } else {
+      failures = 0;
+      snapshot = { status, registry, result: void 0 };
+    }
+    show(snapshot);
+    const retryAfters = [me, summary, series, events].map((each) => each && isRetriable(each) ? each.retryAfterS : 0);
+    return pollDelayMs(failures, Math.max(...retryAfters), environment.random());
+  }
+  show(snapshot);
+  const poller = startPolling(poll, environment);
+  return {
+    pollNow: poller.pollNow,
+    visibilityChanged() {
+      signedOut = void 0;
+      poller.visibilityChanged();
+    },
+    viewerChanged() {
+      signedOut = void 0;
+      snapshot = { ...snapshot, status: { kind: "loading" }, result: void 0 };
+      show(snapshot);
+      poller.pollNow();
+    }
+  };
+}
+function isRetriable(result) {
+  return result.kind === "unavailable" || result.kind === "rate-limited";
+}
+function queryResult(days, readAt, summary, series) {
+  const counts = summary.kind === "ok" ? parseCounts(summary.body) : void 0;
+  const steps = series === void 0 ? [] : series.kind === "ok" ? parseSeries(series.body) : void 0;
+  return counts && steps ? { days, readAt, counts, steps } : void 0;
+}
+
+// pages/src/dom.ts
 function byId(id, type) {
   const element = document.getElementById(id);
   if (element instanceof type) return element;
@@ -119,40 +279,27 @@ function setAttributes(element, attributes) {
 function setProperty(element, name, value) {
   if (element.style.getPropertyValue(name) !== String(value)) element.style.setProperty(name, String(value));
 }
-function keep(parent, count, make) {
+function ensureChildren(parent, count, make) {
   while (parent.childElementCount > count) parent.lastElementChild?.remove();
   while (parent.childElementCount < count) parent.append(make());
   return Array.from(parent.children);
 }
 
-// pages/src/wording.ts
-var WHOLE = new Intl.NumberFormat("en");
-var PERCENT = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
-var DAY = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", timeZone: "UTC" });
-var CLOCK = new Intl.DateTimeFormat("en", {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hourCycle: "h23"
-});
-var number = (value) => WHOLE.format(value);
-var clock = (moment) => CLOCK.format(moment);
-
 // pages/src/counts-view.ts
 var HUES = 8;
 var hue = (index) => String(index % HUES);
-function paintCounts(body, registry, counts2) {
-  const highest = Math.max(1, ...registry.map((event) => counts2[event.name] ?? 0));
-  const rows = keep(body, registry.length, makeRow);
+function paintCounts(body, registry, counts) {
+  const highest = Math.max(1, ...registry.map((event) => counts[event.name] ?? 0));
+  const rows = ensureChildren(body, registry.length, makeRow);
   registry.forEach((event, index) => {
     const [name, meaning, bar, figure] = rows[index]?.querySelectorAll(".name, .meaning, .bar, .figure") ?? [];
     if (!name || !meaning || !bar || !figure) return;
-    const count = counts2[event.name] ?? 0;
+    const count = counts[event.name] ?? 0;
     setText(name, event.name);
     setText(meaning, event.meaning);
     setAttributes(bar, { "data-hue": hue(index) });
     setProperty(bar, "--share", count / highest);
-    setText(figure, number(count));
+    setText(figure, formatNumber(count));
   });
 }
 function makeRow() {
@@ -168,150 +315,6 @@ function makeRow() {
     ),
     el("td", { class: "figure" })
   );
-}
-
-// pages/src/pace.ts
-var BEAT_MS = 2e3;
-var MAX_BACKOFF_MS = 3e4;
-function waitMs(failures, retryAfterS, random) {
-  if (failures === 0) return BEAT_MS;
-  const backoff = Math.min(BEAT_MS * 2 ** (failures - 1), MAX_BACKOFF_MS);
-  return Math.max(backoff * (0.5 + random / 2), retryAfterS * 1e3 * (1 + random / 10));
-}
-function keepAsking(ask, world) {
-  let underWay;
-  let cancelTimer = () => {
-  };
-  let dueAt = world.now();
-  async function run() {
-    cancelTimer();
-    underWay?.abort();
-    const mine = new AbortController();
-    underWay = mine;
-    const wait = await ask(mine.signal);
-    if (underWay !== mine) return;
-    underWay = void 0;
-    dueAt = world.now() + wait;
-    schedule();
-  }
-  function schedule() {
-    cancelTimer();
-    if (world.visible() && !underWay) cancelTimer = world.setTimer(() => void run(), Math.max(0, dueAt - world.now()));
-  }
-  schedule();
-  return { now: () => void run(), visibilityChanged: schedule };
-}
-
-// pages/src/standing.ts
-function standing(me, summary, cookie) {
-  if (me.kind === "disabled" || summary.kind === "disabled") return { kind: "disabled" };
-  if (me.kind === "away" || summary.kind === "away") return { kind: "away" };
-  if (me.kind === "limited" || summary.kind === "limited") return { kind: "limited" };
-  if (summary.kind === "unauthenticated") return { kind: "nobody", refused: cookie };
-  if (me.kind === "unauthenticated") return { kind: "dev viewer", viewer: cookie };
-  const viewer = readViewer(me.body);
-  return viewer === void 0 ? { kind: "away" } : { kind: "session", viewer, ignored: cookie };
-}
-function wordsFor(now, stampedAt) {
-  switch (now.kind) {
-    case "waiting":
-      return { title: "Asking who is signed in", advice: "" };
-    case "session":
-      return {
-        title: `Signed in as ${now.viewer}`,
-        advice: now.ignored ? `The session goes before the dev viewer: ${now.ignored} is not used.` : "By the app's own session; only the app can end it."
-      };
-    case "dev viewer":
-      return {
-        title: now.viewer ? `Dev viewer ${now.viewer}` : "Dev viewer",
-        advice: "Dev viewer (sd_viewer), not a signed-in session. It works in debug only."
-      };
-    case "nobody":
-      return {
-        title: "Nobody is signed in",
-        advice: now.refused ? `The server does not take ${now.refused} as a viewer. Ids that look like an e-mail address are refused: choose another.` : "Nothing is counted until you choose a dev viewer with the field here (any name will do) or sign in to the app."
-      };
-    case "disabled":
-      return {
-        title: "Telemetry is switched off",
-        advice: "The server's kill switch is on: nothing is counted or read. This page looks again by itself."
-      };
-    case "limited":
-      return { title: "Too many requests for this viewer", advice: adviceWhileWaiting(stampedAt) };
-    case "away":
-      return { title: "The server is away", advice: adviceWhileWaiting(stampedAt) };
-  }
-}
-function adviceWhileWaiting(stampedAt) {
-  const have = stampedAt ? `These are the figures of ${clock(stampedAt)}.` : "There are no figures yet.";
-  return `${have} Trying again by itself.`;
-}
-
-// pages/src/live.ts
-var NOBODY_TRUST_MS = 3e4;
-var ME_URL = "/api/auth/me";
-var EVENTS_URL = "/developer/telemetry/events.json";
-function live(sources, { daysWanted, withSeries }, show) {
-  let snapshot = { standing: { kind: "waiting" }, registry: [], figures: void 0 };
-  let failures = 0;
-  let nobody;
-  async function round(signal) {
-    const days = daysWanted();
-    const trusted = nobody && sources.now() - nobody.at < NOBODY_TRUST_MS ? nobody : void 0;
-    let me = trusted?.me ?? await sources.get(ME_URL, signal);
-    const ask = (path) => refused(me) ? me : sources.get(path, signal);
-    const [summary, series, events] = await Promise.all([
-      ask(`/api/telemetry/summary?days=${days}`),
-      withSeries ? ask(`/api/telemetry/series?days=${days}&interval=day`) : void 0,
-      snapshot.registry.length === 0 ? ask(EVENTS_URL) : void 0
-    ]);
-    const isNews = trusted && trusted.summary !== summary.kind;
-    if (isNews) me = await sources.get(ME_URL, signal);
-    if (signal.aborted) return 0;
-    const at = trusted && !isNews ? trusted.at : sources.now();
-    nobody = me.kind === "unauthenticated" ? { me, at, summary: summary.kind } : void 0;
-    const registry = events?.kind === "ok" ? readRegistry(events.body) ?? [] : snapshot.registry;
-    const found = standing(me, summary, sources.cookieViewer());
-    const figures = figuresOf(days, new Date(sources.now()), summary, series);
-    const known = found.kind === "session" || found.kind === "dev viewer";
-    if (known && figures && registry.length > 0) {
-      failures = 0;
-      snapshot = { standing: found, registry, figures };
-    } else if (known || found.kind === "away" || found.kind === "limited") {
-      failures += 1;
-      const kind = found.kind === "limited" || series?.kind === "limited" ? "limited" : "away";
-      snapshot = { standing: { kind }, registry, figures: snapshot.figures };
-    } else {
-      failures = 0;
-      snapshot = { standing: found, registry, figures: void 0 };
-    }
-    show(snapshot);
-    const wishes = [me, summary, series, events].map((answer) => answer && refused(answer) ? answer.retryAfterS : 0);
-    return waitMs(failures, Math.max(...wishes), sources.random());
-  }
-  show(snapshot);
-  const pace = keepAsking(round, sources);
-  return {
-    now: pace.now,
-    visibilityChanged() {
-      nobody = void 0;
-      pace.visibilityChanged();
-    },
-    viewerChanged() {
-      nobody = void 0;
-      snapshot = { ...snapshot, standing: { kind: "waiting" }, figures: void 0 };
-      show(snapshot);
-      pace.now();
-    }
-  };
-}
-function refused(answer) {
-  return answer.kind === "away" || answer.kind === "limited";
-}
-function figuresOf(days, at, summary, series) {
-  const counts2 = summary.kind === "ok" ? readCounts(summary.body) : void 0;
-  const steps = series === void 0 ? [] : series.kind === "ok" ? readSeries(series.body) : void 0;
-  return counts2 && steps ? { days, at, counts: counts2, steps } : void 0;
 }
 
 // pages/src/emitters.ts
@@ -460,7 +463,7 @@ function suggestionView(first, actions) {
     setAttributes(name, { "aria-label": `Name of ${one.name}` });
     setAttributes(accept, { "aria-label": `Accept ${one.name}` });
     setAttributes(skip, { "aria-label": `Skip ${one.name}` });
-    keep(members, one.members.length, memberChip).forEach((place, index) => {
+    ensureChildren(members, one.members.length, memberChip).forEach((place, index) => {
       const [chip, member] = [place.firstElementChild, one.members[index]];
       if (!chip || member === void 0) return;
       setText(chip, `${member} ×`);
@@ -525,7 +528,7 @@ function onboardingView(emit2) {
 
 // pages/src/viewer-view.ts
 function viewerView(section, clearLabel, actions) {
-  const title = el("h2", { id: "standing", class: "standing" });
+  const title = el("h2", { id: "status", class: "status" });
   const advice = el("p", { class: "advice" });
   const field = el("input", {
     id: "viewer",
@@ -545,39 +548,39 @@ function viewerView(section, clearLabel, actions) {
     problem
   );
   section.append(el("div", { role: "status", class: "who" }, title, advice), form);
-  field.value = viewerIn(document.cookie) ?? "";
+  field.value = viewerFromCookies(document.cookie) ?? "";
   async function change(cookie) {
-    await actions.leave();
+    await actions.beforeChange();
     document.cookie = cookie;
     if (cookie === EXPIRED_COOKIE) field.value = "";
-    complain(void 0);
+    showProblem(void 0);
     actions.changed();
   }
-  function complain(what) {
-    setText(problem, what ?? "");
-    setAttributes(field, { "aria-invalid": String(what !== void 0) });
+  function showProblem(message) {
+    setText(problem, message ?? "");
+    setAttributes(field, { "aria-invalid": String(message !== void 0) });
   }
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const id = field.value.trim();
-    const wrong = problemOf(id);
-    complain(wrong);
-    if (wrong === void 0) void change(cookieFor(id));
+    const message = viewerIdProblem(id);
+    showProblem(message);
+    if (message === void 0) void change(viewerCookie(id));
     else field.focus();
   });
-  return ({ standing: standing2, figures }) => {
-    const words = wordsFor(standing2, figures?.at);
-    setText(title, words.title);
-    setText(advice, words.advice);
-    setAttributes(section, { "data-standing": standing2.kind });
+  return ({ status, result }) => {
+    const { title: heading, advice: text } = describeStatus(status, result?.readAt);
+    setText(title, heading);
+    setText(advice, text);
+    setAttributes(section, { "data-status": status.kind });
   };
 }
 
 // pages/src/demo.ts
-var MAX_LOG = 50;
+var MAX_LOG_ENTRIES = 50;
 var DAYS = 7;
 var log = byId("log", HTMLOListElement);
-var noFigures = byId("no-figures", HTMLElement);
+var noResults = byId("no-results", HTMLElement);
 var logEmpty = byId("log-empty", HTMLElement);
 function emit(emitted) {
   for (const { event, count } of emitted) {
@@ -585,23 +588,23 @@ function emit(emitted) {
     log.prepend(el("li", {}, `${event} ${count}`));
     setHidden(logEmpty, true);
   }
-  while (log.childElementCount > MAX_LOG) log.lastElementChild?.remove();
+  while (log.childElementCount > MAX_LOG_ENTRIES) log.lastElementChild?.remove();
 }
 var paintViewer = viewerView(byId("who", HTMLElement), "Sign out", {
-  leave: reset,
-  // before the cookie goes: what is queued is this viewer's
-  changed: () => counts.viewerChanged()
+  beforeChange: reset,
+  // queued counts are this viewer's
+  changed: () => feed.viewerChanged()
 });
-var counts = live(browser, { daysWanted: () => DAYS, withSeries: false }, (snapshot) => {
-  const { standing: standing2, registry, figures } = snapshot;
+var feed = startCountsFeed(browserEnvironment, { windowDays: () => DAYS, withSeries: false }, (snapshot) => {
+  const { status, registry, result } = snapshot;
   paintViewer(snapshot);
-  setAttributes(document.documentElement, { "data-standing": standing2.kind });
-  setHidden(byId("figures", HTMLElement), !figures);
-  setHidden(noFigures, figures !== void 0);
-  setText(noFigures, `${wordsFor(standing2, void 0).title}.`);
-  if (figures) paintCounts(byId("counts", HTMLTableSectionElement), registry, figures.counts);
+  setAttributes(document.documentElement, { "data-status": status.kind });
+  setHidden(byId("results", HTMLElement), !result);
+  setHidden(noResults, result !== void 0);
+  setText(noResults, `${describeStatus(status, void 0).title}.`);
+  if (result) paintCounts(byId("counts", HTMLTableSectionElement), registry, result.counts);
 });
-followPage(counts);
+followPageEvents(feed);
 setHidden(
   byId("private", HTMLElement),
   !("globalPrivacyControl" in navigator && navigator.globalPrivacyControl === true)

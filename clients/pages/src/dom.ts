@@ -1,10 +1,10 @@
-// The few steps of DOM work that every view takes. Nothing is written that already stands there: focus, selection and
-// screen readers are left alone, and a page that is open for days does not churn.
+// DOM helpers of the views. Setters write only what has changed: focus, selection and screen readers are not disturbed,
+// and a page that is open for days does not churn.
 
 type Attributes = Readonly<Record<string, string>>;
 const SVG = "http://www.w3.org/2000/svg";
 
-/** The element with this id; the page's HTML has it, or is broken. */
+/** The element with this id. Throws where the page's HTML lacks it. */
 export function byId<E extends Element>(id: string, type: new () => E): E {
   const element = document.getElementById(id);
   if (element instanceof type) return element;
@@ -57,8 +57,8 @@ export function setProperty(element: HTMLElement, name: `--${string}`, value: nu
   if (element.style.getPropertyValue(name) !== String(value)) element.style.setProperty(name, String(value));
 }
 
-/** Gives `parent` exactly `count` children, keeping those it has, and returns them. All come from `make`. */
-export function keep<E extends Element>(parent: Element, count: number, make: () => E): readonly E[] {
+/** Adds children made by `make`, or removes the last ones, until `parent` has exactly `count`; returns them. */
+export function ensureChildren<E extends Element>(parent: Element, count: number, make: () => E): readonly E[] {
   while (parent.childElementCount > count) parent.lastElementChild?.remove();
   while (parent.childElementCount < count) parent.append(make());
   return Array.from(parent.children) as E[];

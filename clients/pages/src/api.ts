@@ -1,58 +1,58 @@
-// What the server says, read defensively: a page works with what it could read or with nothing, never with half of it.
+// The API's responses, parsed defensively: a body is accepted as a whole or not at all.
 
-export type Part = "shown" | "accept" | "skip" | "edit" | "undo" | "none";
+export type EventPart = "shown" | "accept" | "skip" | "edit" | "undo" | "none";
 export type Counts = Readonly<Record<string, number>>;
 
 /** One event of the operator's registry (/developer/telemetry/events.json). */
 export interface EventInfo {
   readonly name: string;
-  readonly part: Part;
+  readonly part: EventPart;
   readonly meaning: string;
 }
 
-/** What one step of the series holds; `start` is UTC, as in "2026-11-16T00:00:00Z". */
+/** The counts of one step of the series. `start` is UTC, as in "2026-11-16T00:00:00Z". */
 export interface Step {
   readonly start: string;
   readonly counts: Counts;
 }
 
-/** An answer sorted by what a page does about it. `retryAfterS` is the server's wish in seconds. */
-export type Answer =
+/** A response, classified by how the page reacts to it. `retryAfterS` is Retry-After in seconds, 0 where absent. */
+export type ApiResult =
   | { readonly kind: "ok"; readonly body: unknown }
   | { readonly kind: "unauthenticated" }
   | { readonly kind: "disabled" }
-  | { readonly kind: "limited"; readonly retryAfterS: number }
-  | { readonly kind: "away"; readonly retryAfterS: number };
+  | { readonly kind: "rate-limited"; readonly retryAfterS: number }
+  | { readonly kind: "unavailable"; readonly retryAfterS: number };
 
-export const AWAY: Answer = { kind: "away", retryAfterS: 0 };
-const MAX_RETRY_AFTER_S = 600; // a page that somebody looks at should not sleep for longer on one header's word
-const PARTS: readonly string[] = ["shown", "accept", "skip", "edit", "undo", "none"] satisfies Part[];
+export const UNAVAILABLE: ApiResult = { kind: "unavailable", retryAfterS: 0 };
+const MAX_RETRY_AFTER_S = 600; // someone is looking at the page: a longer header is not obeyed
+const EVENT_PARTS: readonly string[] = ["shown", "accept", "skip", "edit", "undo", "none"] satisfies EventPart[];
 
-/** Sorts an answer. `retryAfter` is the header (RFC 9110 section 10.2.3, seconds only), null where absent. */
-export function sortAnswer(status: number, retryAfter: string | null, body: unknown): Answer {
+/** Classifies a response. `retryAfter` is the header (RFC 9110 section 10.2.3, seconds only), null where absent. */
+export function classifyResponse(status: number, retryAfter: string | null, body: unknown): ApiResult {
   if (status === 200 && isObject(body)) return { kind: "ok", body };
   if (status === 401) return { kind: "unauthenticated" };
   if (status === 404 && isObject(body) && body.error === "telemetry_disabled") return { kind: "disabled" };
   return {
-    kind: status === 429 ? "limited" : "away",
+    kind: status === 429 ? "rate-limited" : "unavailable",
     retryAfterS: /^\d{1,9}$/.test(retryAfter ?? "") ? Math.min(Number(retryAfter), MAX_RETRY_AFTER_S) : 0,
   };
 }
 
-export function readViewer(body: unknown): string | undefined {
+export function parseViewer(body: unknown): string | undefined {
   return isObject(body) && typeof body.viewer_id === "string" ? body.viewer_id : undefined;
 }
 
-export function readRegistry(body: unknown): readonly EventInfo[] | undefined {
+export function parseRegistry(body: unknown): readonly EventInfo[] | undefined {
   if (!isObject(body) || !Array.isArray(body.events)) return undefined;
   return body.events.every(isEventInfo) ? body.events : undefined;
 }
 
-export function readCounts(body: unknown): Counts | undefined {
+export function parseCounts(body: unknown): Counts | undefined {
   return isObject(body) && isCounts(body.counts) ? body.counts : undefined;
 }
 
-export function readSeries(body: unknown): readonly Step[] | undefined {
+export function parseSeries(body: unknown): readonly Step[] | undefined {
   if (!isObject(body) || !Array.isArray(body.series)) return undefined;
   return body.series.every(isStep) ? body.series : undefined;
 }
@@ -67,7 +67,7 @@ function isEventInfo(value: unknown): value is EventInfo {
     typeof value.name === "string" &&
     typeof value.meaning === "string" &&
     typeof value.part === "string" &&
-    PARTS.includes(value.part)
+    EVENT_PARTS.includes(value.part)
   );
 }
 

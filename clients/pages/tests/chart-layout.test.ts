@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Counts, Step } from "../src/answers";
-import { CHART_HEIGHT, layOut, ticks } from "../src/chart";
-import { summaryOf } from "../src/wording";
+import type { Counts, Step } from "../src/api";
+import { CHART_HEIGHT, layoutChart, ticks } from "../src/chart-layout";
+import { chartSummary } from "../src/format";
 
 function days(...counts: Counts[]): Step[] {
   return counts.map((each, index) => ({
@@ -35,7 +35,7 @@ describe("ticks", () => {
 });
 
 describe("a layout", () => {
-  const layout = layOut(days({ a: 4, b: 2, c: 2 }, {}, { b: 4 }), ["a", "b", "c"], 600);
+  const layout = layoutChart(days({ a: 4, b: 2, c: 2 }, {}, { b: 4 }), ["a", "b", "c"], 600);
 
   test("stacks events in order from the base, by their counts", () => {
     const [a, b, c] = layout.bars[0]?.segments ?? [];
@@ -48,19 +48,19 @@ describe("a layout", () => {
   });
 
   test("leaves out what is switched off, and rescales", () => {
-    const only = layOut(days({ a: 600, b: 2 }), ["b"], 600);
+    const only = layoutChart(days({ a: 600, b: 2 }), ["b"], 600);
     expect(only.bars[0]?.segments.map((segment) => segment.name)).toEqual(["b"]);
     expect(only.ticks.at(-1)?.value).toBe(2);
   });
 
   test("marks today alone as not over", () => {
-    expect(layout.bars.map((bar) => bar.notOver)).toEqual([false, false, true]);
+    expect(layout.bars.map((bar) => bar.inProgress)).toEqual([false, false, true]);
   });
 
   test.each([
     288, 375, 700, 1100,
   ])("keeps 31 days within %i pixels, with names that do not touch, today's among them", (width) => {
-    const month = layOut(days(...Array.from({ length: 31 }, () => ({ a: 1 }))), ["a"], width);
+    const month = layoutChart(days(...Array.from({ length: 31 }, () => ({ a: 1 }))), ["a"], width);
     for (const bar of month.bars) {
       expect(bar.x).toBeGreaterThanOrEqual(month.left);
       expect(bar.x + bar.width).toBeLessThanOrEqual(width);
@@ -74,19 +74,19 @@ describe("a layout", () => {
   });
 
   test("leaves room for the axis of large counts, separators and all", () => {
-    const room = (count: number) => layOut(days({ a: count }), ["a"], 600).left;
+    const room = (count: number) => layoutChart(days({ a: count }), ["a"], 600).left;
     expect(room(20_000_000) - room(2)).toBeGreaterThan(9 * 7); // nine more characters, each of 7 pixels or less at 12 px
   });
 
   test("of no days, or in no width, is empty and finite", () => {
-    expect(layOut([], [], 0).bars).toEqual([]);
-    expect(layOut(days({ a: 1 }), ["a"], 0).bars[0]?.width).toBeGreaterThan(0);
+    expect(layoutChart([], [], 0).bars).toEqual([]);
+    expect(layoutChart(days({ a: 1 }), ["a"], 0).bars[0]?.width).toBeGreaterThan(0);
   });
 });
 
 test("the chart is told in a sentence", () => {
-  expect(summaryOf(days({ a: 1 }, { a: 1200, hidden: 5000 }, { a: 2 }), ["a"])).toBe(
+  expect(chartSummary(days({ a: 1 }, { a: 1200, hidden: 5000 }, { a: 2 }), ["a"])).toBe(
     "Bar chart by day, 3 days: 1,203 in all, most on Nov 2 (1,200), 2 today so far. The table below has each day.",
   );
-  expect(summaryOf(days({}, {}), ["a"])).toBe("Bar chart by day: no counts in 2 days.");
+  expect(chartSummary(days({}, {}), ["a"])).toBe("Bar chart by day: no counts in 2 days.");
 });

@@ -1,0 +1,30 @@
+import { describe, expect, test } from "vitest";
+import { classifyResponse, parseCounts, parseRegistry, parseSeries } from "../src/api";
+
+describe("a response", () => {
+  test.each([
+    [200, null, {}, { kind: "ok", body: {} }],
+    [200, null, "text", { kind: "unavailable", retryAfterS: 0 }],
+    [401, null, {}, { kind: "unauthenticated" }],
+    [404, null, { error: "telemetry_disabled" }, { kind: "disabled" }],
+    [404, null, { error: "not_found" }, { kind: "unavailable", retryAfterS: 0 }],
+    [503, "7", {}, { kind: "unavailable", retryAfterS: 7 }],
+    [429, "99999", {}, { kind: "rate-limited", retryAfterS: 600 }],
+    [503, "-1", {}, { kind: "unavailable", retryAfterS: 0 }],
+    [503, "Wed, 21 Oct 2026 07:28:00 GMT", {}, { kind: "unavailable", retryAfterS: 0 }],
+  ] as const)("of %i, Retry-After %j, %j is %j", (status, retryAfter, body, expected) => {
+    expect(classifyResponse(status, retryAfter, body)).toEqual(expected);
+  });
+
+  test("is parsed as a whole or not at all", () => {
+    expect(parseCounts({ counts: { a: 1 } })).toEqual({ a: 1 });
+    for (const counts of [undefined, [], { a: "1" }, { a: -1 }, { a: 0.5 }])
+      expect(parseCounts({ counts })).toBeUndefined();
+    const step = { start: "2026-11-16T00:00:00Z", counts: {} };
+    expect(parseSeries({ series: [step] })).toEqual([step]);
+    expect(parseSeries({ series: [step, { ...step, start: "soon" }] })).toBeUndefined();
+    const event = { name: "a", part: "none", meaning: "" };
+    expect(parseRegistry({ events: [event] })).toEqual([event]);
+    expect(parseRegistry({ events: [{ ...event, part: "half" }] })).toBeUndefined();
+  });
+});
