@@ -91,8 +91,8 @@ def run(bench: Bench) -> Sequence[Comparison]:
 
 
 def _compare(bench: Bench, folder: Path, bootstrap: str, server: str, backlog: Backlog) -> list[Comparison]:
-    label = f"{backlog.rows_a_record} {'row' if backlog.rows_a_record == 1 else 'rows'} a record"
-    say = bench.progress(label)
+    measured = f"{backlog.rows_a_record} {'row' if backlog.rows_a_record == 1 else 'rows'} a record"
+    say = bench.progress(measured)
     say(f"filling a topic with {backlog.rows:,} rows")
     with unmigrated_cluster(bootstrap, server, folder, PARTITIONS=str(PARTITIONS)) as filled:
         migrate(filled)
@@ -107,7 +107,7 @@ def _compare(bench: Bench, folder: Path, bootstrap: str, server: str, backlog: B
     ]
     found = alternate(contenders, bench.rounds, say)
     goals = {ENGINE: at_least(backlog.engine_goal), TUNED: None, PLAIN: at_least(0.7)}
-    return [Comparison(label, "rows/s", found[OURS], goal, peer, found[peer]) for peer, goal in goals.items()]
+    return [Comparison(measured, "rows/s", found[OURS], goal, peer, found[peer]) for peer, goal in goals.items()]
 
 
 def _ours(place: Place) -> float:

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from statistics import quantiles
 
-from tests.faults.loaded_cluster import Case, Rig, Servers, rig_for, servers
+from tests.faults.loaded_cluster import Case, LoadedCluster, Servers, loaded_cluster, servers
 from tests.faults.store_contents import bounds
 from tests.infrastructure import downloads
 from tests.product.offsets import committed
@@ -27,24 +27,24 @@ POLL_S = 0.05
 NAMES = ("consumer", "consumer-2")
 
 
-async def nothing(_rig: Rig) -> None:
+async def nothing(_cluster: LoadedCluster) -> None:
     """The kills are made here."""
 
 
-async def recovery_s(rig: Rig, name: str) -> float:
+async def recovery_s(cluster: LoadedCluster, name: str) -> float:
     """Kill it, and wait until all there was is stored; it is started again afterwards, and ready."""
-    await rig.any_moment()
+    await cluster.any_moment()
     killed_s = time.perf_counter()
-    await rig.kill(name)
-    _, ends = await bounds(rig.kafka.bootstrap, rig.topic)
+    await cluster.kill(name)
+    _, ends = await bounds(cluster.kafka.bootstrap, cluster.topic)
     while True:
-        found = await committed(rig.kafka.bootstrap, rig.group)
+        found = await committed(cluster.kafka.bootstrap, cluster.group)
         if all(number in found and found[number].offset >= end for number, end in ends.items()):
             break
         await asyncio.sleep(POLL_S)
     took_s = time.perf_counter() - killed_s
-    await rig.start_ready(name)
-    await rig.flows()
+    await cluster.start_ready(name)
+    await cluster.flows()
     return took_s
 
 
@@ -52,10 +52,10 @@ async def measure(kills: int, on: Servers, folder: Path) -> list[float]:
     """Seconds, of so many kills."""
     case = Case("recovery", "consumer killed", nothing)
     taken: list[float] = []
-    async with rig_for(case, on, random.Random(1), folder) as rig, rig.load.running():
-        await rig.flows()
+    async with loaded_cluster(case, on, random.Random(1), folder) as cluster, cluster.load.running():
+        await cluster.flows()
         for number in range(kills):
-            taken.append(await recovery_s(rig, NAMES[number % 2]))
+            taken.append(await recovery_s(cluster, NAMES[number % 2]))
             print(f"{number + 1} of {kills}: {taken[-1]:.1f} s", file=sys.stderr, flush=True)
     return taken
 

@@ -1,4 +1,4 @@
-"""The doors inside of bodies: whole, broken and compressed."""
+"""Requests with a canary in the body: whole, broken or compressed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import zlib
 from collections.abc import Iterator
 
 from tests.e2e.canaries import Canaries
-from tests.e2e.canary_requests import BATCH, INGEST, Knock, request
+from tests.e2e.canary_requests import BATCH, INGEST, CanaryRequest, request
 
 
-def bodies(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
-    """In the content, whole, broken or compressed."""
+def bodies(canaries: Canaries, auth: tuple[str, str]) -> Iterator[CanaryRequest]:
+    """Yields requests with a canary in the body."""
 
-    def post(door: str, body: bytes, status: int, *more: tuple[str, str], target: str = INGEST) -> Knock:
-        return Knock(door, request([auth, *more], body, target=target), status)
+    def post(origin: str, body: bytes, status: int, *more: tuple[str, str], target: str = INGEST) -> CanaryRequest:
+        return CanaryRequest(origin, request([auth, *more], body, target=target), status)
 
     single = {
         "event": ('{{"event":"{}"}}', 400),
@@ -68,7 +68,7 @@ def bodies(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
     yield from _compressed(canaries, auth)
 
 
-def _compressed(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
+def _compressed(canaries: Canaries, auth: tuple[str, str]) -> Iterator[CanaryRequest]:
     gzipped = ("Content-Encoding", "gzip")
     known, unknown = (f'{{"event":"{name}"}}'.encode() for name in ("suggestion_shown", canaries.new("inside gzip")))
     named = gzip.compress(known, mtime=0)
@@ -79,7 +79,7 @@ def _compressed(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
     followed = gzip.compress(known) + canaries.new("after gzip").encode()
     bomb = gzip.compress(canaries.new("gzip bomb").encode() * 100_000)
     not_gzip = canaries.new("said to be gzip").encode()
-    for door, body, status in (
+    for origin, body, status in (
         ("inside gzip", gzip.compress(unknown, compresslevel=0), 400),
         ("gzip's file name", named, 200),
         ("cut gzip", cut, 400),
@@ -88,6 +88,6 @@ def _compressed(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
         ("bomb", bomb, 413),
         ("not gzip", not_gzip, 400),
     ):
-        yield Knock(door, request([auth, gzipped], body), status)
+        yield CanaryRequest(origin, request([auth, gzipped], body), status)
     deflated = zlib.compress(canaries.new("deflate").encode(), 0)
-    yield Knock("deflate", request([auth, ("Content-Encoding", "deflate")], deflated), 415)
+    yield CanaryRequest("deflate", request([auth, ("Content-Encoding", "deflate")], deflated), 415)

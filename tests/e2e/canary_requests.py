@@ -1,4 +1,4 @@
-"""The doors of the HTTP services: requests with a canary in one place each, as raw bytes."""
+"""Well-formed requests, as raw bytes, with a canary in a header, a credential or the request line."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Headers = Iterable[tuple[str, str]]
 
 
 @dataclass(frozen=True)
-class Knock:
-    """One request. `status` is the answer where it is meant to go: to the gateway, or to the summary."""
+class CanaryRequest:
+    """A raw request. `status` is the expected answer of the service it is for: the gateway, or the summary."""
 
-    door: str
+    origin: str
     sent: bytes
     status: int
-    elsewhere: bool = False  # it does not name this machine as its host, which in debug is refused
+    elsewhere: bool = False  # names another host, which debug mode refuses
 
     @property
     def writes(self) -> bool:
@@ -36,7 +36,7 @@ def request(
     target: str = INGEST,
     version: str = "HTTP/1.1",
 ) -> bytes:
-    """A whole request. What `headers` names is not added by itself."""
+    """Returns a whole request. Host, Content-Length and Connection are added unless `headers` has them."""
     lines = list(headers)
     named = {name.lower() for name, _ in lines}
     if "host" not in named:
@@ -58,8 +58,8 @@ IGNORED_HEADERS = (
 )
 
 
-def headers(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
-    """In values and names of headers."""
+def headers(canaries: Canaries, auth: tuple[str, str]) -> Iterator[CanaryRequest]:
+    """Yields requests with a canary in a header's value or name."""
     for name in IGNORED_HEADERS:
         for what, target, status in (
             ("POST", INGEST, 200),
@@ -70,11 +70,11 @@ def headers(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
         ):
             if what == "OPTIONS" and name not in ("Origin", "Host", "Access-Control-Request-Method"):
                 continue
-            door = f"{name} of {what} {target}"
-            value = f"x{canaries.new(door)}/1.0"
+            origin = f"{name} of {what} {target}"
+            value = f"x{canaries.new(origin)}/1.0"
             body = GOOD if what == "POST" else None
             sent = request([auth, (name, value)], body, method=what, target=target)
-            yield Knock(door, sent, status, elsewhere=name == "Host")
+            yield CanaryRequest(origin, sent, status, elsewhere=name == "Host")
     for name, status in {
         "Content-Type": 415,
         "Content-Encoding": 415,
@@ -85,18 +85,22 @@ def headers(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
         "Upgrade": 200,
         f"X-{canaries.new('the name of a header')}": 200,
     }.items():
-        yield Knock(name, request([auth, (name, f"x-{canaries.new(name)}"), ("Connection", "close")]), status)
+        yield CanaryRequest(name, request([auth, (name, f"x-{canaries.new(name)}"), ("Connection", "close")]), status)
     c = canaries.new("a parameter of Content-Type")
-    yield Knock("type", request([auth, ("Content-Type", f"application/json; charset=utf-8; boundary={c}")]), 200)
+    yield CanaryRequest(
+        "type", request([auth, ("Content-Type", f"application/json; charset=utf-8; boundary={c}")]), 200
+    )
     c = canaries.new("charset")
-    yield Knock("charset", request([auth, ("Content-Type", f"application/json; charset={c}")]), 415)
+    yield CanaryRequest("charset", request([auth, ("Content-Type", f"application/json; charset={c}")]), 415)
     c = canaries.new("a preflight")
     asked = [("Origin", f"https://{c}.example"), ("Access-Control-Request-Method", c)]
-    yield Knock("preflight", request([*asked, ("Access-Control-Request-Headers", c)], None, method="OPTIONS"), 403)
+    yield CanaryRequest(
+        "preflight", request([*asked, ("Access-Control-Request-Headers", c)], None, method="OPTIONS"), 403
+    )
 
 
-def credentials(canaries: Canaries, session_cookie: str) -> Iterator[Knock]:
-    """In what might say who is asking, and is no token. Tokens have a file of their own."""
+def credentials(canaries: Canaries, session_cookie: str) -> Iterator[CanaryRequest]:
+    """Yields requests with a canary in a credential that is not a token (see canary_tokens.py)."""
     for scheme in (
         "Bearer {}",
         "Bearer {} {}",
@@ -107,18 +111,18 @@ def credentials(canaries: Canaries, session_cookie: str) -> Iterator[Knock]:
         "{}",
     ):
         c = canaries.new(f"Authorization: {scheme}")
-        yield Knock(scheme, request([("Authorization", scheme.format(c, c))]), 401)
+        yield CanaryRequest(scheme, request([("Authorization", scheme.format(c, c))]), 401)
     named = (f"{session_cookie}={{}}", f'{session_cookie}="{{}}"', f"sd_viewer={'{0}' * 15}")  # too long for a viewer
     for form in (*named, "{}={}", "{}", "a=b; {};;="):
         for method, body, target in (("POST", GOOD, INGEST), ("GET", None, SUMMARY), ("GET", None, SERIES)):
             c = canaries.new(f"Cookie: {form}")
-            yield Knock(form, request([("Cookie", form.format(c, c))], body, method=method, target=target), 401)
+            yield CanaryRequest(form, request([("Cookie", form.format(c, c))], body, method=method, target=target), 401)
     c = canaries.new("illegal x-sd-viewer")
-    yield Knock("illegal x-sd-viewer", request([("x-sd-viewer", c * 15)]), 401)
+    yield CanaryRequest("illegal x-sd-viewer", request([("x-sd-viewer", c * 15)]), 401)
 
 
-def targets(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
-    """In paths, queries, methods and versions."""
+def targets(canaries: Canaries, auth: tuple[str, str]) -> Iterator[CanaryRequest]:
+    """Yields requests with a canary in the path, the query or the method."""
     for path in (
         "/{}",
         "/api/telemetry/{}",
@@ -135,7 +139,7 @@ def targets(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
         for method, body in (("GET", None), ("POST", GOOD)):
             c = canaries.new(f"path {path}")
             sent = request([auth], body, method=method, target=path.format(c))
-            yield Knock(path, sent, 404, elsewhere=path.startswith("http:"))
+            yield CanaryRequest(path, sent, 404, elsewhere=path.startswith("http:"))
     for query in (
         "days={}",
         "days=-{}",
@@ -151,16 +155,16 @@ def targets(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
     ):
         for path in (SUMMARY, SERIES):
             c = canaries.new(f"query {query} of {path}")
-            yield Knock(query, request([auth], None, method="GET", target=f"{path}?{query.format(c)}"), 200)
+            yield CanaryRequest(query, request([auth], None, method="GET", target=f"{path}?{query.format(c)}"), 200)
         c = canaries.new(f"query of a POST {query}")
-        yield Knock(query, request([auth], target=f"{INGEST}?{query.format(c)}"), 200)
+        yield CanaryRequest(query, request([auth], target=f"{INGEST}?{query.format(c)}"), 200)
     c = canaries.new("absolute form")
-    yield Knock("absolute", request([auth], target=f"http://{c}.example{INGEST}?{c}"), 200, elsewhere=True)
+    yield CanaryRequest("absolute", request([auth], target=f"http://{c}.example{INGEST}?{c}"), 200, elsewhere=True)
     c = canaries.new("absolute form that names this machine")
-    yield Knock("absolute", request([auth], target=f"http://localhost{INGEST}?{c}"), 200)
+    yield CanaryRequest("absolute", request([auth], target=f"http://localhost{INGEST}?{c}"), 200)
     for method in ("X{}", "{}", "x{}"):
         c = canaries.new(f"method {method}")
-        yield Knock(method, request([auth], None, method=method.format(c), target=SUMMARY), 400)
+        yield CanaryRequest(method, request([auth], None, method=method.format(c), target=SUMMARY), 400)
     for method, target in (
         ("CONNECT", "{}.example:443"),
         ("PUT", f"{INGEST}?{{}}"),
@@ -170,4 +174,4 @@ def targets(canaries: Canaries, auth: tuple[str, str]) -> Iterator[Knock]:
         c = canaries.new(f"{method} {target}")
         known = target.startswith(INGEST)
         sent = request([auth], None, method=method, target=target.format(c))
-        yield Knock(method, sent, 405 if known else 404)
+        yield CanaryRequest(method, sent, 405 if known else 404)

@@ -1,4 +1,4 @@
-"""The doors inside of tokens: in headers and claims, of valid ones and of others."""
+"""Requests with a canary in a JWT's header, claims or signature, valid or not."""
 
 from __future__ import annotations
 
@@ -10,37 +10,39 @@ from typing import Any
 import jwt
 
 from tests.e2e.canaries import Canaries
-from tests.e2e.canary_requests import GOOD, INGEST, SERIES, SUMMARY, Knock, request
+from tests.e2e.canary_requests import GOOD, INGEST, SERIES, SUMMARY, CanaryRequest, request
 from tests.product.deployments import JWT_SECRET
 from tests.unit.web.auth.auth_harness import jwk, private_key
 
 OTHER_SECRET = "another-secret-than-the-one-of-the-services-0123"
 
 
-def tokens(canaries: Canaries, viewer: str, session_cookie: str, *, pseudonyms: bool) -> Iterator[Knock]:
-    """Each as a Bearer token and as the session cookie, writing and reading. `viewer` is who the valid ones are for;
-    with pseudonyms on, an e-mail address is a viewer like others, and so is any text that is not too long."""
+def tokens(canaries: Canaries, viewer: str, session_cookie: str, *, pseudonyms: bool) -> Iterator[CanaryRequest]:
+    """Yields each token as a Bearer token and as a session cookie, for writing and for reading.
+
+    `viewer` is the subject of the valid ones. With pseudonyms, an e-mail address or any other short text is valid too.
+    """
     for what, token, good in (*_headers(canaries, viewer), *_claims(canaries, viewer), *_broken(canaries, viewer)):
         status = 200 if good or (good is None and pseudonyms) else 401
         for carrier in (("Authorization", f"Bearer {token}"), ("Cookie", f"{session_cookie}={token}")):
-            yield Knock(f"{what} of a token", request([carrier]), status)
+            yield CanaryRequest(f"{what} of a token", request([carrier]), status)
             for target in (SUMMARY, SERIES):
-                yield Knock(f"{what} of a token", request([carrier], None, method="GET", target=target), status)
+                yield CanaryRequest(f"{what} of a token", request([carrier], None, method="GET", target=target), status)
     c = canaries.new("a cross-site cookie")
     cookie = ("Cookie", f"{session_cookie}={_sign({'sub': viewer, 'note': c})}")
-    yield Knock("cross-site", request([cookie, ("Origin", f"https://{c}.example")], GOOD, target=INGEST), 403)
-    yield Knock("cross-site", request([cookie, ("Sec-Fetch-Site", f"cross-{c}")], GOOD, target=INGEST), 403)
+    yield CanaryRequest("cross-site", request([cookie, ("Origin", f"https://{c}.example")], GOOD, target=INGEST), 403)
+    yield CanaryRequest("cross-site", request([cookie, ("Sec-Fetch-Site", f"cross-{c}")], GOOD, target=INGEST), 403)
 
 
 def key_set(canaries: Canaries) -> str:
-    """An identity provider's keys, with more in them than is asked for."""
+    """Returns a JWK Set with canaries in members that nothing reads."""
     key = jwk("ES256") | {canaries.new("the name of a member of a JWK"): canaries.new("a member of a JWK")}
     other = jwk("RS256", kid=canaries.new("the id of a key of another kind"))
     return json.dumps({"keys": [key, other], "issuer": canaries.new("a member of a JWK Set")})
 
 
-def pending_tokens(canaries: Canaries, viewer: str) -> tuple[Knock, list[Knock]]:
-    """A count under the one key of `key_set`, and tokens that a newer key may have signed, of which there is none."""
+def pending_tokens(canaries: Canaries, viewer: str) -> tuple[CanaryRequest, list[CanaryRequest]]:
+    """Returns a request signed by the key of `key_set`, and requests whose key only a newer set could have."""
 
     def sent(claims: dict[str, Any], number: int = 0, **header: Any) -> bytes:
         payload = {"exp": time.time() + 3600, **claims}
@@ -53,7 +55,9 @@ def pending_tokens(canaries: Canaries, viewer: str) -> tuple[Knock, list[Knock]]
         sent({"sub": viewer}, 1, kid="k0", x5t=canaries.new("x5t of a token with a bad signature")),
     ]
     known = sent({"sub": viewer, "note": canaries.new("a claim under a known key")}, kid="k0")
-    return Knock("a known key", known, 200), [Knock("a key that may be newer", each, 503) for each in pending]
+    return CanaryRequest("a known key", known, 200), [
+        CanaryRequest("a key that may be newer", each, 503) for each in pending
+    ]
 
 
 def _sign(claims: dict[str, Any], *, secret: str = JWT_SECRET, **header: Any) -> str:

@@ -1,4 +1,4 @@
-"""What several of these tests share."""
+"""Fixtures of the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from tests.product.deployments import Deployment, embedded
 
 @pytest.fixture(scope="session")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """One process with a token secret, an allowlist of one origin and no rate limit; left running. It says only what
-    is wrong. Viewers are a test's own.
+    """A shared embedded instance with a token secret, one allowed origin and no rate limit. It logs warnings only.
+
+    Each test uses viewers of its own.
     """
     with embedded(tmp_path_factory.mktemp("instance"), ORIGINS=LISTED_ORIGIN, LOG_LEVEL="warning") as running:
         yield running

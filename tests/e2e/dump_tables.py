@@ -1,5 +1,6 @@
-"""The tables of a ClickHouse, the system's and ours, written out: files on disk are compressed, and much of
-`system` is never on a disk.
+"""Writes the tables of a ClickHouse to files, `system` tables too.
+
+The engine's own files are compressed, and many `system` tables exist in memory only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Records that programs other than our gateways write to the log."""
+"""Records that other programs write to the log, valid and invalid."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOREIGN_VIEWER = "foreign"
 
 @dataclass(frozen=True, slots=True)
 class ForeignRecord:
-    """`reason`: why it is a dead letter, or None for one that can be read: a row of `count`."""
+    """`reason`: why the record becomes a dead letter. None: it is readable and becomes a row of `count`."""
 
     value: bytes
     headers: Headers
@@ -31,7 +31,7 @@ class ForeignRecord:
 
 
 def foreign_records() -> list[ForeignRecord]:
-    """One for each reason, one too large to be kept as a letter, and some that are as good as ours."""
+    """Returns one record for each reason, one too large for the dead-letter topic, and some valid ones."""
     good = encode_headers(load_registry(None).revision, b"", [(NO_BATCH, 1)])
     schema, rows, batches = good
     created_at = format_time(wall_clock_ms())
@@ -54,7 +54,7 @@ def foreign_records() -> list[ForeignRecord]:
 
 
 async def produce(bootstrap: str, topic: str, records: Sequence[ForeignRecord]) -> None:
-    """Write them to a topic, each to a partition of the driver's choice."""
+    """Write the records to a topic; the driver chooses the partitions."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_request_size=LARGEST_REQUEST)
     await producer.start()
     try:
@@ -65,7 +65,7 @@ async def produce(bootstrap: str, topic: str, records: Sequence[ForeignRecord]) 
 
 
 def write_to_sqlite(file: Path, records: Sequence[ForeignRecord]) -> None:
-    """Write them to an embedded log that another process has open."""
+    """Write the records to an embedded log that another process has open."""
     rows = [(wall_clock_ms(), pack_headers(record.headers), record.value) for record in records]
     with closing(sqlite3.connect(file, timeout=30)) as log, log:
         log.executemany("INSERT INTO records (appended_at_ms, headers, value) VALUES (?, ?, ?)", rows)

@@ -1,4 +1,4 @@
-"""Requests of the HTTP API written out, and answers held against what every answer must be."""
+"""A client that sends exactly the given headers and checks what every answer of the HTTP API has in common."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def error(code: str) -> bytes:
-    """The whole body of an error."""
+    """Returns the body of an error answer."""
     return f'{{"ok":false,"error":"{code}"}}'.encode()
 
 
 @dataclass(frozen=True, slots=True)
-class Got:
+class ApiResponse:
     """An answer."""
 
     status: int
@@ -45,7 +45,7 @@ class Got:
 
     @property
     def code(self) -> str:
-        """The error's code, or `ok`; the body must be exactly such an error, with that error's status."""
+        """The error's code, or `ok`. Checks the body and the status of an error."""
         if self.status == 200:
             return "ok"
         code: str = self.json["error"]
@@ -54,8 +54,8 @@ class Got:
         return code
 
 
-class Asking:
-    """Asks one address. The session is the caller's to close."""
+class ApiClient:
+    """Sends requests to one address. The caller closes the session."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -63,24 +63,24 @@ class Asking:
 
     async def ask(
         self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> Got:
-        """Send exactly these headers (and those without which there is no HTTP); check what all answers share."""
+    ) -> ApiResponse:
+        """Send exactly these headers, and those that HTTP requires; check what all answers share."""
         url = URL(self._url + target, encoded=True)
         own = {"Content-Type", "Accept", "Accept-Encoding", "User-Agent"}
         sent = self._session.request(
             method, url, headers=headers, data=body, skip_auto_headers=own, allow_redirects=False
         )
         async with sent as answer:
-            got = Got(answer.status, await answer.read(), answer.headers)
+            got = ApiResponse(answer.status, await answer.read(), answer.headers)
         _check_any(got, method)
         return got
 
-    async def get(self, target: str, viewer: str | None = None, **headers: str) -> Got:
-        """A GET with a token of this viewer."""
+    async def get(self, target: str, viewer: str | None = None, **headers: str) -> ApiResponse:
+        """Send a GET with a token of this viewer."""
         return await self.ask("GET", target, _with(viewer, headers))
 
-    async def post(self, target: str, viewer: str | None, body: object, **headers: str) -> Got:
-        """A POST with a token of this viewer; what is not bytes is sent as JSON."""
+    async def post(self, target: str, viewer: str | None, body: object, **headers: str) -> ApiResponse:
+        """Send a POST with a token of this viewer. A body other than bytes is sent as JSON."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await self.ask("POST", target, _with(viewer, headers), content)
 
@@ -90,7 +90,7 @@ def _with(viewer: str | None, headers: Mapping[str, str]) -> dict[str, str]:
     return named if viewer is None else {**bearer(viewer), **named}
 
 
-def _check_any(got: Got, method: str) -> None:
+def _check_any(got: ApiResponse, method: str) -> None:
     headers = got.headers
     assert len(headers.getall("X-Request-Id")) == 1
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -104,6 +104,6 @@ def _check_any(got: Got, method: str) -> None:
         assert ("Allow" in headers) == (got.code == "method_not_allowed")
 
 
-def made_id(got: Got) -> bool:
-    """Whether the request id is one that the service made."""
+def made_id(got: ApiResponse) -> bool:
+    """Returns whether the service made the request id itself."""
     return _REQUEST_ID.fullmatch(got.headers["X-Request-Id"]) is not None

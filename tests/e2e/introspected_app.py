@@ -1,5 +1,7 @@
-"""The app that session introspection asks, telling more than it was asked, and breaking in many ways; and the keys of
-an identity provider, which it has once and then no more."""
+"""An app for session introspection whose answers contain canaries and break in many ways.
+
+It also serves the key set of an identity provider, to the first request only.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from tests.e2e.canaries import Canaries
-from tests.e2e.canary_requests import SERIES, SUMMARY, Knock, request
+from tests.e2e.canary_requests import SERIES, SUMMARY, CanaryRequest, request
 
 NOBODY = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 TOO_LONG = 5000  # repetitions of a canary; 80 kB
@@ -18,8 +20,7 @@ TOO_LONG_FOR_A_VIEWER = 15  # also where there are pseudonyms
 
 @asynccontextmanager
 async def app(answers: Mapping[str, bytes], key_set: str | None = None) -> AsyncIterator[str]:
-    """An app that gives to whoever sends one of these session cookies that answer; its URL without a path. At `/jwks`
-    it has this key set for the first who asks."""
+    """Yields the base URL of an app. `answers`: by session cookie. `/jwks` answers once, with `key_set`."""
 
     keys = iter([] if key_set is None else [_http("200 OK", key_set)])
 
@@ -37,18 +38,18 @@ async def app(answers: Mapping[str, bytes], key_set: str | None = None) -> Async
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-def sessions(canaries: Canaries, viewer: str, session_cookie: str) -> tuple[list[Knock], dict[str, bytes]]:
-    """Requests with session cookies, and how the app answers them. `viewer` is whose session the good ones are."""
-    knocks: list[Knock] = []
+def sessions(canaries: Canaries, viewer: str, session_cookie: str) -> tuple[list[CanaryRequest], dict[str, bytes]]:
+    """Returns requests with session cookies, and the app's answer to each cookie. `viewer` owns the valid sessions."""
+    requests: list[CanaryRequest] = []
     answers: dict[str, bytes] = {}
 
     def add(what: str, status: int, answer: bytes, *lines: str) -> None:
-        """`lines` of Cookie, with the session's name and value to be put in."""
+        """`lines`: Cookie headers, with placeholders for the session cookie's name and value."""
         cookie = canaries.new(f"cookie of a session: {what}")
         answers[cookie] = answer
         header = [("Cookie", line.format(name=session_cookie, value=cookie)) for line in lines or ("{name}={value}",)]
         reads = (request(header, None, method="GET", target=target) for target in (SUMMARY, SERIES))
-        knocks.extend(Knock(f"session: {what}", sent, status) for sent in (request(header), *reads))
+        requests.extend(CanaryRequest(f"session: {what}", sent, status) for sent in (request(header), *reads))
 
     def new(what: str) -> str:
         return canaries.new(f"the app's answer: {what}")
@@ -90,7 +91,7 @@ def sessions(canaries: Canaries, viewer: str, session_cookie: str) -> tuple[list
         "bad chunk": f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{new('bad chunk')}\r\n".encode(),
     }.items():
         add(what, 503, answer)
-    return knocks, answers
+    return requests, answers
 
 
 def _http(status: str, body: str, headers: str = "") -> bytes:

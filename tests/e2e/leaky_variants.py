@@ -1,6 +1,6 @@
-"""`siddes-telemetry`, changed for a test of the canary scan: watched, or leaky in one place.
+"""Runs `siddes-telemetry` with one change for the canary tests: a dump of its tables, or a leak in one place.
 
-Usage: variants.py VARIANT FOLDER ARGUMENT_OF_SIDDES_TELEMETRY...
+Usage: leaky_variants.py VARIANT FOLDER ARGUMENT_OF_SIDDES_TELEMETRY...
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 def watched(folder: Path) -> tuple[type, str, Callable[..., Any]]:
-    """The instance as it is, which writes out every table of its store before it closes it."""
+    """The unchanged instance, which writes every table of its store to files before it closes it."""
     close = ChdbEngine.close
 
     async def dump_and_close(engine: ChdbEngine) -> None:
@@ -114,6 +114,6 @@ VARIANTS = {
 if __name__ == "__main__":
     variant, folder = sys.argv[1:3]
     del sys.argv[1:3]
-    # every line is searched, so none is left out
+    # the rate limit of log lines is off: every line is searched
     with patch.object(log_rate_limit, "LINES_PER_S", sys.maxsize), patch.object(*VARIANTS[variant](Path(folder))):
         main()

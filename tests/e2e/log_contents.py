@@ -1,4 +1,4 @@
-"""The records of both logs: nothing is in them but what is documented."""
+"""Searches the records of a Kafka or SQLite log, and checks that they have the documented fields only."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ LINE_KEYS = ["viewer_id", "event", "count", "created_at"]
 HEADERS = ["schema", "rows", "batches"]
 
 
-def look_at_sqlite(file: Path, scan: Scan) -> int:
-    """Search all of an embedded log, row by row; how many records it has."""
+def search_sqlite_log(file: Path, scan: Scan) -> int:
+    """Searches an embedded log, row by row. Returns its number of records."""
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as log:
         for offset, value in log.execute("SELECT offset, value FROM records"):
-            _look_at_lines(scan, f"record {offset}", value)
+            _search_lines(scan, f"record {offset}", value)
         for table in ("meta", "consumer_group", "dead_letters", "key_notes"):
-            scan.look(table, repr(log.execute(f"SELECT * FROM {table}").fetchall()).encode())
+            scan.search(table, repr(log.execute(f"SELECT * FROM {table}").fetchall()).encode())
         headers = log.execute("SELECT headers FROM records").fetchall()
     for (packed,) in headers:
-        scan.look("headers of a record", packed)
+        scan.search("headers of a record", packed)
     return len(headers)
 
 
-async def look_at_kafka(bootstrap: str, topic: str, scan: Scan) -> int:
-    """Search a topic, its dead letters and its journal, record by record; how many records it has."""
+async def search_kafka_log(bootstrap: str, topic: str, scan: Scan) -> int:
+    """Searches a topic, its dead letters and its key journal, record by record. Returns its number of records."""
     topics = {topic, f"{topic}.dead", f"{topic}.keys"}
     consumer = AIOKafkaConsumer(
         *topics, bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
@@ -47,22 +47,22 @@ async def look_at_kafka(bootstrap: str, topic: str, scan: Scan) -> int:
                 assert record.key is None
                 if partition.topic == f"{topic}.keys":
                     assert record.headers == ()
-                    scan.look("a note", record.value)
+                    scan.search("a note", record.value)
                     continue
                 assert [name for name, _ in record.headers] == HEADERS
-                scan.look("headers of a record", repr(record.headers).encode())
+                scan.search("headers of a record", repr(record.headers).encode())
                 for _, value in record.headers:
-                    scan.look("headers of a record", value)
-                _look_at_lines(scan, f"record {record.offset}", record.value)
+                    scan.search("headers of a record", value)
+                _search_lines(scan, f"record {record.offset}", record.value)
                 seen += 1
         return seen
     finally:
         await consumer.stop()
 
 
-def _look_at_lines(scan: Scan, place: str, value: bytes) -> None:
+def _search_lines(scan: Scan, place: str, value: bytes) -> None:
     for line in value.splitlines():
         fields = json.loads(line)
         assert list(fields) == LINE_KEYS
-        scan.look(f"viewer_id of {place}", fields.pop("viewer_id").encode(), may_hold_viewers=True)
-        scan.look(place, json.dumps(fields).encode())
+        scan.search(f"viewer_id of {place}", fields.pop("viewer_id").encode(), may_hold_viewers=True)
+        scan.search(place, json.dumps(fields).encode())

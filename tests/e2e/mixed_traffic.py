@@ -1,4 +1,4 @@
-"""Good and bad requests in one stream, and what each of them must have come to."""
+"""Sends a mix of valid and invalid requests, and counts the outcomes that the metrics must show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import UUID
 
 import aiohttp
 
-from tests.e2e.http_requests import BATCH, INGEST, Asking, Got
+from tests.e2e.http_requests import BATCH, INGEST, ApiClient, ApiResponse
 from tests.product.client import bearer
 from tests.product.client import token as signed
 
@@ -54,24 +54,24 @@ NOBODY: tuple[tuple[dict[str, str], str], ...] = (
 Items = Sequence[dict[str, object]]
 
 
-class MixedRun:
-    """Sends to any of `urls`, each request as another viewer; `hasty` is one who sends too fast."""
+class MixedTraffic:
+    """Sends requests to any of `urls`, each as a new viewer, and keeps totals of the answers."""
 
     def __init__(self, session: aiohttp.ClientSession, urls: Sequence[str], rng: random.Random) -> None:
-        self._doors = [Asking(session, url) for url in urls]
+        self._clients = [ApiClient(session, url) for url in urls]
         self._urls = urls
         self._rng = rng
         self._sent_batches: list[tuple[str, UUID, Items, int]] = []
         self.viewers: list[str] = []
         self.accepted = 0  # counts answered 200, retries included
-        self.repeated = 0  # of these, those of retries
+        self.repeated = 0  # the part of them that was retries
         self.rejected = Counter[str]()  # events of answered batches, by code
         self.refused = Counter[str]()  # requests, by code
-        self.nobodies = Counter[str]()  # those of nobody, by reason
-        self.gone = 0  # requests whose client did not wait; a count of 1 each
+        self.nobodies = Counter[str]()  # requests without a valid credential, by reason
+        self.gone = 0  # requests whose client left before the answer; a count of 1 each
 
     async def send(self, number: int) -> None:
-        """So many requests, a dozen at a time, of every kind in turn."""
+        """Send this number of requests, a dozen at a time, of every kind in turn."""
         kinds: list[Callable[[], Awaitable[None]]] = [
             self._single, self._batch, self._retry, self._hedged, self._wrong, self._unauthorised, self._leave
         ]  # fmt: skip
@@ -79,25 +79,25 @@ class MixedRun:
             await asyncio.gather(*(kinds[n % len(kinds)]() for n in range(start, start + 12)))
 
     async def rush(self, requests: int) -> None:
-        """One viewer sends all these at once: some are refused."""
+        """One viewer sends all these at once: the rate limit refuses some."""
         viewer = self._viewer()
         answers = await asyncio.gather(
-            *(self._door().post(INGEST, viewer, {"event": EVENTS[0]}) for _ in range(requests))
+            *(self._client().post(INGEST, viewer, {"event": EVENTS[0]}) for _ in range(requests))
         )
         for got in answers:
             self._note(got, 1)
         assert self.refused["rate_limited"] > 0
 
     async def break_http(self) -> None:
-        """What is no HTTP at all."""
+        """Send something that is not HTTP."""
         reader, writer = await self._connect()
         writer.write(b"nonsense\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
         writer.close()
         self.refused["bad_request"] += 1
 
-    def _door(self) -> Asking:
-        return self._rng.choice(self._doors)
+    def _client(self) -> ApiClient:
+        return self._rng.choice(self._clients)
 
     def _viewer(self) -> str:
         self.viewers.append(f"viewer-{len(self.viewers)}")
@@ -109,13 +109,13 @@ class MixedRun:
 
     async def _single(self) -> None:
         sent, counted = self._rng.choice(COUNTS)
-        got = await self._door().post(INGEST, self._viewer(), {"event": self._rng.choice(EVENTS), "count": sent})
+        got = await self._client().post(INGEST, self._viewer(), {"event": self._rng.choice(EVENTS), "count": sent})
         self._note(got, counted)
 
     async def _batch(self) -> None:
         viewer, batch_id, items, counted = batch = self._new_batch()
         self._note(await self._post(viewer, batch_id, items), counted)
-        if counted:  # an id without a good event has not occurred
+        if counted:  # a batch without a valid event leaves no key
             self._sent_batches.append(batch)
 
     async def _retry(self) -> None:
@@ -126,7 +126,7 @@ class MixedRun:
         self.repeated += counted
 
     async def _hedged(self) -> None:
-        """The retry leaves while the first try is under way."""
+        """Send the retry before the first try is answered."""
         viewer, batch_id, items, counted = self._new_batch()
         for got in await asyncio.gather(*(self._post(viewer, batch_id, items) for _ in range(2))):
             self._note(got, counted)
@@ -134,19 +134,19 @@ class MixedRun:
 
     async def _wrong(self) -> None:
         target, body, code = self._rng.choice(WRONG)
-        got = await self._door().post(target, self._viewer(), body)
+        got = await self._client().post(target, self._viewer(), body)
         assert got.code == code
         self._note(got, 0)
 
     async def _unauthorised(self) -> None:
         headers, reason = self._rng.choice(NOBODY)
-        got = await self._door().ask("POST", INGEST, headers, json.dumps({"event": EVENTS[0]}).encode())
+        got = await self._client().ask("POST", INGEST, headers, json.dumps({"event": EVENTS[0]}).encode())
         assert got.code == "no_viewer", reason
         self.nobodies[reason] += 1
         self._note(got, 0)
 
     async def _leave(self) -> None:
-        """Post a count and do not wait for the answer."""
+        """Post a count and disconnect before the answer."""
         body = json.dumps({"event": EVENTS[0], "count": 1}).encode()
         token = bearer(self._viewer())["Authorization"]
         head = f"POST {INGEST} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -163,14 +163,14 @@ class MixedRun:
         self._rng.shuffle(items)
         return self._viewer(), UUID(int=self._rng.getrandbits(128), version=4), items, sum(n for _, n in counts)
 
-    async def _post(self, viewer: str, batch_id: UUID, items: Items) -> Got:
-        got = await self._door().post(BATCH, viewer, {"batch_id": str(batch_id), "events": items})
+    async def _post(self, viewer: str, batch_id: UUID, items: Items) -> ApiResponse:
+        got = await self._client().post(BATCH, viewer, {"batch_id": str(batch_id), "events": items})
         for rejected in got.json["rejected"]:
             assert (items[rejected["index"]], rejected["error"]) in REJECTED
             self.rejected[rejected["error"]] += 1
         return got
 
-    def _note(self, got: Got, counted: int) -> None:
+    def _note(self, got: ApiResponse, counted: int) -> None:
         if got.code == "ok":
             self.accepted += counted
         else:

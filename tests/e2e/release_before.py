@@ -1,4 +1,4 @@
-"""The release before this one, as processes: its source comes from the repository's history."""
+"""The previous release as a command: its source comes from the repository's history."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-COMMIT = "d1f94e1aada1041409eb558da598e7088b7af34d"  # record format 2; to be moved on when a release has changed a log
+COMMIT = (
+    "d1f94e1aada1041409eb558da598e7088b7af34d"  # record format 2; update it once a release has changed the log format
+)
 ROOT = Path(__file__).parents[2]
 
 
 def command_of_release_before(folder: Path) -> Sequence[str]:
-    """What starts it. Skips where this copy of the project has no history."""
+    """Returns the command line. Skips the test where this checkout has no history."""
     archive = subprocess.run(["git", "-C", str(ROOT), "archive", COMMIT, "src"], capture_output=True, check=False)
     if archive.returncode:
         pytest.skip("the release before is not in this copy's history")

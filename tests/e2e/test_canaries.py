@@ -1,9 +1,8 @@
-"""Nothing that comes in by any door is found anywhere again, but the counts that are asked for.
+"""Nothing that is sent in is kept anywhere, except counts.
 
-Unique strings go through every door of real services, in both deployment modes, between counts that are good; then
-every answer, every metric, and every byte that anything wrote is searched for them. Viewer ids are legal in the log's
-lines and in the store's one column, and nowhere else. That the scan finds what there is, leaky variants of the services
-show.
+Each test sends unique strings (canaries) in every part of a request to a real deployment, between valid counts. Then it
+searches every answer, every metric and every file for them. Viewer ids are legal in the log's lines and in one column
+of the store, and nowhere else. Leaky variants of the services show that the search finds a leak.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ import pytest
 from tests.e2e.canaries import Canaries, Scan
 from tests.e2e.canary_requests import targets
 from tests.e2e.canary_tokens import key_set, pending_tokens
-from tests.e2e.canary_traffic import COOKIE, VIEWER_KEY, Plant, Visit
+from tests.e2e.canary_traffic import COOKIE, VIEWER_KEY, CanaryTraffic, Planted
 from tests.e2e.dump_tables import PATHS, VIEWERS, dump_tables
 from tests.e2e.introspected_app import app, sessions
-from tests.e2e.log_contents import look_at_kafka, look_at_sqlite
+from tests.e2e.log_contents import search_kafka_log, search_sqlite_log
 from tests.infrastructure.clickhouse import LocalClickHouse
 from tests.infrastructure.kafka import LocalKafka
 from tests.infrastructure.names import fresh
@@ -35,13 +34,13 @@ from tests.product.client import Client, eventually, token
 from tests.product.deployments import ANY_PORT, JWT_SECRET, Deployment, cluster
 from tests.product.process import ServiceProcess, run
 
-VARIANTS = Path(__file__).with_name("variants.py")
+VARIANTS = Path(__file__).with_name("leaky_variants.py")
 SPANS = "<opentelemetry_start_trace_probability>1</opentelemetry_start_trace_probability>"
 MORE_LOGS = ("opentelemetry_span_log", "crash_log", "blob_storage_log")
 
 
 class TalkativeClickHouse(LocalClickHouse):
-    """A server that says as much as it can."""
+    """A server with every log on, at its most detailed level."""
 
     def _prepare(self) -> list[str]:
         command = super()._prepare()
@@ -60,7 +59,7 @@ class TalkativeClickHouse(LocalClickHouse):
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Whatever services and servers write, they write it below here."""
+    """The folder below which all services and servers write."""
     for name in ("TMPDIR", "HOME"):
         (tmp_path / name.lower()).mkdir()
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
@@ -99,51 +98,51 @@ def test_a_canary_is_found_in_every_form() -> None:
 
 @pytest.mark.parametrize("pseudonyms", [False, True], ids=["viewers", "pseudonyms"])
 async def test_one_process_keeps_nothing_but_counts(folder: Path, pseudonyms: bool) -> None:
-    plant = Plant(pseudonyms=pseudonyms)
-    scan = plant.scan()
-    knocks, answers = sessions(plant.canaries, plant.viewer("with a session"), COOKIE)
-    known, pending = pending_tokens(plant.canaries, plant.viewer("under a known key"))
-    async with app(answers, key_set(plant.canaries)) as base:
+    planted = Planted(pseudonyms=pseudonyms)
+    scan = planted.scan()
+    requests, answers = sessions(planted.canaries, planted.viewer("with a session"), COOKIE)
+    known, pending = pending_tokens(planted.canaries, planted.viewer("under a known key"))
+    async with app(answers, key_set(planted.canaries)) as base:
         settings = {"AUTH_URL": f"{base}/me", "JWT_JWKS_URL": f"{base}/jwks", "JWT_ALGORITHM": "ES256"}
         with variant(
             "watched", folder, settings | ({"VIEWER_KEY": VIEWER_KEY} if pseudonyms else {}), "--debug"
         ) as deployment:
-            visit = Visit(deployment, plant, scan, debug=True)
-            await visit.knock([known])  # from now on there are keys, and no newer ones
-            await visit.every_door([*knocks, *pending])
-    look_at_files(folder, scan, lambda path: path.name.startswith("log.sqlite"))
-    assert look_at_sqlite(folder / "data/log.sqlite", scan) > 0
+            traffic = CanaryTraffic(deployment, planted, scan, debug=True)
+            await traffic.send([known])  # from now on there are keys, and no newer ones
+            await traffic.send_everything([*requests, *pending])
+    search_files(folder, scan, lambda path: path.name.startswith("log.sqlite"))
+    assert search_sqlite_log(folder / "data/log.sqlite", scan) > 0
     assert scan.findings == set()
     assert {"data/log.sqlite", f"dump/{VIEWERS}"} <= scan.viewers_seen
 
 
 async def test_a_cluster_keeps_nothing_but_counts(kafka: LocalKafka, clickhouse: LocalClickHouse, folder: Path) -> None:
-    plant = Plant()
-    scan = plant.scan()
-    knocks, answers = sessions(plant.canaries, plant.viewer("with a session"), COOKIE)
+    planted = Planted()
+    scan = planted.scan()
+    requests, answers = sessions(planted.canaries, planted.viewer("with a session"), COOKIE)
     async with app(answers) as base:
         command, me = changed("as-it-is", folder), f"{base}/me"
         with cluster(
             kafka.bootstrap, clickhouse.url, folder, command=command, AUTH_URL=me, LOG_LEVEL="debug"
         ) as deployment:
-            visit = Visit(deployment, plant, scan)
-            await visit.every_door(knocks)
+            traffic = CanaryTraffic(deployment, planted, scan)
+            await traffic.send_everything(requests)
             topic = deployment.settings["TOPIC"]
-            assert await look_at_kafka(kafka.bootstrap, topic, scan) > 0
+            assert await search_kafka_log(kafka.bootstrap, topic, scan) > 0
             await asyncio.to_thread(dump_server, clickhouse.url, folder / "dump")
 
             await asyncio.to_thread(clickhouse.kill)
-            await visit.refused_reading()
-            await visit.taken()
+            await traffic.assert_reads_are_refused()
+            await traffic.assert_writes_are_accepted()
             consumer = deployment.processes["consumer"]
             await eventually(lambda: said(consumer, '"waiting"'), lambda: "the consumer does not miss the store")
             await asyncio.to_thread(kafka.kill)
-            await visit.refused_writing()
-            await visit.admin_pages()
+            await traffic.assert_writes_are_refused()
+            await traffic.admin_pages()
             for process in deployment.processes.values():
                 process.kill()  # there is nothing left to drain to
     assert not any('"lines_left_out"' in process.said() for process in deployment.processes.values())
-    look_at_files(folder, scan, lambda path: path.suffix == ".log" and path.parent.name.startswith(f"{topic}-"))
+    search_files(folder, scan, lambda path: path.suffix == ".log" and path.parent.name.startswith(f"{topic}-"))
     assert scan.findings == set()
     assert f"dump/{VIEWERS}" in scan.viewers_seen
     assert any(place.startswith(f"kafka/data/{topic}-") for place in scan.viewers_seen)
@@ -159,13 +158,13 @@ async def test_a_cluster_keeps_nothing_but_counts(kafka: LocalKafka, clickhouse:
     ],
 )
 async def test_a_leak_of_one_process_is_found(folder: Path, leak: str, place: str) -> None:
-    plant = Plant()
-    scan = plant.scan()
+    planted = Planted()
+    scan = planted.scan()
     with variant(leak, folder, {}) as deployment:
-        visit = Visit(deployment, plant, scan)
-        await visit.knock([next(targets(plant.canaries, ("Accept", "*/*")))])
-        await visit.admin_pages()
-    look_at_files(folder, scan, lambda path: path.name.startswith("log.sqlite"))
+        traffic = CanaryTraffic(deployment, planted, scan)
+        await traffic.send([next(targets(planted.canaries, ("Accept", "*/*")))])
+        await traffic.admin_pages()
+    search_files(folder, scan, lambda path: path.name.startswith("log.sqlite"))
     assert scan.findings
     assert all(finding.startswith(f"path /{{}}, in {place}") for finding in scan.findings)
 
@@ -173,9 +172,9 @@ async def test_a_leak_of_one_process_is_found(folder: Path, leak: str, place: st
 async def test_a_viewer_in_a_query_of_the_store_is_found(
     kafka_bootstrap: str, clickhouse_database_url: str, folder: Path
 ) -> None:
-    plant = Plant()
-    viewer = plant.viewer("in a query")
-    scan = plant.scan()
+    planted = Planted()
+    viewer = planted.viewer("in a query")
+    scan = planted.scan()
     settings = {"CLICKHOUSE": clickhouse_database_url, "JWT_SECRET": JWT_SECRET}
     migrated = run("migrate", settings={**settings, "KAFKA": kafka_bootstrap, "TOPIC": fresh("leak")})
     assert migrated.returncode == 0, migrated.stderr
@@ -188,7 +187,7 @@ async def test_a_viewer_in_a_query_of_the_store_is_found(
         async with aiohttp.ClientSession() as session:
             assert await Client(session, deployment).counts(viewer) == {}
         await asyncio.to_thread(dump_server, clickhouse_database_url, folder / "dump")
-    look_at_files(folder, scan, lambda _: False)
+    search_files(folder, scan, lambda _: False)
     assert "viewer in a query, in dump/system.query_log" in scan.findings
 
 
@@ -197,18 +196,18 @@ async def said(process: ServiceProcess, word: str) -> bool:
 
 
 def service(name: str, arguments: tuple[str, ...], settings: dict[str, str], folder: Path) -> ServiceProcess:
-    """A variant of the command."""
+    """Starts a variant of the command."""
     return ServiceProcess(arguments, settings, log=folder / f"{arguments[0]}.log", command=changed(name, folder))
 
 
 def changed(name: str, folder: Path) -> tuple[str, ...]:
-    """The command of a variant, which leaves no line out of its log."""
+    """Returns the command line of a variant, whose log omits no line."""
     return (sys.executable, str(VARIANTS), name, str(folder / "dump"))
 
 
 @contextmanager
 def variant(name: str, folder: Path, settings: dict[str, str], *arguments: str) -> Iterator[Deployment]:
-    """An embedded deployment that runs a variant of the command, and says as much as it can."""
+    """Yields an embedded deployment that runs a variant of the command, with debug logs."""
     own = {"JWT_SECRET": JWT_SECRET, "DATA": str(folder / "data"), "RATE": "0", "LOG_LEVEL": "debug", **settings}
     deployment = Deployment(own, folder)
     with ExitStack() as stack:
@@ -218,18 +217,18 @@ def variant(name: str, folder: Path, settings: dict[str, str], *arguments: str) 
 
 
 def dump_server(url: str, folder: Path) -> None:
-    """Write out every table of a server, its logs' last words included."""
+    """Write every table of a server to files, after its logs are flushed."""
     with closing(clickhouse_connect.get_client(dsn=url)) as client:
         client.command("SYSTEM FLUSH LOGS")
         dump_tables(lambda sql: client.raw_query(sql, settings={"log_queries": 0}), urlsplit(url).path[1:], folder)
 
 
-def look_at_files(folder: Path, scan: Scan, may_hold_viewers: Callable[[Path], bool]) -> None:
-    """Search every file; may_hold_viewers says which are the log, a dump of the store says which are the store."""
+def search_files(folder: Path, scan: Scan, may_hold_viewers: Callable[[Path], bool]) -> None:
+    """Search every file. Viewer ids are legal in the store's files, which its dump lists, and where the caller says."""
     dumped = [path for path in folder.rglob(PATHS) if (path.parent / VIEWERS).exists()]
     store = [line.rstrip("/") for path in dumped for line in path.read_text().splitlines()]
 
     def may(path: Path) -> bool:
         return path.name == VIEWERS or any(str(path).startswith(f"{each}/") for each in store) or may_hold_viewers(path)
 
-    scan.look_below(folder, may)
+    scan.search_folder(folder, may)

@@ -20,8 +20,8 @@ from tests.e2e.http_requests import (
     OK,
     SERIES,
     SUMMARY,
-    Asking,
-    Got,
+    ApiClient,
+    ApiResponse,
     error,
     made_id,
 )
@@ -39,9 +39,9 @@ COOKIE = {"Cookie": f"sessionid={token('contract')}"}
 
 
 @pytest.fixture
-async def asking(instance: Deployment) -> AsyncIterator[Asking]:
+async def asking(instance: Deployment) -> AsyncIterator[ApiClient]:
     async with aiohttp.ClientSession() as session:
-        yield Asking(session, instance.write_url)
+        yield ApiClient(session, instance.write_url)
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ CREDENTIALS = [
     [ENDPOINTS, NOTHING_THERE, WRONG_METHOD, SINGLE_CONTENT, BATCH_CONTENT, FORM, SIZE, CREDENTIALS],
     ids=["endpoints", "paths", "methods", "single", "batch", "form", "size", "credentials"],
 )
-async def test_each_request_has_its_answer(asking: Asking, lines: list[Line]) -> None:
+async def test_each_request_has_its_answer(asking: ApiClient, lines: list[Line]) -> None:
     wrong: list[str] = []
     for line in lines:
         got = await asking.ask(line.method, line.target, line.headers, line.body)
@@ -234,13 +234,13 @@ async def test_each_request_has_its_answer(asking: Asking, lines: list[Line]) ->
     assert not wrong, "\n".join(wrong)
 
 
-async def test_a_count_is_answered_with_nothing_but_ok(asking: Asking) -> None:
+async def test_a_count_is_answered_with_nothing_but_ok(asking: ApiClient) -> None:
     for target in (INGEST, ALIAS):
         got = await asking.post(target, "contract", SHOWN)
         assert (got.status, got.body, got.headers["Cache-Control"]) == (200, OK, "no-store")
 
 
-async def test_a_request_with_everything_wrong_is_mended_step_by_step(asking: Asking) -> None:
+async def test_a_request_with_everything_wrong_is_mended_step_by_step(asking: ApiClient) -> None:
     """In the documented order. The kill switch and the rate stand before and among these: see their own tests."""
     garbage = padded(b"{", 64 * KIB + 1)
     extra = b'{"event":"suggestion_shown","handle":"x"}'
@@ -262,13 +262,13 @@ async def test_a_request_with_everything_wrong_is_mended_step_by_step(asking: As
         assert (await asking.ask("POST", target, headers, body)).code == code
 
 
-async def test_a_wrong_method_is_told_the_right_ones(asking: Asking) -> None:
+async def test_a_wrong_method_is_told_the_right_ones(asking: ApiClient) -> None:
     for target, allowed in ((INGEST, {"POST"}), (ALIAS, {"GET", "HEAD", "POST"}), (SERIES, READ), (ME, READ)):
         got = await asking.ask("DELETE", target)
         assert set(got.headers["Allow"].split(", ")) == allowed
 
 
-async def test_head_is_answered_wherever_get_is(asking: Asking) -> None:
+async def test_head_is_answered_wherever_get_is(asking: ApiClient) -> None:
     for line in (each for each in (*ENDPOINTS, *NOTHING_THERE, *WRONG_METHOD) if each.method == "GET"):
         headers = bearer("nobody-yet") if line.headers else {}
         whole = await asking.ask("GET", line.target, headers)
@@ -282,7 +282,7 @@ async def test_head_is_answered_wherever_get_is(asking: Asking) -> None:
     assert (got.status, got.headers["ETag"]) == (304, tag)
 
 
-async def test_a_batch_may_have_500_events_and_no_more(asking: Asking) -> None:
+async def test_a_batch_may_have_500_events_and_no_more(asking: ApiClient) -> None:
     events = [{"event": "suggestion_skipped"}] * 500
     got = await asking.post(BATCH, "batches", {"batch_id": ID, "events": events})
     assert got.body == b'{"ok":true,"accepted":500,"rejected":[]}'
@@ -290,7 +290,7 @@ async def test_a_batch_may_have_500_events_and_no_more(asking: Asking) -> None:
     assert got.code == "too_large"
 
 
-async def test_a_batch_names_what_it_did_not_take(asking: Asking) -> None:
+async def test_a_batch_names_what_it_did_not_take(asking: ApiClient) -> None:
     good = {"event": "suggestion_shown"}
     events = [good, {"event": "x"}, 3, good, {**good, "handle": "x"}, None, {"event": "x", "handle": "x"}, []]
     got = await asking.post(BATCH, "contract", {"batch_id": ID, "events": events})
@@ -310,7 +310,7 @@ async def test_a_batch_names_what_it_did_not_take(asking: Asking) -> None:
         *((False, each) for each in ("", "x", "0123456789abcde", "d" * 33, f"{{{ID}}}", f"{ID}-1", "g" * 16, "é" * 16)),
     ],
 )
-async def test_a_request_id_is_taken_over_or_made(asking: Asking, taken_over: bool, sent_id: str) -> None:
+async def test_a_request_id_is_taken_over_or_made(asking: ApiClient, taken_over: bool, sent_id: str) -> None:
     for target in (SUMMARY, "/nowhere"):
         got = await asking.ask("GET", target, VIEWER | {"X-Request-Id": sent_id})
         assert made_id(got) or taken_over
@@ -318,7 +318,7 @@ async def test_a_request_id_is_taken_over_or_made(asking: Asking, taken_over: bo
 
 
 @pytest.mark.parametrize("target", [SUMMARY, ALIAS, SERIES])
-async def test_a_summary_is_private_and_asked_again_with_its_tag_is_not_sent(asking: Asking, target: str) -> None:
+async def test_a_summary_is_private_and_asked_again_with_its_tag_is_not_sent(asking: ApiClient, target: str) -> None:
     first, again = await asked_again_with_its_tag(asking, target)
     if (await asking.get(target, "nobody-yet")).headers["ETag"] != first.headers["ETag"]:
         first, again = await asked_again_with_its_tag(asking, target)  # it was midnight: a series has a new step then
@@ -334,7 +334,7 @@ async def test_a_summary_is_private_and_asked_again_with_its_tag_is_not_sent(ask
     assert elsewhere.status == 200  # not even equal answers share a tag
 
 
-async def asked_again_with_its_tag(asking: Asking, target: str) -> tuple[Got, list[Got]]:
+async def asked_again_with_its_tag(asking: ApiClient, target: str) -> tuple[ApiResponse, list[ApiResponse]]:
     """An answer, and what the same request got with its tag, sent in every way that there is."""
     first = await asking.get(target, "nobody-yet")
     tag = first.headers["ETag"]
@@ -352,7 +352,7 @@ async def asked_again_with_its_tag(asking: Asking, target: str) -> tuple[Got, li
         *(("?days=" + "9" * 5000, 7), ("?days", 7), ("??days=3", 7)),
     ],
 )
-async def test_days_are_coerced_as_int_would_and_never_an_error(asking: Asking, asked: str, days: int) -> None:
+async def test_days_are_coerced_as_int_would_and_never_an_error(asking: ApiClient, asked: str, days: int) -> None:
     for target in (SUMMARY, ALIAS, SERIES):
         got = await asking.get(target + asked, "contract")
         assert (got.status, got.json["days"]) == (200, days)
@@ -366,7 +366,7 @@ async def test_days_are_coerced_as_int_would_and_never_an_error(asking: Asking, 
         *(("?interval=%FF", "day", 8), ("?interval=hour&interval=day", "hour", 169), ("?Interval=hour", "day", 8)),
     ],
 )
-async def test_a_series_is_by_hour_or_else_by_day(asking: Asking, asked: str, interval: str, steps: int) -> None:
+async def test_a_series_is_by_hour_or_else_by_day(asking: ApiClient, asked: str, interval: str, steps: int) -> None:
     got = (await asking.get(SERIES + asked, "nobody-yet")).json
     assert list(got) == ["ok", "days", "interval", "series"]
     assert got["interval"] == interval
@@ -374,12 +374,12 @@ async def test_a_series_is_by_hour_or_else_by_day(asking: Asking, asked: str, in
     assert all(step["counts"] == {} for step in got["series"])
 
 
-async def test_nothing_counted_is_an_empty_summary(asking: Asking) -> None:
+async def test_nothing_counted_is_an_empty_summary(asking: ApiClient) -> None:
     for target in (SUMMARY, ALIAS):
         assert (await asking.get(target, "nobody-yet")).body == b'{"ok":true,"days":7,"counts":{}}'
 
 
-async def test_me_is_who_signed_in(asking: Asking) -> None:
+async def test_me_is_who_signed_in(asking: ApiClient) -> None:
     for headers in (VIEWER, COOKIE):
         got = await asking.ask("GET", ME, headers)
         assert got.body == b'{"ok":true,"viewer_id":"contract"}'
@@ -387,7 +387,7 @@ async def test_me_is_who_signed_in(asking: Asking) -> None:
     assert (await asking.get(ME)).body == error("no_viewer")
 
 
-async def test_a_preflight_is_answered_to_listed_origins_before_authentication(asking: Asking) -> None:
+async def test_a_preflight_is_answered_to_listed_origins_before_authentication(asking: ApiClient) -> None:
     asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
     for target in (INGEST, BATCH, SUMMARY, SERIES, ME):
         got = await asking.ask("OPTIONS", target, {"Origin": LISTED_ORIGIN, **asks})
@@ -401,7 +401,7 @@ async def test_a_preflight_is_answered_to_listed_origins_before_authentication(a
         assert refused.code == "forbidden_origin"
 
 
-async def test_listed_origins_may_read_every_answer_and_others_none(asking: Asking) -> None:
+async def test_listed_origins_may_read_every_answer_and_others_none(asking: ApiClient) -> None:
     for method, target, headers, body in (
         ("GET", SUMMARY, VIEWER, None),
         ("POST", INGEST, VIEWER, b"{"),

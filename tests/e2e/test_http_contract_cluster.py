@@ -10,7 +10,7 @@ import clickhouse_connect
 import pytest
 
 from siddes_telemetry.schemas.viewer import pseudonym
-from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
+from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, ApiClient
 from tests.infrastructure.databases import own_database
 from tests.product.client import Client, bearer
 from tests.product.deployments import Deployment, cluster
@@ -40,16 +40,16 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def gateway(session: aiohttp.ClientSession, deployment: Deployment) -> Asking:
-    return Asking(session, deployment.write_url)
+def gateway(session: aiohttp.ClientSession, deployment: Deployment) -> ApiClient:
+    return ApiClient(session, deployment.write_url)
 
 
 @pytest.fixture
-def summary(session: aiohttp.ClientSession, deployment: Deployment) -> Asking:
-    return Asking(session, deployment.read_url)
+def summary(session: aiohttp.ClientSession, deployment: Deployment) -> ApiClient:
+    return ApiClient(session, deployment.read_url)
 
 
-async def test_each_service_answers_what_is_its_own(gateway: Asking, summary: Asking) -> None:
+async def test_each_service_answers_what_is_its_own(gateway: ApiClient, summary: ApiClient) -> None:
     shown = json.dumps(SHOWN).encode()
     for method, target, body, at_gateway, at_summary in (
         ("POST", INGEST, shown, "ok", "not_found"),
@@ -67,14 +67,14 @@ async def test_each_service_answers_what_is_its_own(gateway: Asking, summary: As
         assert (await summary.ask(method, target, bearer("doors"), body)).code == at_summary
 
 
-async def test_each_service_describes_its_own_paths(gateway: Asking, summary: Asking) -> None:
+async def test_each_service_describes_its_own_paths(gateway: ApiClient, summary: ApiClient) -> None:
     both = {ME, "/openapi.json"}
     assert set((await gateway.get("/openapi.json")).json["paths"]) == {INGEST, ALIAS, BATCH} | both
     assert set((await summary.get("/openapi.json")).json["paths"]) == {SUMMARY, ALIAS, SERIES} | both
 
 
 async def test_a_pseudonym_is_the_same_in_both_services_and_the_store_has_nothing_else(
-    gateway: Asking, summary: Asking, session: aiohttp.ClientSession, deployment: Deployment
+    gateway: ApiClient, summary: ApiClient, session: aiohttp.ClientSession, deployment: Deployment
 ) -> None:
     client = Client(session, deployment)
     hidden = ""
@@ -98,8 +98,8 @@ async def test_a_batch_sent_to_one_gateway_and_again_to_the_other_counts_once(
 ) -> None:
     body = {"batch_id": "9b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d12", "events": [SHOWN, SHOWN]}
     for name in ("gateway", "gateway-2", "gateway"):
-        got = await Asking(session, deployment.processes[name].url).post(BATCH, "twice", body)
+        got = await ApiClient(session, deployment.processes[name].url).post(BATCH, "twice", body)
         assert got.json == {"ok": True, "accepted": 2, "rejected": []}
     last = {**body, "batch_id": "9b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d13", "events": [{"event": "suggestion_undo"}]}
-    assert (await Asking(session, deployment.write_url).post(BATCH, "twice", last)).status == 200
+    assert (await ApiClient(session, deployment.write_url).post(BATCH, "twice", last)).status == 200
     await Client(session, deployment).counts_become("twice", {"suggestion_shown": 2, "suggestion_undo": 1})

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import aiohttp
 import pytest
 
-from tests.e2e.http_requests import ALIAS, BATCH, INGEST, SERIES, SUMMARY, Asking
+from tests.e2e.http_requests import ALIAS, BATCH, INGEST, SERIES, SUMMARY, ApiClient
 from tests.product.client import Client
 from tests.product.deployments import Deployment
 
@@ -31,8 +31,8 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def asking(session: aiohttp.ClientSession, instance: Deployment) -> Asking:
-    return Asking(session, instance.write_url)
+def asking(session: aiohttp.ClientSession, instance: Deployment) -> ApiClient:
+    return ApiClient(session, instance.write_url)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def client(session: aiohttp.ClientSession, instance: Deployment) -> Client:
     return Client(session, instance)
 
 
-async def taken(asking: Asking, viewer: str, batch_id: object, *events: Mapping[str, Any]) -> int:
+async def taken(asking: ApiClient, viewer: str, batch_id: object, *events: Mapping[str, Any]) -> int:
     """How many events of this batch were accepted."""
     got = await asking.post(BATCH, viewer, {"batch_id": str(batch_id), "events": events})
     assert got.status == 200
@@ -83,7 +83,7 @@ COERCED = {
 }
 
 
-async def test_counts_are_coerced_as_int_would_and_never_an_error(asking: Asking, client: Client) -> None:
+async def test_counts_are_coerced_as_int_would_and_never_an_error(asking: ApiClient, client: Client) -> None:
     expected: dict[str, int] = {}
     for number, (written, counted) in enumerate(COERCED.items()):
         viewer = f"coerced-{number}"
@@ -98,12 +98,12 @@ async def test_counts_are_coerced_as_int_would_and_never_an_error(asking: Asking
         await client.counts_become(viewer, {"suggestion_edited": 3 * counted})
 
 
-async def test_a_count_that_is_left_out_is_one(asking: Asking, client: Client) -> None:
+async def test_a_count_that_is_left_out_is_one(asking: ApiClient, client: Client) -> None:
     assert (await asking.post(INGEST, "left-out", {"event": "suggestion_undo"})).code == "ok"
     await client.counts_become("left-out", {"suggestion_undo": 1})
 
 
-async def test_a_batch_sent_again_counts_once_whatever_its_second_body_says(asking: Asking, client: Client) -> None:
+async def test_a_batch_sent_again_counts_once_whatever_its_second_body_says(asking: ApiClient, client: Client) -> None:
     batch_id = uuid4()
     assert await taken(asking, "again", batch_id, {"event": "suggestion_shown", "count": 2}) == 1
     assert await taken(asking, "again", batch_id, {"event": "suggestion_shown", "count": 2}) == 1
@@ -114,7 +114,7 @@ async def test_a_batch_sent_again_counts_once_whatever_its_second_body_says(aski
     await client.counts_become("again", {"suggestion_shown": 2, "suggestion_skipped": 1})
 
 
-async def test_the_same_batch_id_of_another_viewer_is_another_batch(asking: Asking, client: Client) -> None:
+async def test_the_same_batch_id_of_another_viewer_is_another_batch(asking: ApiClient, client: Client) -> None:
     batch_id = uuid4()
     for viewer in ("first-of-two", "second-of-two"):
         await taken(asking, viewer, batch_id, {"event": "suggestion_shown", "count": 2})
@@ -122,7 +122,7 @@ async def test_the_same_batch_id_of_another_viewer_is_another_batch(asking: Aski
         await client.counts_become(viewer, {"suggestion_shown": 2})
 
 
-async def test_a_batch_without_a_good_event_has_not_occurred(asking: Asking, client: Client) -> None:
+async def test_a_batch_without_a_good_event_has_not_occurred(asking: ApiClient, client: Client) -> None:
     batch_id = uuid4()
     assert await taken(asking, "empty", batch_id) == 0
     assert await taken(asking, "empty", batch_id, {"event": "no_such_event"}) == 0
@@ -130,13 +130,13 @@ async def test_a_batch_without_a_good_event_has_not_occurred(asking: Asking, cli
     await client.counts_become("empty", {"suggestion_shown": 1})
 
 
-async def test_equal_events_of_a_batch_and_more_than_255_of_them_add_up(asking: Asking, client: Client) -> None:
+async def test_equal_events_of_a_batch_and_more_than_255_of_them_add_up(asking: ApiClient, client: Client) -> None:
     events = [{"event": "suggestion_shown", "count": 50}] * 499 + [{"event": "suggestion_undo"}]
     assert await taken(asking, "many", uuid4(), *events) == 500
     await client.counts_become("many", {"suggestion_shown": 24_950, "suggestion_undo": 1})
 
 
-async def test_what_is_compressed_counts(asking: Asking, client: Client) -> None:
+async def test_what_is_compressed_counts(asking: ApiClient, client: Client) -> None:
     body = gzip.compress(b'{"event":"suggestion_shown","count":4}')
     assert (await asking.post(INGEST, "gzip", body, Content_Encoding="gzip")).code == "ok"
     body = gzip.compress(b'{"batch_id":"%s","events":[{"event":"suggestion_undo"}]}' % str(uuid4()).encode())
@@ -144,7 +144,7 @@ async def test_what_is_compressed_counts(asking: Asking, client: Client) -> None
     await client.counts_become("gzip", {"suggestion_shown": 4, "suggestion_undo": 1})
 
 
-async def test_viewers_see_their_own_counts_and_no_others(asking: Asking, client: Client) -> None:
+async def test_viewers_see_their_own_counts_and_no_others(asking: ApiClient, client: Client) -> None:
     viewers = ["own", "own-2", "Own", "own.", "own:1@host_x", "o" * 64, "-", "0", "None", "@.", "a@b"]
     for number, viewer in enumerate(viewers, start=1):
         await asking.post(INGEST, viewer, {"event": "suggestion_shown", "count": number})
@@ -155,7 +155,7 @@ async def test_viewers_see_their_own_counts_and_no_others(asking: Asking, client
     assert await client.counts("ow") == {}
 
 
-async def test_a_refused_request_counts_nothing(asking: Asking, client: Client) -> None:
+async def test_a_refused_request_counts_nothing(asking: ApiClient, client: Client) -> None:
     bodies: list[object] = [
         {"event": "x"},
         {"event": "suggestion_shown", "x": 1},
@@ -170,7 +170,7 @@ async def test_a_refused_request_counts_nothing(asking: Asking, client: Client) 
     await client.counts_become("refused", {"suggestion_undo": 1})
 
 
-async def test_the_summary_is_in_registry_order_and_its_tag_changes_with_it(asking: Asking, client: Client) -> None:
+async def test_the_summary_is_in_registry_order_and_its_tag_changes_with_it(asking: ApiClient, client: Client) -> None:
     await asking.post(INGEST, "ordered", {"event": "suggestion_undo"})
     await client.counts_become("ordered", {"suggestion_undo": 1})
     before = await asking.get(SUMMARY, "ordered")
@@ -181,7 +181,7 @@ async def test_the_summary_is_in_registry_order_and_its_tag_changes_with_it(aski
     assert (await asking.get(SUMMARY, "ordered", If_None_Match=after.headers["ETag"])).status == 304
 
 
-async def test_a_series_has_the_counts_of_the_summary_where_they_occurred(asking: Asking, client: Client) -> None:
+async def test_a_series_has_the_counts_of_the_summary_where_they_occurred(asking: ApiClient, client: Client) -> None:
     await asking.post(INGEST, "by-step", {"event": "suggestion_undo"})
     await asking.post(INGEST, "by-step", {"event": "suggestion_shown", "count": 2})
     await client.counts_become("by-step", {"suggestion_shown": 2, "suggestion_undo": 1})

@@ -20,8 +20,8 @@ import pytest
 
 from siddes_telemetry.schemas.viewer import pseudonym
 from tests.e2e.canary_requests import request
-from tests.e2e.canary_traffic import said_to
-from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
+from tests.e2e.canary_traffic import raw_exchange
+from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, ApiClient
 from tests.product.client import eventually
 from tests.product.deployments import JWT_SECRET, Deployment, embedded
 from tests.unit.web.auth.auth_harness import jwk, jwk_set, pem, private_key
@@ -118,13 +118,13 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def opened(session: aiohttp.ClientSession, open_deployment: Deployment) -> Asking:
-    return Asking(session, open_deployment.write_url)
+def opened(session: aiohttp.ClientSession, open_deployment: Deployment) -> ApiClient:
+    return ApiClient(session, open_deployment.write_url)
 
 
 @pytest.fixture
-def strict(session: aiohttp.ClientSession, strict_deployment: Deployment) -> Asking:
-    return Asking(session, strict_deployment.write_url)
+def strict(session: aiohttp.ClientSession, strict_deployment: Deployment) -> ApiClient:
+    return ApiClient(session, strict_deployment.write_url)
 
 
 def signed(viewer: str, algorithm: str, *, number: int = 0, **claims: object) -> dict[str, str]:
@@ -141,13 +141,13 @@ def known_as(viewer: str) -> str:
     return pseudonym(viewer, VIEWER_KEY.encode())
 
 
-async def who(asking: Asking, headers: Mapping[str, str], target: str = ME) -> str:
+async def who(asking: ApiClient, headers: Mapping[str, str], target: str = ME) -> str:
     """Whom /api/auth/me names, or the error's code."""
     got = await asking.ask("GET", target, headers)
     return str(got.json["viewer_id"]) if got.status == 200 else got.code
 
 
-async def until_counted(asking: Asking, viewer: str, counts: dict[str, int]) -> None:
+async def until_counted(asking: ApiClient, viewer: str, counts: dict[str, int]) -> None:
     """Wait until this dev viewer has these counts."""
 
     async def counted() -> bool:
@@ -157,14 +157,14 @@ async def until_counted(asking: Asking, viewer: str, counts: dict[str, int]) -> 
     await eventually(counted, lambda: f"{viewer} has not {counts}")
 
 
-async def test_a_token_of_the_identity_provider_names_its_viewer(opened: Asking) -> None:
+async def test_a_token_of_the_identity_provider_names_its_viewer(opened: ApiClient) -> None:
     token = signed("alice", "ES256")["Authorization"].removeprefix("Bearer ")
     assert await who(opened, {"Authorization": f"Bearer {token}"}) == known_as("alice")
     assert await who(opened, {"Authorization": f"bearer {token}"}) == known_as("alice")
     assert await who(opened, {"Cookie": f"a=b; sid={token}"}) == known_as("alice")
 
 
-async def test_no_other_key_or_algorithm_is_taken(opened: Asking) -> None:
+async def test_no_other_key_or_algorithm_is_taken(opened: ApiClient) -> None:
     forged = signed("alice", "ES256", number=1)
 
     async def refused() -> bool:
@@ -200,7 +200,7 @@ async def test_no_other_key_or_algorithm_is_taken(opened: Asking) -> None:
     ],
 )
 async def test_the_app_is_asked_about_a_session(
-    opened: Asking, app: App, status: int, answer: object, viewer: str
+    opened: ApiClient, app: App, status: int, answer: object, viewer: str
 ) -> None:
     session = f"s{abs(hash((status, json.dumps(answer))))}"
     app.sessions[session] = (status, answer)
@@ -212,7 +212,7 @@ async def test_the_app_is_asked_about_a_session(
 async def test_a_session_is_found_in_several_cookie_lines_and_in_chunks(open_deployment: Deployment, app: App) -> None:
     async def named(*lines: str) -> tuple[int, str]:
         sent = request([("Cookie", line) for line in lines], None, method="GET", target=ME)
-        head, _, body = (await said_to(open_deployment.write_url, sent)).partition(b"\r\n\r\n")
+        head, _, body = (await raw_exchange(open_deployment.write_url, sent)).partition(b"\r\n\r\n")
         return int(head.split(b" ", 2)[1]), json.loads(body).get("viewer_id", "")
 
     token = signed("by-token", "ES256")["Authorization"].removeprefix("Bearer ")
@@ -233,7 +233,7 @@ async def test_a_session_is_found_in_several_cookie_lines_and_in_chunks(open_dep
     assert app.asked["sid.0=ab; sid.1=cd"] == 1
 
 
-async def test_a_bearer_token_decides_alone_then_the_session_then_the_dev_viewer(opened: Asking, app: App) -> None:
+async def test_a_bearer_token_decides_alone_then_the_session_then_the_dev_viewer(opened: ApiClient, app: App) -> None:
     app.sessions["order"] = (200, {"user": {"id": "by-session"}})
     good, bad = signed("by-bearer", "ES256"), {"Authorization": "Bearer x"}
     session, no_session = "sid=order", "sid=nobody"
@@ -255,21 +255,21 @@ async def test_a_bearer_token_decides_alone_then_the_session_then_the_dev_viewer
         await until_counted(opened, viewer, {"suggestion_undo": 1})
 
 
-async def test_the_dev_viewer_is_nobody_below_auth(opened: Asking) -> None:
+async def test_the_dev_viewer_is_nobody_below_auth(opened: ApiClient) -> None:
     for headers in ({"x-sd-viewer": "alice"}, {"Cookie": "sd_viewer=alice"}):
         assert await who(opened, headers) == "no_viewer"
         for target in (SUMMARY, SERIES):
             assert (await opened.ask("GET", target, headers)).code == "ok"
 
 
-async def test_a_dev_viewer_by_cookie_is_kept_from_other_sites_too(opened: Asking) -> None:
+async def test_a_dev_viewer_by_cookie_is_kept_from_other_sites_too(opened: ApiClient) -> None:
     body = json.dumps(UNDO).encode()
     other = {"Origin": "https://evil.example"}
     assert (await opened.ask("POST", INGEST, {"Cookie": "sd_viewer=alice", **other}, body)).code == "forbidden_origin"
     assert (await opened.ask("POST", INGEST, {"x-sd-viewer": "alice", **other}, body)).code == "ok"
 
 
-async def test_in_debug_no_other_host_than_this_machine_is_answered(opened: Asking, strict: Asking) -> None:
+async def test_in_debug_no_other_host_than_this_machine_is_answered(opened: ApiClient, strict: ApiClient) -> None:
     body = json.dumps(UNDO).encode()
     for host in ("evil.example", "evil.example:8080", "localhost.evil.example", "192.0.2.1"):
         rebound = {"Host": host, "Origin": f"http://{host}", "x-sd-viewer": "rebound", "Cookie": "sd_viewer=rebound"}
@@ -286,7 +286,7 @@ async def test_in_debug_no_other_host_than_this_machine_is_answered(opened: Aski
     assert (await strict.ask("GET", "/openapi.json", {"Host": "counts.example"})).status == 200  # not debug
 
 
-async def test_only_pseudonyms_are_kept(opened: Asking, open_deployment: Deployment) -> None:
+async def test_only_pseudonyms_are_kept(opened: ApiClient, open_deployment: Deployment) -> None:
     viewer = "to-be-hidden@mail.example"
     body = json.dumps({"event": "suggestion_shown", "count": 5}).encode()
     assert (await opened.ask("POST", INGEST, {"x-sd-viewer": viewer}, body)).code == "ok"
@@ -316,7 +316,7 @@ async def test_only_pseudonyms_are_kept(opened: Asking, open_deployment: Deploym
         ({"sub": "alice@mail.example"}, False),
     ],
 )
-async def test_a_token_must_be_for_us_and_of_our_issuer(strict: Asking, claims: dict[str, Any], taken: bool) -> None:
+async def test_a_token_must_be_for_us_and_of_our_issuer(strict: ApiClient, claims: dict[str, Any], taken: bool) -> None:
     viewer = f"claims-{abs(hash(json.dumps(claims)))}"
     payload = {"sub": viewer, "exp": time.time() + 60, "iss": "https://issuer.example", "aud": "counts", **claims}
     payload = {name: value for name, value in payload.items() if value is not None}
@@ -325,7 +325,7 @@ async def test_a_token_must_be_for_us_and_of_our_issuer(strict: Asking, claims: 
     assert await who(strict, {"Authorization": f"Bearer {token}"}) == expected
 
 
-async def test_a_viewer_that_sends_too_fast_is_told_when_to_go_on_and_may_still_read(strict: Asking) -> None:
+async def test_a_viewer_that_sends_too_fast_is_told_when_to_go_on_and_may_still_read(strict: ApiClient) -> None:
     fast, other = rs256("fast"), rs256("not-fast")
     body = json.dumps(UNDO).encode()
     assert (await strict.ask("POST", BATCH, fast, NO_EVENTS)).code == "ok"  # a batch is one request
@@ -346,7 +346,7 @@ async def test_a_viewer_that_sends_too_fast_is_told_when_to_go_on_and_may_still_
             assert 1 <= int(got.headers["Retry-After"]) <= 20
 
 
-async def test_the_rate_is_looked_at_before_the_body_and_after_the_origin(strict: Asking) -> None:
+async def test_the_rate_is_looked_at_before_the_body_and_after_the_origin(strict: ApiClient) -> None:
     token = rs256("ordered")["Authorization"].removeprefix("Bearer ")
     cookie = {"Cookie": f"sessionid={token}"}
     wrong = {"Content-Encoding": "br", "Content-Type": "image/png"}

@@ -18,11 +18,11 @@ import jwt
 import pytest
 
 from siddes_telemetry.web.auth.jwks import ASK_EVERY_S
-from tests.e2e.http_requests import ME, Asking, Got
+from tests.e2e.http_requests import ME, ApiClient, ApiResponse
 from tests.product.client import eventually
 from tests.product.client import token as hs256
 from tests.product.deployments import Deployment, embedded
-from tests.product.metric_totals import Books
+from tests.product.metric_totals import MetricTotals
 from tests.unit.web.auth.auth_harness import jwk, jwk_set, private_key
 
 ALGORITHM = "PS256"
@@ -96,9 +96,9 @@ def signed(number: int, viewer: object = "alice", key_id: str | None = None) -> 
 async def test_a_rotation_under_a_flood_of_made_up_tokens(
     deployment: Deployment, provider: Provider, session: aiohttp.ClientSession
 ) -> None:
-    asking = Asking(session, deployment.write_url)
+    asking = ApiClient(session, deployment.write_url)
 
-    async def ask(headers: dict[str, str]) -> Got:
+    async def ask(headers: dict[str, str]) -> ApiResponse:
         return await asking.ask("GET", ME, headers)
 
     assert (await ask(signed(0))).json["viewer_id"] == "alice"
@@ -130,7 +130,7 @@ async def test_a_rotation_under_a_flood_of_made_up_tokens(
     assert refused > 0
     assert pending > 0
 
-    books = await Books.of(session, deployment.processes.values())
+    books = await MetricTotals.of(session, deployment.processes.values())
     mine = statuses.count(503)
     assert books.by("code", "siddes_http_errors_total") == {"no_viewer": refused, "key_pending": pending + mine}
     assert books.by("reason", "siddes_auth_refusals_total") == {"unknown_key": refused}

@@ -10,7 +10,7 @@ import aiohttp
 from aiokafka import AIOKafkaProducer
 
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines, format_time
-from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
+from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, ApiClient
 from tests.product.admin import Operator
 from tests.product.client import Client, bearer, eventually
 from tests.product.deployments import Deployment, cluster, embedded, start_embedded
@@ -21,7 +21,7 @@ WRONG = {"Content-Encoding": "br", "Content-Type": "image/png", "Origin": "https
 PREFLIGHT = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
 
 
-async def closed_before_anything_else(asking: Asking) -> None:
+async def closed_before_anything_else(asking: ApiClient) -> None:
     """Every method of every telemetry path, however wrong; and no path beside them."""
     for target in UNDER_TELEMETRY:
         for method, headers in (
@@ -50,7 +50,7 @@ async def test_one_process_switched_off_stores_what_was_taken_before(tmp_path: P
             deployment.settings["ENABLED"] = "0"
             start_embedded(deployment)
             assert await Operator(session).troubles(deployment.processes["up"]) == {}
-            await closed_before_anything_else(Asking(session, deployment.write_url))
+            await closed_before_anything_else(ApiClient(session, deployment.write_url))
             await eventually(
                 lambda: stored(deployment, "50 rows (150 counts)"), lambda: "what was taken was not stored"
             )
@@ -75,5 +75,5 @@ async def test_a_cluster_switched_off_stores_what_was_taken_before(
             for process in deployment.processes.values():
                 assert await Operator(session).troubles(process) == {}
             for url in (deployment.write_url, deployment.read_url):
-                await closed_before_anything_else(Asking(session, url))
+                await closed_before_anything_else(ApiClient(session, url))
             await eventually(lambda: stored(deployment, "1 rows (3 counts)"), lambda: "what was taken was not stored")

@@ -19,11 +19,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from siddes_telemetry.cli.data_folder import DataFolder
 from tests.e2e.foreign_records import FOREIGN_VIEWER, ForeignRecord, foreign_records, produce, write_to_sqlite
-from tests.e2e.mixed_traffic import MixedRun
+from tests.e2e.mixed_traffic import MixedTraffic
 from tests.product.client import Client, eventually
 from tests.product.deployments import Deployment, cluster, embedded
 from tests.product.load import seeded
-from tests.product.metric_totals import Books
+from tests.product.metric_totals import MetricTotals
 from tests.product.process import run
 
 REQUESTS = 300
@@ -73,20 +73,20 @@ async def balanced(
     urls: Sequence[str],
     write: Callable[[Sequence[ForeignRecord]], Awaitable[None]],
     records_in_log: Callable[[], Awaitable[int]],
-) -> Books:
+) -> MetricTotals:
     """Send a mixed run, and hold the books against it and against log and store."""
     foreign = foreign_records()
     unreadable = Counter(record.reason for record in foreign if record.reason is not None)
     read = [record for record in foreign if record.reason is None]
     async with aiohttp.ClientSession() as session:
-        mixed = MixedRun(session, urls, seeded())
+        mixed = MixedTraffic(session, urls, seeded())
         await mixed.send(REQUESTS // 2)
         await write(foreign)
         await mixed.send(REQUESTS // 2)
         await mixed.rush(200)
         await mixed.break_http()
         await settled(session, deployment, mixed, records_in_log)
-        books = await Books.of(session, deployment.processes.values())
+        books = await MetricTotals.of(session, deployment.processes.values())
         client = Client(session, deployment)
         summaries = [await client.counts(viewer) for viewer in (*mixed.viewers, FOREIGN_VIEWER)]
     in_log = await records_in_log()
@@ -127,13 +127,13 @@ async def balanced(
 async def settled(
     session: aiohttp.ClientSession,
     deployment: Deployment,
-    mixed: MixedRun,
+    mixed: MixedTraffic,
     records_in_log: Callable[[], Awaitable[int]],
 ) -> None:
     """Wait until those who did not wait have been served too, and the consumer has passed the end of the log."""
 
     async def is_settled() -> bool:
-        books = await Books.of(session, deployment.processes.values())
+        books = await MetricTotals.of(session, deployment.processes.values())
         return (
             books.sum("siddes_events_accepted_total") >= mixed.accepted + mixed.gone
             and books.sum("siddes_consumer_records_stored_total") >= await records_in_log()

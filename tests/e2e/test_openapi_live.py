@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, Asking
+from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, ApiClient
 from tests.product.client import Client, bearer
 from tests.product.deployments import Deployment
 from tests.product.process import run
@@ -28,7 +28,7 @@ expected-statuses = [400, 401, 403, 404, 405, 406, 413, 415, 422, 428]
 
 async def test_the_document_is_the_one_that_is_printed_and_needs_no_viewer(instance: Deployment) -> None:
     async with aiohttp.ClientSession() as session:
-        got = await Asking(session, instance.read_url).get("/openapi.json")
+        got = await ApiClient(session, instance.read_url).get("/openapi.json")
     assert set(got.json["paths"]) == {INGEST, ALIAS, BATCH, SUMMARY, SERIES, ME, "/openapi.json"}
     printed = run("schema", "openapi", settings=instance.settings)
     assert got.json == json.loads(printed.stdout)

@@ -6,8 +6,8 @@ import asyncio
 import json
 
 from tests.faults import naive_consumer
-from tests.faults.loaded_cluster import Rig
-from tests.faults.store_contents import Amount, Place, bounds, read_topic
+from tests.faults.loaded_cluster import LoadedCluster
+from tests.faults.store_contents import RecordPosition, RowsAndTotal, bounds, read_topic
 from tests.product.deployments import Deployment
 from tests.product.offsets import committed
 from tests.product.process import run
@@ -16,33 +16,35 @@ DRAINED_S = 180.0  # a session time-out, a recovery, and the wait after a token 
 POLL_S = 0.2
 
 
-async def prove(rig: Rig) -> None:
+async def assert_stored_once(cluster: LoadedCluster) -> None:
     """AssertionError, with the figures, where anything is missing or too much. The load has ended."""
-    await drained(rig)
-    topic = await read_topic(rig.kafka.bootstrap, rig.topic)
-    stored = await rig.sql.by_place(await rig.sql.log_id(rig.topic))
+    await wait_until_drained(cluster)
+    topic = await read_topic(cluster.kafka.bootstrap, cluster.topic)
+    stored = await cluster.sql.by_record(await cluster.sql.log_id(cluster.topic))
     missing, surplus = differences(
         {place: amount for place, amount in topic.amounts.items() if amount[0]},
         {place: amount for place, amount in stored.items() if place[1] >= topic.first.get(place[0], 0)},
     )
     assert (missing, surplus) == (0, 0), f"{missing} rows of the log are missing, {surplus} are too many"
     assert stored
-    lost, doubled = await rig.difference()
+    lost, doubled = await cluster.difference()
     assert (lost, doubled) == (0, 0), f"{lost} counts were lost, {doubled} counted twice"
-    await asyncio.to_thread(verified, rig.deployment)
+    await asyncio.to_thread(assert_verify_agrees, cluster.deployment)
 
 
-async def plainly_delivered(rig: Rig) -> tuple[int, int]:
+async def naive_difference(cluster: LoadedCluster) -> tuple[int, int]:
     """(rows of the log that a plain consumer lost, rows that it stored again): clients' retries are no fault of its."""
-    await drained(rig)
-    topic = await read_topic(rig.kafka.bootstrap, rig.topic, repeats=True)
-    lost, doubled = differences(topic.amounts, await rig.sql.by_place(naive_consumer.LOG_ID))
-    missing, _ = await rig.difference()
+    await wait_until_drained(cluster)
+    topic = await read_topic(cluster.kafka.bootstrap, cluster.topic, repeats=True)
+    lost, doubled = differences(topic.amounts, await cluster.sql.by_record(naive_consumer.LOG_ID))
+    missing, _ = await cluster.difference()
     assert lost or not missing, f"{missing} counts that were answered did not reach the log"
     return lost, doubled
 
 
-def differences(expected: dict[Place, Amount], found: dict[Place, Amount]) -> tuple[int, int]:
+def differences(
+    expected: dict[RecordPosition, RowsAndTotal], found: dict[RecordPosition, RowsAndTotal]
+) -> tuple[int, int]:
     """(rows missing, rows too many); a record with other counts than it should have is both."""
     missing = surplus = 0
     for place in expected.keys() | found.keys():
@@ -54,14 +56,14 @@ def differences(expected: dict[Place, Amount], found: dict[Place, Amount]) -> tu
     return missing, surplus
 
 
-async def drained(rig: Rig) -> None:
+async def wait_until_drained(cluster: LoadedCluster) -> None:
     """Wait until the group has committed all there is, and declares nothing."""
-    _, end = await bounds(rig.kafka.bootstrap, rig.topic)
+    _, end = await bounds(cluster.kafka.bootstrap, cluster.topic)
     left: dict[int, str] = {}
     try:
         async with asyncio.timeout(DRAINED_S):
             while True:
-                found = await committed(rig.kafka.bootstrap, rig.group)
+                found = await committed(cluster.kafka.bootstrap, cluster.group)
                 left = {
                     number: f"{found[number].offset} of {at} {found[number].metadata}" if number in found else "nothing"
                     for number, at in end.items()
@@ -74,7 +76,7 @@ async def drained(rig: Rig) -> None:
         raise AssertionError(f"not stored to the end: {left}") from None
 
 
-def verified(deployment: Deployment) -> None:
+def assert_verify_agrees(deployment: Deployment) -> None:
     """The product's own word."""
     answer = run("verify", "--json", settings=deployment.settings)
     report = json.loads(answer.stdout)

@@ -1,4 +1,4 @@
-"""A cluster with a load on it, for a case to harm."""
+"""A cluster with a load on it, for a case to inject."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 import aiohttp
 
 from tests.faults.product_overrides import small_blocks
+from tests.faults.proxies.clickhouse import ClickHouseProxy
+from tests.faults.proxies.kafka import KafkaProxy
 from tests.faults.store_contents import Sql
-from tests.faults.wires.clickhouse import ClickHouseWire
-from tests.faults.wires.kafka import KafkaWire
 from tests.infrastructure.clickhouse import LocalClickHouse
 from tests.infrastructure.databases import own_database
 from tests.infrastructure.kafka import LocalKafka
@@ -24,7 +24,7 @@ from tests.product.deployments import Deployment, migrate, numbered, start_membe
 from tests.product.load import Load, Pace
 from tests.product.process import COMMAND, ServiceProcess
 
-DOORS = ("gateway", "consumer", "consumer-2")  # those that may stand behind wires
+PROXIED_LISTENERS = ("gateway", "consumer", "consumer-2")  # those that may connect through a proxy
 PACE = Pace(connections=8, batch_events=10, pause_s=0.03)
 FLOWING = 300  # events answered 200: the load is felt, and blocks are stored
 PAST_SESSION_S = 12.0  # longer than a silent member stays in its group
@@ -44,15 +44,15 @@ def servers(jars: Path, libchdb: Path, folder: Path) -> Iterator[Servers]:
     for name in ("kafka", "clickhouse"):
         (folder / name).mkdir()
     with (
-        LocalKafka(jars=jars, folder=folder / "kafka", doors=DOORS) as kafka,
+        LocalKafka(jars=jars, folder=folder / "kafka", listeners=PROXIED_LISTENERS) as kafka,
         LocalClickHouse(libchdb=libchdb, folder=folder / "clickhouse") as clickhouse,
     ):
         yield Servers(kafka, clickhouse)
 
 
 @dataclass
-class Rig:
-    """What a case works with. `stores` and `logs` are the wires of the processes that stand behind some, by name."""
+class LoadedCluster:
+    """What a case works with. The proxies are of the processes that connect through one, by name."""
 
     kafka: LocalKafka
     clickhouse: LocalClickHouse
@@ -61,8 +61,8 @@ class Rig:
     operator: Operator
     sql: Sql
     rng: random.Random
-    stores: dict[str, ClickHouseWire]
-    logs: dict[str, KafkaWire]
+    store_proxies: dict[str, ClickHouseProxy]
+    log_proxies: dict[str, KafkaProxy]
     commands: dict[str, Sequence[str]] = field(default_factory=dict)  # by process: what starts it, if not the product's
     injected: int = 0  # faults
     lossy: bool = False  # the case makes the log lose what was answered: only what remains must add up
@@ -119,13 +119,13 @@ class Rig:
 
 @dataclass(frozen=True)
 class Case:
-    """A kind of harm. `harm` is called while the load flows, and leaves every process running."""
+    """A kind of inject. `inject` is called while the load flows, and leaves every process running."""
 
     name: str
     kind: str  # its line in the table
-    harm: Callable[[Rig], Awaitable[None]]
+    inject: Callable[[LoadedCluster], Awaitable[None]]
     short: bool = False  # one of the selection that runs with the other tests
-    wired: Sequence[str] = ()  # processes behind wires of their own
+    proxied: Sequence[str] = ()  # processes that connect through proxies of their own
     gateways: int = 1
     consumers: int = 2
     partitions: int = 4
@@ -134,9 +134,9 @@ class Case:
 
 
 @asynccontextmanager
-async def rig_for(
+async def loaded_cluster(
     case: Case, on: Servers, rng: random.Random, folder: Path, *, consumer: Sequence[str] | None = None
-) -> AsyncIterator[Rig]:
+) -> AsyncIterator[LoadedCluster]:
     """A ready cluster for this case, on a topic, a group and a database of its own.
 
     `consumer` is the command of another consumer than the product's.
@@ -146,15 +146,17 @@ async def rig_for(
         deployment = stack.enter_context(
             unmigrated_cluster(on.kafka.bootstrap, database, folder, PARTITIONS=str(case.partitions))
         )
-        stores = {name: ClickHouseWire() for name in case.wired if name.startswith("consumer")}
-        logs = {name: KafkaWire() for name in case.wired}
-        for name in case.wired:
-            deployment.own[name] = {"KAFKA": await stack.enter_async_context(logs[name].to(on.kafka.doors[name]))}
-        for name, wire in stores.items():
-            deployment.own[name]["CLICKHOUSE"] = await stack.enter_async_context(wire.to(database))
-        stack.push_async_callback(asyncio.to_thread, deployment.end)  # while the wires still stand
+        stores = {name: ClickHouseProxy() for name in case.proxied if name.startswith("consumer")}
+        logs = {name: KafkaProxy() for name in case.proxied}
+        for name in case.proxied:
+            deployment.overrides[name] = {
+                "KAFKA": await stack.enter_async_context(logs[name].to(on.kafka.listeners[name]))
+            }
+        for name, proxy in stores.items():
+            deployment.overrides[name]["CLICKHOUSE"] = await stack.enter_async_context(proxy.to(database))
+        stack.push_async_callback(asyncio.to_thread, deployment.end)  # while the proxies still run
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        rig = Rig(
+        cluster = LoadedCluster(
             on.kafka,
             on.clickhouse,
             deployment,
@@ -169,11 +171,11 @@ async def rig_for(
         if consumer is None and case.block_rows is not None:
             consumer = small_blocks(case.block_rows)
         if consumer is not None:
-            rig.commands = dict.fromkeys((*consumers, "consumer-3", "consumer-4"), consumer)
+            cluster.commands = dict.fromkeys((*consumers, "consumer-3", "consumer-4"), consumer)
         await asyncio.to_thread(migrate, deployment)
         for name in (*gateways, *consumers):
-            rig.start(name)
+            cluster.start(name)
         for name in (*gateways, *consumers):
-            await asyncio.to_thread(rig.process(name).wait_ready)
-        rig.load.targets = [rig.process(name).url for name in gateways]
-        yield rig
+            await asyncio.to_thread(cluster.process(name).wait_ready)
+        cluster.load.targets = [cluster.process(name).url for name in gateways]
+        yield cluster

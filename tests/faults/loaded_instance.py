@@ -1,4 +1,4 @@
-"""One process with everything in it and a load on it, for a case to harm."""
+"""One process with everything in it and a load on it, for a case to inject."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.faults.final_check import verified
+from tests.faults.final_check import assert_verify_agrees
 from tests.product.client import Client
 from tests.product.deployments import Deployment, embedded, start_embedded
 from tests.product.load import Load, Pace
@@ -22,7 +22,7 @@ FLOWING = 1000
 
 
 @dataclass
-class EmbeddedRig:
+class LoadedInstance:
     """What a case works with."""
 
     deployment: Deployment
@@ -44,10 +44,10 @@ class EmbeddedRig:
         await asyncio.to_thread(start_embedded, self.deployment)
         self.load.targets = [self.deployment.write_url]
 
-    async def prove(self) -> None:
+    async def assert_stored_once(self) -> None:
         """AssertionError where not all that was answered is counted once."""
         await self.load.adds_up(self.client)
-        await asyncio.to_thread(verified, self.deployment)
+        await asyncio.to_thread(assert_verify_agrees, self.deployment)
 
     async def difference(self) -> tuple[int, int]:
         return await self.load.difference(self.client)
@@ -55,18 +55,18 @@ class EmbeddedRig:
 
 @dataclass(frozen=True)
 class EmbeddedCase:
-    """A kind of harm to it."""
+    """A kind of inject to it."""
 
     name: str
     kind: str  # its line in the table
-    harm: Callable[[EmbeddedRig], Awaitable[None]]
+    inject: Callable[[LoadedInstance], Awaitable[None]]
     short: bool = False
 
 
 @asynccontextmanager
-async def embedded_rig(rng: random.Random, folder: Path) -> AsyncIterator[EmbeddedRig]:
+async def loaded_instance(rng: random.Random, folder: Path) -> AsyncIterator[LoadedInstance]:
     """A ready instance on a folder of its own."""
     async with AsyncExitStack() as stack:
         deployment = await asyncio.to_thread(stack.enter_context, embedded(folder, LOG_LEVEL="error"))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield EmbeddedRig(deployment, Load([deployment.write_url], PACE, rng), Client(session, deployment), rng)
+        yield LoadedInstance(deployment, Load([deployment.write_url], PACE, rng), Client(session, deployment), rng)

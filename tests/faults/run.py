@@ -4,7 +4,7 @@
 
 Cases are chosen, and each is played, from seeds that come from S. With `--only` the first is played with S itself: so
 one that is printed here is played again. What a process does in a given millisecond is the machine's, not the
-seed's: play one that failed several times. Exits 1 where anything was lost or doubled, or did not recover.
+seed's: run_case one that failed several times. Exits 1 where anything was lost or doubled, or did not recover.
 
 `--plain`, for contrast: the same with a consumer as they are usually written (tests/faults/naive_consumer.py).
 """
@@ -22,8 +22,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.faults.case_runner import AnyCase, Outcome, play
-from tests.faults.cases import CASES, PLAIN_CASES
+from tests.faults.case_runner import AnyCase, Outcome, run_case
+from tests.faults.cases import CASES, NAIVE_CASES
 from tests.faults.loaded_cluster import servers
 from tests.infrastructure import downloads
 
@@ -58,7 +58,7 @@ async def run(minutes: float, choice: Iterator[tuple[AnyCase, int]], folder: Pat
             _progress(f"{case.name}, SEED={seed}, {max(0.0, until_s - time.monotonic()) / 60:.0f} min left")
             place = folder / f"{len(outcomes):04}-{case.name}"
             place.mkdir()
-            outcome = await play(case, on, seed, place, plain=plain)
+            outcome = await run_case(case, on, seed, place, plain=plain)
             outcomes.append(outcome)
             _progress("")
             print(_line(outcome), flush=True)
@@ -116,7 +116,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = given.keep or Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-        choice = chosen(PLAIN_CASES if given.plain else CASES, seed, given.only)
+        choice = chosen(NAIVE_CASES if given.plain else CASES, seed, given.only)
         outcomes = asyncio.run(run(given.minutes, choice, place, plain=given.plain))
     print(f"\n{table(outcomes)}")
     failed = [outcome for outcome in outcomes if outcome.error is not None]

@@ -16,8 +16,8 @@ from tests.product.offsets import admin_of, consumer_of
 
 BATCH = struct.Struct(">16sH")  # of the header `batches`: key, number of lines
 NO_ID = bytes(16)
-Place = tuple[int, int]  # partition and offset of a record
-Amount = tuple[int, int]  # rows, and the sum of their counts
+RecordPosition = tuple[int, int]  # partition and offset of a record
+RowsAndTotal = tuple[int, int]  # rows, and the sum of their counts
 
 
 class Sql:
@@ -59,7 +59,7 @@ class Sql:
         ((log_id,),) = await self.rows(asked, topic=topic)
         return int(log_id)
 
-    async def by_place(self, log_id: int) -> dict[Place, Amount]:
+    async def by_record(self, log_id: int) -> dict[RecordPosition, RowsAndTotal]:
         """What the store holds of this log, by record."""
         asked = """
             SELECT log_partition, log_offset, count(), sum(count) FROM telemetry_counts
@@ -76,7 +76,7 @@ class Topic:
 
     first: dict[int, int]
     end: dict[int, int]
-    amounts: dict[Place, Amount]
+    amounts: dict[RecordPosition, RowsAndTotal]
 
 
 async def bounds(bootstrap: str, topic: str) -> tuple[dict[int, int], dict[int, int]]:
@@ -95,7 +95,7 @@ async def read_topic(bootstrap: str, topic: str, *, repeats: bool = False) -> To
     """Read all of it. A batch counts where its id occurs in its partition for the first time; `repeats`: always."""
     first, end = await bounds(bootstrap, topic)
     seen: dict[int, set[bytes]] = defaultdict(set)
-    amounts: dict[Place, Amount] = {}
+    amounts: dict[RecordPosition, RowsAndTotal] = {}
     async with consumer_of(bootstrap) as consumer:
         for number in first:
             place = TopicPartition(topic, number)
@@ -110,7 +110,7 @@ async def read_topic(bootstrap: str, topic: str, *, repeats: bool = False) -> To
     return Topic(first, end, amounts)
 
 
-def _amount(value: bytes, headers: dict[str, bytes], seen: set[bytes] | None) -> Amount:
+def _amount(value: bytes, headers: dict[str, bytes], seen: set[bytes] | None) -> RowsAndTotal:
     lines = value.splitlines()
     rows = total = start = 0
     for key, number in BATCH.iter_unpack(headers["batches"]):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.case_runner import AnyCase, play
+from tests.faults.case_runner import AnyCase, run_case
 from tests.faults.cases import CASES
 from tests.faults.loaded_cluster import Servers, servers
 from tests.product.load import seeded
@@ -24,7 +24,7 @@ def own_servers(kafka_jars: Path, libchdb: Path, tmp_path_factory: pytest.TempPa
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES if case.short])
 async def test_everything_answered_is_stored_once(case: AnyCase, own_servers: Servers, tmp_path: Path) -> None:
-    outcome = await play(case, own_servers, seeded().randrange(2**32), tmp_path)
+    outcome = await run_case(case, own_servers, seeded().randrange(2**32), tmp_path)
     if outcome.error is not None:
         raise outcome.error
     assert outcome.injected > 0

@@ -30,7 +30,7 @@ BROKER_SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Listener:
     """A listener of its own for one kind of client: who asks there is told to go on by `advertised`, a wire's port."""
 
     port: int
@@ -38,17 +38,20 @@ class Door:
 
 
 class LocalKafka(LocalServer):
-    """A broker of the caller's own; `bootstrap` is where it listens. `doors`: further listeners, by name."""
+    """A broker of the caller's own; `bootstrap` is where it listens. `listeners`: further listeners, by name."""
 
     def __init__(
-        self, *, jars: Path, folder: Path, doors: Iterable[str] = (), jvm: Iterable[str] = QUICK_START
+        self, *, jars: Path, folder: Path, listeners: Iterable[str] = (), jvm: Iterable[str] = QUICK_START
     ) -> None:
         super().__init__(folder)
         port, controller_port = free_ports(2)
         self.bootstrap = f"127.0.0.1:{port}"
-        self.doors = {name: Door(*free_ports(2)) for name in doors}
+        self.listeners = {name: Listener(*free_ports(2)) for name in listeners}
         places = {"PLAINTEXT": (port, port)}
-        places |= {f"DOOR{number}": (door.port, door.advertised) for number, door in enumerate(self.doors.values())}
+        places |= {
+            f"PROXIED{number}": (listener.port, listener.advertised)
+            for number, listener in enumerate(self.listeners.values())
+        }
         self._java = ["java", "-Xmx512m", *jvm]
         self._java += [f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", "-cp", f"{jars}/*"]
         self._properties = folder / "server.properties"

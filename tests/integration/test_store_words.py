@@ -40,8 +40,8 @@ async def test_a_missing_grant_is_said_wherever_it_shows(
 ) -> None:
     with unmigrated_cluster(kafka_bootstrap, server.url, tmp_path) as deployment:
         await asyncio.to_thread(migrate, deployment)
-        deployment.own = {"summary": {"CLICKHOUSE": server.url_of("half_reader")}}
-        deployment.own["consumer"] = {"CLICKHOUSE": server.url_of("reader")}
+        deployment.overrides = {"summary": {"CLICKHOUSE": server.url_of("half_reader")}}
+        deployment.overrides["consumer"] = {"CLICKHOUSE": server.url_of("reader")}
         for name in ("gateway", "consumer", "summary"):
             start_member(deployment, name)
         summary, consumer = deployment.processes["summary"], deployment.processes["consumer"]

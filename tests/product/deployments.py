@@ -22,7 +22,7 @@ class Deployment:
     settings: dict[str, str]
     folder: Path
     processes: dict[str, ServiceProcess] = field(default_factory=dict)
-    own: dict[str, dict[str, str]] = field(default_factory=dict)  # by process: settings that it has otherwise
+    overrides: dict[str, dict[str, str]] = field(default_factory=dict)  # settings of one process, by its name
 
     @property
     def write_url(self) -> str:
@@ -36,7 +36,7 @@ class Deployment:
         self, name: str, *arguments: str, settings: Settings | None = None, command: Sequence[str] = COMMAND
     ) -> ServiceProcess:
         """Start `siddes-telemetry ARGUMENTS` under this name, which may have run and ended before. Does not wait."""
-        settings = settings or self.settings | self.own.get(name, {})
+        settings = settings or self.settings | self.overrides.get(name, {})
         process = ServiceProcess(arguments, settings, log=self.folder / f"{name}.log", command=command)
         self.processes[name] = process
         return process

@@ -11,14 +11,14 @@ from prometheus_client.samples import Sample
 from tests.product.process import ServiceProcess
 
 
-class Books:
+class MetricTotals:
     """The samples of several /metrics at one time."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         self._samples = list(samples)
 
     @classmethod
-    async def of(cls, session: aiohttp.ClientSession, processes: Iterable[ServiceProcess]) -> Books:
+    async def of(cls, session: aiohttp.ClientSession, processes: Iterable[ServiceProcess]) -> MetricTotals:
         """Ask each admin port."""
         samples: list[Sample] = []
         for process in processes:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from tests.faults.case_runner import AnyCase
-from tests.faults.cases import changes, embedded, processes, state, steps, wires
+from tests.faults.cases import changes, connections, embedded, processes, state, steps
 
 # What can be done to any consumer, also to one that asks the store nothing and has no admin port.
 PRODUCT_ONLY = (steps.killed_during_recovery, steps.killed_while_draining, steps.expelled_unknowingly)
-PLAIN_CASES = tuple(case for case in (*steps.CASES, *processes.CASES, *wires.CASES) if case.harm not in PRODUCT_ONLY)
+NAIVE_CASES = tuple(
+    case for case in (*steps.CASES, *processes.CASES, *connections.CASES) if case.inject not in PRODUCT_ONLY
+)
 CASES: tuple[AnyCase, ...] = (
     *steps.CASES,
     *processes.CASES,
-    *wires.CASES,
+    *connections.CASES,
     *changes.CASES,
     *state.CASES,
     *embedded.CASES,

@@ -6,83 +6,83 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from tests.faults.loaded_cluster import PAST_SESSION_S, Case, Rig
+from tests.faults.loaded_cluster import PAST_SESSION_S, Case, LoadedCluster
 from tests.infrastructure.local import LocalServer
 
 KILLS = 2
 STORE_KILLS = 6  # each a chance to die between two writes of one part
 
 
-async def killed(rig: Rig, *, names: Sequence[str]) -> None:
+async def killed(cluster: LoadedCluster, *, names: Sequence[str]) -> None:
     """One of these, twice."""
     for _ in range(KILLS):
-        name = rig.rng.choice(names)
-        await rig.any_moment()
-        await rig.kill(name)
-        await rig.start_ready(name)
-        await rig.flows()
+        name = cluster.rng.choice(names)
+        await cluster.any_moment()
+        await cluster.kill(name)
+        await cluster.start_ready(name)
+        await cluster.flows()
 
 
-async def frozen(rig: Rig, *, names: Sequence[str]) -> None:
+async def frozen(cluster: LoadedCluster, *, names: Sequence[str]) -> None:
     """One of these, for longer than a session."""
-    await rig.any_moment()
-    await rig.freeze(rig.rng.choice(names), PAST_SESSION_S + 5 * rig.rng.random())
+    await cluster.any_moment()
+    await cluster.freeze(cluster.rng.choice(names), PAST_SESSION_S + 5 * cluster.rng.random())
 
 
-async def all_consumers_killed(rig: Rig) -> None:
+async def all_consumers_killed(cluster: LoadedCluster) -> None:
     """Both at once: nobody is left to take over."""
-    await rig.any_moment()
-    await asyncio.gather(rig.kill("consumer"), rig.kill("consumer-2"))
-    await rig.flows()
-    rig.start("consumer")
-    rig.start("consumer-2")
+    await cluster.any_moment()
+    await asyncio.gather(cluster.kill("consumer"), cluster.kill("consumer-2"))
+    await cluster.flows()
+    cluster.start("consumer")
+    cluster.start("consumer-2")
 
 
-async def server_killed(rig: Rig, *, which: str) -> None:
+async def server_killed(cluster: LoadedCluster, *, which: str) -> None:
     """The broker or ClickHouse, twice."""
     for _ in range(KILLS):
-        await rig.any_moment()
-        await killed_and_started_again(rig, server(rig, which))
-        await rig.flows()
+        await cluster.any_moment()
+        await killed_and_started_again(cluster, server(cluster, which))
+        await cluster.flows()
 
 
-async def server_frozen(rig: Rig, *, which: str) -> None:
+async def server_frozen(cluster: LoadedCluster, *, which: str) -> None:
     """The broker or ClickHouse, for longer than a session."""
-    await rig.any_moment()
-    rig.injected += 1
-    await asyncio.to_thread(server(rig, which).pause)
-    await asyncio.sleep(PAST_SESSION_S + 5 * rig.rng.random())
-    server(rig, which).resume()
+    await cluster.any_moment()
+    cluster.injected += 1
+    await asyncio.to_thread(server(cluster, which).pause)
+    await asyncio.sleep(PAST_SESSION_S + 5 * cluster.rng.random())
+    server(cluster, which).resume()
 
 
-async def store_killed_many_times(rig: Rig) -> None:
+async def store_killed_many_times(cluster: LoadedCluster) -> None:
     """ClickHouse under small blocks, so that it dies at any point of writing a part."""
     for _ in range(STORE_KILLS):
-        await asyncio.sleep(rig.rng.random())
-        await killed_and_started_again(rig, rig.clickhouse)
+        await asyncio.sleep(cluster.rng.random())
+        await killed_and_started_again(cluster, cluster.clickhouse)
 
 
-async def anything(rig: Rig) -> None:
+async def anything(cluster: LoadedCluster) -> None:
     """A broker, a store, a gateway and a consumer in random order, the next before all have recovered."""
     which = ["broker", "store", "gateway", "gateway-2", "consumer", "consumer-2"]
-    rig.rng.shuffle(which)
+    cluster.rng.shuffle(which)
     for name in which:
-        await asyncio.sleep(3 * rig.rng.random())
+        await asyncio.sleep(3 * cluster.rng.random())
         if name in {"broker", "store"}:
-            await killed_and_started_again(rig, server(rig, name))
-        elif rig.rng.random() < 0.3:
-            await rig.freeze(name, PAST_SESSION_S * rig.rng.random())
+            await killed_and_started_again(cluster, server(cluster, name))
+        elif cluster.rng.random() < 0.3:
+            await cluster.freeze(name, PAST_SESSION_S * cluster.rng.random())
         else:
-            await rig.kill(name)
-            rig.start(name)
+            await cluster.kill(name)
+            cluster.start(name)
 
 
-def server(rig: Rig, which: str) -> LocalServer:
-    return {"broker": rig.kafka, "store": rig.clickhouse}[which]
+def server(cluster: LoadedCluster, which: str) -> LocalServer:
+    return {"broker": cluster.kafka, "store": cluster.clickhouse}[which]
 
 
-async def killed_and_started_again(rig: Rig, which: LocalServer) -> None:
-    rig.injected += 1
+async def killed_and_started_again(cluster: LoadedCluster, which: LocalServer) -> None:
+    cluster.injected += 1
     await asyncio.to_thread(which.kill)
     await asyncio.to_thread(which.start)
 

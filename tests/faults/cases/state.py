@@ -10,11 +10,11 @@ from pathlib import Path
 import aiohttp
 
 from siddes_telemetry.consumer.lease import OTHERS_END_S
-from tests.faults.final_check import drained
-from tests.faults.loaded_cluster import Case, Rig
+from tests.faults.final_check import wait_until_drained
+from tests.faults.loaded_cluster import Case, LoadedCluster
+from tests.faults.proxies.clickhouse import Statement
+from tests.faults.proxies.trap import Fate, Stage
 from tests.faults.store_contents import bounds
-from tests.faults.wires.clickhouse import Statement
-from tests.faults.wires.trap import Fate, Place
 from tests.product.client import SETTLE_S, eventually
 from tests.product.deployments import migrate
 from tests.product.offsets import committed, delete_group, delete_records, delete_topic, set_offsets
@@ -23,93 +23,93 @@ from tests.product.process import ServiceProcess, run
 CONSUMERS = ("consumer", "consumer-2")
 
 
-async def offsets_deleted(rig: Rig) -> None:
+async def offsets_deleted(cluster: LoadedCluster) -> None:
     """The group is forgotten: consumers insert nothing, and say so, until the offsets are set as the docs say."""
-    await _stop_consumers(rig)
-    await delete_group(rig.kafka.bootstrap, rig.group)
-    rig.injected += 1
-    await _start_consumers_to_halt(rig, "rows_beyond_offset")
-    before = await rig.sql.rows("SELECT count() FROM telemetry_counts")
-    await rig.flows()
-    assert await rig.sql.rows("SELECT count() FROM telemetry_counts") == before
-    await _stop_consumers(rig)
-    last = await rig.sql.rows("SELECT log_partition, max(log_offset) FROM telemetry_counts GROUP BY log_partition")
+    await _stop_consumers(cluster)
+    await delete_group(cluster.kafka.bootstrap, cluster.group)
+    cluster.injected += 1
+    await _start_consumers_to_halt(cluster, "rows_beyond_offset")
+    before = await cluster.sql.rows("SELECT count() FROM telemetry_counts")
+    await cluster.flows()
+    assert await cluster.sql.rows("SELECT count() FROM telemetry_counts") == before
+    await _stop_consumers(cluster)
+    last = await cluster.sql.rows("SELECT log_partition, max(log_offset) FROM telemetry_counts GROUP BY log_partition")
     places = {partition: offset + 1 for partition, offset in last}
-    await set_offsets(rig.kafka.bootstrap, rig.group, rig.topic, places)
+    await set_offsets(cluster.kafka.bootstrap, cluster.group, cluster.topic, places)
     for name in CONSUMERS:
-        await rig.start_ready(name)
+        await cluster.start_ready(name)
 
 
-async def topic_made_anew(rig: Rig) -> None:
+async def topic_made_anew(cluster: LoadedCluster) -> None:
     """A topic of the same name and other records, whose offsets the broker has forgotten: `--new-log` adopts it."""
-    async with rig.load.held():
-        await drained(rig)
-        await _stop_consumers(rig)
-        await delete_topic(rig.kafka.bootstrap, rig.topic)
-        await asyncio.to_thread(migrate, rig.deployment)
-        rig.injected += 1
-    await rig.flows(20)
-    await _start_consumers_to_halt(rig, "rows_beyond_offset")
-    adopted = await asyncio.to_thread(partial(run, "migrate", "--new-log", settings=rig.deployment.settings))
+    async with cluster.load.held():
+        await wait_until_drained(cluster)
+        await _stop_consumers(cluster)
+        await delete_topic(cluster.kafka.bootstrap, cluster.topic)
+        await asyncio.to_thread(migrate, cluster.deployment)
+        cluster.injected += 1
+    await cluster.flows(20)
+    await _start_consumers_to_halt(cluster, "rows_beyond_offset")
+    adopted = await asyncio.to_thread(partial(run, "migrate", "--new-log", settings=cluster.deployment.settings))
     assert adopted.returncode == 0, adopted.stderr
     for name in CONSUMERS:
-        await rig.operator.becomes_ready(rig.process(name))
+        await cluster.operator.becomes_ready(cluster.process(name))
 
 
-async def records_gone(rig: Rig, *, intent_too: bool) -> None:
+async def records_gone(cluster: LoadedCluster, *, intent_too: bool) -> None:
     """The log's start moves past a declared block, or into it, before that is stored: what is lost is counted."""
-    rig.lossy = True
-    with rig.stores["consumer"].trap(Statement.INSERT, Place.ARRIVED) as trap:
+    cluster.lossy = True
+    with cluster.store_proxies["consumer"].trap(Statement.INSERT, Stage.ARRIVED) as trap:
         await trap.caught()
-        await rig.flows()
-        async with rig.load.held():
-            await rig.kill("consumer")
+        await cluster.flows()
+        async with cluster.load.held():
+            await cluster.kill("consumer")
             trap.decide(Fate.CUT)
-            declared = (await committed(rig.kafka.bootstrap, rig.group))[0]
-            _, end = await bounds(rig.kafka.bootstrap, rig.topic)
+            declared = (await committed(cluster.kafka.bootstrap, cluster.group))[0]
+            _, end = await bounds(cluster.kafka.bootstrap, cluster.topic)
             first = (declared.offset + end[0] + 1) // 2 if intent_too else declared.offset + 1
-            await delete_records(rig.kafka.bootstrap, rig.topic, {0: first})
-            consumer = await rig.start_ready("consumer")
-            await rig.operator.becomes(consumer, "siddes_consumer_lost_records_total", first - declared.offset)
-            await drained(rig)
+            await delete_records(cluster.kafka.bootstrap, cluster.topic, {0: first})
+            consumer = await cluster.start_ready("consumer")
+            await cluster.operator.becomes(consumer, "siddes_consumer_lost_records_total", first - declared.offset)
+            await wait_until_drained(cluster)
 
 
-async def token_without_rows(rig: Rig) -> None:
+async def token_without_rows(cluster: LoadedCluster) -> None:
     """A server dies after it wrote a block's token and before its part was in place: here the part is removed."""
-    await rig.sql.run("SYSTEM STOP MERGES telemetry_counts")
-    with rig.stores["consumer"].trap(Statement.INSERT, Place.ANSWERED) as trap:
+    await cluster.sql.run("SYSTEM STOP MERGES telemetry_counts")
+    with cluster.store_proxies["consumer"].trap(Statement.INSERT, Stage.ANSWERED) as trap:
         await trap.caught()
-        declared = (await committed(rig.kafka.bootstrap, rig.group))[0]
-        parts = await rig.sql.rows(
+        declared = (await committed(cluster.kafka.bootstrap, cluster.group))[0]
+        parts = await cluster.sql.rows(
             "SELECT path FROM system.parts WHERE database = currentDatabase() AND name IN "
             "(SELECT _part FROM telemetry_counts WHERE log_offset >= {declared:UInt64})",
             declared=declared.offset,
         )
-        await asyncio.to_thread(rig.clickhouse.kill)
+        await asyncio.to_thread(cluster.clickhouse.kill)
         assert parts
         for (path,) in parts:
-            await asyncio.to_thread(shutil.rmtree, rig.clickhouse.folder / "data" / Path(path))
-        rig.injected += 1
-        await asyncio.to_thread(rig.clickhouse.start)
+            await asyncio.to_thread(shutil.rmtree, cluster.clickhouse.folder / "data" / Path(path))
+        cluster.injected += 1
+        await asyncio.to_thread(cluster.clickhouse.start)
         trap.decide(Fate.CUT)
-    consumer = rig.process("consumer")
-    await rig.operator.becomes(consumer, "siddes_consumer_spent_tokens_total", 1)
-    await rig.operator.becomes_ready(consumer, within_s=OTHERS_END_S + SETTLE_S)  # they go under another token
+    consumer = cluster.process("consumer")
+    await cluster.operator.becomes(consumer, "siddes_consumer_spent_tokens_total", 1)
+    await cluster.operator.becomes_ready(consumer, within_s=OTHERS_END_S + SETTLE_S)  # they go under another token
 
 
-async def _stop_consumers(rig: Rig) -> None:
-    await asyncio.gather(*(rig.stop(name) for name in CONSUMERS))
+async def _stop_consumers(cluster: LoadedCluster) -> None:
+    await asyncio.gather(*(cluster.stop(name) for name in CONSUMERS))
 
 
-async def _start_consumers_to_halt(rig: Rig, reason: str) -> None:
+async def _start_consumers_to_halt(cluster: LoadedCluster, reason: str) -> None:
     """Start them, and wait until both are not ready for this reason."""
-    for process in [rig.start(name) for name in CONSUMERS]:
-        await eventually(partial(_halts, rig, process, reason), lambda: f"no halt for {reason}")
+    for process in [cluster.start(name) for name in CONSUMERS]:
+        await eventually(partial(_halts, cluster, process, reason), lambda: f"no halt for {reason}")
 
 
-async def _halts(rig: Rig, process: ServiceProcess, reason: str) -> bool:
+async def _halts(cluster: LoadedCluster, process: ServiceProcess, reason: str) -> bool:
     try:
-        return await rig.operator.troubles(process) == {"consumer": reason}
+        return await cluster.operator.troubles(process) == {"consumer": reason}
     except aiohttp.ClientError:
         return False  # it does not listen yet
 
@@ -117,7 +117,7 @@ async def _halts(rig: Rig, process: ServiceProcess, reason: str) -> bool:
 LOST = "group's offsets deleted"
 ANEW = "topic made anew"
 GONE = "log's start moved past a declared block (what was lost is counted)"
-_alone = partial(Case, consumers=1, partitions=1, wired=["consumer"])
+_alone = partial(Case, consumers=1, partitions=1, proxied=["consumer"])
 CASES = (
     Case("offsets_deleted", LOST, offsets_deleted, short=True),
     Case("topic_made_anew", ANEW, topic_made_anew),

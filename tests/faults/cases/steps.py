@@ -6,98 +6,105 @@ import asyncio
 import signal
 from functools import partial
 
-from tests.faults.loaded_cluster import PAST_SESSION_S, Case, Rig
-from tests.faults.wires.clickhouse import Statement
-from tests.faults.wires.kafka import Api
-from tests.faults.wires.trap import Fate, Place
+from tests.faults.loaded_cluster import PAST_SESSION_S, Case, LoadedCluster
+from tests.faults.proxies.clickhouse import Statement
+from tests.faults.proxies.kafka import Api
+from tests.faults.proxies.trap import Fate, Stage
 
 STEPS = {  # where its insert is then
-    "after_declare": Place.ARRIVED,
-    "during_insert": Place.FORWARDED,
-    "after_insert": Place.ANSWERED,
+    "after_declare": Stage.ARRIVED,
+    "during_insert": Stage.FORWARDED,
+    "after_insert": Stage.ANSWERED,
 }
 
 
-async def killed(rig: Rig, *, place: Place) -> None:
+async def killed(cluster: LoadedCluster, *, stage: Stage) -> None:
     """SIGKILL while an insert is there."""
-    with rig.stores["consumer"].trap(Statement.INSERT, place) as trap:
+    with cluster.store_proxies["consumer"].trap(Statement.INSERT, stage) as trap:
         await trap.caught()
-        await rig.kill("consumer")
+        await cluster.kill("consumer")
         trap.decide(Fate.CUT)
-    rig.start("consumer")
+    cluster.start("consumer")
 
 
-async def frozen(rig: Rig, *, place: Place) -> None:
+async def frozen(cluster: LoadedCluster, *, stage: Stage) -> None:
     """SIGSTOP while an insert is there: the other inserts the same block, then the first try comes to its end."""
-    with rig.stores["consumer"].trap(Statement.INSERT, place) as trap:
+    with cluster.store_proxies["consumer"].trap(Statement.INSERT, stage) as trap:
         await trap.caught()
-        await rig.freeze("consumer", PAST_SESSION_S + 5 * rig.rng.random())
-        trap.decide(rig.rng.choice([Fate.PASS, Fate.CUT]))
+        await cluster.freeze("consumer", PAST_SESSION_S + 5 * cluster.rng.random())
+        trap.decide(cluster.rng.choice([Fate.PASS, Fate.CUT]))
 
 
-async def expelled_unknowingly(rig: Rig) -> None:
+async def expelled_unknowingly(cluster: LoadedCluster) -> None:
     """A member that hears nothing wrong is given up by its group, because an insert keeps it from committing. The other
     inserts the same block, and goes on; then the first try ends, and its declare of the next block must be refused.
     """
-    wire = rig.logs["consumer"]
+    proxy = cluster.log_proxies["consumer"]
     with (
-        rig.stores["consumer"].trap(Statement.INSERT, Place.ARRIVED) as insert,
-        wire.trap(Api.JOIN_GROUP, Place.ARRIVED) as joining,
+        cluster.store_proxies["consumer"].trap(Statement.INSERT, Stage.ARRIVED) as insert,
+        proxy.trap(Api.JOIN_GROUP, Stage.ARRIVED) as joining,
     ):
         await insert.caught()
-        rig.injected += 1
-        wire.lulling = True
-        await rig.operator.grows(rig.process("consumer-2"), "siddes_kafka_rebalances_total")
-        await rig.operator.grows(rig.process("consumer-2"), "siddes_consumer_records_stored_total")
-        await rig.flows(1000)
+        cluster.injected += 1
+        proxy.lulling = True
+        await cluster.operator.grows(cluster.process("consumer-2"), "siddes_kafka_rebalances_total")
+        await cluster.operator.grows(cluster.process("consumer-2"), "siddes_consumer_records_stored_total")
+        await cluster.flows(1000)
         insert.decide(Fate.PASS)
         await joining.caught()
-        wire.lulling = False
+        proxy.lulling = False
 
 
-async def killed_during_recovery(rig: Rig) -> None:
+async def killed_during_recovery(cluster: LoadedCluster) -> None:
     """Who takes over a declared block dies before it has asked what the store holds; both come back."""
     with (
-        rig.stores["consumer"].trap(Statement.INSERT, Place.FORWARDED) as insert,
-        rig.stores["consumer-2"].trap(Statement.HELD, rig.rng.choice([Place.ARRIVED, Place.ANSWERED])) as question,
+        cluster.store_proxies["consumer"].trap(Statement.INSERT, Stage.FORWARDED) as insert,
+        cluster.store_proxies["consumer-2"].trap(
+            Statement.HELD, cluster.rng.choice([Stage.ARRIVED, Stage.ANSWERED])
+        ) as question,
     ):
         await insert.caught()
-        await rig.kill("consumer")
+        await cluster.kill("consumer")
         insert.decide(Fate.CUT)
         await question.caught()
-        await rig.kill("consumer-2")
+        await cluster.kill("consumer-2")
         question.decide(Fate.CUT)
-    rig.start("consumer")
-    rig.start("consumer-2")
+    cluster.start("consumer")
+    cluster.start("consumer-2")
 
 
-async def killed_during_rebalance(rig: Rig) -> None:
+async def killed_during_rebalance(cluster: LoadedCluster) -> None:
     """A third one joins; the first dies while it comes back to the group."""
-    step, place = rig.rng.choice([Api.JOIN_GROUP, Api.SYNC_GROUP]), rig.rng.choice([Place.ARRIVED, Place.ANSWERED])
-    with rig.logs["consumer"].trap(step, place) as trap:
-        rig.start("consumer-3")
+    step, stage = (
+        cluster.rng.choice([Api.JOIN_GROUP, Api.SYNC_GROUP]),
+        cluster.rng.choice([Stage.ARRIVED, Stage.ANSWERED]),
+    )
+    with cluster.log_proxies["consumer"].trap(step, stage) as trap:
+        cluster.start("consumer-3")
         await trap.caught()
-        await rig.kill("consumer")
+        await cluster.kill("consumer")
         trap.decide(Fate.CUT)
-    rig.start("consumer")
+    cluster.start("consumer")
 
 
-async def killed_while_draining(rig: Rig) -> None:
+async def killed_while_draining(cluster: LoadedCluster) -> None:
     """SIGTERM, and SIGKILL at the next insert or commit."""
-    wire, kind = rig.rng.choice([(rig.stores["consumer"], Statement.INSERT), (rig.logs["consumer"], Api.OFFSET_COMMIT)])
-    consumer = rig.process("consumer")
+    proxy, kind = cluster.rng.choice(
+        [(cluster.store_proxies["consumer"], Statement.INSERT), (cluster.log_proxies["consumer"], Api.OFFSET_COMMIT)]
+    )
+    consumer = cluster.process("consumer")
     consumer.send(signal.SIGTERM)
-    with wire.trap(kind, rig.rng.choice([Place.ARRIVED, Place.ANSWERED])) as trap:
+    with proxy.trap(kind, cluster.rng.choice([Stage.ARRIVED, Stage.ANSWERED])) as trap:
         ended = asyncio.ensure_future(asyncio.to_thread(consumer.ended))
         caught = asyncio.ensure_future(trap.caught())
         await asyncio.wait({ended, caught}, return_when=asyncio.FIRST_COMPLETED)
         caught.cancel()
         if not ended.done():
-            rig.injected += 1
+            cluster.injected += 1
             consumer.send(signal.SIGKILL)
         trap.decide(Fate.CUT)
         await ended
-    rig.start("consumer")
+    cluster.start("consumer")
 
 
 KILL = "consumer killed at a step"
@@ -107,22 +114,22 @@ CASES = (
         Case(
             f"consumer_killed_{name}",
             KILL,
-            partial(killed, place=place),
-            wired=["consumer"],
+            partial(killed, stage=stage),
+            proxied=["consumer"],
         )
-        for name, place in STEPS.items()
+        for name, stage in STEPS.items()
     ),
     *(
         Case(
             f"consumer_frozen_{name}",
             FREEZE,
-            partial(frozen, place=place),
-            wired=["consumer"],
+            partial(frozen, stage=stage),
+            proxied=["consumer"],
         )
-        for name, place in STEPS.items()
+        for name, stage in STEPS.items()
     ),
-    Case("consumer_expelled_unknowingly", FREEZE, expelled_unknowingly, short=True, wired=["consumer"], partitions=2),
-    Case("consumer_killed_during_recovery", KILL, killed_during_recovery, wired=["consumer", "consumer-2"]),
-    Case("consumer_killed_during_rebalance", KILL, killed_during_rebalance, wired=["consumer"]),
-    Case("consumer_killed_while_draining", KILL, killed_while_draining, short=True, wired=["consumer"]),
+    Case("consumer_expelled_unknowingly", FREEZE, expelled_unknowingly, short=True, proxied=["consumer"], partitions=2),
+    Case("consumer_killed_during_recovery", KILL, killed_during_recovery, proxied=["consumer", "consumer-2"]),
+    Case("consumer_killed_during_rebalance", KILL, killed_during_rebalance, proxied=["consumer"]),
+    Case("consumer_killed_while_draining", KILL, killed_while_draining, short=True, proxied=["consumer"]),
 )

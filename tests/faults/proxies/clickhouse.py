@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from tests.faults.wires.trap import Fate, Place, Traps
+from tests.faults.proxies.trap import Fate, Stage, Traps
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 OF_ONE_CONNECTION = {"host", "connection", "keep-alive", "transfer-encoding", "content-length", "accept-encoding"}
@@ -32,7 +32,7 @@ def statement_of(text: str) -> Statement:
     return Statement.HELD if "max(log_offset)" in text else Statement.OTHER
 
 
-class ClickHouseWire(Traps):
+class ClickHouseProxy(Traps):
     """Passes statements on, one by one, unless one steps into a trap."""
 
     @asynccontextmanager
@@ -81,7 +81,7 @@ class _Passage:
     async def run(self) -> web.StreamResponse:
         body = await self._request.read()
         kind = statement_of(self._request.query.get("query", "") + body[:4096].decode(errors="replace"))
-        fate = await self._traps.fate(kind, Place.ARRIVED)
+        fate = await self._traps.fate(kind, Stage.ARRIVED)
         if fate is Fate.CUT_WITHIN:
             await self._send_half(body)
         if (end := self._end(fate)) is not None:
@@ -90,13 +90,13 @@ class _Passage:
         sent = asyncio.ensure_future(self._sent.wait())
         await asyncio.wait({sent, self.asking}, return_when=asyncio.FIRST_COMPLETED)
         sent.cancel()
-        if (end := self._end(await self._traps.fate(kind, Place.FORWARDED))) is not None:
+        if (end := self._end(await self._traps.fate(kind, Stage.FORWARDED))) is not None:
             return end
         try:
             answer = await asyncio.shield(self.asking)
         except (aiohttp.ClientError, OSError):
             return self._cut()
-        return self._end(await self._traps.fate(kind, Place.ANSWERED)) or answer
+        return self._end(await self._traps.fate(kind, Stage.ANSWERED)) or answer
 
     def _end(self, fate: Fate) -> web.StreamResponse | None:
         if fate is Fate.ERROR:

@@ -1,4 +1,4 @@
-"""What a test does to one message on a wire: catch it at a named place, look around, and decide what becomes of it."""
+"""What a test does to one message on a wire: catch it at a named stage, look around, and decide what becomes of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import Enum, auto
 CAUGHT_S = 90.0  # within which something must step into a trap: a session time-out and a recovery fit
 
 
-class Place(Enum):
+class Stage(Enum):
     """Where on its way a message is caught."""
 
     ARRIVED = auto()  # the server has heard nothing of it
@@ -28,11 +28,11 @@ class Fate(Enum):
 
 
 class Trap:
-    """For the next message of one kind at one place; it holds that until its fate is decided."""
+    """For the next message of one kind at one stage; it holds that until its fate is decided."""
 
-    def __init__(self, kind: object, place: Place) -> None:
+    def __init__(self, kind: object, stage: Stage) -> None:
         self.kind = kind
-        self.place = place
+        self.stage = stage
         self._caught = asyncio.Event()
         self._fate: asyncio.Future[Fate] = asyncio.get_running_loop().create_future()
 
@@ -59,9 +59,9 @@ class Traps:
         self._set: list[Trap] = []
 
     @contextmanager
-    def trap(self, kind: object, place: Place) -> Iterator[Trap]:
+    def trap(self, kind: object, stage: Stage) -> Iterator[Trap]:
         """A trap for the time of the block; what it still holds then passes."""
-        trap = Trap(kind, place)
+        trap = Trap(kind, stage)
         self._set.append(trap)
         try:
             yield trap
@@ -70,10 +70,10 @@ class Traps:
                 self._set.remove(trap)
             trap.decide(Fate.PASS)
 
-    async def fate(self, kind: object, place: Place) -> Fate:
+    async def fate(self, kind: object, stage: Stage) -> Fate:
         """For the wire: what becomes of a message that is here now."""
         for trap in self._set:
-            if trap.kind == kind and trap.place == place:
+            if trap.kind == kind and trap.stage == stage:
                 self._set.remove(trap)
                 return await trap.hold()
         return Fate.PASS

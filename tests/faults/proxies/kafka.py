@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import IntEnum
 
-from tests.faults.wires.trap import Fate, Place, Traps
-from tests.infrastructure.kafka import Door
+from tests.faults.proxies.trap import Fate, Stage, Traps
+from tests.infrastructure.kafka import Listener
 
 
 class Api(IntEnum):
@@ -32,7 +32,7 @@ class Api(IntEnum):
 WELL = {0: bytes(2), 1: bytes(6)}  # answers to a heartbeat, by version: an error code of 0, after the throttle time
 
 
-class KafkaWire(Traps):
+class KafkaProxy(Traps):
     """Passes frames on, one by one, unless one steps into a trap; then those behind it on its connection wait too.
 
     `lulling`: heartbeats are answered here, and well; so a member does not hear that its group has given it up.
@@ -43,8 +43,8 @@ class KafkaWire(Traps):
         self.lulling = False
 
     @asynccontextmanager
-    async def to(self, door: Door) -> AsyncIterator[str]:
-        """Stand before this door of a broker; where clients come in."""
+    async def to(self, listener: Listener) -> AsyncIterator[str]:
+        """Stand before this listener of a broker; where clients come in."""
         connections: set[asyncio.Task[None]] = set()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -52,10 +52,10 @@ class KafkaWire(Traps):
             assert task
             connections.add(task)
             task.add_done_callback(connections.discard)
-            await self._serve(door.port, reader, writer)
+            await self._serve(listener.port, reader, writer)
 
-        async with await asyncio.start_server(serve, "127.0.0.1", door.advertised):
-            yield f"127.0.0.1:{door.advertised}"
+        async with await asyncio.start_server(serve, "127.0.0.1", listener.advertised):
+            yield f"127.0.0.1:{listener.advertised}"
             for task in list(connections):
                 task.cancel()
             await asyncio.gather(*connections, return_exceptions=True)
@@ -94,7 +94,7 @@ class KafkaWire(Traps):
             if self.lulling and kind == Api.HEARTBEAT and version in WELL and not kinds:
                 await _send(back, struct.pack(">i", correlation) + WELL[version])
                 continue
-            if await self.fate(kind, Place.ARRIVED) is not Fate.PASS:
+            if await self.fate(kind, Stage.ARRIVED) is not Fate.PASS:
                 return
             kinds[correlation] = kind
             await _send(writer, frame)
@@ -102,7 +102,7 @@ class KafkaWire(Traps):
     async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kinds: dict[int, int]) -> None:
         async for frame in _frames(reader):
             (correlation,) = struct.unpack_from(">i", frame)
-            if await self.fate(kinds.pop(correlation, None), Place.ANSWERED) is not Fate.PASS:
+            if await self.fate(kinds.pop(correlation, None), Stage.ANSWERED) is not Fate.PASS:
                 return
             await _send(writer, frame)
 
