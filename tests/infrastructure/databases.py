@@ -10,7 +10,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tests.infrastructure.clickhouse import OTHER_USER
-from tests.infrastructure.found import Exclusions
+from tests.infrastructure.found import RuledOut
 from tests.infrastructure.names import fresh
 
 
@@ -27,11 +27,11 @@ def own_database(url: str) -> Iterator[str]:
 
 
 def other_user(url: str) -> str:
-    """`url`, with the user whose insert defaults differ. Exclusions where the server has no such user."""
+    """`url`, with the user whose insert defaults differ. RuledOut where the server has no such user."""
     parts = urlsplit(url)
     other = parts._replace(netloc=parts.netloc.replace(f"{parts.username}:", f"{OTHER_USER}:", 1)).geturl()
     try:
         clickhouse_connect.get_client(dsn=other).close()
     except DatabaseError:
-        raise Exclusions("this server has no user with other insert defaults") from None
+        raise RuledOut("this server has no user with other insert defaults") from None
     return other

@@ -21,7 +21,7 @@ from tests.infrastructure.kafka import LocalKafka
 WAYS = ("env", "docker", "local")
 
 
-class Exclusions(Unavailable):
+class RuledOut(Unavailable):
     """Not to be had by choice: a skip even where REQUIRE_SERVERS makes failures of skips."""
 
 
@@ -78,16 +78,16 @@ def find_clickhouse(environ: Mapping[str, str]) -> Found:
 
 
 def local_files(environ: Mapping[str, str], fetch: Callable[[Path], Path]) -> Path:
-    """What a test's own server runs from. Exclusions where TEST_SERVERS leaves no local ones."""
+    """What a test's own server runs from. RuledOut where TEST_SERVERS leaves no local ones."""
     if environ.get("TEST_SERVERS", "local") != "local":
-        raise Exclusions("a test's own server is a local one, and TEST_SERVERS leaves those out")
+        raise RuledOut("a test's own server is a local one, and TEST_SERVERS leaves those out")
     return fetch(downloads.cache_folder(environ))
 
 
 def find_chromium(environ: Mapping[str, str]) -> Path:
-    """The browser's program. Exclusions where TEST_SERVERS asks for another way than local."""
+    """The browser's program. RuledOut where TEST_SERVERS asks for another way than local."""
     if environ.get("TEST_SERVERS", "local") != "local":
-        raise Exclusions("the browser is a local one, and TEST_SERVERS leaves those out")
+        raise RuledOut("the browser is a local one, and TEST_SERVERS leaves those out")
     names = (environ.get("TEST_CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
     program = next((found for name in names if name and (found := shutil.which(name))), None)
     if program is None:
@@ -96,9 +96,9 @@ def find_chromium(environ: Mapping[str, str]) -> Path:
 
 
 def find_nginx(environ: Mapping[str, str]) -> Path:
-    """The reverse proxy's program. Exclusions where TEST_SERVERS asks for another way than local."""
+    """The reverse proxy's program. RuledOut where TEST_SERVERS asks for another way than local."""
     if environ.get("TEST_SERVERS", "local") != "local":
-        raise Exclusions("nginx is a local one, and TEST_SERVERS leaves those out")
+        raise RuledOut("nginx is a local one, and TEST_SERVERS leaves those out")
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")  # not on everybody's PATH
     if program is None:
         raise Unavailable("no nginx on this machine")

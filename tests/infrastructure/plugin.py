@@ -17,7 +17,7 @@ from tests.infrastructure import downloads, found
 from tests.infrastructure.clickhouse import LocalClickHouse
 from tests.infrastructure.databases import other_user, own_database
 from tests.infrastructure.downloads import Unavailable
-from tests.infrastructure.found import Exclusions, Found
+from tests.infrastructure.found import Found, RuledOut
 from tests.infrastructure.kafka import LocalKafka
 
 FINDERS: dict[str, Callable[[Mapping[str, str]], Found | Path]] = {
@@ -80,7 +80,7 @@ def other_defaults_url(clickhouse_database_url: str) -> str:
     """clickhouse_database_url with a user whose insert defaults differ (clickhouse.OTHER_DEFAULTS)."""
     try:
         return other_user(clickhouse_database_url)
-    except Exclusions as reason:
+    except RuledOut as reason:
         _go_without("other_defaults_url", reason)
 
 
@@ -154,13 +154,13 @@ def _in_words(result: Found | Path | Unavailable) -> str:
             return way
         case Path():
             return "local"
-        case Exclusions():
+        case RuledOut():
             return f"left out ({result})"
         case _:
             return f"NOT FOUND ({result})"
 
 
 def _go_without(name: str, reason: object) -> NoReturn:
-    if os.environ.get("REQUIRE_SERVERS") == "1" and not isinstance(reason, Exclusions):
+    if os.environ.get("REQUIRE_SERVERS") == "1" and not isinstance(reason, RuledOut):
         pytest.fail(f"{name}: {reason}", pytrace=False)
     pytest.skip(f"{name}: {reason}")
