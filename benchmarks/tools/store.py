@@ -57,7 +57,7 @@ class RealStore:
 
     async def select_1(self, viewer: str, *, deadline_s: float) -> object:
         """`SELECT 1`, sent as a summary is: in its turn, with a viewer, but with no settings of its own."""
-        async with self._turns.turn(deadline_s) as left_s:
+        async with self._turns.slot(deadline_s) as left_s:
             settings = {**READ_PINS, **within(left_s)}
             return await self._engine.read("SELECT 1", {}, bound=viewer, settings=settings, deadline_s=left_s)
 

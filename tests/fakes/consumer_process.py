@@ -18,14 +18,14 @@ from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.service import Consumer
 from siddes_telemetry.consumer.worker import PartitionWorker
 from siddes_telemetry.schemas.record import NO_BATCH, Headers, LogRecord, encode_headers, encode_lines, format_time
-from siddes_telemetry.schemas.registry import Event, Part, Registry
+from siddes_telemetry.schemas.registry import Event, RatePart, Registry
 from tests.fakes.latency import Delay, SlowReader
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog, MemoryPartition
 from tests.fakes.memory_store import MemoryStore
 
 SHOWN, ACCEPTED = "suggestion_shown", "suggestion_accepted"
-REGISTRY = Registry(1, (Event(SHOWN, 1, Part.SHOWN, "shown"), Event(ACCEPTED, 2, Part.ACCEPT, "accepted")))
+REGISTRY = Registry(1, (Event(SHOWN, 1, RatePart.SHOWN, "shown"), Event(ACCEPTED, 2, RatePart.ACCEPT, "accepted")))
 LOG_NAME = "counts"
 CLOCK = "clock"
 MINUTE_MS = 60_000

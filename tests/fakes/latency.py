@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.backends.ports.log import Committed, GroupConsumer, OwnedPartition, PartitionWork
-from siddes_telemetry.backends.ports.store import Held
+from siddes_telemetry.backends.ports.store import StoredDay
 from siddes_telemetry.schemas.record import LogRecord
 from tests.fakes.memory_store import MemoryStore
 
@@ -117,9 +117,9 @@ class SlowStore(MemoryStore):
         """Return when no insert is under way any more."""
         await asyncio.gather(*self.serving, return_exceptions=True)
 
-    async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
+    async def stored_days(self, log_id: int, partition: int, from_offset: int) -> Sequence[StoredDay]:
         await asyncio.sleep(self._delay())
-        return await super().held(log_id, partition, from_offset)
+        return await super().stored_days(log_id, partition, from_offset)
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self.serving.discard(task)

@@ -13,9 +13,17 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from siddes_telemetry.backends.ports.administration import Expired
+from siddes_telemetry.backends.ports.administration import PurgeTotals
 from siddes_telemetry.backends.ports.errors import BackendError, StoreMissing, StoreRefused, StoreUnavailable
-from siddes_telemetry.backends.ports.store import Extent, Held, Purged, PurgedAhead, SetAside, Stretch, Sums
+from siddes_telemetry.backends.ports.store import (
+    PurgedAhead,
+    PurgeHistory,
+    RowSelection,
+    RowSums,
+    SetAside,
+    StoredDay,
+    StoredPartition,
+)
 from siddes_telemetry.schemas.record import MAX_LINE_COUNT, Line, format_time, parse_time
 from siddes_telemetry.schemas.table import encode_row, row_checksum
 from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
@@ -62,7 +70,7 @@ class MemoryStore:
     `down` (every call raises it while set), `gate` (inserts and counts wait while it is clear), `forget_tokens`.
     """
 
-    tokens_outlive_rows = True
+    tokens_may_lack_rows = True
 
     def __init__(self, *, events: Collection[str] | None = None, migrated: bool = True, seed: int = 0) -> None:
         self.rows: list[StoredRow] = []
@@ -111,13 +119,13 @@ class MemoryStore:
         self._check()
         self._set_asides.setdefault((log_id, partition), set()).add(decision)
 
-    async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
+    async def stored_days(self, log_id: int, partition: int, from_offset: int) -> Sequence[StoredDay]:
         self._check()
         found: dict[date, list[int]] = {}
         for row in self.rows:
             if row.log_id == log_id and row.partition == partition and row.offset >= from_offset:
                 found.setdefault(row.day, []).append(row.offset)
-        return [Held(day, len(offsets), max(offsets)) for day, offsets in sorted(found.items())]
+        return [StoredDay(day, len(offsets), max(offsets)) for day, offsets in sorted(found.items())]
 
     async def log_id(self, log_name: str) -> int | None:
         self._check()
@@ -161,16 +169,16 @@ class MemoryStore:
             self._log_ids[log_name] = self._random.getrandbits(32) if log_id is None else log_id
         return self._log_ids[log_name]
 
-    async def expired(self, before_ms: int, ahead_ms: int) -> Expired:
+    async def purgeable(self, before_ms: int, ahead_ms: int) -> PurgeTotals:
         self._check()
         gone = [row for row in self.rows if row.created_at_ms < before_ms or row.created_at_ms >= ahead_ms]
         times = [row.created_at_ms for row in gone]
         ahead = sum(1 for at_ms in times if at_ms >= ahead_ms)
         counts = sum(row.count for row in gone)
-        return Expired(len(gone), counts, min(times, default=None), max(times, default=None), ahead)
+        return PurgeTotals(len(gone), counts, min(times, default=None), max(times, default=None), ahead)
 
-    async def purge(self, before_ms: int, ahead_ms: int) -> Expired:
-        gone = await self.expired(before_ms, ahead_ms)
+    async def purge(self, before_ms: int, ahead_ms: int) -> PurgeTotals:
+        gone = await self.purgeable(before_ms, ahead_ms)
         if gone.rows > gone.ahead_rows:
             self._purged_before_ms = max(self._purged_before_ms, before_ms)
         up_to: dict[tuple[int, int], int] = {}
@@ -183,57 +191,55 @@ class MemoryStore:
         self.rows = [row for row in self.rows if before_ms <= row.created_at_ms < ahead_ms]
         return gone
 
-    async def catch_up(self) -> None:
+    async def sync_replicas(self) -> None:
         self._check()
 
-    async def extents(self, log_id: int) -> Mapping[int, Extent]:
+    async def stored_partitions(self, log_id: int) -> Mapping[int, StoredPartition]:
         self._check()
         offsets: dict[int, list[int]] = {}
         for row in self.rows:
             if row.log_id == log_id:
                 offsets.setdefault(row.partition, []).append(row.offset)
-        return {partition: Extent(len(found), min(found), max(found)) for partition, found in offsets.items()}
+        return {partition: StoredPartition(len(found), min(found), max(found)) for partition, found in offsets.items()}
 
-    async def purged(self, log_id: int) -> Purged:
+    async def purge_history(self, log_id: int) -> PurgeHistory:
         self._check()
         ahead = sorted(
             (each for log, each in self._purged_ahead if log == log_id),
             key=lambda each: (each.partition, each.up_to_offset, each.ahead_ms),
         )
-        return Purged(self._purged_before_ms, tuple(ahead))
+        return PurgeHistory(self._purged_before_ms, tuple(ahead))
 
-    async def row_count(self, stretch: Stretch) -> int:
-        return sum(1 for _ in self._rows_in(stretch))
+    async def row_count(self, selection: RowSelection) -> int:
+        return sum(1 for _ in self._rows_in(selection))
 
-    async def sums(self, stretch: Stretch) -> Sums:
-        return self._sums(stretch, max(1, stretch.end)).get(0, Sums())
+    async def sums(self, selection: RowSelection) -> RowSums:
+        return self._sums(selection, max(1, selection.end)).get(0, RowSums())
 
-    async def sums_by_range(self, stretch: Stretch, width: int) -> Mapping[int, Sums]:
-        return self._sums(stretch, width)
+    async def sums_by_range(self, selection: RowSelection, width: int) -> Mapping[int, RowSums]:
+        return self._sums(selection, width)
 
-    def _sums(self, stretch: Stretch, width: int) -> dict[int, Sums]:
-        found: dict[int, Sums] = {}
-        for row in self._rows_in(stretch):
-            number = (row.offset - stretch.start) // width
-            before = found.get(number, Sums())
-            checksum = (before.checksum + row_checksum(row.line)) % 2**64
-            found[number] = Sums(before.rows + 1, before.counts + row.count, checksum)
+    def _sums(self, selection: RowSelection, width: int) -> dict[int, RowSums]:
+        found: dict[int, RowSums] = {}
+        for row in self._rows_in(selection):
+            number = (row.offset - selection.start) // width
+            found[number] = found.get(number, RowSums()) + RowSums(1, row.count, row_checksum(row.line))
         return found
 
-    async def lines(self, stretch: Stretch) -> Sequence[bytes]:
-        return [row.line for row in self._rows_in(stretch)]
+    async def lines(self, selection: RowSelection) -> Sequence[bytes]:
+        return [row.line for row in self._rows_in(selection)]
 
-    def _rows_in(self, stretch: Stretch) -> Iterator[StoredRow]:
+    def _rows_in(self, selection: RowSelection) -> Iterator[StoredRow]:
         self._check()
         return (
             row
             for row in self.rows
-            if (row.log_id, row.partition) == (stretch.log_id, stretch.partition)
-            and stretch.start <= row.offset < stretch.end
-            and row.created_at_ms >= stretch.since_ms
+            if (row.log_id, row.partition) == (selection.log_id, selection.partition)
+            and selection.start <= row.offset < selection.end
+            and row.created_at_ms >= selection.since_ms
             and not any(
                 row.offset <= purged.up_to_offset and row.created_at_ms >= purged.ahead_ms
-                for purged in stretch.purged_ahead
+                for purged in selection.purged_ahead
             )
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from siddes_telemetry.consumer.retry_window.window import WINDOW_MS
 from siddes_telemetry.schemas.bodies import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_SINGLE_BYTES
 from siddes_telemetry.schemas.coercion import MAX_COUNT
-from siddes_telemetry.schemas.registry import Part
+from siddes_telemetry.schemas.registry import RatePart
 from siddes_telemetry.schemas.viewer import VIEWER_ID
 from siddes_telemetry_client import batch, calls
 from siddes_telemetry_client.client import MAX_REQUEST_TIMEOUT_S
@@ -34,7 +34,7 @@ def product(text: str) -> int:
 
 def test_the_pages_know_a_viewer_and_every_part_of_a_rate() -> None:
     assert constant("pages/src/dev-viewer.ts", "VIEWER_ID") == f"/^{VIEWER_ID.pattern}$/"
-    assert re.findall(r'"([a-z]+)"', constant("pages/src/api.ts", "EVENT_PARTS")) == [part.value for part in Part]
+    assert re.findall(r'"([a-z]+)"', constant("pages/src/api.ts", "EVENT_PARTS")) == [part.value for part in RatePart]
 
 
 def test_clients_clamp_a_count_and_fill_a_batch_as_the_server_takes_them() -> None:

@@ -131,7 +131,7 @@ async def purged(seed: int) -> None:
         times = sorted(row.created_at_ms for row in world.store.rows)
         before_ms, ahead_ms = sorted(rng.choices([0, *times, times[-1] + 1], k=2))
         await world.store.purge(before_ms, ahead_ms)
-        limit_ms = (await world.store.purged(await world.store.adopt_log(LOG_NAME))).before_ms
+        limit_ms = (await world.store.purge_history(await world.store.adopt_log(LOG_NAME))).before_ms
         left = Counter(world.store.rows)
         report = await verified(world, repair=True)
         assert report.ok, report

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Protocol
 
 from siddes_telemetry.backends.ports.errors import StoreRefused, StoreUnavailable
-from siddes_telemetry.backends.ports.store import Held, Purged, SetAside
+from siddes_telemetry.backends.ports.store import PurgeHistory, SetAside, StoredDay
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import SERVER, Host
 from tests.simulation.wire import Wire
@@ -95,13 +95,13 @@ class Store:
     def start(self) -> None:
         self.up = True
 
-    def held(self, partition: int, from_offset: int) -> list[Held]:
+    def stored_days(self, partition: int, from_offset: int) -> list[StoredDay]:
         found: dict[str, tuple[int, int]] = {}
         for (day, offset), rows in self._rows.get(partition, {}).items():
             if offset >= from_offset:
                 before, last = found.get(day, (0, 0))
                 found[day] = (before + rows, max(last, offset))
-        return [Held(date.fromisoformat(day), *found[day]) for day in sorted(found)]
+        return [StoredDay(date.fromisoformat(day), *found[day]) for day in sorted(found)]
 
     def last_offset(self, partition: int) -> int | None:
         """The highest stored log_offset of a partition."""
@@ -190,7 +190,7 @@ class StoreClient:
         self._store = store
         self._host = host
         self._witness = witness
-        self.tokens_outlive_rows = True
+        self.tokens_may_lack_rows = True
 
     async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
         if not self._host.dead:
@@ -203,10 +203,13 @@ class StoreClient:
             times=2.0,
         )
 
-    async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
+    async def stored_days(self, log_id: int, partition: int, from_offset: int) -> Sequence[StoredDay]:
         assert log_id == LOG_ID
-        held: Sequence[Held] = await self._store.wire.ask(
-            self._host, lambda: self._store.held(partition, from_offset), kind="question to the store", patience_s=60.0
+        held: Sequence[StoredDay] = await self._store.wire.ask(
+            self._host,
+            lambda: self._store.stored_days(partition, from_offset),
+            kind="question to the store",
+            patience_s=60.0,
         )
         return held
 
@@ -233,10 +236,10 @@ class StoreClient:
         )
         return log_id
 
-    async def purged(self, log_id: int) -> Purged:
+    async def purge_history(self, log_id: int) -> PurgeHistory:
         assert log_id == LOG_ID
-        nothing_was: Purged = await self._store.wire.ask(
-            self._host, Purged, kind="question to the store", patience_s=3.0
+        nothing_was: PurgeHistory = await self._store.wire.ask(
+            self._host, PurgeHistory, kind="question to the store", patience_s=3.0
         )
         return nothing_was
 

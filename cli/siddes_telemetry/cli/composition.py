@@ -23,8 +23,7 @@ from siddes_telemetry.ingest_gateway.group_commit import GroupCommit, GroupCommi
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.ingest_gateway.routes import IngestHandlers, gateway_routes
 from siddes_telemetry.schemas.bodies import BodyParser
-from siddes_telemetry.schemas.openapi import Service as Part
-from siddes_telemetry.schemas.openapi import openapi
+from siddes_telemetry.schemas.openapi import Api, openapi
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.summary_api.developer_pages import developer_routes
 from siddes_telemetry.summary_api.routes import Summary, summary_routes
@@ -57,10 +56,10 @@ def reading(store: CountReader, registry: Registry, settings: Settings) -> list[
     return [*summary_routes(summary), *(developer_routes(registry) if settings.debug else ())]
 
 
-def shared(parts: Iterable[Part], registry: Registry, settings: Settings) -> list[Route]:
+def shared(apis: Iterable[Api], registry: Registry, settings: Settings) -> list[Route]:
     """What every HTTP service serves."""
     document = openapi(
-        frozenset(parts),
+        frozenset(apis),
         registry,
         version=VERSION,
         session_cookie=settings.session_cookie,

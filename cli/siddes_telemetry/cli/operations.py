@@ -96,7 +96,7 @@ async def purge(store_admin: StoreAdmin, clock_ms: Clock, *, days: int, dry_run:
         raise ValueError("days")
     now_ms = clock_ms()
     before_ms = now_ms - days * DAY_MS
-    gone = await (store_admin.expired if dry_run else store_admin.purge)(before_ms, now_ms + FAR_AHEAD_MS)
+    gone = await (store_admin.purgeable if dry_run else store_admin.purge)(before_ms, now_ms + FAR_AHEAD_MS)
     return {"before_ms": before_ms, **asdict(gone)}
 
 

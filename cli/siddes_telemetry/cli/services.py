@@ -37,7 +37,7 @@ from siddes_telemetry.cli.workers import Workers, add_worker_metrics, metrics_fo
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.ingest_gateway.group_commit import GroupCommit
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
-from siddes_telemetry.schemas.openapi import Service as Part
+from siddes_telemetry.schemas.openapi import Api
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH
 from siddes_telemetry.web import logs
@@ -65,7 +65,7 @@ def embedded_service(settings: Settings, registry: Registry, listen: Listen, say
             routes = [
                 *composition.ingest(committer, registry, counted),
                 *composition.reading(instance.store.counts, registry, settings),
-                *composition.shared(Part, registry, settings),
+                *composition.shared(Api, registry, settings),
             ]
             server = await stack.enter_async_context(public_server(settings, routes, metrics))
             journal = instance.log.journal(JournalMetrics(metrics))
@@ -145,7 +145,7 @@ async def _listening_gateway(
         committer = composition.make_committer(appender, settings.partitions, registry, counted)
         routes = [
             *composition.ingest(committer, registry, counted),
-            *composition.shared([Part.INGEST], registry, settings),
+            *composition.shared([Api.INGEST], registry, settings),
         ]
         server = await stack.enter_async_context(public_server(settings, routes, metrics))
         port = await server.listen(listen.host, listen.port, reuse_port=reuse_port)
@@ -286,7 +286,7 @@ def summary_service(settings: Settings, registry: Registry, listen: Listen, say:
             store = await stack.enter_async_context(clickhouse(settings, registry))
             routes = [
                 *composition.reading(store.counts, registry, settings),
-                *composition.shared([Part.SUMMARY], registry, settings),
+                *composition.shared([Api.SUMMARY], registry, settings),
             ]
             server = await stack.enter_async_context(public_server(settings, routes, metrics))
             admin, readiness = await stack.enter_async_context(

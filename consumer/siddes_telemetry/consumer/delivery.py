@@ -134,7 +134,7 @@ class BlockDelivery:
 
     async def _lacking(self, block: Block, source: Source) -> list[str]:
         """The days of the block that the store does not hold."""
-        held = await self.ask_store(lambda: self._ctx.store.held(source.log_id, source.partition, block.start))
+        held = await self.ask_store(lambda: self._ctx.store.stored_days(source.log_id, source.partition, block.start))
         return days_to_insert({day: part.rows for day, part in block.days.items()}, held)
 
     async def _absent(self, block: Block, source: Source) -> list[str]:
@@ -142,8 +142,8 @@ class BlockDelivery:
 
         A lone server has a day whole or not at all: of one that it holds in part, somebody has removed the rest.
         """
-        held = await self.ask_store(lambda: self._ctx.store.held(source.log_id, source.partition, block.start))
-        purged = await self.ask_store(lambda: self._ctx.store.purged(source.log_id))
+        held = await self.ask_store(lambda: self._ctx.store.stored_days(source.log_id, source.partition, block.start))
+        purged = await self.ask_store(lambda: self._ctx.store.purge_history(source.log_id))
         there = {day.day.isoformat() for day in held}
         return [
             day
@@ -157,7 +157,7 @@ class BlockDelivery:
         If so the rows may go under another token, once no insert under the first can be under way any more, a former
         owner's neither: the store may have forgotten that token by then. This waits for that. Raises StopRequested.
         """
-        if not self._ctx.store.tokens_outlive_rows or not await self._absent(block, source):
+        if not self._ctx.store.tokens_may_lack_rows or not await self._absent(block, source):
             return False
         self._ctx.metrics.spent_tokens.inc()
         self._log.warning("token_without_rows", start=block.start, end=block.end)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from siddes_telemetry.backends.ports.store import Held, Purged
+from siddes_telemetry.backends.ports.store import PurgeHistory, StoredDay
 from siddes_telemetry.consumer.intent import GroupState
 from siddes_telemetry.schemas import record
 from siddes_telemetry.schemas.record import format_time
@@ -85,7 +85,7 @@ UNREADABLE_HERE = {
 }
 
 
-def plan_recovery(state: GroupState, held: Sequence[Held], *, first: int, end: int) -> Plan:
+def plan_recovery(state: GroupState, held: Sequence[StoredDay], *, first: int, end: int) -> Plan:
     """The plan for a partition whose log now has the offsets [first, end), and of which the store holds `held`.
 
     `held` is what is stored from `state.offset` on.
@@ -102,7 +102,7 @@ def plan_recovery(state: GroupState, held: Sequence[Held], *, first: int, end: i
     return Replay(state.offset, limit, begin, lost, state.aside)
 
 
-def days_to_insert(expected: dict[str, int], held: Sequence[Held]) -> list[str]:
+def days_to_insert(expected: dict[str, int], held: Sequence[StoredDay]) -> list[str]:
     """The table days of a block that the store does not hold yet, in order, given the rows each should have.
 
     A day is stored in one piece on each shard, so on one server it is there whole or not at all; where shards hold a
@@ -112,7 +112,7 @@ def days_to_insert(expected: dict[str, int], held: Sequence[Held]) -> list[str]:
     return [day for day in sorted(expected) if stored.get(day, 0) < expected[day]]
 
 
-def purged_in_part(day: str, purged: Purged, partition: int, from_offset: int) -> bool:
+def purged_in_part(day: str, purged: PurgeHistory, partition: int, from_offset: int) -> bool:
     """Whether rows of this table day, of this partition from an offset on, may have been purged."""
     return f"{day} " <= format_time(purged.before_ms) or any(
         each.up_to_offset >= from_offset and day >= format_time(each.ahead_ms)[: len(day)]

@@ -122,7 +122,7 @@ class PartitionWorker:
         except UnknownIntentError:
             return UNKNOWN_INTENT
         self._intent_open = state.intent_end is not None
-        held = await self._delivery.ask_store(lambda: store.held(log_id, self._partition.number, state.offset))
+        held = await self._delivery.ask_store(lambda: store.stored_days(log_id, self._partition.number, state.offset))
         plan = plan_recovery(state, held, first=first, end=end)
         self._ctx.metrics.recoveries.labels(type(plan).__name__.lower()).inc()
         return plan

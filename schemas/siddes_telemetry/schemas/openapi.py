@@ -36,7 +36,7 @@ _OF_A_VIEWER = (ErrorCode.no_viewer, ErrorCode.rate_limited, ErrorCode.unavailab
 _OF_A_WRITE = (ErrorCode.forbidden_origin, ErrorCode.too_large, ErrorCode.unsupported_type, ErrorCode.unexpected_field)
 
 
-class Service(Enum):
+class Api(Enum):
     """A part of the API that a process may serve."""
 
     INGEST = "ingest"
@@ -44,7 +44,7 @@ class Service(Enum):
 
 
 def openapi(
-    services: Collection[Service],
+    apis: Collection[Api],
     registry: Registry,
     *,
     version: str,
@@ -54,11 +54,11 @@ def openapi(
     """The document of a process that serves these. `debug`: the dev viewer is taken too, and Host must be loopback."""
     security = _security(session_cookie, debug=debug)
     paths: Json = {}
-    if Service.INGEST in services:
+    if Api.INGEST in apis:
         paths["/api/telemetry/ingest"] = {"post": _ingest("ingest", registry)}
         paths["/api/telemetry"] = {"post": _ingest("ingestAlias", registry)}
         paths["/api/telemetry/batch"] = {"post": _batch(registry)}
-    if Service.SUMMARY in services:
+    if Api.SUMMARY in apis:
         paths["/api/telemetry/summary"] = {"get": _summary("summary", registry)}
         paths.setdefault("/api/telemetry", {})["get"] = _summary("summaryAlias", registry)
         paths["/api/telemetry/series"] = {"get": _series(registry)}

@@ -21,7 +21,7 @@ class RegistryError(ValueError):
     """The registry text is not one: says which entry and why. The file is the operator's own, so it is quoted."""
 
 
-class Part(StrEnum):
+class RatePart(StrEnum):
     """What an event does in a rate: `shown` is the denominator, `none` takes no part, the rest are numerators."""
 
     SHOWN = "shown"
@@ -38,7 +38,7 @@ class Event:
 
     name: str
     id: int
-    part: Part
+    part: RatePart
     meaning: str
 
 
@@ -95,8 +95,8 @@ def _event(entry: object, number: int) -> Event:
         raise RegistryError(f"{where}: name must be lower case letters, digits and _, 64 at most")
     if not _is_int(identifier) or not 1 <= identifier <= MAX_EVENT_ID:
         raise RegistryError(f"{where}: id must be a whole number from 1 to {MAX_EVENT_ID}")
-    if part not in list(Part):
-        raise RegistryError(f"{where}: part must be one of {', '.join(Part)}")
+    if part not in list(RatePart):
+        raise RegistryError(f"{where}: part must be one of {', '.join(RatePart)}")
     if not isinstance(meaning, str) or not meaning.strip():
         raise RegistryError(f"{where}: meaning must be a sentence")
-    return Event(name, identifier, Part(part), meaning)
+    return Event(name, identifier, RatePart(part), meaning)

@@ -15,6 +15,8 @@ PURGES_TABLE = "telemetry_purges"
 SET_ASIDES_TABLE = "telemetry_set_asides"
 PURGES_AHEAD_TABLE = "telemetry_purges_ahead"
 
+CHECKSUM_MODULUS = 2**64  # sums of row_checksum wrap around, as ClickHouse's sumWithOverflow does
+
 _PLACE = re.compile(rb'"created_at":"([0-9-]{10}) ([^"]*)",.*"log_offset":([0-9]+)\}\n$')
 
 # The same line as encode_row's, of a stored row, in ClickHouse's SQL.

@@ -19,7 +19,7 @@ async def main(folder: Path, rows: int, token: str, end: str) -> None:
     opened = on(engine, "siddes")
     await opened.admin.migrate()
     await opened.store.insert(block(rows, days=3), token, deadline_s=DEADLINE_S)
-    print(sum(held.rows for held in await opened.store.held(LOG, 0, 0)), flush=True)
+    print(sum(day.rows for day in await opened.store.stored_days(LOG, 0, 0)), flush=True)
     if end == "wait":
         await asyncio.Event().wait()
     await engine.close()

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from siddes_telemetry.backends.ports.administration import Expired
+from siddes_telemetry.backends.ports.administration import PurgeTotals
 from siddes_telemetry.backends.ports.errors import StoreMissing
-from siddes_telemetry.backends.ports.store import Held
+from siddes_telemetry.backends.ports.store import StoredDay
 from tests.contract.store.backends import DEADLINE_S, StoreUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NEVER_MS, NOON_MS, block, row
 
-NOTHING = Expired(0, 0, None, None, 0)
+NOTHING = PurgeTotals(0, 0, None, None, 0)
 AHEAD_MS = NOON_MS + 5 * DAY_MS
 
 Question = Callable[[StoreUnderTest], Awaitable[object]]
@@ -25,9 +25,9 @@ QUESTIONS: dict[str, Question] = {
     "counts by step": lambda backend: backend.store.counts_by_step(
         "42", since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S
     ),
-    "held": lambda backend: backend.store.held(LOG, 0, 0),
+    "stored_days": lambda backend: backend.store.stored_days(LOG, 0, 0),
     "log_id": lambda backend: backend.store.log_id("log"),
-    "purged": lambda backend: backend.store.purged(LOG),
+    "purge_history": lambda backend: backend.store.purge_history(LOG),
     "purge": lambda backend: backend.admin.purge(NOON_MS, NEVER_MS),
 }
 
@@ -46,7 +46,7 @@ async def test_migrate_runs_what_was_pending_and_then_nothing(bare: StoreUnderTe
     assert await bare.admin.migrate() == []
     await bare.store.ping_insert()
     await bare.store.ping_summary()
-    assert await bare.store.held(0, 0, 0) == []
+    assert await bare.store.stored_days(0, 0, 0) == []
 
 
 async def test_many_migrate_at_once(bare: StoreUnderTest) -> None:
@@ -89,10 +89,10 @@ async def test_many_that_adopt_a_log_at_once_agree(backend: StoreUnderTest) -> N
 async def test_purge_removes_what_is_older_to_the_millisecond(backend: StoreUnderTest) -> None:
     rows = row(0, at_ms=NOON_MS - 1, count=3) + row(1, at_ms=NOON_MS - DAY_MS, count=4) + row(2, at_ms=NOON_MS)
     await backend.store.insert(rows, "a", deadline_s=DEADLINE_S)
-    gone = Expired(rows=2, counts=7, oldest_ms=NOON_MS - DAY_MS, newest_ms=NOON_MS - 1, ahead_rows=0)
-    assert await backend.admin.expired(NOON_MS, NEVER_MS) == gone
+    gone = PurgeTotals(rows=2, counts=7, oldest_ms=NOON_MS - DAY_MS, newest_ms=NOON_MS - 1, ahead_rows=0)
+    assert await backend.admin.purgeable(NOON_MS, NEVER_MS) == gone
     assert await backend.admin.purge(NOON_MS, NEVER_MS) == gone
-    assert await backend.admin.expired(NOON_MS, NEVER_MS) == NOTHING
+    assert await backend.admin.purgeable(NOON_MS, NEVER_MS) == NOTHING
     assert await backend.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
 
 
@@ -100,8 +100,8 @@ async def test_purge_removes_what_lies_ahead_to_the_millisecond(backend: StoreUn
     rows = row(0, at_ms=NOON_MS - 1, count=3) + row(1, at_ms=AHEAD_MS, count=4) + row(2, at_ms=AHEAD_MS - 1)
     rows += row(3, at_ms=AHEAD_MS + 40 * DAY_MS, partition=1, count=5)
     await backend.store.insert(rows, "a", deadline_s=DEADLINE_S)
-    gone = Expired(rows=3, counts=12, oldest_ms=NOON_MS - 1, newest_ms=AHEAD_MS + 40 * DAY_MS, ahead_rows=2)
-    assert await backend.admin.expired(NOON_MS, AHEAD_MS) == gone
+    gone = PurgeTotals(rows=3, counts=12, oldest_ms=NOON_MS - 1, newest_ms=AHEAD_MS + 40 * DAY_MS, ahead_rows=2)
+    assert await backend.admin.purgeable(NOON_MS, AHEAD_MS) == gone
     assert await backend.admin.purge(NOON_MS, AHEAD_MS) == gone
     assert await backend.admin.purge(NOON_MS, AHEAD_MS) == NOTHING
     assert await backend.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
@@ -111,14 +111,14 @@ async def test_purge_removes_what_lies_ahead_where_nothing_is_old(backend: Store
     await backend.store.insert(row(1, at_ms=AHEAD_MS) + row(2), "a", deadline_s=DEADLINE_S)
     gone = await backend.admin.purge(NOON_MS - 36_500 * DAY_MS, AHEAD_MS)
     assert (gone.rows, gone.ahead_rows) == (1, 1)
-    assert [day.rows for day in await backend.store.held(LOG, 0, 0)] == [1]
+    assert [day.rows for day in await backend.store.stored_days(LOG, 0, 0)] == [1]
 
 
 async def test_a_dry_run_removes_nothing(backend: StoreUnderTest) -> None:
     await backend.store.insert(row(), "a", deadline_s=DEADLINE_S)
-    assert (await backend.admin.expired(NOON_MS + 1, NEVER_MS)).rows == 1
-    assert (await backend.admin.expired(0, NOON_MS)).ahead_rows == 1
-    assert (await backend.store.held(LOG, 0, 0))[0].rows == 1
+    assert (await backend.admin.purgeable(NOON_MS + 1, NEVER_MS)).rows == 1
+    assert (await backend.admin.purgeable(0, NOON_MS)).ahead_rows == 1
+    assert (await backend.store.stored_days(LOG, 0, 0))[0].rows == 1
 
 
 async def test_tokens_outlive_a_purge(backend: StoreUnderTest) -> None:
@@ -127,5 +127,5 @@ async def test_tokens_outlive_a_purge(backend: StoreUnderTest) -> None:
     await backend.store.insert(kept + old, "a", deadline_s=DEADLINE_S)
     await backend.admin.purge(NOON_MS, NOON_MS + DAY_MS)
     await backend.store.insert(kept + old, "a", deadline_s=DEADLINE_S)
-    held: list[Held] = list(await backend.store.held(LOG, 0, 0))
-    assert [day.rows for day in held] == [10]
+    stored: list[StoredDay] = list(await backend.store.stored_days(LOG, 0, 0))
+    assert [day.rows for day in stored] == [10]

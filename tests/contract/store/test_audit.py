@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from siddes_telemetry.backends.ports.errors import StoreMissing
-from siddes_telemetry.backends.ports.store import Extent, Purged, PurgedAhead, Stretch, Sums
+from siddes_telemetry.backends.ports.store import PurgedAhead, PurgeHistory, RowSelection, RowSums, StoredPartition
 from siddes_telemetry.schemas.table import row_checksum
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, StoreUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NEVER_MS, NOON_MS, row
 
-EVERYTHING = Stretch(LOG, 0, 0, 2**63, 0)
+EVERYTHING = RowSelection(LOG, 0, 0, 2**63, 0)
 VIEWERS = ("42", "a" * 64, "A.b_c:d@e-f")
 
 
@@ -25,8 +25,8 @@ def lines() -> list[bytes]:
     return [*made, made[0], row(2**53 + 1)]
 
 
-def sums(of: list[bytes], counts: int) -> Sums:
-    return Sums(len(of), counts, sum(map(row_checksum, of)) % 2**64)
+def sums(of: list[bytes], counts: int) -> RowSums:
+    return RowSums(len(of), counts, sum(map(row_checksum, of)) % 2**64)
 
 
 @pytest.fixture
@@ -39,21 +39,23 @@ async def filled(backend: StoreUnderTest) -> StoreUnderTest:
 
 async def test_sums_are_those_of_the_lines_that_were_inserted(filled: StoreUnderTest) -> None:
     assert await filled.audit.sums(EVERYTHING) == sums(lines(), 1 + 25_000 + 7 + 1 + 1)
-    assert await filled.audit.sums(Stretch(LOG, 0, 3, 3, 0)) == Sums(0, 0, 0)
+    assert await filled.audit.sums(RowSelection(LOG, 0, 3, 3, 0)) == RowSums(0, 0, 0)
 
 
 async def test_sums_are_told_by_ranges_of_offsets_and_add_up(filled: StoreUnderTest) -> None:
     all_lines = lines()
-    by_range = await filled.audit.sums_by_range(Stretch(LOG, 0, 1, 2**63, 0), 2)
+    by_range = await filled.audit.sums_by_range(RowSelection(LOG, 0, 1, 2**63, 0), 2)
     assert by_range == {0: sums(all_lines[1:3], 25_007), 2**52: sums(all_lines[4:], 1)}
-    assert await filled.audit.sums_by_range(Stretch(LOG, 0, 0, 1, 0), 1) == {0: sums([all_lines[0], all_lines[3]], 2)}
-    assert await filled.audit.sums_by_range(Stretch(LOG, 0, 3, 3, 0), 1) == {}
+    assert await filled.audit.sums_by_range(RowSelection(LOG, 0, 0, 1, 0), 1) == {
+        0: sums([all_lines[0], all_lines[3]], 2)
+    }
+    assert await filled.audit.sums_by_range(RowSelection(LOG, 0, 3, 3, 0), 1) == {}
 
 
 async def test_rows_are_counted(filled: StoreUnderTest) -> None:
     assert await filled.audit.row_count(EVERYTHING) == 5
-    assert await filled.audit.row_count(Stretch(LOG, 0, 1, 3, 0)) == 2
-    assert await filled.audit.row_count(Stretch(LOG, 0, 0, 5, NOON_MS + 1000)) == 0
+    assert await filled.audit.row_count(RowSelection(LOG, 0, 1, 3, 0)) == 2
+    assert await filled.audit.row_count(RowSelection(LOG, 0, 0, 5, NOON_MS + 1000)) == 0
 
 
 async def test_lines_come_back_as_they_were_inserted(filled: StoreUnderTest) -> None:
@@ -62,23 +64,26 @@ async def test_lines_come_back_as_they_were_inserted(filled: StoreUnderTest) -> 
 
 async def test_a_stretch_is_half_open_in_offsets_and_begins_at_a_time(filled: StoreUnderTest) -> None:
     all_lines = lines()
-    assert await filled.audit.lines(Stretch(LOG, 0, 1, 2, 0)) == [all_lines[1]]
-    assert await filled.audit.sums(Stretch(LOG, 0, 1, 3, 0)) == sums(all_lines[1:3], 25_007)
-    assert await filled.audit.lines(Stretch(LOG, 0, 0, 5, NOON_MS + 999)) == [all_lines[2]]
-    assert await filled.audit.lines(Stretch(LOG, 0, 0, 5, NOON_MS + 1000)) == []
+    assert await filled.audit.lines(RowSelection(LOG, 0, 1, 2, 0)) == [all_lines[1]]
+    assert await filled.audit.sums(RowSelection(LOG, 0, 1, 3, 0)) == sums(all_lines[1:3], 25_007)
+    assert await filled.audit.lines(RowSelection(LOG, 0, 0, 5, NOON_MS + 999)) == [all_lines[2]]
+    assert await filled.audit.lines(RowSelection(LOG, 0, 0, 5, NOON_MS + 1000)) == []
 
 
 async def test_extents_are_told_by_partition_of_one_log(filled: StoreUnderTest) -> None:
-    assert await filled.audit.extents(LOG) == {0: Extent(5, 0, 2**53 + 1), 1: Extent(2, 1, 2)}
-    assert await filled.audit.extents(LOG + 2) == {}
+    assert await filled.audit.stored_partitions(LOG) == {
+        0: StoredPartition(5, 0, 2**53 + 1),
+        1: StoredPartition(2, 1, 2),
+    }
+    assert await filled.audit.stored_partitions(LOG + 2) == {}
 
 
 async def test_a_purge_leaves_a_mark(filled: StoreUnderTest) -> None:
-    assert await filled.audit.purged(LOG) == Purged() == await filled.store.purged(LOG)
+    assert await filled.audit.purge_history(LOG) == PurgeHistory() == await filled.store.purge_history(LOG)
     await filled.admin.purge(NOON_MS - DAY_MS + 2, NEVER_MS)
     await filled.admin.purge(1000, NEVER_MS)  # an older one, which says less
-    purged = Purged(NOON_MS - DAY_MS + 2, ())
-    assert await filled.audit.purged(LOG) == purged == await filled.store.purged(LOG)
+    purged = PurgeHistory(NOON_MS - DAY_MS + 2, ())
+    assert await filled.audit.purge_history(LOG) == purged == await filled.store.purge_history(LOG)
     assert (await filled.audit.sums(EVERYTHING)).rows == 4
 
 
@@ -89,15 +94,15 @@ async def test_a_purge_of_what_lies_ahead_is_noted_by_log_and_place(filled: Stor
     await filled.store.insert(row(9, log_id=LOG + 1, at_ms=ahead_ms), "c", deadline_s=DEADLINE_S)
     for _ in range(2):
         await filled.admin.purge(0, ahead_ms)
-    purged = Purged(0, (PurgedAhead(0, 7, ahead_ms), PurgedAhead(1, 3, ahead_ms)))
-    assert await filled.audit.purged(LOG) == purged == await filled.store.purged(LOG)
-    assert await filled.audit.purged(LOG + 1) == Purged(0, (PurgedAhead(0, 9, ahead_ms),))
+    purged = PurgeHistory(0, (PurgedAhead(0, 7, ahead_ms), PurgedAhead(1, 3, ahead_ms)))
+    assert await filled.audit.purge_history(LOG) == purged == await filled.store.purge_history(LOG)
+    assert await filled.audit.purge_history(LOG + 1) == PurgeHistory(0, (PurgedAhead(0, 9, ahead_ms),))
     assert await filled.audit.row_count(EVERYTHING) == 5
 
     await filled.store.insert(row(8, at_ms=ahead_ms), "d", deadline_s=DEADLINE_S)
     await filled.admin.purge(0, ahead_ms - 1)
     notes = (PurgedAhead(0, 7, ahead_ms), PurgedAhead(0, 8, ahead_ms - 1), PurgedAhead(1, 3, ahead_ms))
-    assert (await filled.audit.purged(LOG)).ahead == notes
+    assert (await filled.audit.purge_history(LOG)).ahead == notes
 
 
 async def test_a_stretch_is_without_what_was_purged_ahead(filled: StoreUnderTest) -> None:
@@ -121,14 +126,14 @@ async def test_a_purge_that_found_no_place_to_be_noted_removed_nothing(clickhous
         await clickhouse.admin.purge(0, NOON_MS + DAY_MS)
     for asked in (clickhouse.store, clickhouse.audit):
         with pytest.raises(StoreMissing):
-            await asked.purged(LOG)
-    assert [day.rows for day in await clickhouse.store.held(LOG, 0, 0)] == [1]
+            await asked.purge_history(LOG)
+    assert [day.rows for day in await clickhouse.store.stored_days(LOG, 0, 0)] == [1]
 
 
 async def test_catching_up_waits_for_nothing_on_a_lone_store(filled: StoreUnderTest) -> None:
-    await filled.audit.catch_up()
+    await filled.audit.sync_replicas()
 
 
 async def test_before_migrate_the_table_is_missing(bare: StoreUnderTest) -> None:
     with pytest.raises(StoreMissing):
-        await bare.audit.extents(LOG)
+        await bare.audit.stored_partitions(LOG)

@@ -19,7 +19,7 @@ MOST_ROWS = block(MAX_BLOCK_ROWS)
 
 
 async def rows_in(clickhouse: ClickHouseUnderTest) -> int:
-    return sum(held.rows for held in await clickhouse.store.held(LOG, 0, 0))
+    return sum(day.rows for day in await clickhouse.store.stored_days(LOG, 0, 0))
 
 
 @pytest.mark.parametrize("lines", [LARGEST, MOST_ROWS], ids=["20 MB of three days", "200,000 rows"])

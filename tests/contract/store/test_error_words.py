@@ -91,7 +91,9 @@ async def test_what_a_service_needs_is_enough_for_its_readiness(server: ClickHou
         assert await opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S)
     async with store_at(parse_server_url(server.url_of("consumer"))) as opened:
         await opened.store.ping_insert()
-        assert sum(held.rows for held in await opened.store.held(LOG, 0, 0)) == 2, "an insert of nothing adds nothing"
+        assert sum(day.rows for day in await opened.store.stored_days(LOG, 0, 0)) == 2, (
+            "an insert of nothing adds nothing"
+        )
 
 
 @pytest.mark.parametrize(

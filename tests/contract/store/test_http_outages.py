@@ -44,7 +44,7 @@ async def test_an_insert_whose_connection_breaks_is_sent_once(far: ClickHouseUnd
     assert wire.seen == 1
     wire.cut_at = None
     await far.store.insert(row(), "a", deadline_s=DEADLINE_S)
-    assert (await far.store.held(LOG, 0, 0))[0].rows == 1
+    assert (await far.store.stored_days(LOG, 0, 0))[0].rows == 1
 
 
 async def test_an_insert_that_is_redirected_is_sent_once(far: ClickHouseUnderTest, wire: Wire) -> None:
@@ -70,7 +70,7 @@ async def test_an_answer_of_somebody_else_is_not_an_empty_one(
     for question in (
         far.store.counts("42", since_ms=0, deadline_s=DEADLINE_S),
         far.store.counts_by_step("42", since_ms=0, step_ms=1, deadline_s=DEADLINE_S),
-        far.store.held(LOG, 0, 0),
+        far.store.stored_days(LOG, 0, 0),
         far.store.set_asides(LOG, 0),
         far.store.log_id("log"),
         far.store.ping_summary(),
@@ -116,7 +116,7 @@ async def test_an_insert_without_an_answer_in_time_may_be_kept_and_is_repeated_s
         await far.store.insert(row(), "a", deadline_s=0.5)
     wire.silent = False
     await far.store.insert(row(), "a", deadline_s=DEADLINE_S)
-    assert (await far.store.held(LOG, 0, 0))[0].rows == 1
+    assert (await far.store.stored_days(LOG, 0, 0))[0].rows == 1
 
 
 async def test_a_question_about_the_profile_without_an_answer_holds_up_nobody_else(
@@ -128,7 +128,7 @@ async def test_a_question_about_the_profile_without_an_answer_holds_up_nobody_el
         opened = on(engine, address.database)
         await opened.admin.migrate()
         wire.kept_at = b"FROM system.settings"
-        asking = asyncio.create_task(opened.store.held(LOG, 0, 0))
+        asking = asyncio.create_task(opened.store.stored_days(LOG, 0, 0))
         await wire.kept.wait()
         await opened.store.insert(row(), "a", deadline_s=DEADLINE_S)
         assert await opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
@@ -167,7 +167,7 @@ async def test_a_server_killed_and_started_again_is_found_again(own_clickhouse: 
         opened.store.insert(row(), "a", deadline_s=DEADLINE_S),
         opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S),
         opened.store.counts_by_step("42", since_ms=0, step_ms=1, deadline_s=DEADLINE_S),
-        opened.store.held(LOG, 0, 0),
+        opened.store.stored_days(LOG, 0, 0),
         opened.admin.pending(),
     ):
         with pytest.raises(StoreUnavailable):

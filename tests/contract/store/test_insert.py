@@ -7,7 +7,7 @@ import traceback
 import pytest
 
 from siddes_telemetry.backends.ports.errors import StoreRefused, StoreUnavailable
-from siddes_telemetry.backends.ports.store import Held
+from siddes_telemetry.backends.ports.store import StoredDay
 from tests.contract.store.backends import DEADLINE_S, StoreUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, block, day_of, line, only_day, row
 
@@ -17,7 +17,7 @@ PLACE = '"log_id":7,"log_partition":0,"log_offset":0'
 
 
 async def stored(backend: StoreUnderTest) -> int:
-    return sum(held.rows for held in await backend.store.held(LOG, 0, 0))
+    return sum(day.rows for day in await backend.store.stored_days(LOG, 0, 0))
 
 
 async def test_a_block_repeated_under_its_token_counts_once(backend: StoreUnderTest) -> None:
@@ -35,21 +35,21 @@ async def test_equal_blocks_under_two_tokens_both_count(backend: StoreUnderTest)
 async def test_a_block_of_three_days_repeated_counts_once(backend: StoreUnderTest) -> None:
     for _ in range(2):
         await backend.store.insert(block(30, days=3), "a", deadline_s=DEADLINE_S)
-    assert [held.rows for held in await backend.store.held(LOG, 0, 0)] == [10, 10, 10]
+    assert [day.rows for day in await backend.store.stored_days(LOG, 0, 0)] == [10, 10, 10]
 
 
 async def test_a_repeat_adds_only_the_days_that_are_missing(backend: StoreUnderTest) -> None:
     whole = block(30, days=3)
     await backend.store.insert(only_day(whole, day_of(NOON_MS - DAY_MS)), "a", deadline_s=DEADLINE_S)
     await backend.store.insert(whole, "a", deadline_s=DEADLINE_S)
-    assert [held.rows for held in await backend.store.held(LOG, 0, 0)] == [10, 10, 10]
+    assert [day.rows for day in await backend.store.stored_days(LOG, 0, 0)] == [10, 10, 10]
 
 
 async def test_a_day_repeated_alone_changes_nothing(backend: StoreUnderTest) -> None:
     whole = block(30, days=3)
     await backend.store.insert(whole, "a", deadline_s=DEADLINE_S)
     await backend.store.insert(only_day(whole, day_of(NOON_MS)), "a", deadline_s=DEADLINE_S)
-    assert [held.rows for held in await backend.store.held(LOG, 0, 0)] == [10, 10, 10]
+    assert [day.rows for day in await backend.store.stored_days(LOG, 0, 0)] == [10, 10, 10]
 
 
 async def test_a_block_of_a_hundred_days_is_taken(backend: StoreUnderTest) -> None:
@@ -58,7 +58,7 @@ async def test_a_block_of_a_hundred_days_is_taken(backend: StoreUnderTest) -> No
 
 async def test_a_row_keeps_its_place_in_the_log(backend: StoreUnderTest) -> None:
     await backend.store.insert(row(2**63, log_id=2**32 - 1, partition=2**16 - 1), "a", deadline_s=DEADLINE_S)
-    assert await backend.store.held(2**32 - 1, 2**16 - 1, 2**63) == [Held(day_of(NOON_MS), 1, 2**63)]
+    assert await backend.store.stored_days(2**32 - 1, 2**16 - 1, 2**63) == [StoredDay(day_of(NOON_MS), 1, 2**63)]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
 from siddes_telemetry.backends.ports.errors import StoreRefused
-from siddes_telemetry.backends.ports.store import Held
+from siddes_telemetry.backends.ports.store import StoredDay
 from siddes_telemetry.schemas.ddl import create_database
 from tests.contract.store.backends import DEADLINE_S, SERVER, ClickHouseUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, block, day_of, row
@@ -57,13 +57,13 @@ async def made(clickhouse: ClickHouseUnderTest) -> str:
     return str(statement)
 
 
-async def assert_all_there(clickhouse: ClickHouseUnderTest, held: list[Held]) -> None:
-    assert await clickhouse.store.held(LOG, 0, 0) == held
+async def assert_all_there(clickhouse: ClickHouseUnderTest, stored: list[StoredDay]) -> None:
+    assert await clickhouse.store.stored_days(LOG, 0, 0) == stored
     assert await clickhouse.store.counts("7", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": ROWS // 50}
 
 
 async def test_an_older_table_gets_all_that_an_alter_can_give(older: ClickHouseUnderTest) -> None:
-    held = list(await older.store.held(LOG, 0, 0))
+    stored = list(await older.store.stored_days(LOG, 0, 0))
     later = [migration for migration in shipped_migrations(older.schema) if migration.number >= 5]
     assert await older.admin.migrate() == [statement for migration in later for statement in migration.statements]
     assert await older.admin.migrate() == []
@@ -72,14 +72,14 @@ async def test_an_older_table_gets_all_that_an_alter_can_give(older: ClickHouseU
         assert codec.replace("()", "") in statement.replace("()", "")
     for setting in ("min_bytes_for_wide_part = 68719476736", "min_age_to_force_merge_seconds = 3600"):
         assert setting in statement
-    await assert_all_there(older, held)
+    await assert_all_there(older, stored)
 
 
 async def test_tokens_from_before_are_known_after(older: ClickHouseUnderTest) -> None:
-    held = list(await older.store.held(LOG, 0, 0))
+    stored = list(await older.store.stored_days(LOG, 0, 0))
     await older.admin.migrate()
     await older.store.insert(OLD_ROWS, "old", deadline_s=DEADLINE_S)
-    await assert_all_there(older, held)
+    await assert_all_there(older, stored)
 
 
 async def test_old_and_new_parts_are_read_and_merged_as_one(older: ClickHouseUnderTest) -> None:
@@ -89,13 +89,13 @@ async def test_old_and_new_parts_are_read_and_merged_as_one(older: ClickHouseUnd
     for _ in range(2):
         counts = await older.store.counts("7", since_ms=0, deadline_s=DEADLINE_S)
         assert counts == {"suggestion_shown": 2 * ROWS // 50}
-        assert sum(day.rows for day in await older.store.held(LOG, 0, 0)) == 2 * ROWS
+        assert sum(day.rows for day in await older.store.stored_days(LOG, 0, 0)) == 2 * ROWS
         await older.run(f"OPTIMIZE TABLE {older.schema.table('telemetry_counts')} FINAL")
 
 
 async def test_an_operator_can_make_the_table_anew(older: ClickHouseUnderTest) -> None:
     """As docs/operations.md says."""
-    held = list(await older.store.held(LOG, 0, 0))
+    stored = list(await older.store.stored_days(LOG, 0, 0))
     await older.admin.migrate()
     aside = replace(older.schema, database=f"{older.schema.database}_next")
     old, new = older.schema.table("telemetry_counts"), aside.table("telemetry_counts")
@@ -103,14 +103,14 @@ async def test_an_operator_can_make_the_table_anew(older: ClickHouseUnderTest) -
     for migration in shipped_migrations(aside):
         for statement in migration.statements:
             await older.run(statement)
-    for day in held:
+    for day in stored:
         await older.run(
             f"INSERT INTO {new} SELECT * FROM {old} WHERE toDate(created_at) = '{day.day}'",
             settings={"insert_deduplicate": 0},
         )
     await older.run(f"EXCHANGE TABLES {old} AND {new}")
     await older.run(f"DROP DATABASE `{aside.database}` SYNC")
-    await assert_all_there(older, held)
+    await assert_all_there(older, stored)
     assert await older.rows(PART_TYPES) == [["Compact"]]
     assert "index_granularity = 2048" in await made(older)
     assert await older.admin.pending() == []
@@ -145,25 +145,25 @@ async def test_a_closed_day_becomes_one_part_and_keeps_its_tokens(clickhouse: Cl
             await asyncio.sleep(POLL_S)
     for number, line in enumerate(late):
         await clickhouse.store.insert(line, str(number), deadline_s=DEADLINE_S)
-    assert await clickhouse.store.held(LOG, 0, 0) == [Held(day_of(NOON_MS - DAY_MS), 4, 3)]
+    assert await clickhouse.store.stored_days(LOG, 0, 0) == [StoredDay(day_of(NOON_MS - DAY_MS), 4, 3)]
 
 
 async def test_many_migrate_an_older_table_at_once(older: ClickHouseUnderTest) -> None:
-    held = list(await older.store.held(LOG, 0, 0))
+    stored = list(await older.store.stored_days(LOG, 0, 0))
     await asyncio.gather(*(older.admin.migrate() for _ in range(4)))
     assert await older.admin.pending() == []
-    await assert_all_there(older, held)
+    await assert_all_there(older, stored)
 
 
 @pytest.mark.parametrize("bare_clickhouse", [SERVER], indirect=True)
 async def test_two_processes_migrate_an_older_table_at_once(
     older: ClickHouseUnderTest, clickhouse_database_url: str
 ) -> None:
-    held = list(await older.store.held(LOG, 0, 0))
+    stored = list(await older.store.stored_days(LOG, 0, 0))
     command = (sys.executable, "-m", "tests.contract.store.migrate_child", clickhouse_database_url)
     for _ in range(2):
         children = [await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=PIPE) for _ in range(2)]
         ends = await asyncio.gather(*(child.communicate() for child in children))
         assert [(child.returncode, errors) for child, (_, errors) in zip(children, ends, strict=True)] == [(0, b"")] * 2
     assert await older.admin.pending() == []
-    await assert_all_there(older, held)
+    await assert_all_there(older, stored)

@@ -12,7 +12,7 @@ import pytest
 
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
-from siddes_telemetry.backends.ports.store import SetAside, Stretch, Sums
+from siddes_telemetry.backends.ports.store import RowSelection, RowSums, SetAside
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on
 from tests.contract.store.blocks import DAY_MS, LOG, NEVER_MS, NOON_MS, block, row
 from tests.contract.store.hostile import hostile_settings
@@ -79,33 +79,33 @@ class Answers:
         await store.write_set_aside(LOG, 0, SetAside(9000))
         await store.write_set_aside(LOG, 0, SetAside(9000, 9001))
         await self.look("before")
-        heard["expired"] = await admin.expired(NOON_MS - DAY_MS - 1, NEVER_MS)
+        heard["purgeable"] = await admin.purgeable(NOON_MS - DAY_MS - 1, NEVER_MS)
         heard["purge"] = await admin.purge(NOON_MS - DAY_MS - 1, NOON_MS + 1)
         await self.look("after")
-        heard["lines"] = sorted(await audit.lines(self.stretch))
+        heard["lines"] = sorted(await audit.lines(self.selection))
         return heard
 
     async def look(self, when: str) -> None:
         store, audit = self.of.store, self.of.audit
         viewers = ("0", "4", "7", "nobody")
         self.heard |= {
-            f"{when}: held": await store.held(LOG, 0, 0),
-            f"{when}: purged": await store.purged(LOG),
+            f"{when}: stored days": await store.stored_days(LOG, 0, 0),
+            f"{when}: purge history": await store.purge_history(LOG),
             f"{when}: set asides": sorted((aside.start, aside.end or 0) for aside in await store.set_asides(LOG, 0)),
             f"{when}: summaries": [await store.counts(each, since_ms=0, deadline_s=DEADLINE_S) for each in viewers],
             f"{when}: series": [
                 await store.counts_by_step(each, since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S) for each in viewers
             ],
-            f"{when}: extents": await audit.extents(LOG),
-            f"{when}: rows": await audit.row_count(self.stretch),
-            f"{when}: sums": await audit.sums(self.stretch),
-            f"{when}: nothing's sums": await audit.sums(Stretch(LOG, 3, 0, 10, 0)),
-            f"{when}: ranges": await audit.sums_by_range(self.stretch, 100),
+            f"{when}: stored partitions": await audit.stored_partitions(LOG),
+            f"{when}: rows": await audit.row_count(self.selection),
+            f"{when}: sums": await audit.sums(self.selection),
+            f"{when}: nothing's sums": await audit.sums(RowSelection(LOG, 3, 0, 10, 0)),
+            f"{when}: ranges": await audit.sums_by_range(self.selection, 100),
         }
         await store.ping_insert()
         await store.ping_summary()
 
-    stretch = Stretch(LOG, 0, 0, ROWS + len(EVENTS), 0)
+    selection = RowSelection(LOG, 0, 0, ROWS + len(EVENTS), 0)
 
 
 async def test_no_profile_changes_an_answer(server: ClickHouseWithUsers) -> None:
@@ -123,7 +123,7 @@ async def test_a_read_only_user_gets_whole_answers(server: ClickHouseWithUsers) 
         await writer.admin.migrate()
         await writer.store.insert(SEVEN, "a", deadline_s=DEADLINE_S)
         assert await reader.store.counts("7", since_ms=0, deadline_s=DEADLINE_S) == dict.fromkeys(EVENTS, 1)
-        assert await reader.audit.sums(Stretch(LOG, 3, 0, 10, 0)) == Sums()
+        assert await reader.audit.sums(RowSelection(LOG, 3, 0, 10, 0)) == RowSums()
         await reader.store.ping_summary()
         with pytest.raises(StoreUnavailable, match=r"error 164 of the store \(read_only_user\)"):
             await reader.store.ping_insert()
@@ -155,7 +155,7 @@ async def test_what_a_profile_fixes_at_its_default_is_no_trouble(server: ClickHo
 )
 async def test_what_cannot_be_put_back_is_said(server: ClickHouseWithUsers, user: str, words: str) -> None:
     async with as_user(server, user, "fixed") as opened:
-        for question in (opened.admin.pending(), opened.store.ping_summary(), opened.store.held(LOG, 0, 0)):
+        for question in (opened.admin.pending(), opened.store.ping_summary(), opened.store.stored_days(LOG, 0, 0)):
             with pytest.raises(StoreUnavailable, match=words):
                 await question
 
@@ -167,11 +167,11 @@ async def test_a_profile_changed_later_is_noticed(server: ClickHouseWithUsers) -
     engine = HttpEngine(parse_server_url(server.url_of("changing")), profile_fresh_s=0.0)
     changing = on(engine, "changing")
     await changing.admin.migrate()
-    assert await changing.audit.sums(Stretch(LOG, 3, 0, 10, 0)) == Sums()
+    assert await changing.audit.sums(RowSelection(LOG, 3, 0, 10, 0)) == RowSums()
     server.users = {**server.users, "changing": ServerUser({"aggregate_functions_null_for_empty": "1"})}
     await asyncio.to_thread(server.stop)
     await asyncio.to_thread(server.start)
-    assert await changing.audit.sums(Stretch(LOG, 3, 0, 10, 0)) == Sums()
+    assert await changing.audit.sums(RowSelection(LOG, 3, 0, 10, 0)) == RowSums()
     await engine.close()
 
 
@@ -201,7 +201,7 @@ async def test_a_setting_that_is_fixed_no_more_is_put_back(server: ClickHouseWit
     await asyncio.to_thread(server.stop)
     await asyncio.to_thread(server.start)
     await freed.admin.migrate()
-    assert await freed.audit.sums(Stretch(LOG, 3, 0, 10, 0)) == Sums()
+    assert await freed.audit.sums(RowSelection(LOG, 3, 0, 10, 0)) == RowSums()
     await engine.close()
 
 
@@ -216,4 +216,4 @@ async def test_a_purge_that_the_servers_own_profile_keeps_from_removing_is_no_su
             await opened.store.insert(block(ROWS, days=3), "a", deadline_s=DEADLINE_S)
             with pytest.raises(StoreUnavailable, match="has them still: take what changes answers"):
                 await opened.admin.purge(NOON_MS - DAY_MS, NEVER_MS)
-            assert sum(held.rows for held in await opened.store.held(LOG, 0, 0)) == ROWS
+            assert sum(day.rows for day in await opened.store.stored_days(LOG, 0, 0)) == ROWS

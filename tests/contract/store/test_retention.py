@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
-from siddes_telemetry.backends.ports.store import Held
+from siddes_telemetry.backends.ports.store import StoredDay
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, day_of, row
 
@@ -48,7 +48,7 @@ async def test_rows_past_the_retention_disappear_from_disk(clickhouse: ClickHous
     await clickhouse.store.insert(row(0) + row(1, at_ms=old_ms), "a", deadline_s=DEADLINE_S)
     today = [day_of(NOON_MS).isoformat()]
     assert await days_on_disk(clickhouse, today) == today
-    assert await clickhouse.store.held(LOG, 0, 0) == [Held(day_of(NOON_MS), 1, 0)]
+    assert await clickhouse.store.stored_days(LOG, 0, 0) == [StoredDay(day_of(NOON_MS), 1, 0)]
 
 
 async def test_a_shorter_retention_reaches_the_rows_that_are_there(clickhouse: ClickHouseUnderTest) -> None:
@@ -67,4 +67,4 @@ async def test_a_longer_retention_spares_the_rows_that_are_there(clickhouse: Cli
     await clickhouse.admin_with(retention_days=60).migrate()
     await hurry(clickhouse)
     await clickhouse.run(f"OPTIMIZE TABLE {clickhouse.schema.table('telemetry_counts')} FINAL")
-    assert await clickhouse.store.held(LOG, 0, 0) == [Held(day_of(twenty_days_old_ms), 1, 0)]
+    assert await clickhouse.store.stored_days(LOG, 0, 0) == [StoredDay(day_of(twenty_days_old_ms), 1, 0)]

@@ -66,7 +66,7 @@ async def test_a_block_is_spread_by_viewer_and_its_repeat_dropped_shard_by_shard
         await store.insert(lines, "a", deadline_s=DEADLINE_S)
     assert min([await rows_of(engine) for engine in engines]) > 0
     for store in stores:
-        assert sum(held.rows for held in await store.held(LOG, 0, 0)) == 3000
+        assert sum(day.rows for day in await store.stored_days(LOG, 0, 0)) == 3000
         assert await store.counts("7", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 60}
         by_day = await store.counts_by_step("7", since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S)
         assert [counts["suggestion_shown"] for counts in by_day.values()] == [20, 20, 20]

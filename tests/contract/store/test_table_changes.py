@@ -9,11 +9,11 @@ import pytest
 
 from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
 from siddes_telemetry.backends.ports.errors import StoreConflict, StoreRefused
-from siddes_telemetry.schemas.registry import Event, Part, Registry
+from siddes_telemetry.schemas.registry import Event, RatePart, Registry
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest
 from tests.contract.store.blocks import LOG, REGISTRY, row
 
-ADDED = Registry(2, (*REGISTRY.events, Event("suggestion_pinned", 8, Part.NONE, "The viewer pinned a suggestion.")))
+ADDED = Registry(2, (*REGISTRY.events, Event("suggestion_pinned", 8, RatePart.NONE, "The viewer pinned a suggestion.")))
 REMOVED = Registry(2, REGISTRY.events[:-1])
 RENAMED = Registry(2, (*REGISTRY.events[:-1], replace(REGISTRY.events[-1], name="embeddings_off")))
 RENUMBERED = Registry(2, (*REGISTRY.events[:-1], replace(REGISTRY.events[-1], id=9)))
@@ -58,7 +58,7 @@ async def test_many_changes_at_once_end_as_one(clickhouse: ClickHouseUnderTest) 
     admin = clickhouse.admin_with(retention_days=60, registry=ADDED)
     await asyncio.gather(*(admin.migrate() for _ in range(6)))
     assert await admin.pending() == []
-    assert (await clickhouse.store.held(LOG, 0, 0))[0].rows == 1
+    assert (await clickhouse.store.stored_days(LOG, 0, 0))[0].rows == 1
 
 
 async def test_of_many_migrators_one_is_written_down(bare_clickhouse: ClickHouseUnderTest) -> None:
@@ -73,4 +73,4 @@ async def test_a_migration_that_died_before_it_was_written_down_runs_again(click
     await clickhouse.store.insert(row(), "a", deadline_s=DEADLINE_S)
     assert await clickhouse.admin.migrate()
     assert await clickhouse.admin.pending() == []
-    assert (await clickhouse.store.held(LOG, 0, 0))[0].rows == 1
+    assert (await clickhouse.store.stored_days(LOG, 0, 0))[0].rows == 1

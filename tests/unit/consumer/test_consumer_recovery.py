@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from siddes_telemetry.backends.ports.store import Held, Purged, PurgedAhead
+from siddes_telemetry.backends.ports.store import PurgedAhead, PurgeHistory, StoredDay
 from siddes_telemetry.consumer.intent import GroupState
 from siddes_telemetry.consumer.recovery import (
     OFFSET_BEYOND,
@@ -20,8 +20,8 @@ from siddes_telemetry.consumer.recovery import (
 DAY, NEXT_DAY = date(2026, 11, 22), date(2026, 11, 23)
 
 
-def held(last_offset: int, rows: int = 1, day: date = DAY) -> Held:
-    return Held(day, rows, last_offset)
+def held(last_offset: int, rows: int = 1, day: date = DAY) -> StoredDay:
+    return StoredDay(day, rows, last_offset)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def held(last_offset: int, rows: int = 1, day: date = DAY) -> Held:
     ],
 )
 def test_the_plan_fits_what_the_group_and_the_store_say(
-    state: GroupState, stored: list[Held], first: int, end: int, plan: Plan
+    state: GroupState, stored: list[StoredDay], first: int, end: int, plan: Plan
 ) -> None:
     assert plan_recovery(state, stored, first=first, end=end) == plan
 
@@ -77,15 +77,17 @@ DAY_BEGINS_MS = (DAY - date(1970, 1, 1)).days * DAY_MS
 @pytest.mark.parametrize(
     ("purged", "in_part"),
     [
-        (Purged(), False),
-        (Purged(DAY_BEGINS_MS - 1), False),
-        (Purged(DAY_BEGINS_MS + 1), True),
-        (Purged(0, (PurgedAhead(3, 7, DAY_BEGINS_MS + DAY_MS - 1),)), True),
-        (Purged(0, (PurgedAhead(3, 7, DAY_BEGINS_MS + DAY_MS),)), False),
-        (Purged(0, (PurgedAhead(3, 6, DAY_BEGINS_MS),)), False),
-        (Purged(0, (PurgedAhead(2, 7, DAY_BEGINS_MS),)), False),
-        (Purged(0, (PurgedAhead(3, 6, 0), PurgedAhead(3, 9, DAY_BEGINS_MS))), True),
+        (PurgeHistory(), False),
+        (PurgeHistory(DAY_BEGINS_MS - 1), False),
+        (PurgeHistory(DAY_BEGINS_MS + 1), True),
+        (PurgeHistory(0, (PurgedAhead(3, 7, DAY_BEGINS_MS + DAY_MS - 1),)), True),
+        (PurgeHistory(0, (PurgedAhead(3, 7, DAY_BEGINS_MS + DAY_MS),)), False),
+        (PurgeHistory(0, (PurgedAhead(3, 6, DAY_BEGINS_MS),)), False),
+        (PurgeHistory(0, (PurgedAhead(2, 7, DAY_BEGINS_MS),)), False),
+        (PurgeHistory(0, (PurgedAhead(3, 6, 0), PurgedAhead(3, 9, DAY_BEGINS_MS))), True),
     ],
 )
-def test_a_day_is_purged_in_part_where_rows_of_it_and_of_later_offsets_may_be(purged: Purged, *, in_part: bool) -> None:
+def test_a_day_is_purged_in_part_where_rows_of_it_and_of_later_offsets_may_be(
+    purged: PurgeHistory, *, in_part: bool
+) -> None:
     assert purged_in_part(DAY.isoformat(), purged, partition=3, from_offset=7) is in_part

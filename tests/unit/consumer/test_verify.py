@@ -12,7 +12,7 @@ import pytest
 
 from siddes_telemetry.backends.ports.errors import LogUnavailable, StoreUnavailable
 from siddes_telemetry.backends.ports.log import Committed
-from siddes_telemetry.backends.ports.store import Stretch, Sums
+from siddes_telemetry.backends.ports.store import RowSelection, RowSums
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.retry_window.start_search import MARGIN_OFFSETS
@@ -91,8 +91,8 @@ async def test_a_store_that_holds_what_the_log_says_agrees() -> None:
     assert first.checksum == (await world.store.sums(world_stretch(world, 0))).checksum
 
 
-def world_stretch(world: World, number: int) -> Stretch:
-    return Stretch(world.store.rows[0].log_id, number, 0, 100, 0)
+def world_stretch(world: World, number: int) -> RowSelection:
+    return RowSelection(world.store.rows[0].log_id, number, 0, 100, 0)
 
 
 def lose_a_row(world: World) -> None:
@@ -159,11 +159,11 @@ class Asked(MemoryStore):
         super().__init__()
         self.questions = 0
 
-    async def sums(self, stretch: Stretch) -> Sums:
+    async def sums(self, stretch: RowSelection) -> RowSums:
         self.questions += 1
         return await super().sums(stretch)
 
-    async def sums_by_range(self, stretch: Stretch, width: int) -> Mapping[int, Sums]:
+    async def sums_by_range(self, stretch: RowSelection, width: int) -> Mapping[int, RowSums]:
         self.questions += 1
         return await super().sums_by_range(stretch, width)
 
@@ -401,7 +401,7 @@ async def test_a_log_that_drops_what_is_being_read_is_read_from_its_new_beginnin
     async def meanwhile() -> None:
         world.log.trim(0, 2)
 
-    monkeypatch.setattr(world.store, "catch_up", meanwhile)  # between the first look at the log and the reading
+    monkeypatch.setattr(world.store, "sync_replicas", meanwhile)  # between the first look at the log and the reading
     report = await only(world)
     assert (report.ok, report.log_begins) == (True, 2)
 
@@ -427,7 +427,7 @@ async def test_a_purge_while_it_runs_is_no_difference(monkeypatch: pytest.Monkey
     world = await stored_world()
     sums = world.store.sums
 
-    async def after_a_purge(stretch: Stretch) -> Sums:
+    async def after_a_purge(stretch: RowSelection) -> RowSums:
         await world.store.purge(NOON_MS + 1, NOON_MS + DAY_MS)
         return await sums(stretch)
 
@@ -472,7 +472,7 @@ async def test_what_was_purged_ahead_and_is_there_is_no_surplus(monkeypatch: pyt
     await world.store.purge(0, AHEAD_MS)
     world.store.rows = rows
 
-    async def unasked(_: Stretch) -> Sequence[bytes]:
+    async def unasked(_: RowSelection) -> Sequence[bytes]:
         raise AssertionError("sums that are alike need no look at rows")
 
     monkeypatch.setattr(world.store, "lines", unasked)
@@ -509,7 +509,7 @@ async def verified_beside(
 
 
 @pytest.mark.parametrize("purge", [purge_old, purge_ahead])
-@pytest.mark.parametrize("question", ["sums", "lines", "purged", "catch_up"])
+@pytest.mark.parametrize("question", ["sums", "lines", "purge_history", "sync_replicas"])
 @in_virtual_time
 async def test_a_purge_before_any_question_is_no_difference_and_is_not_undone(
     question: str, purge: Callable[[World], Awaitable[None]]
@@ -528,16 +528,16 @@ async def test_a_repair_does_not_bring_back_what_is_purged_while_it_begins(monke
     lost = next(row for row in world.store.rows if row not in ahead)
     for row in (lost, ahead[0]):
         world.store.rows.remove(row)
-    catch_up, asked = world.store.catch_up, 0
+    sync_replicas, asked = world.store.sync_replicas, 0
 
     async def after_a_purge() -> None:
         nonlocal asked
         asked += 1
         if asked == 2:  # the repair's own
             await purge_ahead(world)
-        await catch_up()
+        await sync_replicas()
 
-    monkeypatch.setattr(world.store, "catch_up", after_a_purge)
+    monkeypatch.setattr(world.store, "sync_replicas", after_a_purge)
     report = await only(world, repair=True)
     assert (report.missing, report.repaired) == (2, 1)
     assert lost in world.store.rows
@@ -601,7 +601,7 @@ async def test_two_operators_repair_once(monkeypatch: pytest.MonkeyPatch) -> Non
     del world.store.rows[0]
     lines = world.store.lines
 
-    async def before_another_repairs(stretch: Stretch) -> Sequence[bytes]:
+    async def before_another_repairs(stretch: RowSelection) -> Sequence[bytes]:
         found = await lines(stretch)
         monkeypatch.setattr(world.store, "lines", lines)
         assert (await only(world, repair=True)).repaired == 1
@@ -636,7 +636,7 @@ async def test_a_row_that_was_changed_is_left_to_the_operator() -> None:
 async def test_no_more_is_inserted_than_was_agreed_upon() -> None:
     world = await stored_world()
     expected = Counter(row.line for row in world.store.rows)
-    stretch = Stretch(world.store.rows[0].log_id, 0, 0, 4, 0)
+    stretch = RowSelection(world.store.rows[0].log_id, 0, 0, 4, 0)
     del world.store.rows[:3]
     with pytest.raises(TooManyMissingError):
         await Repairer(world.store, world.store, limit=2)(stretch, expected)
@@ -648,11 +648,11 @@ async def test_where_tokens_go_with_their_rows_a_replica_that_lags_gets_no_secon
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = await stored_world()
-    world.store.tokens_outlive_rows = False
+    world.store.tokens_may_lack_rows = False
     lost = world.store.rows.pop(0)
     lines = world.store.lines
 
-    async def stale(stretch: Stretch) -> Sequence[bytes]:
+    async def stale(stretch: RowSelection) -> Sequence[bytes]:
         return [line for line in await lines(stretch) if line != lost.line]
 
     monkeypatch.setattr(world.store, "lines", stale)

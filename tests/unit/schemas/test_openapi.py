@@ -10,10 +10,10 @@ import pytest
 from jsonschema_rs import Draft202012Validator, meta
 
 from siddes_telemetry.schemas.errors import ErrorCode
-from siddes_telemetry.schemas.openapi import Service, openapi
+from siddes_telemetry.schemas.openapi import Api, openapi
 from tests.unit.schemas.shipped import REGISTRY
 
-DOCUMENT = openapi(set(Service), REGISTRY, version="1.2.3")
+DOCUMENT = openapi(set(Api), REGISTRY, version="1.2.3")
 OPERATIONS = {
     f"{method.upper()} {path}": operation
     for path, methods in DOCUMENT["paths"].items()
@@ -45,16 +45,16 @@ def test_every_door_is_described() -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "methods"), [(Service.INGEST, {"post": 3, "get": 2}), (Service.SUMMARY, {"post": 0, "get": 5})]
+    ("service", "methods"), [(Api.INGEST, {"post": 3, "get": 2}), (Api.SUMMARY, {"post": 0, "get": 5})]
 )
-def test_a_service_describes_only_what_it_serves(service: Service, methods: dict[str, int]) -> None:
+def test_a_service_describes_only_what_it_serves(service: Api, methods: dict[str, int]) -> None:
     paths = openapi([service], REGISTRY, version="1")["paths"].values()
     assert {method: sum(method in path for path in paths) for method in ("post", "get")} == methods
 
 
 def test_the_document_is_a_value_and_every_reference_in_it_leads_somewhere() -> None:
     text = json.dumps(DOCUMENT)
-    assert openapi(set(Service), REGISTRY, version="1.2.3") == DOCUMENT
+    assert openapi(set(Api), REGISTRY, version="1.2.3") == DOCUMENT
     references = set(re.findall(r'"\$ref": "#/([^"]+)"', text))
     assert references
     for reference in references:
@@ -119,14 +119,14 @@ def test_bad_events_of_a_batch_are_no_error_of_the_batch_but_501_events_are() ->
 def test_who_may_ask_is_said_and_the_dev_viewer_only_in_debug() -> None:
     assert DOCUMENT["security"] == [{"bearer": []}, {"session": []}]
     assert OPERATIONS["GET /openapi.json"]["security"] == []
-    debug = openapi(set(Service), REGISTRY, version="1", session_cookie="sid", debug=True)
+    debug = openapi(set(Api), REGISTRY, version="1", session_cookie="sid", debug=True)
     assert debug["components"]["securitySchemes"]["session"]["name"] == "sid"
     assert {"devViewer": []} in debug["security"]
     assert {"devViewer": []} not in debug["paths"]["/api/auth/me"]["get"]["security"]
 
 
 def test_that_any_request_may_be_forbidden_is_said_in_debug_and_of_writes_only_elsewhere() -> None:
-    debug = openapi(set(Service), REGISTRY, version="1", debug=True)
+    debug = openapi(set(Api), REGISTRY, version="1", debug=True)
     assert all("403" in operation["responses"] for path in debug["paths"].values() for operation in path.values())
     assert {name.split()[0] for name, operation in OPERATIONS.items() if "403" in operation["responses"]} == {"POST"}
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from siddes_telemetry.schemas.registry import Part, RegistryError, parse_registry
+from siddes_telemetry.schemas.registry import RatePart, RegistryError, parse_registry
 from tests.unit.schemas.shipped import REGISTRY, TEXT
 
 ONE = """
@@ -22,13 +22,13 @@ TWO = ONE + ONE.replace("revision = 1", "").replace('"a"', '"b"').replace("id = 
 
 def test_the_shipped_registry_has_the_seven_events_in_order_with_their_ids() -> None:
     assert [(event.name, event.id, event.part) for event in REGISTRY.events] == [
-        ("suggestion_shown", 1, Part.SHOWN),
-        ("suggestion_accepted", 2, Part.ACCEPT),
-        ("suggestion_skipped", 3, Part.SKIP),
-        ("suggestion_edited", 4, Part.EDIT),
-        ("suggestion_undo", 5, Part.UNDO),
-        ("embeddings_opt_in", 6, Part.NONE),
-        ("embeddings_opt_out", 7, Part.NONE),
+        ("suggestion_shown", 1, RatePart.SHOWN),
+        ("suggestion_accepted", 2, RatePart.ACCEPT),
+        ("suggestion_skipped", 3, RatePart.SKIP),
+        ("suggestion_edited", 4, RatePart.EDIT),
+        ("suggestion_undo", 5, RatePart.UNDO),
+        ("embeddings_opt_in", 6, RatePart.NONE),
+        ("embeddings_opt_out", 7, RatePart.NONE),
     ]
     assert REGISTRY.revision == 1
 

@@ -16,7 +16,7 @@ from siddes_telemetry.backends.clickhouse.settings import (
     READ_PINS,
     within,
 )
-from siddes_telemetry.backends.ports.administration import Expired
+from siddes_telemetry.backends.ports.administration import PurgeTotals
 from siddes_telemetry.backends.ports.errors import StoreConflict, StoreUnavailable
 from siddes_telemetry.schemas import ddl
 from siddes_telemetry.schemas.table import (
@@ -105,12 +105,12 @@ class ClickHouseAdmin:
             raise StoreUnavailable("the identity was written and cannot be read yet")
         return last[1]
 
-    async def expired(self, before_ms: int, ahead_ms: int) -> Expired:
+    async def purgeable(self, before_ms: int, ahead_ms: int) -> PurgeTotals:
         rows = await self._ask(_EXPIRED, before_ms=before_ms, ahead_ms=ahead_ms)
-        return Expired(*rows[0])
+        return PurgeTotals(*rows[0])
 
-    async def purge(self, before_ms: int, ahead_ms: int) -> Expired:
-        gone = await self.expired(before_ms, ahead_ms)
+    async def purge(self, before_ms: int, ahead_ms: int) -> PurgeTotals:
+        gone = await self.purgeable(before_ms, ahead_ms)
         old = _old_rows(gone) > 0
         ahead = [(log, partition, offset) for log, partition, offset in await self._ask(_AHEAD, ahead_ms=ahead_ms)]
         if old:
@@ -125,7 +125,7 @@ class ClickHouseAdmin:
         if old or ahead:
             limit_ms = before_ms if old else None
             await self._change(ddl.delete_purged(self._schema, before_ms=limit_ms, ahead_ms=ahead_ms, ahead=ahead))
-        if old and _old_rows(await self.expired(before_ms, ahead_ms)) >= _old_rows(gone):
+        if old and _old_rows(await self.purgeable(before_ms, ahead_ms)) >= _old_rows(gone):
             raise purge_undone()
         return gone
 
@@ -187,5 +187,5 @@ class ClickHouseAdmin:
         await self._engine.insert(self._schema.table(table), block, settings=settings, deadline_s=QUESTION_DEADLINE_S)
 
 
-def _old_rows(expired: Expired) -> int:
+def _old_rows(expired: PurgeTotals) -> int:
     return expired.rows - expired.ahead_rows

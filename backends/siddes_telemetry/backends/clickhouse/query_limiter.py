@@ -1,4 +1,4 @@
-"""Who may ask now: so many at a time, in the order in which they came."""
+"""Limits how many queries run at a time. The others wait, first come, first served."""
 
 from __future__ import annotations
 
@@ -10,25 +10,29 @@ from siddes_telemetry.backends.ports.errors import StoreUnavailable
 
 
 class QueryLimiter:
-    """`at_once` callers at a time; the others wait, first come, first served, which asyncio.Semaphore promises.
+    """Lets `at_once` callers query at a time; the others queue, in the order that asyncio.Semaphore guarantees.
 
-    A server divides itself among all that it is asked, so that with many questions each takes as long as all; and a
-    pool of connections gives a free one to whoever asks first, which is the caller that has just been answered.
+    A server divides itself among all its queries: with many at once, each takes as long as all of them together. A
+    connection pool does not queue fairly: it gives a free connection to the caller that asks first, usually the one
+    that was just answered.
     """
 
     def __init__(self, at_once: int) -> None:
         self._free = asyncio.Semaphore(at_once)
 
     @asynccontextmanager
-    async def turn(self, deadline_s: float) -> AsyncIterator[float]:
-        """One turn; gives what is left of the deadline then, in seconds. StoreUnavailable where it never came."""
+    async def slot(self, deadline_s: float) -> AsyncIterator[float]:
+        """Wait for a free slot and hold it. Yields the seconds left until the deadline.
+
+        Raises StoreUnavailable if no slot gets free before the deadline.
+        """
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + deadline_s
         try:
             async with asyncio.timeout_at(ends_s):
                 await self._free.acquire()
         except TimeoutError:
-            raise StoreUnavailable("no turn before the deadline") from None
+            raise StoreUnavailable("no free query slot before the deadline") from None
         try:
             yield ends_s - loop.time()
         finally:

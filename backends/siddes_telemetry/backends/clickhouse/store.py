@@ -15,12 +15,12 @@ from siddes_telemetry.backends.clickhouse.settings import (
     SUMMARY_PINS,
     within,
 )
-from siddes_telemetry.backends.ports.store import Held, Purged, PurgedAhead, SetAside
+from siddes_telemetry.backends.ports.store import PurgedAhead, PurgeHistory, SetAside, StoredDay
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.table import COUNTS_TABLE, SET_ASIDES_TABLE
 
 PING_DEADLINE_S = 3.0  # a health check's patience
-HELD_DEADLINE_S = 60.0  # it reads three columns of every row once, when a partition is taken over
+STORED_DAYS_DEADLINE_S = 60.0  # it reads three columns of every row once, when a partition is taken over
 
 _COUNTS = """
 SELECT event, sum(count) FROM {database:Identifier}.telemetry_counts
@@ -35,7 +35,7 @@ WHERE viewer_id IN (SELECT value FROM bound) AND created_at >= fromUnixTimestamp
 GROUP BY step, event
 """
 
-_HELD = """
+_STORED_DAYS = """
 SELECT toDate(created_at) AS day, count(), max(log_offset) FROM {database:Identifier}.telemetry_counts
 WHERE log_id = {log_id:UInt32} AND log_partition = {partition:UInt16} AND log_offset >= {from_offset:UInt64}
 GROUP BY day ORDER BY day
@@ -46,7 +46,7 @@ SELECT log_id FROM {database:Identifier}.telemetry_logs
 WHERE log_name IN (SELECT value FROM bound) ORDER BY generation DESC LIMIT 1
 """
 
-PURGED = """
+PURGE_HISTORY = """
 SELECT (SELECT max(before_ms) FROM {database:Identifier}.telemetry_purges), (
     SELECT arraySort(groupUniqArray((log_partition, up_to_offset, ahead_ms)))
     FROM {database:Identifier}.telemetry_purges_ahead WHERE log_id = {log_id:UInt32}
@@ -60,7 +60,7 @@ WHERE log_id = {log_id:UInt32} AND log_partition = {partition:UInt16}
 
 _NOBODY = ""  # no viewer's id is empty
 _NEVER_MS = 1 << 43  # after every row: no day of the table is looked at
-_BEYOND = (1 << 64) - 1  # no log has this offset
+_BEYOND = 2**64 - 1  # no log has this offset
 
 
 class ClickHouseStore:
@@ -68,34 +68,34 @@ class ClickHouseStore:
 
     def __init__(self, engine: Engine, schema: StoreSchema) -> None:
         self._engine = engine
-        self._turns = QueryLimiter(engine.summaries_at_once)
+        self._limiter = QueryLimiter(engine.summaries_at_once)
         self._database = schema.database
         self._table = schema.table(COUNTS_TABLE)
         self._set_asides = schema.table(SET_ASIDES_TABLE)
         self._pins = INSERT_PINS if schema.cluster is None else {**INSERT_PINS, **CLUSTER_INSERT_PINS}
-        self.tokens_outlive_rows = schema.cluster is None
+        self.tokens_may_lack_rows = schema.cluster is None
 
     async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
         settings = {**self._pins, **within(deadline_s), "insert_deduplication_token": token}
         await self._engine.insert(self._table, block, settings=settings, deadline_s=deadline_s)
 
-    async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
+    async def stored_days(self, log_id: int, partition: int, from_offset: int) -> Sequence[StoredDay]:
         rows = await self._engine.read(
-            _HELD,
+            _STORED_DAYS,
             {"database": self._database, "log_id": log_id, "partition": partition, "from_offset": from_offset},
-            settings={**READ_PINS, **within(HELD_DEADLINE_S)},
-            deadline_s=HELD_DEADLINE_S,
+            settings={**READ_PINS, **within(STORED_DAYS_DEADLINE_S)},
+            deadline_s=STORED_DAYS_DEADLINE_S,
         )
-        return [Held(date.fromisoformat(day), count, last_offset) for day, count, last_offset in rows]
+        return [StoredDay(date.fromisoformat(day), count, last_offset) for day, count, last_offset in rows]
 
-    async def purged(self, log_id: int) -> Purged:
+    async def purge_history(self, log_id: int) -> PurgeHistory:
         rows = await self._engine.read(
-            PURGED,
+            PURGE_HISTORY,
             {"database": self._database, "log_id": log_id},
             settings={**READ_PINS, **within(PING_DEADLINE_S)},
             deadline_s=PING_DEADLINE_S,
         )
-        return as_purged(rows)
+        return as_purge_history(rows)
 
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
         return await read_set_asides(self._engine, self._database, log_id, partition)
@@ -143,7 +143,7 @@ class ClickHouseStore:
 
     async def ping_insert(self) -> None:
         await self._engine.read(
-            _HELD,
+            _STORED_DAYS,
             {"database": self._database, "log_id": 0, "partition": 0, "from_offset": _BEYOND},
             settings={**READ_PINS, **within(PING_DEADLINE_S)},
             deadline_s=PING_DEADLINE_S,
@@ -154,7 +154,7 @@ class ClickHouseStore:
     async def _read_counts(
         self, sql: str, viewer_id: str, window: Mapping[str, int], deadline_s: float
     ) -> Sequence[Row]:
-        async with self._turns.turn(deadline_s) as left_s:
+        async with self._limiter.slot(deadline_s) as left_s:
             return await self._engine.read(
                 sql,
                 {"database": self._database, **window},
@@ -164,10 +164,10 @@ class ClickHouseStore:
             )
 
 
-def as_purged(rows: Sequence[Row]) -> Purged:
-    """What the answer to PURGED says."""
+def as_purge_history(rows: Sequence[Row]) -> PurgeHistory:
+    """What the answer to PURGE_HISTORY says."""
     ((before_ms, ahead),) = rows
-    return Purged(int(before_ms), tuple(PurgedAhead(*each) for each in ahead))
+    return PurgeHistory(int(before_ms), tuple(PurgedAhead(*each) for each in ahead))
 
 
 async def read_set_asides(engine: Engine, database: str, log_id: int, partition: int) -> Sequence[SetAside]:

@@ -1,4 +1,4 @@
-"""What `migrate` and `purge` ask of a store."""
+"""StoreAdmin: the protocol behind `migrate` and `purge`. The errors are those of ports/errors.py."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-# What lies further ahead of now than this has its time from a clock that was wrong: six times what a gateway's may be
-# off (rows.MAX_CLOCK_SKEW_MS), so that the clock by which it is judged may be off by some minutes too.
+# A time further in the future than this came from a wrong clock. It is six times the skew that a gateway's clock may
+# have (rows.MAX_CLOCK_SKEW_MS), because the judging clock may be some minutes off too.
 FAR_AHEAD_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Expired:
-    """What a purge would remove, or removed. `ahead_rows`: how many of the rows lie ahead."""
+class PurgeTotals:
+    """What a purge removed, or would remove. `ahead_rows`: how many of the `rows` are dated in the future."""
 
     rows: int
     counts: int
@@ -23,26 +23,26 @@ class Expired:
 
 
 class StoreAdmin(Protocol):
-    """What `migrate` and `purge` ask of a store. All idempotent, and safe to run from many processes at once."""
+    """Changes tables and removes rows. Every call is idempotent and safe to run from many processes at once."""
 
     async def pending(self) -> Sequence[str]:
-        """The statements that `migrate` would run now, in order. Raises StoreUnavailable or StoreConflict."""
+        """The SQL statements that `migrate` would run now, in order. Raises StoreUnavailable or StoreConflict."""
 
     async def migrate(self) -> Sequence[str]:
-        """Run them; returns them. Raises StoreUnavailable, StoreRefused or StoreConflict."""
+        """Run and return the pending statements. Raises StoreUnavailable, StoreRefused or StoreConflict."""
 
     async def adopt_log(self, log_name: str, *, new: bool = False, log_id: int | None = None) -> int:
-        """The identity of the log of this name, made now if it has none or `new`. Raises StoreUnavailable.
+        """The id of the log of this name. Makes one if there is none, or if `new`. Raises StoreUnavailable.
 
-        `log_id` gives the identity instead of a random one (the embedded log carries its own).
+        `log_id` is used for a new id instead of a random one: the embedded log's file has its own.
         """
 
-    async def expired(self, before_ms: int, ahead_ms: int) -> Expired:
-        """What `purge` with the same arguments would remove. Raises StoreUnavailable."""
+    async def purgeable(self, before_ms: int, ahead_ms: int) -> PurgeTotals:
+        """What `purge` would remove with the same arguments. Raises StoreUnavailable."""
 
-    async def purge(self, before_ms: int, ahead_ms: int) -> Expired:
-        """Remove the rows created before the one or not before the other, and return when they are gone from reads.
+    async def purge(self, before_ms: int, ahead_ms: int) -> PurgeTotals:
+        """Remove rows created before `before_ms`, or at `ahead_ms` or later. Returns once no read finds them.
 
-        That it did is written down first, for `purged`. What is stored meanwhile and lies ahead may stay: nothing goes
-        that is not written down. Raises StoreUnavailable, or StoreMissing where `migrate` has not made room for that.
+        Records the purge before it removes rows (`purge_history`). Rows dated in the future that arrive meanwhile
+        are not in that record, and stay. Raises StoreUnavailable, or StoreMissing before `migrate`.
         """

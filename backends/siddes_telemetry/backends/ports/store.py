@@ -1,6 +1,7 @@
-"""What the services and `verify` ask of a store. One contract suite runs on every backend.
+"""Protocols of the store: CountReader for summaries, BlockStore for consumers, StoreAudit for `verify`.
 
-Times are UTC epoch milliseconds; deadlines are seconds from now. The errors are those of errors.py.
+One contract suite (tests/contract/store) runs against every backend. Times are UTC epoch milliseconds; deadlines are
+seconds from now; the errors are those of ports/errors.py.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
+from siddes_telemetry.schemas.table import CHECKSUM_MODULUS
+
 
 class CountReader(Protocol):
-    """What the summary and the series ask of a store."""
+    """Reads one viewer's counts, for the summary API."""
 
     async def counts(self, viewer_id: str, *, since_ms: int, deadline_s: float) -> Mapping[str, int]:
         """Sums by event of one viewer from `since_ms` on; only events that occurred. Raises StoreUnavailable."""
@@ -20,18 +23,18 @@ class CountReader(Protocol):
     async def counts_by_step(
         self, viewer_id: str, *, since_ms: int, step_ms: int, deadline_s: float
     ) -> Mapping[int, Mapping[str, int]]:
-        """The same sums by the step that holds them: its start, a multiple of `step_ms` since the epoch.
+        """The same sums by step. Keys are the starts of steps: multiples of `step_ms` since the epoch.
 
-        Only steps and events that occurred; the first may begin before `since_ms`. Raises StoreUnavailable.
+        Has only steps and events that occurred. The first step may start before `since_ms`. Raises StoreUnavailable.
         """
 
     async def ping_summary(self) -> None:
-        """Return if a summary, asked for a viewer that cannot exist, is answered. Raises as `counts` does."""
+        """Return if a summary of a viewer that cannot exist is answered. Raises the errors of `counts`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What the store holds of one table day of a log's partition, from the asked offset on."""
+class StoredDay:
+    """The stored rows of one table day (UTC) that came from one partition, at or after the offset asked for."""
 
     day: date
     rows: int
@@ -40,9 +43,9 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """An operator's decision that the offsets [start, end) of a partition are not to be counted.
+    """An operator's decision not to count the offsets [start, end) of a partition.
 
-    `end` is None in a request: it binds nobody before an owner of the partition that waits there takes it up.
+    `end` is None in a request. A request has no effect until the partition's owner, halted at `start`, accepts it.
     """
 
     start: int
@@ -51,9 +54,9 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class PurgedAhead:
-    """Of a partition's offsets up to `up_to_offset`, it included, rows created at `ahead_ms` or later were purged.
+    """A purge of rows dated in the future: those of offsets <= `up_to_offset`, created at `ahead_ms` or later.
 
-    They lay ahead of the time of the purge; rows of later offsets may rightly have the same times one day.
+    The offset is needed because rows of later offsets may have the same times, rightly, once that time has come.
     """
 
     partition: int
@@ -62,59 +65,56 @@ class PurgedAhead:
 
 
 @dataclass(frozen=True, slots=True)
-class Purged:
-    """What of a log may have been purged: rows created before `before_ms` (0: none), and rows that lay ahead."""
+class PurgeHistory:
+    """The rows of a log that purges may have removed: created before `before_ms` (0: none), or listed in `ahead`."""
 
     before_ms: int = 0
     ahead: tuple[PurgedAhead, ...] = ()
 
     def ahead_of(self, partition: int) -> tuple[PurgedAhead, ...]:
-        """Of one partition."""
+        """The entries of one partition."""
         return tuple(each for each in self.ahead if each.partition == partition)
 
 
 class BlockStore(Protocol):
-    """What the consumer asks of a store."""
+    """Inserts blocks exactly once, and tells what is stored; for consumers."""
 
     @property
-    def tokens_outlive_rows(self) -> bool:
-        """Whether a crash of the store may leave a token without the rows it was given for, dropping them ever after.
+    def tokens_may_lack_rows(self) -> bool:
+        """Whether a crash of the store may keep a token and lose its rows, so that a retry under it inserts nothing.
 
-        A lone MergeTree writes the token first and then renames the part (MergeTreeSink::commitPart of ClickHouse); a
-        replicated one does both in one transaction of its Keeper.
+        A MergeTree writes the token before it renames the part (ClickHouse: MergeTreeSink::commitPart). A
+        ReplicatedMergeTree commits both in one Keeper transaction.
         """
 
     async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
-        """Insert whole lines of table.encode_row under a deduplication token: a token seen before changes nothing.
+        """Insert lines of table.encode_row under a deduplication token. A token seen before inserts nothing.
 
-        Returns when it is durable. Raises StoreUnavailable (may or may not be kept) or StoreRefused.
+        Returns when the rows are durable. Raises StoreUnavailable (they may or may not be stored) or StoreRefused.
         """
 
-    async def held(self, log_id: int, partition: int, from_offset: int) -> Sequence[Held]:
-        """What is stored of this log and partition from `from_offset` on, by table day. Raises StoreUnavailable."""
+    async def stored_days(self, log_id: int, partition: int, from_offset: int) -> Sequence[StoredDay]:
+        """The days that have rows of offsets >= `from_offset`, by day. Raises StoreUnavailable."""
 
-    async def purged(self, log_id: int) -> Purged:
-        """What of this log may have been purged. Raises StoreUnavailable or StoreMissing."""
+    async def purge_history(self, log_id: int) -> PurgeHistory:
+        """The purges that may have removed rows of this log. Raises StoreUnavailable or StoreMissing."""
 
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
-        """What operators have decided of a partition, in no order. Raises StoreUnavailable or StoreMissing."""
+        """The set-aside requests and decisions of a partition, unordered. Raises StoreUnavailable or StoreMissing."""
 
     async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
-        """Return once it is durable. Again, it changes nothing. Raises StoreUnavailable or StoreRefused."""
+        """Return once the decision is durable. Idempotent. Raises StoreUnavailable or StoreRefused."""
 
     async def log_id(self, log_name: str) -> int | None:
-        """The identity of the log of this name, or None before `migrate`. Raises StoreUnavailable or StoreMissing."""
+        """The id of the log of this name, or None before `migrate`. Raises StoreUnavailable or StoreMissing."""
 
     async def ping_insert(self) -> None:
-        """Return if what is stored may be asked for and an insert of no rows is taken. Raises as `insert` does."""
+        """Return if `stored_days` and an insert of no rows succeed. Raises the errors of `insert`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """The rows that came from offsets [start, end) of a log's partition and were created at `since_ms` or later.
-
-    Without those that `purged_ahead`, of this partition, tells of.
-    """
+class RowSelection:
+    """The rows of offsets [start, end) of one partition, created at `since_ms` or later, except `purged_ahead`."""
 
     log_id: int
     partition: int
@@ -125,17 +125,21 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """What rows come to. `checksum`: the sum of table.row_checksum of each, modulo 2**64."""
+class RowSums:
+    """Totals over rows. `checksum` is the sum of their table.row_checksum, modulo table.CHECKSUM_MODULUS."""
 
     rows: int = 0
     counts: int = 0
     checksum: int = 0
 
+    def __add__(self, other: RowSums) -> RowSums:
+        checksum = (self.checksum + other.checksum) % CHECKSUM_MODULUS
+        return RowSums(self.rows + other.rows, self.counts + other.counts, checksum)
+
 
 @dataclass(frozen=True, slots=True)
-class Extent:
-    """How many rows of a log's partition are stored, and the first and last offset they came from."""
+class StoredPartition:
+    """The stored rows of one partition: how many, and the first and last offset they came from."""
 
     rows: int
     first_offset: int
@@ -143,28 +147,28 @@ class Extent:
 
 
 class StoreAudit(Protocol):
-    """What `verify` asks of a store. Every call raises StoreUnavailable, or StoreMissing before `migrate`."""
+    """Reads rows and sums, for `verify`. Every call may raise StoreUnavailable, or StoreMissing before `migrate`."""
 
-    async def catch_up(self) -> None:
-        """Return once whoever answers these questions has all that was confirmed before."""
+    async def sync_replicas(self) -> None:
+        """Return once the server that answers has every row that was confirmed before."""
 
-    async def extents(self, log_id: int) -> Mapping[int, Extent]:
-        """What is stored of a log, by partition; only those of which something is."""
+    async def stored_partitions(self, log_id: int) -> Mapping[int, StoredPartition]:
+        """The partitions of a log that have rows, by number."""
 
-    async def purged(self, log_id: int) -> Purged:
-        """What of this log may have been purged."""
+    async def purge_history(self, log_id: int) -> PurgeHistory:
+        """The purges that may have removed rows of this log."""
 
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
-        """What operators have decided of a partition, in no order."""
+        """The set-aside requests and decisions of a partition, unordered."""
 
-    async def row_count(self, stretch: Stretch) -> int:
-        """How many rows a stretch has: far less work than their sums."""
+    async def row_count(self, selection: RowSelection) -> int:
+        """The number of rows: much cheaper than `sums`."""
 
-    async def sums(self, stretch: Stretch) -> Sums:
-        """What the rows of a stretch come to."""
+    async def sums(self, selection: RowSelection) -> RowSums:
+        """The totals over all rows of the selection."""
 
-    async def sums_by_range(self, stretch: Stretch, width: int) -> Mapping[int, Sums]:
-        """The same for each range of so many offsets, numbered from the stretch's start; only those that have rows."""
+    async def sums_by_range(self, selection: RowSelection, width: int) -> Mapping[int, RowSums]:
+        """The totals for each range of `width` offsets, numbered from 0 at `selection.start`. Omits empty ranges."""
 
-    async def lines(self, stretch: Stretch) -> Sequence[bytes]:
-        """The rows of a stretch, as lines of table.encode_row, in no order."""
+    async def lines(self, selection: RowSelection) -> Sequence[bytes]:
+        """The rows as lines of table.encode_row, unordered."""

@@ -17,7 +17,7 @@ from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError
 from siddes_telemetry.cli.terminal import honest_exit, read_settings
 from siddes_telemetry.cli.version import VERSION
 from siddes_telemetry.schemas.codegen import python_enum, typescript_union
-from siddes_telemetry.schemas.openapi import Service, openapi
+from siddes_telemetry.schemas.openapi import Api, openapi
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.viewer import has_email_shape, is_subject, is_viewer_id
 
@@ -57,7 +57,7 @@ def schema_openapi() -> None:
     with honest_exit():
         settings = read_settings()
         document = openapi(
-            frozenset(Service),
+            frozenset(Api),
             load_registry(settings.events),
             version=VERSION,
             session_cookie=settings.session_cookie,

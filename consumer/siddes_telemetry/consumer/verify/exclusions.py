@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from siddes_telemetry.backends.ports.store import Purged
+from siddes_telemetry.backends.ports.store import PurgeHistory
 from siddes_telemetry.schemas.record import format_time
 from siddes_telemetry.schemas.table import place_of_row, time_of_row
 
@@ -10,7 +10,7 @@ from siddes_telemetry.schemas.table import place_of_row, time_of_row
 class Exclusions:
     """Rows created before `since_ms`, which are expired or purged, and those that `purged_ahead` tells of."""
 
-    def __init__(self, purged: Purged, partition: int, *, expired_ms: int) -> None:
+    def __init__(self, purged: PurgeHistory, partition: int, *, expired_ms: int) -> None:
         self.since_ms = max(expired_ms, purged.before_ms)
         self.purged_ahead = purged.ahead_of(partition)
         self._since = format_time(self.since_ms)

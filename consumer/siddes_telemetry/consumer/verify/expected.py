@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from siddes_telemetry.backends.ports.store import Sums
+from siddes_telemetry.backends.ports.store import RowSums
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import RowTotals, Source, decode_all, rows_to_store
 from siddes_telemetry.consumer.verify.exclusions import Exclusions
 from siddes_telemetry.schemas.record import LogRecord
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.schemas.table import row_checksum
-
-_MODULUS = 2**64
+from siddes_telemetry.schemas.table import CHECKSUM_MODULUS, row_checksum
 
 
 @dataclass(slots=True)
@@ -21,7 +19,7 @@ class Expected:
     """Of one run of records. `rows` are (created_at, line of table.encode_row); both texts as the store knows them."""
 
     rows: list[tuple[str, bytes]] = field(default_factory=list)
-    sums: Sums = field(default_factory=Sums)
+    sums: RowSums = field(default_factory=RowSums)
     records: int = 0
     left_out_rows: int = 0  # the store may rightly lack them
     repeated_batches: int = 0
@@ -30,11 +28,7 @@ class Expected:
     def add(self, other: Expected) -> None:
         """Append what comes after."""
         self.rows += other.rows
-        self.sums = Sums(
-            self.sums.rows + other.sums.rows,
-            self.sums.counts + other.sums.counts,
-            (self.sums.checksum + other.sums.checksum) % _MODULUS,
-        )
+        self.sums += other.sums
         self.records += other.records
         self.left_out_rows += other.left_out_rows
         self.repeated_batches += other.repeated_batches
@@ -63,7 +57,7 @@ def expect(
         window.advance(decoded.window_entries, records[-1].end)
     return Expected(
         rows,
-        Sums(len(rows), counts, checksum % _MODULUS),
+        RowSums(len(rows), counts, checksum % CHECKSUM_MODULUS),
         len(records),
         left_out_rows,
         totals.repeated_batches,

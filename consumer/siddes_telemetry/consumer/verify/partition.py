@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from siddes_telemetry.backends.ports.log import DeadLetters
-from siddes_telemetry.backends.ports.store import StoreAudit, Stretch
+from siddes_telemetry.backends.ports.store import RowSelection, StoreAudit
 from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions, read_past_set_aside
@@ -34,7 +34,7 @@ NO_END = 2**63  # beyond every offset
 
 _offset = attrgetter("offset")
 
-Repair = Callable[[Stretch, Counter[bytes]], Awaitable[int]]
+Repair = Callable[[RowSelection, Counter[bytes]], Awaitable[int]]
 Moved = Callable[[int], None]  # by how many offsets
 
 
@@ -174,18 +174,18 @@ class PartitionVerifier:
         ):
             await self._ask(chunk, stretch)
 
-    async def _ask(self, chunk: Expected, stretch: Stretch) -> None:
+    async def _ask(self, chunk: Expected, stretch: RowSelection) -> None:
         """Have the store tell what it has after this stretch, which was the chunk's."""
         rest = self._stretch(stretch.end, self._scope.stored_to)
         rows = max(chunk.sums.rows, chunk.records)
         asked, width = next_question(rest, offsets=stretch.end - stretch.start, rows=rows, chunk_rows=CHUNK_ROWS)
         self._range_sums = RangeSums(asked, width, await self._context.audit.sums_by_range(asked, width))
 
-    def _stretch(self, start: int, end: int) -> Stretch:
+    def _stretch(self, start: int, end: int) -> RowSelection:
         source, exclusions = self._scope.source, self._exclusions
-        return Stretch(source.log_id, source.partition, start, end, exclusions.since_ms, exclusions.purged_ahead)
+        return RowSelection(source.log_id, source.partition, start, end, exclusions.since_ms, exclusions.purged_ahead)
 
-    async def _enter_difference(self, chunk: Expected, stretch: Stretch) -> None:
+    async def _enter_difference(self, chunk: Expected, stretch: RowSelection) -> None:
         lines = await self._context.audit.lines(stretch)
         # Read after the rows: a purge is written down before it removes any.
         exclusions = await self._context.exclusions(stretch.partition)

@@ -9,28 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from siddes_telemetry.backends.ports.store import Stretch, Sums
+from siddes_telemetry.backends.ports.store import RowSelection, RowSums
 
 RANGES = 50_000  # in one answer, which takes some 15 MB here; 50 million rows if all are alike
 RANGES_A_CHUNK = 100  # so that a chunk is about as large as it should be
-
-_MODULUS = 2**64
 
 
 @dataclass(frozen=True, slots=True)
 class RangeSums:
     """The sums of a stretch by ranges of `width` offsets, numbered from its start; ranges without rows are left out."""
 
-    stretch: Stretch
+    stretch: RowSelection
     width: int
-    sums: Mapping[int, Sums]
+    sums: Mapping[int, RowSums]
 
     def bound_before(self, offset: int) -> int:
         """The last end of a range that is not beyond `offset`, which lies at or after the stretch's start."""
         start, end = self.stretch.start, self.stretch.end
         return end if offset >= end else start + (offset - start) // self.width * self.width
 
-    def between(self, start: int, end: int) -> Sums | None:
+    def between(self, start: int, end: int) -> RowSums | None:
         """What the rows of [start, end) come to; None where one of these is not the end of a range."""
         if not self.stretch.start <= start <= end <= self.stretch.end:
             return None
@@ -38,14 +36,10 @@ class RangeSums:
             return None
         first, last = ((offset - self.stretch.start + self.width - 1) // self.width for offset in (start, end))
         found = [self.sums[number] for number in range(first, last) if number in self.sums]
-        return Sums(
-            sum(each.rows for each in found),
-            sum(each.counts for each in found),
-            sum(each.checksum for each in found) % _MODULUS,
-        )
+        return sum(found, RowSums())
 
 
-def next_question(stretch: Stretch, *, offsets: int, rows: int, chunk_rows: int) -> tuple[Stretch, int]:
+def next_question(stretch: RowSelection, *, offsets: int, rows: int, chunk_rows: int) -> tuple[RowSelection, int]:
     """(the beginning of a stretch to be asked about, the width of its ranges).
 
     `offsets`, `rows`: how many the chunk before had. If what follows is alike, RANGES_A_CHUNK ranges have `chunk_rows`.

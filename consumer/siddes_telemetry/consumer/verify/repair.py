@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import structlog
 
 from siddes_telemetry.backends.ports.errors import BackendError, StoreUnavailable
-from siddes_telemetry.backends.ports.store import BlockStore, StoreAudit, Stretch
+from siddes_telemetry.backends.ports.store import BlockStore, RowSelection, StoreAudit
 from siddes_telemetry.consumer.verify.exclusions import Exclusions
 from siddes_telemetry.schemas.table import COUNTS_TABLE, place_of_row
 
@@ -37,12 +37,12 @@ class Repairer:
         self._audit = audit
         self._left = limit
 
-    async def __call__(self, stretch: Stretch, expected: Counter[bytes]) -> int:
+    async def __call__(self, stretch: RowSelection, expected: Counter[bytes]) -> int:
         """How many of these rows of a stretch were missing, and are there now.
 
         Raises StoreUnavailable, StoreRefused or TooManyMissingError.
         """
-        attempts = ATTEMPTS if self._store.tokens_outlive_rows else 1  # else nothing was spent: a replica lags
+        attempts = ATTEMPTS if self._store.tokens_may_lack_rows else 1  # else nothing was spent: a replica lags
         missing = await self._missing(stretch, expected)
         rows = missing.total()
         self._left -= rows
@@ -58,10 +58,10 @@ class Repairer:
                 return rows
         raise StoreUnavailable("the store confirms rows and does not have them")
 
-    async def _missing(self, stretch: Stretch, expected: Counter[bytes]) -> Counter[bytes]:
-        await self._audit.catch_up()
+    async def _missing(self, stretch: RowSelection, expected: Counter[bytes]) -> Counter[bytes]:
+        await self._audit.sync_replicas()
         missing = expected - Counter(await self._audit.lines(stretch))
-        purged = await self._audit.purged(stretch.log_id)  # after the rows: it is written down before they go
+        purged = await self._audit.purge_history(stretch.log_id)  # after the rows: it is written down before they go
         exclusions = Exclusions(purged, stretch.partition, expired_ms=stretch.since_ms)
         return Counter({line: times for line, times in missing.items() if not exclusions.has(line)})
 
@@ -77,7 +77,7 @@ def blocks(rows: Counter[bytes]) -> Iterable[bytes]:
             yield b"".join(lines[start : start + MAX_ROWS])
 
 
-def repair_token(stretch: Stretch, block: bytes, attempt: int) -> str:
+def repair_token(stretch: RowSelection, block: bytes, attempt: int) -> str:
     """The name of these rows as a repair: different from every token of a consumer."""
     digest = hashlib.blake2b(block, digest_size=16).hexdigest()
     return f"v1:repair:{COUNTS_TABLE}:{stretch.log_id}:{stretch.partition}:{digest}:{attempt}"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from siddes_telemetry.backends.ports.store import Sums
+from siddes_telemetry.backends.ports.store import RowSums
+from siddes_telemetry.schemas.table import CHECKSUM_MODULUS
 
 MAX_LISTED_OFFSETS = 20  # of a partition that are named; all are counted
 
@@ -51,11 +52,11 @@ class PartitionReport:
     def ok(self) -> bool:
         return not (self.missing or self.surplus or self.missing_dead_letters or self.trouble)
 
-    def expect(self, sums: Sums) -> None:
+    def expect(self, sums: RowSums) -> None:
         """Enter what a run of records must have left."""
         self.rows += sums.rows
         self.counts += sums.counts
-        self.checksum = (self.checksum + sums.checksum) % 2**64
+        self.checksum = (self.checksum + sums.checksum) % CHECKSUM_MODULUS
 
     def differ(self, missing: Mapping[int, int], surplus: Mapping[int, int]) -> None:
         """Enter rows that are missing, and rows that are too many, by offset."""

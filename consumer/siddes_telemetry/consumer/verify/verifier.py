@@ -52,12 +52,14 @@ async def verify(
     Raises LogUnavailable, StoreUnavailable or RecordsUnreadableError; with `repair` StoreRefused too.
     """
     # Read before the offsets: rows that are stored now were declared by then.
-    extents = await log_and_store.audit.extents(log_and_store.log_id)
+    extents = await log_and_store.audit.stored_partitions(log_and_store.log_id)
     from_ms = None if hours is None else clock_ms() - round(hours * HOUR_MS)
 
     async def exclusions(partition: int) -> Exclusions:
         expired_ms = max(0, clock_ms() - log_and_store.retention_days * DAY_MS + EXPIRY_MARGIN_MS)
-        return Exclusions(await log_and_store.audit.purged(log_and_store.log_id), partition, expired_ms=expired_ms)
+        return Exclusions(
+            await log_and_store.audit.purge_history(log_and_store.log_id), partition, expired_ms=expired_ms
+        )
 
     async def planned_for(view: PartitionView) -> tuple[Scope, PartitionReport, Exclusions]:
         stored, out = extents.get(view.number), await exclusions(view.number)
@@ -71,7 +73,7 @@ async def verify(
         return scope, report, out
 
     planned = [await planned_for(view) for view in await log_and_store.log.partitions()]
-    await log_and_store.audit.catch_up()
+    await log_and_store.audit.sync_replicas()
     total, done = sum(scope.length for scope, _, _ in planned), 0
 
     def moved(offsets: int) -> None:

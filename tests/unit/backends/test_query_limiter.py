@@ -1,4 +1,4 @@
-"""Summaries take turns: in the order in which they came, within their deadlines, and nothing else waits for them."""
+"""QueryLimiter: summaries run in the order they came, within their deadlines; nothing else waits for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Settings
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
 from siddes_telemetry.backends.ports.errors import StoreRefused, StoreUnavailable
-from siddes_telemetry.backends.ports.store import Purged
+from siddes_telemetry.backends.ports.store import PurgeHistory
 from siddes_telemetry.schemas.ddl import StoreSchema
 from tests.unit.schemas.shipped import REGISTRY
 
@@ -21,7 +21,7 @@ PATIENCE_S = 30.0
 
 @dataclass
 class Slow:
-    """An engine that answers each question when it is told to, and notes what it was asked."""
+    """An engine that records its queries and answers each when the test says so."""
 
     summaries_at_once: int = 1
     asked: list[str] = field(default_factory=list)
@@ -56,13 +56,13 @@ def store_on(engine: Slow) -> ClickHouseStore:
 
 
 async def settled() -> None:
-    """Whoever can go on has gone on."""
+    """Return once every task that can run has run."""
     for _ in range(10):
         await asyncio.sleep(0)
 
 
 class Asking:
-    """Summaries that were asked for, one after the other."""
+    """Summary queries, started one after the other."""
 
     def __init__(self, store: ClickHouseStore) -> None:
         self._store = store
@@ -75,7 +75,7 @@ class Asking:
             await settled()
 
 
-async def test_so_many_are_asked_at_a_time_and_the_others_in_the_order_in_which_they_came() -> None:
+async def test_a_fixed_number_run_at_a_time_and_the_others_in_order() -> None:
     engine = Slow(summaries_at_once=2)
     asking = Asking(store_on(engine))
     await asking.ask("a", "b", "c", "d")
@@ -89,7 +89,7 @@ async def test_so_many_are_asked_at_a_time_and_the_others_in_the_order_in_which_
     assert len(await asyncio.gather(*asking.tasks.values())) == 4
 
 
-async def test_who_has_been_answered_and_asks_again_waits_behind_those_who_wait() -> None:
+async def test_a_caller_that_asks_again_waits_behind_those_already_waiting() -> None:
     engine = Slow()
     asking = Asking(store_on(engine))
     await asking.ask("a", "b")
@@ -116,7 +116,7 @@ async def test_a_wait_counts_against_the_deadline() -> None:
     await asyncio.gather(*asking.tasks.values())
 
 
-async def test_who_waits_past_the_deadline_is_told_so_and_the_next_is_not_held_up() -> None:
+async def test_a_wait_past_the_deadline_fails_and_does_not_delay_the_next() -> None:
     engine = Slow()
     asking = Asking(store_on(engine))
     await asking.ask("a")
@@ -132,7 +132,7 @@ async def test_who_waits_past_the_deadline_is_told_so_and_the_next_is_not_held_u
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["waiting", "being answered"])
-async def test_who_goes_away_leaves_the_turn_to_the_next(waits: bool) -> None:
+async def test_a_cancelled_query_frees_its_slot(waits: bool) -> None:
     engine = Slow()
     asking = Asking(store_on(engine))
     await asking.ask("a", "b", "c")
@@ -148,7 +148,7 @@ async def test_who_goes_away_leaves_the_turn_to_the_next(waits: bool) -> None:
     await asyncio.gather(*asking.tasks.values(), return_exceptions=True)
 
 
-async def test_a_failure_ends_a_turn() -> None:
+async def test_a_failed_query_frees_its_slot() -> None:
     engine = Slow()
     asking = Asking(store_on(engine))
     await asking.ask("a", "b")
@@ -161,14 +161,14 @@ async def test_a_failure_ends_a_turn() -> None:
     await asking.tasks["b"]
 
 
-async def test_what_consumers_ask_does_not_wait_for_summaries() -> None:
+async def test_the_consumers_queries_do_not_wait_for_summaries() -> None:
     engine = Slow()
     store = store_on(engine)
     asking = Asking(store)
     await asking.ask("a", "b")
     async with asyncio.timeout(1):
         await store.insert(b"", "token", deadline_s=PATIENCE_S)
-        assert await store.purged(7) == Purged()
+        assert await store.purge_history(7) == PurgeHistory()
         await store.ping_insert()
     for task in asking.tasks.values():
         task.cancel()
