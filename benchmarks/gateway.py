@@ -37,6 +37,7 @@ from benchmarks.suite import Bench
 from benchmarks.tools.collector import collector
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
 from siddes_telemetry.backends.kafka.range_reads import ends_of
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines
@@ -112,7 +113,7 @@ def _latency(bench: Bench, targets: Targets, rate: float, bootstrap: str, topic:
     appends: list[float] = []  # ours, a second, by round; the first round begins with ours
 
     def records() -> int:
-        return sum(asyncio.run(ends_of(bootstrap, partitions)).values())
+        return sum(asyncio.run(ends_of(KafkaConnection(bootstrap), partitions)).values())
 
     def p99(who: str) -> float:
         command = [sys.executable, "-m", "benchmarks.load.paced", targets.urls[who], str(targets.files[who, 1])]
@@ -178,7 +179,7 @@ def _latency(bench: Bench, targets: Targets, rate: float, bootstrap: str, topic:
 async def _append_ms(bootstrap: str, topic: str) -> float:
     """The median of what an append of one count takes, one after another."""
     metrics = KafkaAppenderMetrics(CollectorRegistry())
-    appender = KafkaAppender(bootstrap, topic, PARTITIONS, metrics=metrics, rng=random.Random(4))
+    appender = KafkaAppender(KafkaConnection(bootstrap), topic, PARTITIONS, metrics=metrics, rng=random.Random(4))
     await appender.start()
     lines = encode_lines("viewer-1", {"suggestion_shown": 1}, "2026-11-26 10:00:00.000")
     took: list[float] = []
@@ -202,7 +203,9 @@ def _running(bench: Bench, folder: Path, program: Path) -> Iterator[tuple[Target
         own = {"PARTITIONS": str(PARTITIONS), "RATE": "1000000"}  # counted, and never exceeded
         deployment = stack.enter_context(unmigrated_cluster(kafka.bootstrap, NO_STORE, folder, **own))
         topic = deployment.settings["TOPIC"]
-        admin = KafkaAdmin(kafka.bootstrap, topic, partitions=PARTITIONS, replication=1, retention_days=1)
+        admin = KafkaAdmin(
+            KafkaConnection(kafka.bootstrap), topic, partitions=PARTITIONS, replication=1, retention_days=1
+        )
         asyncio.run(admin.migrate())
         gateway = start_member(deployment, "gateway", command=on(MEASURED, *COMMAND)).wait_ready()
         urls = {OURS: gateway.url, BARE: stack.enter_context(peer("bare_handler", folder=folder))}

@@ -26,6 +26,7 @@ from benchmarks.stored import wait_for_rows
 from benchmarks.suite import Bench
 from benchmarks.tools.clickhouse import local_clickhouse
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from tests.infrastructure.databases import own_database
 from tests.infrastructure.downloads import kafka_jars
 from tests.infrastructure.kafka import LocalKafka
@@ -123,7 +124,11 @@ def _gateway(bench: Bench, wrk: Wrk, bootstrap: str, folder: Path, size: Size) -
     own = {"RATE": "1000000", "PARTITIONS": str(size.partitions)}
     with unmigrated_cluster(bootstrap, NO_STORE, folder, **own) as deployment:
         topic, partitions = deployment.settings["TOPIC"], size.partitions
-        asyncio.run(KafkaAdmin(bootstrap, topic, partitions=partitions, replication=1, retention_days=1).migrate())
+        asyncio.run(
+            KafkaAdmin(
+                KafkaConnection(bootstrap), topic, partitions=partitions, replication=1, retention_days=1
+            ).migrate()
+        )
         more = ("--workers", str(size.processes)) if size.processes > 1 else ()
         gateway = start_member(deployment, "gateway", *more).wait_ready()
         requests = singles(folder / f"singles-{size.viewers}.txt", size.viewers)

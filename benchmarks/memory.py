@@ -24,6 +24,7 @@ from benchmarks.stored import wait_for_rows
 from benchmarks.suite import Bench
 from benchmarks.tools.clickhouse import local_clickhouse
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from tests.infrastructure.databases import own_database
 from tests.infrastructure.downloads import kafka_jars
 from tests.infrastructure.kafka import LocalKafka
@@ -49,7 +50,11 @@ def _gateway(bench: Bench) -> Comparison:
         own = {"RATE": "0", "PARTITIONS": "8"}
         with unmigrated_cluster(kafka.bootstrap, NO_STORE, folder, **own) as deployment:
             topic = deployment.settings["TOPIC"]
-            asyncio.run(KafkaAdmin(kafka.bootstrap, topic, partitions=8, replication=1, retention_days=1).migrate())
+            asyncio.run(
+                KafkaAdmin(
+                    KafkaConnection(kafka.bootstrap), topic, partitions=8, replication=1, retention_days=1
+                ).migrate()
+            )
             gateway = start_member(deployment, "gateway", command=on(MEASURED, *COMMAND)).wait_ready()
             say("at rest")
             at_rest = peak_mb(gateway)

@@ -30,6 +30,7 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.backends.journal_queue import QUEUE_BYTES, JournalMetrics
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaGroupMetrics
@@ -107,13 +108,15 @@ async def opened(place: Place) -> AsyncIterator[Ends]:
             yield Ends(log, log.reader(), table, noted)
             return
         producers = KafkaAppenderMetrics(registry)
-        appender = KafkaAppender(place.bootstrap, place.topic, 1, metrics=producers, rng=rng)
+        appender = KafkaAppender(KafkaConnection(place.bootstrap), place.topic, 1, metrics=producers, rng=rng)
         await appender.start()
         stack.push_async_callback(appender.close)
-        topic = KafkaJournal(place.bootstrap, place.topic, metrics=metrics, appender_metrics=producers, rng=rng)
+        topic = KafkaJournal(
+            KafkaConnection(place.bootstrap), place.topic, metrics=metrics, appender_metrics=producers, rng=rng
+        )
         stack.push_async_callback(topic.close)
         reader = KafkaGroupConsumer(
-            place.bootstrap, place.topic, fresh("group"), metrics=KafkaGroupMetrics(registry), rng=rng
+            KafkaConnection(place.bootstrap), place.topic, fresh("group"), metrics=KafkaGroupMetrics(registry), rng=rng
         )
         yield Ends(appender, reader, topic, noted)
 
@@ -231,7 +234,9 @@ def opened_place(mode: str, kafka: str | None, folder: Path) -> Iterator[Place]:
     with ExitStack() as stack:
         bootstrap = kafka or stack.enter_context(find_kafka(os.environ).open(folder))
         topic = fresh("window")
-        asyncio.run(KafkaAdmin(bootstrap, topic, partitions=1, replication=1, retention_days=1).migrate())
+        asyncio.run(
+            KafkaAdmin(KafkaConnection(bootstrap), topic, partitions=1, replication=1, retention_days=1).migrate()
+        )
         yield Place(bootstrap, topic, "")
 
 

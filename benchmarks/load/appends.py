@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from benchmarks.load.paced import DRAIN_S, TICK_S
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines
 
@@ -26,7 +27,7 @@ async def append_at(bootstrap: str, topic: str, *, partitions: int, rate: float,
     TimeoutError where they are not within DRAIN_S of the last.
     """
     metrics = KafkaAppenderMetrics(CollectorRegistry())
-    appender = KafkaAppender(bootstrap, topic, partitions, metrics=metrics, rng=random.Random(4))
+    appender = KafkaAppender(KafkaConnection(bootstrap), topic, partitions, metrics=metrics, rng=random.Random(4))
     await appender.start()
     value = LINE * rows
     headers = encode_headers(1, value, [(NO_BATCH, rows)])

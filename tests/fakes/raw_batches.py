@@ -12,7 +12,7 @@ from aiokafka.codec import lz4_encode
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
-from siddes_telemetry.backends.kafka.clients import make_client
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.produce_request import ProduceForm
 from siddes_telemetry.schemas.record import Headers
 
@@ -77,7 +77,7 @@ def xerial(body: bytes) -> bytes:
 
 async def send(bootstrap: str, topic: str, *batches: bytes | bytearray, partition: int = 0) -> None:
     """Produce each in a request of its own, to a real broker."""
-    client = make_client(bootstrap)
+    client = KafkaConnection(bootstrap).producer_client()
     await client.bootstrap()
     try:
         await client.force_metadata_update()

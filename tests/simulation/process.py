@@ -7,6 +7,7 @@ import random
 
 from prometheus_client import CollectorRegistry
 
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
 from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
 from siddes_telemetry.consumer.batching import FlushPolicy
@@ -61,7 +62,7 @@ class Process:
             rng=random.Random(host.name),
         )
         reader = KafkaGroupConsumer(
-            host.name, TOPIC, "group", metrics=metrics[1], rng=self.ctx.rng, monotonic=host.monotonic_s
+            KafkaConnection(host.name), TOPIC, "group", metrics=metrics[1], rng=self.ctx.rng, monotonic=host.monotonic_s
         )
         self.consumer = Consumer(reader, self.ctx)
         self.task = loop.create_task(self.consumer.run(), context=host.context)

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
 
-from siddes_telemetry.backends.kafka import clients, owned_partition, rebalance
+from siddes_telemetry.backends.kafka import connection, owned_partition, rebalance
 from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer.batching import FlushPolicy
@@ -63,7 +63,7 @@ class Schedule:
         self._journal = Journal(faults, lambda: self._traffic.now_ms)
         self._invariants.watch(self._broker, self._traffic)
         with ExitStack() as stack:
-            stack.enter_context(patch.object(clients, "AIOKafkaConsumer", self._make_driver))
+            stack.enter_context(patch.object(connection, "AIOKafkaConsumer", self._make_driver))
             stack.enter_context(patch.object(owned_partition, "LISTEN_MS", POLL_S * 1000))
             stack.enter_context(patch.object(rebalance, "CHECK_S", POLL_S))
             stack.enter_context(

@@ -16,6 +16,7 @@ from siddes_telemetry.backends.clickhouse.engine import Engine
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.sqlite.log import SqliteLog
 from siddes_telemetry.cli.data_folder import DataFolder
 from siddes_telemetry.cli.operations import (
@@ -81,7 +82,7 @@ async def clickhouse(settings: Settings, registry: Registry) -> AsyncIterator[St
 def kafka_admin(settings: Settings) -> KafkaAdmin:
     """The topics of a cluster."""
     return KafkaAdmin(
-        kafka_servers(settings),
+        kafka_connection(settings),
         settings.topic,
         partitions=settings.partitions,
         replication=settings.replication,
@@ -89,11 +90,11 @@ def kafka_admin(settings: Settings) -> KafkaAdmin:
     )
 
 
-def kafka_servers(settings: Settings) -> str:
-    """The bootstrap servers."""
+def kafka_connection(settings: Settings) -> KafkaConnection:
+    """How to reach the brokers."""
     if settings.kafka is None:
         raise ValueError("the caller sees to it that the settings name a broker")
-    return settings.kafka
+    return KafkaConnection(settings.kafka)
 
 
 @dataclass(frozen=True)

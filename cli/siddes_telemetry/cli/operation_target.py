@@ -16,7 +16,7 @@ from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.backends.ports.errors import StoreMissing
 from siddes_telemetry.cli.control_socket import ask_control
 from siddes_telemetry.cli.data_folder import DataFolder, DataInUse
-from siddes_telemetry.cli.deployment import Store, clickhouse, embedded, kafka_admin, kafka_servers, wall_clock_ms
+from siddes_telemetry.cli.deployment import Store, clickhouse, embedded, kafka_admin, kafka_connection, wall_clock_ms
 from siddes_telemetry.cli.operations import (
     Operations,
     Result,
@@ -74,7 +74,7 @@ async def _on_log_and_store(
     if log_id is None:
         raise StoreMissing("this log has no identity yet")
     async with (
-        viewing(kafka_servers(settings), settings.topic, settings.group) as log,
+        viewing(kafka_connection(settings), settings.topic, settings.group) as log,
         _dead_letters(settings) as letters,
     ):
         log_and_store = LogAndStore(log, log_id, store.audit, letters, registry, settings.retention_days)
@@ -84,7 +84,7 @@ async def _on_log_and_store(
 @asynccontextmanager
 async def _dead_letters(settings: Settings) -> AsyncIterator[KafkaDeadLetters]:
     metrics = KafkaDeadLetterMetrics(CollectorRegistry())
-    letters = KafkaDeadLetters(kafka_servers(settings), settings.topic, metrics=metrics, rng=random.Random())
+    letters = KafkaDeadLetters(kafka_connection(settings), settings.topic, metrics=metrics, rng=random.Random())
     try:
         yield letters
     finally:

@@ -27,7 +27,7 @@ from siddes_telemetry.backends.sqlite.metrics import SqliteTrimMetrics
 from siddes_telemetry.cli import composition, runtime
 from siddes_telemetry.cli.control_socket import serve_control
 from siddes_telemetry.cli.data_folder import DataFolder
-from siddes_telemetry.cli.deployment import clickhouse, embedded, kafka_servers, wall_clock_ms
+from siddes_telemetry.cli.deployment import clickhouse, embedded, kafka_connection, wall_clock_ms
 from siddes_telemetry.cli.listeners import ANSWER_IN_FLIGHT_S, Listen, admin_port, public_server, public_url
 from siddes_telemetry.cli.operations import embedded_log_name
 from siddes_telemetry.cli.runtime import Service, cancelled, first_of, stopped_within
@@ -133,7 +133,7 @@ async def _listening_gateway(
     """A gateway on Kafka; at the end it drains."""
     async with AsyncExitStack() as stack:
         appender = KafkaAppender(
-            kafka_servers(settings),
+            kafka_connection(settings),
             settings.topic,
             settings.partitions,
             metrics=KafkaAppenderMetrics(metrics),
@@ -233,10 +233,10 @@ def consumer_service(settings: Settings, registry: Registry, admin_host: str, ad
             store = await stack.enter_async_context(clickhouse(settings, registry))
             rng = random.Random()
             producers = KafkaDeadLetterMetrics(metrics)
-            dead_letters = KafkaDeadLetters(kafka_servers(settings), settings.topic, metrics=producers, rng=rng)
+            dead_letters = KafkaDeadLetters(kafka_connection(settings), settings.topic, metrics=producers, rng=rng)
             stack.push_async_callback(dead_letters.close)
             journal = KafkaJournal(
-                kafka_servers(settings),
+                kafka_connection(settings),
                 settings.topic,
                 metrics=JournalMetrics(metrics),
                 appender_metrics=producers,
@@ -244,7 +244,7 @@ def consumer_service(settings: Settings, registry: Registry, admin_host: str, ad
             )
             stack.push_async_callback(journal.close)
             reader = KafkaGroupConsumer(
-                kafka_servers(settings), settings.topic, settings.group, metrics=KafkaGroupMetrics(metrics), rng=rng
+                kafka_connection(settings), settings.topic, settings.group, metrics=KafkaGroupMetrics(metrics), rng=rng
             )
             consumer = composition.make_consumer(
                 reader,

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.journal_queue import JournalMetrics
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
 from siddes_telemetry.backends.kafka.log_view import viewing
@@ -102,9 +103,13 @@ async def kafka_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTes
     topic = fresh("log")
     await make_topic(bootstrap, topic, partitions=3)
     metrics, rng = KafkaDeadLetterMetrics(CollectorRegistry()), random.Random(1)
-    letters = KafkaDeadLetters(bootstrap, topic, metrics=metrics, rng=rng)
+    letters = KafkaDeadLetters(KafkaConnection(bootstrap), topic, metrics=metrics, rng=rng)
     journal = KafkaJournal(
-        bootstrap, topic, metrics=JournalMetrics(CollectorRegistry()), appender_metrics=metrics, rng=rng
+        KafkaConnection(bootstrap),
+        topic,
+        metrics=JournalMetrics(CollectorRegistry()),
+        appender_metrics=metrics,
+        rng=rng,
     )
 
     async def trim(partition: int, first: int) -> None:
@@ -113,7 +118,10 @@ async def kafka_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTes
     try:
         async with appending(bootstrap, topic, partitions=3) as appender:
             await pingable(appender)
-            reader, view = partial(make_reader, bootstrap, topic, topic), partial(viewing, bootstrap, topic, topic)
+            reader, view = (
+                partial(make_reader, bootstrap, topic, topic),
+                partial(viewing, KafkaConnection(bootstrap), topic, topic),
+            )
             yield LogUnderTest(appender, reader, letters, journal, view, 3, True, None, trim)
     finally:
         await letters.close()

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.backends.journal_queue import JournalMetrics
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaGroupMetrics
@@ -42,13 +43,15 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 async def make_topic(bootstrap: str, topic: str, partitions: int = 2) -> None:
-    await KafkaAdmin(bootstrap, topic, partitions=partitions, replication=1, retention_days=30).migrate()
+    await KafkaAdmin(
+        KafkaConnection(bootstrap), topic, partitions=partitions, replication=1, retention_days=30
+    ).migrate()
 
 
 @asynccontextmanager
 async def opened_journal(bootstrap: str, topic: str, registry: CollectorRegistry) -> AsyncIterator[KafkaJournal]:
     journal = KafkaJournal(
-        bootstrap,
+        KafkaConnection(bootstrap),
         topic,
         metrics=JournalMetrics(registry),
         appender_metrics=KafkaAppenderMetrics(registry),
@@ -75,7 +78,7 @@ async def appending(
     bootstrap: str, topic: str, partitions: int = 2, registry: CollectorRegistry | None = None
 ) -> AsyncIterator[KafkaAppender]:
     metrics = KafkaAppenderMetrics(registry or CollectorRegistry())
-    appender = KafkaAppender(bootstrap, topic, partitions, metrics=metrics, rng=random.Random(1))
+    appender = KafkaAppender(KafkaConnection(bootstrap), topic, partitions, metrics=metrics, rng=random.Random(1))
     await appender.start()
     try:
         yield appender
@@ -123,7 +126,9 @@ def make_reader(
     bootstrap: str, topic: str, group: str, times: GroupTimes = QUICK, registry: CollectorRegistry | None = None
 ) -> KafkaGroupConsumer:
     metrics = KafkaGroupMetrics(registry or CollectorRegistry())
-    return KafkaGroupConsumer(bootstrap, topic, group, metrics=metrics, rng=random.Random(1), times=times)
+    return KafkaGroupConsumer(
+        KafkaConnection(bootstrap), topic, group, metrics=metrics, rng=random.Random(1), times=times
+    )
 
 
 @asynccontextmanager

@@ -8,7 +8,8 @@ import uvloop
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka.clients import MAX_REQUEST_BYTES, reading
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
+from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES
 from siddes_telemetry.backends.kafka.range_reads import ends_of, read_range
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
 from tests.infrastructure.names import fresh
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.servers
 
 async def records_of(bootstrap: str, topic: str, partition: int = 0) -> list[Any]:
     key = TopicPartition(topic, partition)
-    ends = await ends_of(bootstrap, [key])
-    return [record async for piece in read_range(bootstrap, key, 0, ends[key]) for record in piece]
+    ends = await ends_of(KafkaConnection(bootstrap), [key])
+    return [record async for piece in read_range(KafkaConnection(bootstrap), key, 0, ends[key]) for record in piece]
 
 
 async def test_an_appended_record_has_its_bytes_headers_and_the_brokers_time(kafka_bootstrap: str, topic: str) -> None:
@@ -146,7 +147,7 @@ async def test_a_missing_topic_is_said_to_be_missing_and_not_made(kafka_bootstra
         with pytest.raises(LogMissing):
             await soon(appender.append(0, b"x", HEADERS))
         await missing(appender)
-        async with reading(kafka_bootstrap) as consumer:
+        async with KafkaConnection(kafka_bootstrap).reading_consumer() as consumer:
             assert topic not in await consumer.topics()
         await make_topic(kafka_bootstrap, topic)
         await pingable(appender)

@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import CollectorRegistry
 
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.log_view import viewing
 from siddes_telemetry.backends.ports.log import KeyJournal
 from siddes_telemetry.consumer.batching import FlushPolicy
@@ -85,7 +86,10 @@ class Scene:
         consumer = Consumer(make_reader(self._bootstrap, self._topic, self._topic), ctx)
         running = asyncio.ensure_future(consumer.run())
         try:
-            async with viewing(self._bootstrap, self._topic, self._topic) as view, asyncio.timeout(WAIT_S):
+            async with (
+                viewing(KafkaConnection(self._bootstrap), self._topic, self._topic) as view,
+                asyncio.timeout(WAIT_S),
+            ):
                 (partition,) = await view.partitions()
                 while (committed := await partition.committed()) is None or committed.offset < self._appended:  # noqa: ASYNC110  # the broker has no event for it
                     await asyncio.sleep(0.05)
@@ -100,7 +104,7 @@ class Scene:
     async def is_verified(self, hours: float | None) -> bool:
         log_id = await self.store.log_id(LOG_NAME)
         assert log_id is not None
-        async with viewing(self._bootstrap, self._topic, self._topic) as view:
+        async with viewing(KafkaConnection(self._bootstrap), self._topic, self._topic) as view:
             subject = LogAndStore(view, log_id, self.store, MemoryLog().dead_letters, REGISTRY, retention_days=30)
             report = await verify(
                 subject,

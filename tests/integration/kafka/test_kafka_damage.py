@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.range_reads import read_range, to_log_records
 from siddes_telemetry.backends.kafka.rebalance import GroupTimes
 from siddes_telemetry.backends.ports.log import OwnedPartition
@@ -38,7 +39,10 @@ async def both_ways(bootstrap: str, topic: str, end: int) -> list[LogRecord]:
         while (partition := await hands.next()).number != 0:
             pass
         records = await fetched(partition, end)
-    pieces = [to_log_records(piece) async for piece in read_range(bootstrap, TopicPartition(topic, 0), 0, end)]
+    pieces = [
+        to_log_records(piece)
+        async for piece in read_range(KafkaConnection(bootstrap), TopicPartition(topic, 0), 0, end)
+    ]
     assert [record for piece in pieces for record in piece] == records
     return records
 

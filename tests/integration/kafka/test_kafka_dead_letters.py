@@ -8,9 +8,10 @@ import pytest
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.kafka.clients import MAX_REQUEST_BYTES
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters, letter_record
 from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
+from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES
 from siddes_telemetry.backends.kafka.range_reads import read_range
 from siddes_telemetry.backends.kafka.topics import dead_topic
 from siddes_telemetry.backends.ports.errors import LogMissing
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.servers
 
 def make_letters(bootstrap: str, topic: str, registry: CollectorRegistry | None = None) -> KafkaDeadLetters:
     metrics = KafkaDeadLetterMetrics(registry or CollectorRegistry())
-    return KafkaDeadLetters(bootstrap, topic, metrics=metrics, rng=random.Random(1))
+    return KafkaDeadLetters(KafkaConnection(bootstrap), topic, metrics=metrics, rng=random.Random(1))
 
 
 @pytest.fixture
@@ -39,7 +40,9 @@ async def letters(kafka_bootstrap: str, topic: str, registry: CollectorRegistry)
 
 
 async def kept(bootstrap: str, topic: str) -> Any:
-    (piece,) = [piece async for piece in read_range(bootstrap, TopicPartition(dead_topic(topic), 0), 0, 1)]
+    (piece,) = [
+        piece async for piece in read_range(KafkaConnection(bootstrap), TopicPartition(dead_topic(topic), 0), 0, 1)
+    ]
     return piece[0]
 
 

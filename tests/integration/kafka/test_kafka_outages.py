@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiokafka import TopicPartition
 
-from siddes_telemetry.backends.kafka.clients import reading
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.range_reads import ends_of
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
 from siddes_telemetry.backends.ports.log import Committed, OwnedPartition
@@ -88,7 +88,7 @@ async def test_a_killed_broker_comes_back_and_everything_goes_on(own_kafka: Loca
 async def test_a_record_that_is_sent_again_and_again_is_kept_once(
     own_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("siddes_telemetry.backends.kafka.clients.REQUEST_S", 1.0)
+    monkeypatch.setattr("siddes_telemetry.backends.kafka.connection.REQUEST_S", 1.0)
     await make_topic(own_kafka.bootstrap, "log", 1)
     hands = Hands()
     async with (
@@ -108,7 +108,7 @@ async def test_a_record_that_is_sent_again_and_again_is_kept_once(
         await soon(waiting)
         await soon(appender.append(0, b"after", HEADERS))
         log = TopicPartition("log", 0)
-        assert await ends_of(own_kafka.bootstrap, [log]) == {log: 3}
+        assert await ends_of(KafkaConnection(own_kafka.bootstrap), [log]) == {log: 3}
         await until(lambda: 0 in hands.held)
         await hands.held[0].seek(0)
         assert await fetch_values(hands.held[0], 3) == [b"before", b"patience", b"after"]
@@ -170,7 +170,7 @@ async def test_no_topic_is_made_by_asking_for_it(kafka_jars: Path, tmp_path: Pat
             await until(lambda: reader._consumer is not None)
             with pytest.raises(LogMissing):
                 await reader.ping()
-            async with reading(broker.bootstrap) as consumer:
+            async with KafkaConnection(broker.bootstrap).reading_consumer() as consumer:
                 consumer.assign([TopicPartition("log", 0)])
                 await consumer.getmany(timeout_ms=1000)
                 assert "log" not in await consumer.topics()

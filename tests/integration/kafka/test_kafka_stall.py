@@ -12,6 +12,7 @@ import aiohttp
 from pydantic import SecretStr
 
 from siddes_telemetry.backends.journal_queue import JournalMetrics
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
 from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
@@ -42,9 +43,13 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
         topic = deployment.settings["TOPIC"]
     metrics, rng = composition.process_metrics(), random.Random(1)
     producers = KafkaDeadLetterMetrics(metrics)
-    letters = KafkaDeadLetters(kafka_bootstrap, topic, metrics=producers, rng=rng)
-    journal = KafkaJournal(kafka_bootstrap, topic, metrics=JournalMetrics(metrics), appender_metrics=producers, rng=rng)
-    reader = KafkaGroupConsumer(kafka_bootstrap, topic, topic, metrics=KafkaGroupMetrics(metrics), rng=rng, times=TIMES)
+    letters = KafkaDeadLetters(KafkaConnection(kafka_bootstrap), topic, metrics=producers, rng=rng)
+    journal = KafkaJournal(
+        KafkaConnection(kafka_bootstrap), topic, metrics=JournalMetrics(metrics), appender_metrics=producers, rng=rng
+    )
+    reader = KafkaGroupConsumer(
+        KafkaConnection(kafka_bootstrap), topic, topic, metrics=KafkaGroupMetrics(metrics), rng=rng, times=TIMES
+    )
     async with clickhouse(Settings(clickhouse=SecretStr(clickhouse_database_url)), REGISTRY) as store:
         consumer = composition.make_consumer(
             reader,

@@ -7,6 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.topics import (
     DAY_MS,
     AddPartitions,
@@ -57,7 +58,9 @@ def test_partitions_are_never_taken_away() -> None:
 @pytest.mark.servers
 class TestOnABroker:
     def admin(self, bootstrap: str, topic: str, partitions: int = 2, retention_days: int = 30) -> KafkaAdmin:
-        return KafkaAdmin(bootstrap, topic, partitions=partitions, replication=1, retention_days=retention_days)
+        return KafkaAdmin(
+            KafkaConnection(bootstrap), topic, partitions=partitions, replication=1, retention_days=retention_days
+        )
 
     async def test_migrate_makes_the_topics_once(self, kafka_bootstrap: str) -> None:
         topic = fresh("log")
@@ -106,7 +109,9 @@ class TestOnABroker:
         assert await self.admin(kafka_bootstrap, topic, partitions=3).pending() == []
 
     async def test_what_the_broker_refuses_is_said_and_not_tried_for_ever(self, kafka_bootstrap: str) -> None:
-        admin = KafkaAdmin(kafka_bootstrap, fresh("log"), partitions=1, replication=3, retention_days=30)
+        admin = KafkaAdmin(
+            KafkaConnection(kafka_bootstrap), fresh("log"), partitions=1, replication=3, retention_days=30
+        )
         with pytest.raises(TopicRefused, match="InvalidReplicationFactor"):
             await admin.migrate()
 

@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 from aiokafka.errors import KafkaError, NotLeaderForPartitionError
 
-from siddes_telemetry.backends.kafka.clients import MAX_REQUEST_BYTES
+from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES
 from siddes_telemetry.backends.kafka.sender import NOT_ANSWERED, Batches, Codes, Sender
 
 

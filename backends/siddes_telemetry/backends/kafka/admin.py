@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -15,8 +14,7 @@ from aiokafka.errors import (
     for_code,
 )
 
-from siddes_telemetry.backends.kafka.clients import REQUEST_S
-from siddes_telemetry.backends.kafka.errors import driver_errors_translated
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.topics import (
     AddPartitions,
     Change,
@@ -36,37 +34,29 @@ DONE_BY_ANOTHER = (TopicAlreadyExistsError, InvalidPartitionsError)
 class KafkaAdmin:
     """What `migrate` asks of Kafka."""
 
-    def __init__(self, bootstrap: str, topic: str, *, partitions: int, replication: int, retention_days: int) -> None:
-        self._bootstrap = bootstrap
+    def __init__(
+        self, connection: KafkaConnection, topic: str, *, partitions: int, replication: int, retention_days: int
+    ) -> None:
+        self._connection = connection
         self._wanted = wanted_topics(
             topic, partitions=partitions, replication=replication, retention_days=retention_days
         )
 
     async def pending(self) -> Sequence[str]:
         """What `migrate` would do now, in order. Raises LogUnavailable or TopicRefused."""
-        async with self._connected() as admin:
+        async with self._connection.admin_client() as admin:
             return [str(change) for change in await self._changes(admin)]
 
     async def migrate(self) -> Sequence[str]:
         """Do it; returns what was done, once that is seen. Raises LogUnavailable or TopicRefused."""
         done: list[str] = []
-        async with self._connected() as admin, asyncio.timeout(SETTLE_S):
+        async with self._connection.admin_client() as admin, asyncio.timeout(SETTLE_S):
             while changes := await self._changes(admin):
                 for change in changes:
                     await _apply(admin, change)
                 done += [str(change) for change in changes if str(change) not in done]
                 await asyncio.sleep(SETTLE_STEP_S)
         return done
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=int(REQUEST_S * 1000))
-        try:
-            with driver_errors_translated():
-                await admin.start()
-                yield admin
-        finally:
-            await admin.close()
 
     async def _changes(self, admin: AIOKafkaAdminClient) -> list[Change]:
         # All topics: a request that names one would create it, where brokers are set to do so.

@@ -8,7 +8,8 @@ import random
 import structlog
 
 from siddes_telemetry.backends.backoff import Backoff
-from siddes_telemetry.backends.kafka.clients import STOP_S, discard_client, make_client
+from siddes_telemetry.backends.kafka.closing import CLOSE_S, close_client
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, driver_errors_translated
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
 from siddes_telemetry.backends.kafka.producer import KafkaProducer
@@ -39,20 +40,20 @@ class KafkaAppender:
 
     def __init__(
         self,
-        bootstrap: str,
+        connection: KafkaConnection,
         topic: str,
         partitions: int,
         *,
         metrics: KafkaAppenderMetrics,
         rng: random.Random,
-        stop_s: float = STOP_S,
+        close_s: float = CLOSE_S,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._connection = connection
         self._topic = topic
         self._partitions = frozenset(range(partitions))
         self._metrics = metrics
         self._rng = rng
-        self._stop_s = stop_s
+        self._close_s = close_s
         self._keeping: asyncio.Task[None] | None = None
         self._session: asyncio.Future[_Session] = asyncio.get_running_loop().create_future()
 
@@ -110,7 +111,7 @@ class KafkaAppender:
     async def _keep_connected(self) -> None:
         backoff = Backoff(self._rng)
         while True:
-            client, producer = make_client(self._bootstrap), None
+            client, producer = self._connection.producer_client(), None
             try:
                 await client.bootstrap()
                 await client.force_metadata_update()
@@ -125,6 +126,6 @@ class KafkaAppender:
                 log.warning("log_unreachable", error=type(error).__name__)
             finally:
                 if producer is not None:
-                    await producer.finish(self._stop_s)
-                await discard_client(client, self._stop_s)
+                    await producer.finish(self._close_s)
+                await close_client(client, self._close_s)
             await asyncio.sleep(backoff.next_s())

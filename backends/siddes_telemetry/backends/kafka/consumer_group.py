@@ -11,7 +11,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from siddes_telemetry.backends.backoff import Backoff
-from siddes_telemetry.backends.kafka.clients import decode_batches_here, discard_consumer, make_member
+from siddes_telemetry.backends.kafka.closing import close_consumer
+from siddes_telemetry.backends.kafka.connection import KafkaConnection, start_consumer
 from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, driver_errors_translated
 from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
 from siddes_telemetry.backends.kafka.offset_commit import OffsetCommitter
@@ -32,7 +33,7 @@ class KafkaGroupConsumer:
 
     def __init__(
         self,
-        bootstrap: str,
+        connection: KafkaConnection,
         topic: str,
         group: str,
         *,
@@ -41,7 +42,7 @@ class KafkaGroupConsumer:
         times: GroupTimes | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._connection = connection
         self._topic = topic
         self._group = group
         self._metrics = metrics
@@ -78,24 +79,23 @@ class KafkaGroupConsumer:
 
     async def _one_life(self, work: PartitionWork) -> str:
         """Be one member of the group, and return why it left. A new one gets a new name and generation."""
-        consumer = make_member(
-            self._bootstrap, self._group, session_s=self._times.session_s, rebalance_s=self._times.rebalance_s
+        consumer = self._connection.group_consumer(
+            self._group, session_s=self._times.session_s, rebalance_s=self._times.rebalance_s
         )
         try:
             try:
-                await consumer.start()
-                decode_batches_here(consumer)
+                await start_consumer(consumer)
                 self._consumer = consumer
                 await self._wait_for_topic(consumer)
             except DRIVER_ERRORS as error:
                 log.warning("log_unreachable", error=type(error).__name__)
                 return "unreachable"
             committer = OffsetCommitter(consumer, self._group)
-            tools = MemberTools(self._bootstrap, consumer, committer, self._metrics, self._stalls, self._monotonic)
+            tools = MemberTools(self._connection, consumer, committer, self._metrics, self._stalls, self._monotonic)
             return await KafkaMember(self._topic, work, self._times, tools).live()
         finally:
             self._consumer = None
-            await discard_consumer(consumer)
+            await close_consumer(consumer)
 
     async def _wait_for_topic(self, consumer: AIOKafkaConsumer) -> None:
         backoff = Backoff(self._rng)

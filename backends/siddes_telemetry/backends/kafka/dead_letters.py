@@ -15,8 +15,9 @@ import structlog
 from aiokafka import TopicPartition
 
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
-from siddes_telemetry.backends.kafka.clients import MAX_REQUEST_BYTES, reading
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
+from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES
 from siddes_telemetry.backends.kafka.range_reads import FetchedRecord, read_range
 from siddes_telemetry.backends.kafka.topics import DEAD_PARTITIONS, dead_topic
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable, RecordsGone
@@ -37,10 +38,12 @@ log = structlog.get_logger(__name__)
 class KafkaDeadLetters:
     """DeadLetters. Connects when the first letter is appended."""
 
-    def __init__(self, bootstrap: str, topic: str, *, metrics: KafkaDeadLetterMetrics, rng: random.Random) -> None:
-        self._bootstrap = bootstrap
+    def __init__(
+        self, connection: KafkaConnection, topic: str, *, metrics: KafkaDeadLetterMetrics, rng: random.Random
+    ) -> None:
+        self._connection = connection
         self._partition = TopicPartition(dead_topic(topic), 0)
-        self._appender = KafkaAppender(bootstrap, self._partition.topic, DEAD_PARTITIONS, metrics=metrics, rng=rng)
+        self._appender = KafkaAppender(connection, self._partition.topic, DEAD_PARTITIONS, metrics=metrics, rng=rng)
         self._metrics = metrics
         self._started = False
 
@@ -60,14 +63,14 @@ class KafkaDeadLetters:
             log.error("dead_letter_emptied", partition=letter.partition, offset=letter.offset, size=len(letter.value))
 
     async def entries(self) -> Sequence[DeadLetterEntry]:
-        async with reading(self._bootstrap) as consumer:
+        async with self._connection.reading_consumer() as consumer:
             if self._partition.topic not in await consumer.topics():
                 raise LogMissing("the topic of the dead letters is not there: run migrate")
             first = (await consumer.beginning_offsets([self._partition]))[self._partition]
             end = (await consumer.end_offsets([self._partition]))[self._partition]
         found: dict[tuple[int, int], DeadLetterEntry] = {}
         try:
-            async for piece in read_range(self._bootstrap, self._partition, first, end):
+            async for piece in read_range(self._connection, self._partition, first, end):
                 for record in piece:
                     if (entry := letter_entry(record)) is not None:
                         found.setdefault((entry.partition, entry.offset), entry)

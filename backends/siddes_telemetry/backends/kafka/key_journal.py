@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 
 from siddes_telemetry.backends.journal_queue import JournalMetrics, JournalQueue
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
-from siddes_telemetry.backends.kafka.clients import reading
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
 from siddes_telemetry.backends.kafka.range_reads import read_range
 from siddes_telemetry.backends.kafka.topics import keys_topic
@@ -18,7 +18,7 @@ from siddes_telemetry.backends.ports.errors import LogUnavailable, RecordsGone
 
 BROKERS_SKEW_MS = 60_000  # how far the clocks of two brokers may be apart: beyond, more of the log is read
 PATIENCE_ROUNDS = 5  # of a second each, without progress: the log is there to be read instead
-STOP_S = 1.0  # for saying goodbye: what was left in time is acknowledged by then
+CLOSE_S = 1.0  # for saying goodbye: what was left in time is acknowledged by then
 
 log = structlog.get_logger(__name__)
 
@@ -28,16 +28,16 @@ class KafkaJournal:
 
     def __init__(
         self,
-        bootstrap: str,
+        connection: KafkaConnection,
         topic: str,
         *,
         metrics: JournalMetrics,
         appender_metrics: KafkaAppenderMetrics,
         rng: random.Random,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._connection = connection
         self._topic = keys_topic(topic)
-        self._appender = KafkaAppender(bootstrap, self._topic, 1, metrics=appender_metrics, rng=rng, stop_s=STOP_S)
+        self._appender = KafkaAppender(connection, self._topic, 1, metrics=appender_metrics, rng=rng, close_s=CLOSE_S)
         self._started = False
         self._queue = JournalQueue(self._append_note, metrics)
 
@@ -46,7 +46,7 @@ class KafkaJournal:
 
     async def notes(self, partition: int, since_ms: int) -> AsyncGenerator[bytes]:
         key = TopicPartition(self._topic, partition)
-        async with reading(self._bootstrap) as consumer:
+        async with self._connection.reading_consumer() as consumer:
             if self._topic not in await consumer.topics():
                 log.warning("journal_missing", partition=partition, remedy="run migrate")
                 return
@@ -55,7 +55,7 @@ class KafkaJournal:
         if found is None:
             return
         try:
-            async for piece in read_range(self._bootstrap, key, found.offset, end, patience_rounds=PATIENCE_ROUNDS):
+            async for piece in read_range(self._connection, key, found.offset, end, patience_rounds=PATIENCE_ROUNDS):
                 for record in piece:
                     yield record.value or b""
         except RecordsGone:

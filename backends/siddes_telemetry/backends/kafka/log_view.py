@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from siddes_telemetry.backends.kafka.clients import partitions_of, reading
+from siddes_telemetry.backends.kafka.aiokafka_internals import partitions_of_topic
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.errors import asking
 from siddes_telemetry.backends.kafka.offset_commit import OffsetCommitter
 from siddes_telemetry.backends.kafka.range_reads import bounds_of, offset_at, read_range, to_log_records
@@ -22,9 +23,13 @@ class KafkaPartitionView:
     """A PartitionView. The consumer is started, and nobody else's."""
 
     def __init__(
-        self, bootstrap: str, partition: TopicPartition, consumer: AIOKafkaConsumer, committer: OffsetCommitter
+        self,
+        connection: KafkaConnection,
+        partition: TopicPartition,
+        consumer: AIOKafkaConsumer,
+        committer: OffsetCommitter,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._connection = connection
         self._partition = partition
         self._consumer = consumer
         self._committer = committer
@@ -46,7 +51,7 @@ class KafkaPartitionView:
             return await offset_at(self._consumer, self._partition, appended_at_ms)
 
     async def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
-        async for piece in read_range(self._bootstrap, self._partition, start, end):
+        async for piece in read_range(self._connection, self._partition, start, end):
             yield to_log_records(piece)
 
 
@@ -55,25 +60,27 @@ class KafkaLogView:
 
     origin = ORIGIN
 
-    def __init__(self, bootstrap: str, topic: str, consumer: AIOKafkaConsumer, committer: OffsetCommitter) -> None:
-        self._bootstrap = bootstrap
+    def __init__(
+        self, connection: KafkaConnection, topic: str, consumer: AIOKafkaConsumer, committer: OffsetCommitter
+    ) -> None:
+        self._connection = connection
         self._topic = topic
         self._consumer = consumer
         self._committer = committer
 
     async def partitions(self) -> Sequence[PartitionView]:
         async with asking():
-            numbers = await partitions_of(self._consumer, self._topic)
+            numbers = await partitions_of_topic(self._consumer, self._topic)
         if not numbers:
             raise LogMissing("the topic is not there: run migrate")
         return [
-            KafkaPartitionView(self._bootstrap, TopicPartition(self._topic, number), self._consumer, self._committer)
+            KafkaPartitionView(self._connection, TopicPartition(self._topic, number), self._consumer, self._committer)
             for number in numbers
         ]
 
 
 @asynccontextmanager
-async def viewing(bootstrap: str, topic: str, group: str) -> AsyncIterator[KafkaLogView]:
+async def viewing(connection: KafkaConnection, topic: str, group: str) -> AsyncIterator[KafkaLogView]:
     """This topic and what this group has committed of it, for a while. Raises LogUnavailable."""
-    async with reading(bootstrap, group=group) as consumer:
-        yield KafkaLogView(bootstrap, topic, consumer, OffsetCommitter(consumer, group))
+    async with connection.reading_consumer(group=group) as consumer:
+        yield KafkaLogView(connection, topic, consumer, OffsetCommitter(consumer, group))

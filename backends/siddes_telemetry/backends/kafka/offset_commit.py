@@ -1,11 +1,8 @@
-"""The group coordinator, as seen by one member: who it is in the group, and one commit at a time.
+"""The group coordinator as one member sees it: its membership, and offset commits under that membership alone.
 
-aiokafka's own commit() retries for ever, shielded from cancellation, under whatever generation it has by then (-1
-after a reset, which an empty group accepts). Exactly-once needs the opposite: one request, under the generation in
-which the partition was given. So this looks inside aiokafka 0.14: `_coordinator` with its `generation`, `member_id`,
-`coordinator_id` and `_send_req`. A test holds that these are there.
+A commit is one request, under the generation in which the partition was assigned (aiokafka_internals.py says why
+aiokafka's commit() does not serve).
 """
-# ruff: noqa: SLF001  # the seam described above
 
 from __future__ import annotations
 
@@ -14,12 +11,11 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CoordinatorLoadInProgressError, KafkaConnectionError, NotCoordinatorError, for_code
-from aiokafka.protocol.commit import OffsetCommitRequest
 
+from siddes_telemetry.backends.kafka.aiokafka_internals import commit_offset_once, coordinator_of, has_failed
 from siddes_telemetry.backends.ports.log import Committed
 
 RETRY_S = 0.1  # while the coordinator loads or moves
-NO_RETENTION = -1  # the broker's own offsets.retention.minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +38,8 @@ class OffsetCommitter:
     """The coordinator of a started consumer."""
 
     def __init__(self, consumer: AIOKafkaConsumer, group: str) -> None:
-        self._fetcher = consumer._fetcher
-        self._coordinator = consumer._coordinator
+        self._consumer = consumer
+        self._coordinator = coordinator_of(consumer)
         self._group = group
 
     def membership(self) -> Membership | None:
@@ -59,7 +55,7 @@ class OffsetCommitter:
 
     def check(self) -> None:
         """Raise the KafkaError that ended or paused one of the driver's background tasks, if there is one."""
-        if self._fetcher.error_future.done() or self._coordinator._coordination_task.done():
+        if has_failed(self._consumer):
             raise KafkaConnectionError
         self._coordinator.check_errors()
 
@@ -79,17 +75,17 @@ class OffsetCommitter:
         Sent again only after the broker answered that it is not, or not yet, the coordinator: a request without an
         answer could come into force after a later one. Raises CommitRejected, or KafkaError for no answer.
         """
-        request = OffsetCommitRequest(
-            self._group,
-            membership.generation,
-            membership.member_id,
-            NO_RETENTION,
-            [(partition.topic, [(partition.partition, offset, metadata)])],
-        )
         while True:
             await self._coordinator.ensure_coordinator_known()
-            response = await self._coordinator._send_req(request)
-            ((_, ((_, code),)),) = response.topics
+            code = await commit_offset_once(
+                self._coordinator,
+                partition,
+                offset,
+                metadata,
+                group=self._group,
+                generation=membership.generation,
+                member_id=membership.member_id,
+            )
             error = for_code(code)
             if code == 0:
                 return

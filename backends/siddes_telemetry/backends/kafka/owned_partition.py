@@ -11,6 +11,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, asking
 from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
 from siddes_telemetry.backends.kafka.offset_commit import CommitRejected, Membership, OffsetCommitter
@@ -37,7 +38,7 @@ log = structlog.get_logger(__name__)
 class MemberTools:
     """What one life of a group member works with. `consumer` is started; `monotonic` is in seconds."""
 
-    bootstrap: str
+    connection: KafkaConnection
     consumer: AIOKafkaConsumer
     committer: OffsetCommitter
     metrics: KafkaGroupMetrics
@@ -52,7 +53,7 @@ class KafkaPartition:
         self._partition = partition
         self._membership = membership
         self._tools = tools
-        self._bootstrap = tools.bootstrap
+        self._connection = tools.connection
         self._consumer = tools.consumer
         self._committer = tools.committer
         self._metrics = tools.metrics
@@ -111,7 +112,7 @@ class KafkaPartition:
             return await offset_at(self._consumer, self._partition, appended_at_ms)
 
     async def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
-        async for piece in read_range(self._bootstrap, self._partition, start, end):
+        async for piece in read_range(self._connection, self._partition, start, end):
             self._check_owned()
             yield to_log_records(piece)
 

@@ -13,6 +13,7 @@ from io import BytesIO
 
 from aiokafka.errors import IncompatibleBrokerVersion
 
+MAX_REQUEST_BYTES = 1_000_000  # under a broker's default message.max.bytes (1,048,588), with its batch header
 API_KEY, API_VERSION = 0, 7  # from 2.1 on every broker takes it; later forms add nothing that is asked for here
 ALL_IN_SYNC = -1  # acks: every in-sync replica has it
 

@@ -15,30 +15,25 @@ from contextlib import suppress
 from functools import partial
 
 import structlog
-from aiokafka.client import AIOKafkaClient
+from aiokafka import AIOKafkaClient
 from aiokafka.errors import (
     DuplicateSequenceNumber,
     KafkaError,
-    NodeNotReadyError,
     NoError,
     UnknownTopicOrPartitionError,
     for_code,
 )
-from aiokafka.protocol.transaction import InitProducerIdRequest
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
-from siddes_telemetry.backends.kafka.clients import MAX_REQUEST_BYTES, REQUEST_S
+from siddes_telemetry.backends.kafka.aiokafka_internals import encode_record_batch, init_producer_id
+from siddes_telemetry.backends.kafka.connection import REQUEST_S
 from siddes_telemetry.backends.kafka.errors import CONNECTION_CLOSED
-from siddes_telemetry.backends.kafka.produce_request import ProduceForm
+from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES, ProduceForm
 from siddes_telemetry.backends.kafka.sender import Batches, Codes, Sender
 from siddes_telemetry.schemas.record import Headers
 
-MAGIC = 2  # the record format with headers
-NO_COMPRESSION = 0
 SEQUENCES = 2**31  # then they begin anew
 RETRY_S = 0.1  # between two tries of a record, jittered by half
-NO_TRANSACTION_MS = 1  # required by the request, without meaning for a producer that begins none
 
 log = structlog.get_logger(__name__)
 
@@ -67,14 +62,8 @@ class KafkaProducer:
     @classmethod
     async def begin(cls, client: AIOKafkaClient, topic: str, rng: random.Random) -> KafkaProducer:
         """One with an id of the broker's. Raises KafkaError."""
-        node = client.get_random_node()
-        if node is None:
-            raise NodeNotReadyError
-        request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=NO_TRANSACTION_MS)
-        answer = await client.send(node, request)
-        if answer.error_code:
-            raise for_code(answer.error_code)
-        return cls(client, topic, answer.producer_id, answer.producer_epoch, rng)
+        producer_id, epoch = await init_producer_id(client)
+        return cls(client, topic, producer_id, epoch, rng)
 
     async def append(self, partition: int, value: bytes, headers: Headers, key: bytes | None) -> None:
         """Return once the log has it; it is never given up while brokers are away or busy.
@@ -87,7 +76,16 @@ class KafkaProducer:
             async with self._lanes[partition]:
                 if partition in self._torn:
                     raise KafkaError("the record before this one was given up")
-                batch = self._batch(self._sequences[partition], value, headers, key)
+                batch = encode_record_batch(
+                    self._producer_id,
+                    self._epoch,
+                    self._sequences[partition],
+                    created_ms=int(time.time() * 1000),
+                    key=key,
+                    value=value,
+                    headers=list(headers),
+                    size_limit=2 * MAX_REQUEST_BYTES,  # the exact limit is checked below
+                )
                 if len(batch) > MAX_REQUEST_BYTES:
                     raise ValueError("the record is larger than a request may be")
                 self._torn.add(partition)
@@ -109,19 +107,6 @@ class KafkaProducer:
         self._finished = True
         for sender in self._senders.values():
             await sender.close()
-
-    def _batch(self, sequence: int, value: bytes, headers: Headers, key: bytes | None) -> bytes:
-        builder = DefaultRecordBatchBuilder(
-            MAGIC,
-            NO_COMPRESSION,
-            is_transactional=0,
-            producer_id=self._producer_id,
-            producer_epoch=self._epoch,
-            base_sequence=sequence,
-            batch_size=2 * MAX_REQUEST_BYTES,  # judged when it is made
-        )
-        builder.append(0, int(time.time() * 1000), key, value, list(headers))
-        return bytes(builder.build())
 
     def _sender(self, leader: int) -> Sender:
         if leader not in self._senders:

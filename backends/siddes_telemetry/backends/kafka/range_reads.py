@@ -9,7 +9,7 @@ from typing import Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from siddes_telemetry.backends.kafka.clients import reading
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.record_batches import MarkedRecord
 from siddes_telemetry.backends.ports.errors import LogStalled, LogUnavailable, RecordsGone
 from siddes_telemetry.schemas.record import Headers, LogRecord
@@ -70,7 +70,12 @@ async def offset_at(consumer: AIOKafkaConsumer, partition: TopicPartition, appen
 
 
 async def read_range(
-    bootstrap: str, partition: TopicPartition, start: int, end: int, *, patience_rounds: int = PATIENCE_ROUNDS
+    connection: KafkaConnection,
+    partition: TopicPartition,
+    start: int,
+    end: int,
+    *,
+    patience_rounds: int = PATIENCE_ROUNDS,
 ) -> AsyncIterator[Sequence[FetchedRecord]]:
     """The records of [start, end), in pieces; offsets may be missing, the last ones too.
 
@@ -79,7 +84,7 @@ async def read_range(
     """
     if start >= end:
         return
-    async with reading(bootstrap) as consumer:
+    async with connection.reading_consumer() as consumer:
         consumer.assign([partition])
         consumer.seek(partition, start)
         position, rounds = start, 0
@@ -104,8 +109,8 @@ async def out_of_range(
     return RecordsGone(first) if first > position else LogUnavailable("the log ends before the place to read from")
 
 
-async def ends_of(bootstrap: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+async def ends_of(connection: KafkaConnection, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
     """The next offset each partition will give, asked over connections of its own. Raises LogUnavailable."""
-    async with reading(bootstrap) as consumer:
+    async with connection.reading_consumer() as consumer:
         ends: dict[TopicPartition, int] = await consumer.end_offsets(list(partitions))
         return ends

@@ -159,7 +159,7 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         `silent`: partitions whose fetch has waited since then.
         """
         try:
-            ends = await ends_of(self._tools.bootstrap, [partition.key for partition in silent])
+            ends = await ends_of(self._tools.connection, [partition.key for partition in silent])
         except LogUnavailable:
             return  # an outage, which the consumer is waiting out as well
         behind = []
@@ -183,7 +183,7 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     async def _is_damaged(self, partition: KafkaPartition, waiting_since: float) -> bool:
         """Whether another connection is given no more than this one: then a new member would not be either."""
         place = partition.position
-        reading = read_range(self._tools.bootstrap, partition.key, place, place + 1, patience_rounds=DAMAGE_ROUNDS)
+        reading = read_range(self._tools.connection, partition.key, place, place + 1, patience_rounds=DAMAGE_ROUNDS)
         try:
             _ = [piece async for piece in reading]
         except LogStalled:

@@ -25,10 +25,7 @@ from operator import lt
 from time import perf_counter
 from typing import NamedTuple
 
-from aiokafka.record.default_records import DefaultRecord, DefaultRecordBatch
-from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.record.util import decode_varint
-
+from siddes_telemetry.backends.kafka.aiokafka_internals import DefaultRecord, DefaultRecordBatch, decode_varint
 from siddes_telemetry.backends.kafka.compression import (
     CorruptCompression,
     DecompressedTooLarge,
@@ -83,21 +80,6 @@ class _UndecodableBatch(Exception):
         super().__init__(reason)
         self.reason = reason
         self.sound = sound
-
-
-class RecordSet:
-    """The bytes of one partition in a broker's answer: takes the place of aiokafka's MemoryRecords, and is one too."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        as_aiokafka = MemoryRecords(data)
-        self.size_in_bytes = as_aiokafka.size_in_bytes
-        self.has_next = as_aiokafka.has_next
-        self.next_batch = as_aiokafka.next_batch
-
-    def records_from(self, offset: int, high_watermark: int) -> Records:
-        """The records from an offset on, below which the broker may have begun."""
-        return Records(self._data, offset, high_watermark)
 
 
 class Records:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError, NotLeaderForPartitionError, RequestTimedOutError
 
-from siddes_telemetry.backends.kafka.clients import MAX_REQUEST_BYTES
+from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES
 
 UNDER_WAY = 2  # measured: with one, batches are a little faster and single counts a little slower
 NOT_ANSWERED = RequestTimedOutError.errno  # of a partition that an answer leaves out: to be asked again

@@ -1,0 +1,276 @@
+"""Every use of private or undocumented parts of aiokafka 0.14 is in this file.
+
+No other module reads an underscore attribute of aiokafka or imports one of its undocumented modules. When aiokafka is
+upgraded, tests/unit/backends/test_aiokafka_internals.py shows which of these parts have changed. Each docstring says
+why no public API serves, and what breaks without the function. produce_request.py uses nothing private, but it
+implements the interface that aiokafka's connection expects of a request; the same test covers it.
+"""
+# ruff: noqa: SLF001  # the purpose of this module
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import FetchError, FetchResult
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import CorruptRecordException, NodeNotReadyError, for_code
+from aiokafka.protocol.api import Request, Response
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.transaction import InitProducerIdRequest
+from aiokafka.record.default_records import DefaultRecord, DefaultRecordBatch, DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import decode_varint
+
+# Re-exported: DefaultRecordBatch parses and checks a batch in C, and decode_varint reads one of its numbers. Without
+# them record_batches.py would need a parser of its own, in Python.
+__all__ = [
+    "DecodedRecords",
+    "DefaultRecord",
+    "DefaultRecordBatch",
+    "GroupCoordinator",
+    "RangePartitionAssignor",
+    "background_tasks",
+    "client_of",
+    "commit_offset_once",
+    "coordinator_of",
+    "decode_fetches_with",
+    "decode_varint",
+    "delay_after_corrupt_fetches",
+    "encode_record_batch",
+    "has_failed",
+    "init_producer_id",
+    "never_create_topics",
+    "partitions_of_topic",
+]
+
+MAGIC = 2  # the record batch format that has headers and sequence numbers
+NO_COMPRESSION = 0
+NO_TRANSACTION_MS = 1  # InitProducerId requires a transaction time-out; it means nothing without a transactional id
+NO_RETENTION = -1  # OffsetCommit: the broker's offsets.retention.minutes applies
+
+
+# --- Connections and metadata ---
+
+
+def client_of(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
+    """The client inside a consumer. It has no public accessor; the functions below need it."""
+    return consumer._client
+
+
+def never_create_topics(client: AIOKafkaClient) -> None:
+    """Make a client ask for the metadata of all topics, where it would name the topics it wants.
+
+    aiokafka's metadata requests always allow topic creation, and no setting changes that. Without this a broker with
+    auto.create.topics.enable, which is the default, creates a missing topic, without LogAppendTime.
+    """
+    update = client._metadata_update
+
+    async def update_all(cluster: ClusterMetadata, _topics: object) -> bool:
+        return bool(await update(cluster, None))
+
+    client._metadata_update = update_all
+
+
+async def partitions_of_topic(consumer: AIOKafkaConsumer, topic: str) -> Sequence[int]:
+    """The numbers of a topic's partitions, in order; none if the topic is missing. Raises the driver's errors.
+
+    The public partitions_for_topic() answers from metadata that may be half a minute old, and knows only the topics
+    that a consumer is subscribed to. Without this `verify` could miss a partition that was just added.
+    """
+    cluster = await client_of(consumer).fetch_all_metadata()
+    return sorted(cluster.partitions_for_topic(topic) or ())
+
+
+def background_tasks(consumer: AIOKafkaConsumer) -> list[asyncio.Task[Any]]:
+    """The tasks that a consumer runs. stop() waits for them without a limit, and nothing public cancels them.
+
+    Without this a consumer whose broker is away leaves tasks behind that keep its connections and its membership.
+    """
+    coordinator, fetching = consumer._coordinator, consumer._fetcher
+    names = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
+    tasks = [getattr(coordinator, name, None) for name in names]
+    if fetching is not None:
+        tasks += [fetching._fetch_task, *fetching._pending_tasks]
+    return [task for task in tasks if task is not None]
+
+
+def has_failed(consumer: AIOKafkaConsumer) -> bool:
+    """Whether the fetching or the coordination of a started consumer has ended.
+
+    The public API shows such an end only to callers of getmany(), and only that of fetching. Without this a member
+    whose coordination died would keep its partitions without heartbeats until a commit fails.
+    """
+    return bool(consumer._fetcher.error_future.done() or consumer._coordinator._coordination_task.done())
+
+
+# --- The consumer group ---
+
+
+class GroupCoordinator(Protocol):
+    """The parts of aiokafka's GroupCoordinator that are used here."""
+
+    generation: int
+    member_id: str
+    coordinator_id: int | None  # the broker that coordinates the group; None if it is unknown or was found dead
+
+    def check_errors(self) -> None: ...
+
+    def coordinator_dead(self) -> None: ...
+
+    async def ensure_coordinator_known(self) -> None: ...
+
+    async def fetch_committed_offsets(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Any]: ...
+
+    async def _send_req(self, request: OffsetCommitRequest) -> Response: ...
+
+
+def coordinator_of(consumer: AIOKafkaConsumer) -> GroupCoordinator:
+    """The coordinator of a started consumer. Generation and member id have no public accessor.
+
+    Without them an offset cannot be committed under the generation in which the partition was assigned.
+    """
+    coordinator: GroupCoordinator = consumer._coordinator
+    return coordinator
+
+
+async def commit_offset_once(
+    coordinator: GroupCoordinator,
+    partition: TopicPartition,
+    offset: int,
+    metadata: str,
+    *,
+    group: str,
+    generation: int,
+    member_id: str,
+) -> int:
+    """Send one OffsetCommit request and return the broker's error code. Raises KafkaError if there is no answer.
+
+    The public commit() retries without a limit, shielded from cancellation, under the generation of the moment: -1
+    after a reset, which a broker accepts for an empty group. With it a consumer that lost its partition could still
+    overwrite the intent of the next owner.
+    """
+    request = OffsetCommitRequest(
+        group, generation, member_id, NO_RETENTION, [(partition.topic, [(partition.partition, offset, metadata)])]
+    )
+    response = await coordinator._send_req(request)
+    ((_, ((_, code),)),) = response.topics
+    return int(code)
+
+
+# --- Fetching ---
+
+DecodeFetched = Callable[[bytes, int, int], Iterable[Any]]  # (bytes, fetch offset, high watermark)
+
+
+class _FetchedBytes:
+    """The bytes of one partition in a fetch response: replaces aiokafka's MemoryRecords in its fetcher."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        as_aiokafka = MemoryRecords(data)
+        self.size_in_bytes = as_aiokafka.size_in_bytes
+        self.has_next = as_aiokafka.has_next
+        self.next_batch = as_aiokafka.next_batch
+
+
+fetcher.MemoryRecords = _FetchedBytes  # for consumers that decode_fetches_with has not changed, it works as before
+
+
+class DecodedRecords(OrderedDict[TopicPartition, Any]):
+    """What a fetcher holds ready, a FetchResult or a FetchError by partition, each decoded by `decode`."""
+
+    def __init__(self, decode: DecodeFetched) -> None:
+        super().__init__()
+        self._decode = decode
+
+    def __setitem__(self, partition: TopicPartition, fetched: FetchResult | FetchError) -> None:
+        if isinstance(fetched, FetchResult):
+            read = fetched._partition_records
+            high_watermark = fetched._assignment.state_value(partition).highwater
+            fetched._partition_records = self._decode(read._records.data, read.next_fetch_offset, high_watermark)
+        super().__setitem__(partition, fetched)
+
+
+def decode_fetches_with(consumer: AIOKafkaConsumer, decode: DecodeFetched) -> None:
+    """Make a consumer, started and without partitions yet, return the records that `decode` makes of fetched bytes.
+
+    `decode` returns an iterable with a `next_fetch_offset`. aiokafka's own decoding has no hook. It raises for a batch
+    that it cannot read, on every fetch, so that one such batch would stop its partition; and it copies each record
+    into an object of eleven fields.
+    """
+    consumer._fetcher._records = DecodedRecords(decode)
+
+
+def delay_after_corrupt_fetches(client: AIOKafkaClient, delay_s: float) -> None:
+    """Make a client return the fetch responses in which a broker reports a corrupt log only after a delay.
+
+    aiokafka repeats such a fetch at once, with no setting for a back-off. Without this a corrupt segment keeps a
+    processor and the broker busy.
+    """
+    send = client.send
+
+    async def send_and_delay(node: int, request: Request, **options: object) -> Response:
+        answer = await send(node, request, **options)
+        if isinstance(request, FetchRequest) and _reports_corruption(answer):
+            await asyncio.sleep(delay_s)
+        return answer
+
+    client.send = send_and_delay
+
+
+def _reports_corruption(answer: Response) -> bool:
+    return any(code == CorruptRecordException.errno for _, found in answer.topics for _, code, *_ in found)
+
+
+# --- Producing ---
+
+
+async def init_producer_id(client: AIOKafkaClient) -> tuple[int, int]:
+    """A new (producer id, epoch) for an idempotent producer (KIP-98). Raises KafkaError.
+
+    The public AIOKafkaProducer keeps its own to itself. Without an id the broker does not drop repeated batches.
+    """
+    node = client.get_random_node()
+    if node is None:
+        raise NodeNotReadyError
+    request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=NO_TRANSACTION_MS)
+    answer = await client.send(node, request)
+    if answer.error_code:
+        raise for_code(answer.error_code)
+    return answer.producer_id, answer.producer_epoch
+
+
+def encode_record_batch(
+    producer_id: int,
+    epoch: int,
+    sequence: int,
+    *,
+    created_ms: int,
+    key: bytes | None,
+    value: bytes,
+    headers: list[tuple[str, bytes]],
+    size_limit: int,
+) -> bytes:
+    """One record as a record batch of an idempotent producer. `size_limit` is in bytes: the builder's limit.
+
+    aiokafka's public producer builds a batch only as part of its own queue, under its own producer id and sequence.
+    Without the builder producer.py would need an encoder and a CRC-32C of its own, in Python.
+    """
+    builder = DefaultRecordBatchBuilder(
+        MAGIC,
+        NO_COMPRESSION,
+        is_transactional=0,
+        producer_id=producer_id,
+        producer_epoch=epoch,
+        base_sequence=sequence,
+        batch_size=size_limit,
+    )
+    builder.append(0, created_ms, key, value, headers)
+    return bytes(builder.build())

@@ -1,0 +1,109 @@
+"""The private parts of aiokafka are as our one module of them expects, and no other module uses any."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.consumer import fetcher, group_coordinator
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from siddes_telemetry.backends.kafka import aiokafka_internals
+from siddes_telemetry.backends.kafka.aiokafka_internals import DecodedRecords
+from siddes_telemetry.backends.kafka.range_reads import to_log_records
+from siddes_telemetry.backends.kafka.record_batches import Records
+
+DOCUMENTED = re.compile(r"aiokafka(\.(abc|admin|errors|structs)(\..*)?)?")
+MODULES = sorted(Path(aiokafka_internals.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_only_one_module_uses_undocumented_parts(module: Path) -> None:
+    source = module.read_text()
+    imported = {each.module or "" for each in ast.walk(ast.parse(source)) if isinstance(each, ast.ImportFrom)}
+    undocumented = {name for name in imported if name.startswith("aiokafka") and not DOCUMENTED.fullmatch(name)}
+    privates_allowed = "SLF001" in source
+    assert (bool(undocumented), privates_allowed) == (
+        (True, True) if module.stem == "aiokafka_internals" else (False, False)
+    )
+
+
+def test_the_private_parts_have_the_names_and_shapes_that_are_used() -> None:
+    """If this fails after an upgrade of aiokafka, adapt aiokafka_internals.py or produce_request.py."""
+    source = inspect.getsource(GroupCoordinator)
+    for name in ("self.generation =", "self.member_id =", "self.coordinator_id =", "def coordinator_dead(self)"):
+        assert name in source
+    for method in ("check_errors", "ensure_coordinator_known", "fetch_committed_offsets", "_send_req"):
+        assert callable(getattr(GroupCoordinator, method))
+    for task in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task"):
+        assert f"self.{task} =" in inspect.getsource(group_coordinator)
+    for name in ("self._fetch_task =", "self._pending_tasks =", "self._records =", "def error_future(self)"):
+        assert name in inspect.getsource(Fetcher)
+    for name in ("self._client =", "self._coordinator =", "self._fetcher ="):
+        assert name in inspect.getsource(AIOKafkaConsumer)
+    parameters = list(inspect.signature(OffsetCommitRequest).parameters)
+    assert parameters == [
+        "consumer_group",
+        "consumer_group_generation_id",
+        "consumer_id",
+        "retention_time",
+        "topics",
+    ]
+    assert list(inspect.signature(AIOKafkaClient._metadata_update).parameters) == [
+        "self",
+        "cluster_metadata",
+        "topics",
+    ]
+    sending = inspect.getsource(AIOKafkaConnection.send) + inspect.getsource(AIOKafkaConnection._handle_frame)
+    for call in (
+        "request.prepare(self._versions)",
+        "build_request_header(\n            correlation_id=correlation_id, client_id=self._client_id",
+        "header.encode() + request_struct.encode()",
+        "request.parse_response_header(resp)",
+        "request.RESPONSE_TYPE",
+        "resp_type.decode(resp)",
+    ):
+        assert call in sending, call
+
+
+def test_fetched_bytes_are_decoded_by_our_decoder() -> None:
+    """If this fails after an upgrade of aiokafka, a batch that it cannot read stops its partition."""
+    assert "self._records = collections.OrderedDict()" in inspect.getsource(Fetcher.__init__)
+    answered = inspect.getsource(Fetcher._proc_fetch_request)
+    assert "self._records[tp] = FetchResult(" in answered
+    assert answered.index("tp_state.highwater = highwater") < answered.index("MemoryRecords(part_data[-1])")
+    batch = DefaultRecordBatchBuilder(2, 0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1,
+                                      batch_size=10_000)  # fmt: skip
+    for offset in range(2):
+        batch.append(offset, timestamp=7, key=None, value=b"counts", headers=[("a", b"b"), ("c", None)])
+    key = TopicPartition("topic", 0)
+    parts = DecodedRecords(Records)
+    parts[key] = FetchResult(
+        key,
+        assignment=SimpleNamespace(state_value=lambda _key: SimpleNamespace(highwater=2)),
+        partition_records=PartitionRecords(
+            key, fetcher.MemoryRecords(bytes(batch.build())), [], 0, None, None, True, 0
+        ),
+        backoff=0,
+    )
+
+    fetched = list(parts[key]._partition_records)
+
+    first, second = to_log_records(fetched)
+    assert (first.offset, first.appended_at_ms, first.value, first.headers) == (
+        0,
+        7,
+        b"counts",
+        (("a", b"b"), ("c", b"")),
+    )
+    assert second.headers is first.headers
+    assert parts[key]._partition_records.next_fetch_offset == 2
