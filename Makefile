@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults simulate bench lint clients generate picture lock
+.PHONY: help setup run test canary faults simulate bench lint clients generate picture lock
 MAKEFLAGS += --no-print-directory
 
 # Any python3 from 3.11 on; evaluated only where .venv is made.
@@ -8,6 +8,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 # Many tests wait for servers: more of them at a time than there are processors. PARALLEL= runs them one by one.
 PARALLEL ?= -n 3 --dist worksteal
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
+# The libraries of which private parts are used: docs/decisions.md lists those.
+WATCHED := aiohttp aiokafka 'clickhouse-connect[async]' chdb-core 'pyjwt[crypto]'
+CANARY_PIP := .cache/canary/bin/python -m pip --quiet --disable-pip-version-check
 UV_VERSION := 0.13.9
 # --universal: one file for every platform and for Python 3.11 and later. UPGRADE=1 takes newer versions.
 COMPILE := .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -24,6 +27,17 @@ run: setup ## start everything in one process, for trying out (data in ./data)
 
 test: lint clients ## every check: ruff, mypy, import-linter, the clients' own, pytest (ARGS="-k retry" passes on)
 	@.venv/bin/pytest $(PARALLEL) $(ARGS)
+
+canary: .venv/bin/python ## run the unit, contract, Kafka and HTTP tests on the newest aiohttp, aiokafka, clickhouse-connect, chdb-core and PyJWT
+	@rm -rf .cache/canary && .venv/bin/python -m venv .cache/canary
+	@echo "installing into .cache/canary ..."
+	@$(CANARY_PIP) install --require-hashes -r constraints/build.txt -r constraints/dev.txt
+	@$(CANARY_PIP) install --no-deps --no-build-isolation --editable .
+	@$(CANARY_PIP) freeze --exclude-editable >.cache/canary/pinned
+	@$(CANARY_PIP) install --upgrade $(WATCHED) 2>.cache/canary/conflicts
+	@$(CANARY_PIP) freeze --exclude-editable | diff .cache/canary/pinned - && echo "nothing newer than what is pinned" || true
+	@.cache/canary/bin/pytest $(PARALLEL) tests/unit tests/contract tests/integration/kafka tests/integration/web \
+		tests/e2e/test_http_contract.py $(ARGS)
 
 faults: .venv/.dev ## break everything at random for a while, and see that all adds up (MINUTES=10 SEED=n ONLY=case)
 	@exec .venv/bin/python -m tests.faults.run --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
