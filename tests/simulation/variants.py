@@ -34,8 +34,11 @@ from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions
 from siddes_telemetry.consumer.worker import PartitionWorker
 from siddes_telemetry.schemas import record
 from siddes_telemetry.schemas.record import LogRecord
+from tests.simulation import schedule, store
 from tests.simulation.group import NO_ERROR, Group
 from tests.simulation.process import NEWER
+from tests.simulation.schedule import PAUSES_S, WAITS_S
+from tests.simulation.store import REMEMBERED_S
 
 Variant = Callable[[], AbstractContextManager[Any]]
 
@@ -156,9 +159,20 @@ def spent_tokens_trusted() -> AbstractContextManager[Any]:
     return patch.object(BlockDelivery, "_lost_its_rows", believe)
 
 
-def lease_ignored() -> AbstractContextManager[Any]:
-    """An insert may start however long ago its intent was committed."""
-    return patch.object(delivery, "may_insert", lambda _intent_committed_s, _now_s: True)
+@contextmanager
+def lease_ignored() -> Iterator[None]:
+    """An insert may start at any time after its intent commit.
+
+    It does harm only where a process stops for longer than the store remembers a token. So here every stop is that
+    long, and schedules last longer.
+    """
+    with (
+        patch.object(delivery, "may_insert", lambda _intent_committed_s, _now_s: True),
+        patch.object(schedule, "PAUSES_S", PAUSES_S[-1:]),
+        patch.object(schedule, "WAITS_S", WAITS_S[3:]),
+        patch.object(store, "REMEMBERED_S", REMEMBERED_S[:1]),
+    ):
+        yield
 
 
 def more_letters_in_the_old_format() -> AbstractContextManager[Any]:
