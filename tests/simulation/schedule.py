@@ -15,9 +15,9 @@ from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.context import HaltedPartition
-from siddes_telemetry.consumer.halt import HALT_RECHECK_S
+from siddes_telemetry.consumer.halt import ROWS_BEYOND
+from siddes_telemetry.consumer.halt_reporter import HALT_RECHECK_S
 from siddes_telemetry.consumer.intent import NO_INTENT, decode_state
-from siddes_telemetry.consumer.recovery import ROWS_BEYOND
 from siddes_telemetry.consumer.retry_window import start_search
 from siddes_telemetry.schemas.record import HALT_REASONS
 from tests.simulation.broker import Broker

@@ -31,6 +31,7 @@ from siddes_telemetry.consumer.retry_window.partition_window import PartitionWin
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions
+from siddes_telemetry.consumer.unreadable import UnreadableRecords
 from siddes_telemetry.consumer.worker import PartitionWorker
 from siddes_telemetry.schemas import record
 from siddes_telemetry.schemas.record import LogRecord
@@ -156,7 +157,7 @@ def spent_tokens_trusted() -> AbstractContextManager[Any]:
     async def believe(self: BlockDelivery, _block: Block, _source: Source) -> bool:
         return False
 
-    return patch.object(BlockDelivery, "_lost_its_rows", believe)
+    return patch.object(BlockDelivery, "_has_token_without_rows", believe)
 
 
 @contextmanager
@@ -183,18 +184,18 @@ def more_letters_in_the_old_format() -> AbstractContextManager[Any]:
 @contextmanager
 def set_aside_not_known_to_one_version() -> Iterator[None]:
     """The newer version decodes what it can, whatever was decided."""
-    replay, look_at_decisions = PartitionWorker._replay, PartitionWorker._look_at_decisions
+    replay, load_decisions = PartitionWorker._replay, UnreadableRecords.load_decisions
 
     async def store_it(self: PartitionWorker, plan: Replay) -> None:
         await replay(self, replace(plan, aside=plan.aside and self._ctx.registry is not NEWER))
 
-    async def look_away(self: PartitionWorker) -> None:
+    async def look_away(self: UnreadableRecords) -> None:
         if self._ctx.registry is not NEWER:
-            await look_at_decisions(self)
+            await load_decisions(self)
 
     with (
         patch.object(PartitionWorker, "_replay", store_it),
-        patch.object(PartitionWorker, "_look_at_decisions", look_away),
+        patch.object(UnreadableRecords, "load_decisions", look_away),
     ):
         yield
 

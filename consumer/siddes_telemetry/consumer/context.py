@@ -1,4 +1,4 @@
-"""What the workers of one consumer share."""
+"""What the workers of one consumer process share: ports, policy, clocks, metrics, and state that outlives a worker."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ from siddes_telemetry.consumer.retry_window.cache import WindowCache
 from siddes_telemetry.schemas.registry import Registry
 
 
+class StopRequested(Exception):
+    """The consumer is stopping while a worker waits. An open intent stays: the next owner replays it."""
+
+
 @dataclass(frozen=True)
 class ConsumerClocks:
-    """Where times come from."""
+    """The clocks that workers read."""
 
     monotonic_s: Callable[[], float]  # ages of pending records
     boot_s: Callable[[], float]  # leases: runs while the machine sleeps
-    wall_ms: Callable[[], int]  # shown as lag only: never decides anything
+    wall_ms: Callable[[], int]  # for the lag metric only: decides nothing
 
 
 @dataclass(frozen=True, slots=True)
 class HaltedPartition:
-    """Where a partition waits for an operator, and why, in a word."""
+    """A partition that waits for an operator: at which offset, and the reason in one word."""
 
     partition: int
     offset: int
@@ -35,7 +39,7 @@ class HaltedPartition:
 
 @dataclass(frozen=True)
 class ConsumerContext:
-    """All that a worker needs besides its partition."""
+    """Everything a worker needs besides its partition. Dictionaries are keyed by partition number."""
 
     store: BlockStore
     dead_letters: DeadLetters
@@ -47,19 +51,19 @@ class ConsumerContext:
     metrics: ConsumerMetrics
     rng: random.Random
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set: store what is fetched, commit, return
-    build_lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time: more are no faster
+    build_lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # one block at a time: more are no faster
     owned: list[int] = field(default_factory=list)  # partitions that have a worker
     window_cache: WindowCache = field(default_factory=WindowCache)
-    observed_blocks: dict[int, tuple[int, int, int]] = field(
-        default_factory=dict
-    )  # by partition: log id, latest range counted
-    blocked_by: dict[int, str] = field(default_factory=dict)  # by partition: why it makes no progress, in a word
-    halted: dict[int, HaltedPartition] = field(default_factory=dict)  # by partition: where it waits for an operator
+    observed_blocks: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # (log id, start, end), the latest
+    blocked_by: dict[int, str] = field(default_factory=dict)  # why the partition makes no progress, in one word
+    halted: dict[int, HaltedPartition] = field(default_factory=dict)
 
     async def pause(self, seconds: float) -> None:
-        """Wait this long, or until stopping."""
+        """Sleep. Raises StopRequested once the consumer is stopping."""
         try:
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()
         except TimeoutError:
-            return
+            pass
+        if self.stopping.is_set():
+            raise StopRequested

@@ -1,197 +1,170 @@
-"""One block, from its declare to the store's word that it is kept."""
+"""Delivers one block into the store exactly once: commits its intent, then inserts its rows under its token.
+
+Theory of operation. The intent in the group's committed offset names the range [a, b) before any row of it is
+inserted, so whoever owns the partition next knows what may be stored. The token of the insert is a function of that
+range, so the store drops a second insert of it. Neither is enough alone: the store forgets tokens, and a crash of it
+may keep a token and lose the rows, or keep the rows and lose the token. After any doubt the store is therefore asked
+which rows it holds.
+
+    state       event                                   next        does
+    CUT         dead letters are durable                COMMITTING  commits offset a with the intent [a, b)
+    COMMITTING  confirmed                               INSERTING   inserts the days under the token; if [a, b) is in
+                                                                    doubt, only the days that the store lacks
+    COMMITTING  refused, or no answer                   LOST        PartitionLost: the next owner plans anew
+    INSERTING   confirmed, and nothing was in doubt     STORED
+    INSERTING   confirmed, after a doubt                CHECKING    asks whether the rows are there
+    INSERTING   no answer, or refused                   INSERTING   waits, asks which days are missing, inserts those
+    INSERTING   the lease lapsed (lease.py)             COMMITTING  commits the intent again; [a, b) is now in doubt
+    CHECKING    the rows are there                      STORED
+    CHECKING    days are wholly missing                 COMMITTING  waits until no other insert can be under way; then
+                                                                    inserts those days under the next token of [a, b)
+    any         the consumer is stopping                LEFT        StopRequested: the intent stays for the next owner
+
+A retry resends whole table days, byte for byte.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum, auto
-from typing import TypeVar
 
 import structlog
 
 from siddes_telemetry.backends.backoff import Backoff
-from siddes_telemetry.backends.ports.errors import StoreFailed, StoreMissing, StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports.errors import StoreRefused, StoreUnavailable
 from siddes_telemetry.backends.ports.log import OwnedPartition
 from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer.block import Block
 from siddes_telemetry.consumer.context import ConsumerContext
-from siddes_telemetry.consumer.intent import encode_intent
+from siddes_telemetry.consumer.intent import commit_intent
 from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, OTHERS_END_S, may_insert
 from siddes_telemetry.consumer.recovery import days_to_insert, purged_in_part
 from siddes_telemetry.consumer.rows import Source
+from siddes_telemetry.consumer.store_retry import STORE_REFUSED, STORE_UNAVAILABLE, StoreRetry
 from siddes_telemetry.schemas.table import insert_token
 
-DEAD_LETTERS_AT_ONCE = 100  # a block may be tens of thousands of unreadable records
-
-Answer = TypeVar("Answer")
-
-STORE_MISSING, STORE_UNAVAILABLE, STORE_REFUSED = STORE_AWAY = ("store_missing", "store_unavailable", "store_refused")
-
-
-class StopRequested(Exception):
-    """Asked to stop while the store was away: the intent stays, and whoever is next makes it true."""
+DEAD_LETTERS_AT_ONCE = 100  # a block may have tens of thousands
 
 
 class InsertOutcome(Enum):
-    """How an insert came to its end."""
+    """How INSERTING ended."""
 
-    CONFIRMED_AT_ONCE = auto()  # confirmed; nothing was to be inserted counts as this
-    CONFIRMED_AFTER_DOUBT = auto()  # confirmed, after one that was not
-    LEASE_LAPSED = auto()  # not confirmed within the lease
+    CONFIRMED = auto()  # by the first try, or there was nothing to insert
+    CONFIRMED_AFTER_DOUBT = auto()  # by a later try
+    LEASE_LAPSED = auto()  # not confirmed in time
 
 
 class BlockDelivery:
-    """Declares and inserts the blocks of one partition. PartitionLost and LogUnavailable pass through."""
+    """Delivers the blocks of one owned partition. Calls may raise StopRequested, PartitionLost or LogUnavailable."""
 
-    def __init__(self, partition: OwnedPartition, ctx: ConsumerContext) -> None:
+    def __init__(self, partition: OwnedPartition, store: StoreRetry, ctx: ConsumerContext) -> None:
         self._partition = partition
+        self._store = store
         self._ctx = ctx
-        self._said = ""  # of the store's troubles
-        self.dead_letters_added = 0  # in all: it moves while a block of unreadable records is put aside
+        self.dead_letters_added = 0  # a total: it rises while a block of unreadable records is delivered
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
 
     async def deliver(self, block: Block, source: Source, *, in_doubt: bool) -> None:
-        """Return once every row of the block is stored, once. Raises StopRequested.
+        """Return once every row of the block is stored, once.
 
-        `in_doubt`: an insert of this range may have been tried before, so the store is asked what it has first.
+        `in_doubt`: an insert of this range may have been tried before, so the store is asked first what it holds.
         """
-        await self._add_dead_letters(block)
-        spent = 0
+        await self._append_dead_letters(block)
+        spent_tokens = 0
         while True:
             intent_committed_s = self._ctx.clocks.boot_s()
-            await self._partition.commit_offset(block.start, encode_intent(block.end))
+            await commit_intent(self._partition, block.start, block.end)
             days = sorted(block.days)
             if in_doubt:
-                days = await (self._absent if spent else self._lacking)(block, source)
+                days = await (self._wholly_missing_days if spent_tokens else self._missing_days)(block, source)
                 self._ctx.metrics.replayed_rows.inc(sum(block.days[day].rows for day in days))
-            token = insert_token(source.log_id, source.partition, block.start, block.end, spent=spent)
+            token = insert_token(source.log_id, source.partition, block.start, block.end, spent=spent_tokens)
             outcome = await self._insert(block, days, source, token, intent_committed_s)
+            in_doubt = in_doubt or outcome is not InsertOutcome.CONFIRMED
             if outcome is InsertOutcome.LEASE_LAPSED:
                 self._ctx.metrics.lease_lapses.inc()
-            elif (in_doubt or outcome is InsertOutcome.CONFIRMED_AFTER_DOUBT) and await self._lost_its_rows(
-                block, source
-            ):
-                spent += 1
+            elif in_doubt and await self._has_token_without_rows(block, source):
+                spent_tokens += 1
             else:
                 self._ctx.blocked_by.pop(self._partition.number, None)
                 return
-            in_doubt = True
 
     async def set_aside(self, block: Block, source: Source) -> None:
-        """Return once it is decided, for every version, that these records are not counted. Raises StopRequested."""
-        await self._partition.commit_offset(block.start, encode_intent(block.end, aside=True))
-        await self._add_dead_letters(block)
+        """Return once the decision binds every version: the records of this block are not counted."""
+        await commit_intent(self._partition, block.start, block.end, aside=True)
+        await self._append_dead_letters(block)
         decision = SetAside(block.start, block.end)
-        await self.ask_store(lambda: self._ctx.store.write_set_aside(source.log_id, source.partition, decision))
+        await self._store.ask(lambda: self._ctx.store.write_set_aside(source.log_id, source.partition, decision))
 
-    async def ask_store(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The store's answer, waiting with back-off while it is away. Raises StopRequested."""
-        backoff = Backoff(self._ctx.rng)
-        while True:
-            try:
-                answer = await question()
-            except StoreUnavailable as error:
-                trouble = STORE_MISSING if isinstance(error, StoreMissing) else STORE_UNAVAILABLE
-                await self._wait(trouble, error, backoff)
-            except StoreRefused as refused:
-                self._log.error("store_refused", code=refused.code, remedy=refused.remedy)
-                await self._wait(STORE_REFUSED, refused, backoff)
-            else:
-                if self._ctx.blocked_by.get(self._partition.number) in STORE_AWAY:  # else it halts: that is not over
-                    self._ctx.blocked_by.pop(self._partition.number)
-                return answer
-
-    async def log_id(self) -> int:
-        """The identity of the log, waiting until `migrate` has given it one. Raises StopRequested."""
-
-        async def question() -> int:
-            log_id = await self._ctx.store.log_id(self._ctx.log_name)
-            if log_id is None:
-                raise StoreMissing("this log has no identity yet")
-            return log_id
-
-        return await self.ask_store(question)
-
-    async def _wait(self, trouble: str, failed: StoreFailed, backoff: Backoff) -> None:
-        """Say what is wrong, wait a little. Raises StopRequested."""
-        if self._ctx.blocked_by.get(self._partition.number) != trouble or self._said != failed.word:
-            self._log.warning("waiting", trouble=trouble, reason=failed.reason, code=failed.code, remedy=failed.remedy)
-        self._said = failed.word
-        self._ctx.blocked_by[self._partition.number] = trouble
-        await self._ctx.pause(backoff.next_s())
-        if self._ctx.stopping.is_set():
-            raise StopRequested
-
-    async def _add_dead_letters(self, block: Block) -> None:
+    async def _append_dead_letters(self, block: Block) -> None:
         for start in range(0, len(block.dead_letters), DEAD_LETTERS_AT_ONCE):
             letters = block.dead_letters[start : start + DEAD_LETTERS_AT_ONCE]
-            adding = [self._ctx.dead_letters.append(letter) for letter in letters]
-            for outcome in await asyncio.gather(*adding, return_exceptions=True):  # none is left under way
+            appends = [self._ctx.dead_letters.append(letter) for letter in letters]
+            for outcome in await asyncio.gather(*appends, return_exceptions=True):  # leave none under way
                 if outcome is not None:
                     raise outcome
             self.dead_letters_added += len(letters)
 
-    async def _lacking(self, block: Block, source: Source) -> list[str]:
-        """The days of the block that the store does not hold."""
-        held = await self.ask_store(lambda: self._ctx.store.stored_days(source.log_id, source.partition, block.start))
-        return days_to_insert({day: part.rows for day, part in block.days.items()}, held)
-
-    async def _absent(self, block: Block, source: Source) -> list[str]:
-        """The days of the block of which the store holds nothing, and of which nothing was purged.
-
-        A lone server has a day whole or not at all: of one that it holds in part, somebody has removed the rest.
-        """
-        held = await self.ask_store(lambda: self._ctx.store.stored_days(source.log_id, source.partition, block.start))
-        purged = await self.ask_store(lambda: self._ctx.store.purge_history(source.log_id))
-        there = {day.day.isoformat() for day in held}
-        return [
-            day
-            for day in sorted(block.days)
-            if day not in there and not purged_in_part(day, purged, source.partition, block.start)
-        ]
-
-    async def _lost_its_rows(self, block: Block, source: Source) -> bool:
-        """Whether the store confirmed the block by its token and lacks its rows, as a crash of it may leave things.
-
-        If so the rows may go under another token, once no insert under the first can be under way any more, a former
-        owner's neither: the store may have forgotten that token by then. This waits for that. Raises StopRequested.
-        """
-        if not self._ctx.store.tokens_may_lack_rows or not await self._absent(block, source):
-            return False
-        self._ctx.metrics.spent_tokens.inc()
-        self._log.warning("token_without_rows", start=block.start, end=block.end)
-        self._ctx.blocked_by[self._partition.number] = "token_without_rows"
-        await self._ctx.pause(OTHERS_END_S)
-        if self._ctx.stopping.is_set():
-            raise StopRequested
-        return True
-
     async def _insert(
         self, block: Block, days: Sequence[str], source: Source, token: str, intent_committed_s: float
     ) -> InsertOutcome:
-        """Insert the rows of these days until that is confirmed, or until the lease is over.
+        """Insert the rows of these days until the store confirms it, or the lease lapses.
 
-        After a try without an answer the store is asked first: its log of tokens is not fsynced, so that a power cut
-        may keep the rows and forget the token.
+        After a try without an answer the store is asked first: its log of tokens is not fsynced, so a power cut may
+        keep the rows and lose the token.
         """
         metrics = self._ctx.metrics
         backoff = Backoff(self._ctx.rng)
-        outcome = InsertOutcome.CONFIRMED_AT_ONCE
+        outcome = InsertOutcome.CONFIRMED
         while days and may_insert(intent_committed_s, self._ctx.clocks.boot_s()):
             began_s = time.perf_counter()
             try:
                 await self._ctx.store.insert(block.bytes_of(days), token, deadline_s=INSERT_DEADLINE_S)
             except StoreUnavailable as error:
                 metrics.insert_failures.labels(error.reason).inc()
-                await self._wait(STORE_UNAVAILABLE, error, backoff)
-                days = await self._lacking(block, source)
+                await self._store.pause(STORE_UNAVAILABLE, error, backoff)
+                days = await self._missing_days(block, source)
             except StoreRefused as error:
                 metrics.insert_failures.labels(error.reason).inc()
                 self._log.error("store_refused", code=error.code, remedy=error.remedy, start=block.start, end=block.end)
-                await self._wait(STORE_REFUSED, error, backoff)
+                await self._store.pause(STORE_REFUSED, error, backoff)
             else:
                 metrics.insert_seconds.observe(time.perf_counter() - began_s)
                 return outcome
             outcome = InsertOutcome.CONFIRMED_AFTER_DOUBT
         return InsertOutcome.LEASE_LAPSED if days else outcome
+
+    async def _missing_days(self, block: Block, source: Source) -> list[str]:
+        """The days of the block of which the store lacks rows."""
+        held = await self._store.ask(lambda: self._ctx.store.stored_days(source.log_id, source.partition, block.start))
+        return days_to_insert({day: part.rows for day, part in block.days.items()}, held)
+
+    async def _wholly_missing_days(self, block: Block, source: Source) -> list[str]:
+        """The days of the block of which the store holds no row and nothing was purged.
+
+        A single server stores a day whole or not at all. If it holds part of one, somebody removed the rest.
+        """
+        held = await self._store.ask(lambda: self._ctx.store.stored_days(source.log_id, source.partition, block.start))
+        purged = await self._store.ask(lambda: self._ctx.store.purge_history(source.log_id))
+        held_days = {day.day.isoformat() for day in held}
+        return [
+            day
+            for day in sorted(block.days)
+            if day not in held_days and not purged_in_part(day, purged, source.partition, block.start)
+        ]
+
+    async def _has_token_without_rows(self, block: Block, source: Source) -> bool:
+        """Whether the store confirmed the block by its token alone: a crash may leave the token and lose the rows.
+
+        If so, returns only when no insert under that token can be under way any more, not even a former owner's: the
+        store may have forgotten the token by then. After that the rows may be inserted under another token.
+        """
+        if not self._ctx.store.tokens_may_lack_rows or not await self._wholly_missing_days(block, source):
+            return False
+        self._ctx.metrics.spent_tokens.inc()
+        self._log.warning("token_without_rows", start=block.start, end=block.end)
+        self._ctx.blocked_by[self._partition.number] = "token_without_rows"
+        await self._ctx.pause(OTHERS_END_S)
+        return True

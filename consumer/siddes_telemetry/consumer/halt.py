@@ -1,52 +1,52 @@
-"""Waiting for an operator: which record a partition waits at, and saying so for as long as it does."""
+"""Why a partition halts, and what an operator can do about each reason. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-import structlog
-
-from siddes_telemetry.consumer.context import ConsumerContext, HaltedPartition
-from siddes_telemetry.consumer.delivery import StopRequested
-from siddes_telemetry.consumer.partition_metrics import PartitionMetrics
-from siddes_telemetry.consumer.recovery import Halt
-from siddes_telemetry.schemas.record import LogRecord, halt_reason
-from siddes_telemetry.schemas.registry import Registry
-
-HALT_RECHECK_S = 5.0  # how soon a mended cause is noticed
+from siddes_telemetry.schemas import record
 
 
-def first_unreadable(records: Sequence[LogRecord], registry: Registry) -> tuple[int, str] | None:
-    """(place, reason) of the first record that only another installation can read. Neighbours may share headers."""
-    known = None
-    for place, (_, _, _, headers, defect) in enumerate(records):
-        if headers is not known or defect is not None:
-            if (reason := halt_reason(records[place], registry)) is not None:
-                return place, reason
-            known = headers if defect is None else None  # of a record with a defect they were not looked at
-    return None
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Insert nothing and wait for an operator. `reason`: one word, for metrics and readiness."""
+
+    reason: str
+    remedy: str
 
 
-class HaltReporter:
-    """Of one partition, while it is owned."""
-
-    def __init__(self, partition: int, ctx: ConsumerContext, figures: PartitionMetrics) -> None:
-        self._partition = partition
-        self._ctx = ctx
-        self._figures = figures
-        self._log = structlog.get_logger(__name__).bind(partition=partition)
-
-    async def halt(self, halt: Halt, offset: int, *, way_out: str = "") -> None:
-        """Report the halt, then pause until the next check. `way_out`: another remedy. Raises StopRequested."""
-        if self._ctx.blocked_by.get(self._partition) != halt.reason:
-            self._log.error("partition_halted", offset=offset, reason=halt.reason, remedy=halt.remedy + way_out)
-        self._ctx.blocked_by[self._partition] = halt.reason
-        self._figures.show_halt(HaltedPartition(self._partition, offset, halt.reason))
-        await self._ctx.pause(HALT_RECHECK_S)
-        if self._ctx.stopping.is_set():
-            raise StopRequested
-
-    def end(self) -> None:
-        """It does not wait any more."""
-        self._ctx.blocked_by.pop(self._partition, None)
-        self._figures.end_halt()
+ROWS_BEYOND = Halt(
+    "rows_beyond_offset",
+    "the store holds rows of this log beyond the group's committed offset: the group's offsets were lost or rewound, "
+    "or the topic was made anew. If the topic is new, run `siddes-telemetry migrate --new-log`; else set the group's "
+    "offset of this partition to one past the last stored log_offset, and let `siddes-telemetry verify --repair` "
+    "insert what its last block may lack",
+)
+OFFSET_BEYOND = Halt(
+    "offset_beyond_log",
+    "the group's committed offset or intent lies beyond the end of the log: the topic was made anew or "
+    "truncated. If it is new, delete the group's offsets and run `siddes-telemetry migrate --new-log`",
+)
+UNKNOWN_INTENT = Halt(
+    "unknown_intent",
+    "the committed offset carries metadata of another version or program: run the consumer version that wrote it",
+)
+UNREADABLE_HERE = {
+    halt.reason: halt
+    for halt in (
+        Halt(
+            record.NEWER_SCHEMA,
+            "a record was written by a newer gateway or registry: upgrade the consumers first, then the gateways",
+        ),
+        Halt(
+            record.UNSUPPORTED_BATCH,
+            "a batch is compressed or framed in a way that this installation cannot read: install the consumer with "
+            "all its dependencies (cramjam for snappy, lz4 and zstd), or upgrade it",
+        ),
+        Halt(
+            record.LOG_DAMAGED,
+            "the broker gives nothing from this offset on, and has more: its files are damaged. Let another replica "
+            "lead the partition, or delete its records up to the next segment (kafka-delete-records)",
+        ),
+    )
+}

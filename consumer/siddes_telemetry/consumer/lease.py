@@ -1,7 +1,8 @@
-"""The lease: how long after its declare an insert may still start.
+"""The lease: how long after its intent was committed an insert may still start.
 
-The store forgets a token after some ten thousand parts. A consumer that slept between declare and insert must not wake
-and insert a block that others have long stored and whose token is forgotten; so it asks again instead.
+The store forgets a token after some ten thousand parts. A consumer that slept between the two must not wake up and
+insert a block that another owner stored long ago and whose token is forgotten. It commits the intent again and asks
+the store first.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import time
 
 LEASE_S = 60.0
 INSERT_DEADLINE_S = 30.0  # an insert that started in time has ended by then, confirmed or not
-ON_ITS_WAY_S = 70.0  # from an insert's start to its arrival: more than any time-out between a consumer and the store
-# By then every insert has ended that anybody sent whose declare is older than one's own.
-OTHERS_END_S = LEASE_S + ON_ITS_WAY_S + INSERT_DEADLINE_S
+IN_FLIGHT_S = 70.0  # from an insert's start to its arrival: more than any time-out between a consumer and the store
+# After this, no insert is under way whose intent was committed before one's own.
+OTHERS_END_S = LEASE_S + IN_FLIGHT_S + INSERT_DEADLINE_S
 
 
 def boot_clock_s() -> float:
@@ -21,5 +22,5 @@ def boot_clock_s() -> float:
 
 
 def may_insert(intent_committed_s: float, now_s: float) -> bool:
-    """Whether an insert declared then may start now."""
+    """Whether an insert whose intent was committed then may start now."""
     return now_s - intent_committed_s <= LEASE_S

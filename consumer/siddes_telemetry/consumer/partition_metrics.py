@@ -1,4 +1,4 @@
-"""What an operator sees of a partition while it is owned: what became of its records, and how far behind it is."""
+"""The metrics of one partition while it is owned: what became of its records, its lag, and whether it is halted."""
 
 from __future__ import annotations
 
@@ -13,34 +13,36 @@ from siddes_telemetry.backends.ports.log import OwnedPartition
 from siddes_telemetry.consumer.block import Block
 from siddes_telemetry.consumer.context import ConsumerContext, HaltedPartition
 
-SHOW_LAG_S = 5.0  # how often, whatever else happens
+LAG_UPDATE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionPosition:
-    """Where a worker is: everything below `position` is stored."""
+    """Where a worker is in its partition. Everything below `offset` is stored."""
 
-    position: int
-    oldest_ms: int | None  # the append time of the oldest record that waits
-    fetching: bool
+    offset: int
+    oldest_waiting_ms: int | None  # append time of the oldest record that is fetched and not stored
+    fetching: bool  # a fetch is under way, which keeps the high watermark up to date
 
 
 class PartitionMetrics:
-    """Of one ownership; `withdraw` ends them."""
+    """One ownership of a partition; `remove` ends it."""
 
-    def __init__(self, partition: OwnedPartition, ctx: ConsumerContext, place: Callable[[], PartitionPosition]) -> None:
+    def __init__(
+        self, partition: OwnedPartition, ctx: ConsumerContext, position: Callable[[], PartitionPosition]
+    ) -> None:
         self._partition = partition
         self._ctx = ctx
-        self._place = place
+        self._position = position
         self._label = str(partition.number)
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
 
-    def count(self, log_id: int, block: Block, records: int) -> None:
-        """Show what became of the block, unless this process has shown it before: only the last can be replayed."""
-        metrics, totals, counted = self._ctx.metrics, block.totals, (log_id, block.start, block.end)
-        if self._ctx.observed_blocks.get(self._partition.number) == counted:
+    def observe_block(self, log_id: int, block: Block, records: int) -> None:
+        """Count a stored block, unless this process has counted it: only the last block can be replayed."""
+        metrics, totals, observed = self._ctx.metrics, block.totals, (log_id, block.start, block.end)
+        if self._ctx.observed_blocks.get(self._partition.number) == observed:
             return
-        self._ctx.observed_blocks[self._partition.number] = counted
+        self._ctx.observed_blocks[self._partition.number] = observed
         metrics.records_stored.inc(records)
         metrics.rows_stored.inc(block.rows)
         metrics.counts_stored.inc(totals.counts)
@@ -53,53 +55,54 @@ class PartitionMetrics:
             metrics.dead_letters.labels(letter.reason).inc()
             self._log.error("dead_letter", offset=letter.offset, reason=letter.reason)
 
-    def note_lost(self, records: int) -> None:
-        """Say that the log dropped so many records before they were stored, if it did."""
+    def observe_lost(self, records: int) -> None:
+        """Count and log records that the log dropped before they were stored, if there are any."""
         if records > 0:
             self._ctx.metrics.lost_records.inc(records)
             self._log.error("records_lost", records=records, remedy="the log dropped them before they were stored")
 
-    def show_halt(self, halted: HaltedPartition) -> None:
+    def set_halted(self, halted: HaltedPartition) -> None:
         """The partition waits for an operator."""
         if self._ctx.halted.get(self._partition.number) != halted:
-            self.end_halt()
+            self.clear_halted()
         self._ctx.halted[self._partition.number] = halted
         self._ctx.metrics.halted.labels(self._label).set(1)
         self._ctx.metrics.halt_offset.labels(self._label, halted.reason).set(halted.offset)
 
-    def end_halt(self) -> None:
-        """It does not wait any more."""
+    def clear_halted(self) -> None:
+        """The partition does not wait for an operator."""
         halted = self._ctx.halted.pop(self._partition.number, None)
         self._ctx.metrics.halted.labels(self._label).set(0)
         if halted is not None:
             self._ctx.metrics.halt_offset.remove(self._label, halted.reason)
 
-    async def show_lag(self) -> None:
-        """As far as is known without asking. Raises LogUnavailable or PartitionLost."""
+    async def update_lag(self) -> None:
+        """Set the lag from the high watermark that the log last reported. Raises LogUnavailable or PartitionLost."""
         self._set_lag(await self._partition.high_watermark())
 
-    async def show_lag_for_ever(self) -> None:
-        """Whatever else the partition waits for, from when it is given: where nothing is fetched the log is asked."""
+    async def keep_lag_updated(self) -> None:
+        """Update the lag until cancelled, whatever the worker waits for. Asks the log when no fetch is under way."""
         while True:
             try:
-                if self._place().fetching:
-                    await self.show_lag()
+                if self._position().fetching:
+                    await self.update_lag()
                 else:
                     _, end = await self._partition.bounds()
                     self._set_lag(end)
             except (LogUnavailable, PartitionLost) as error:
                 self._log.info("lag_unknown", error=type(error).__name__)
-            await asyncio.sleep(SHOW_LAG_S)
+            await asyncio.sleep(LAG_UPDATE_S)
 
-    def withdraw(self) -> None:
-        """The partition is no longer this process's."""
+    def remove(self) -> None:
+        """This process no longer owns the partition."""
         metrics = self._ctx.metrics
-        self.end_halt()
+        self.clear_halted()
         for gauge in (metrics.lag_records, metrics.lag_seconds, metrics.retry_keys, metrics.halted):
             gauge.remove(self._label)
 
     def _set_lag(self, end: int) -> None:
-        metrics, place = self._ctx.metrics, self._place()
-        metrics.lag_records.labels(self._label).set(max(0, end - place.position))
-        waiting_ms = 0 if place.oldest_ms is None else self._ctx.clocks.wall_ms() - place.oldest_ms
+        metrics, position = self._ctx.metrics, self._position()
+        metrics.lag_records.labels(self._label).set(max(0, end - position.offset))
+        oldest_ms = position.oldest_waiting_ms
+        waiting_ms = 0 if oldest_ms is None else self._ctx.clocks.wall_ms() - oldest_ms
         metrics.lag_seconds.labels(self._label).set(max(0, waiting_ms) / 1000)

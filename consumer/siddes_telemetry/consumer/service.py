@@ -11,6 +11,7 @@ import structlog
 from siddes_telemetry.backends.ports.errors import PartitionLost
 from siddes_telemetry.backends.ports.log import GroupConsumer, OwnedPartition
 from siddes_telemetry.consumer.context import ConsumerContext, HaltedPartition
+from siddes_telemetry.consumer.partition_state import PartitionState
 from siddes_telemetry.consumer.watchdog import CHECK_EVERY_S, Watchdog
 from siddes_telemetry.consumer.worker import PartitionWorker
 
@@ -92,7 +93,9 @@ class Consumer:
         while True:
             await asyncio.sleep(CHECK_EVERY_S)
             progress = worker.progress
-            if number in self._stalls and (progress.idle or progress.position > self._stalls[number][0]):
+            if number in self._stalls and (
+                progress.state is PartitionState.IDLE or progress.position > self._stalls[number][0]
+            ):
                 del self._stalls[number]
                 log.info("partition_moves_again", partition=number, position=progress.position)
             if watch.has_stalled(progress):

@@ -1,8 +1,11 @@
-"""One owned partition, from the moment it is given until it is taken away: recover, then declare and insert.
+"""The worker of one owned partition: takes it over, then moves its records into the store, block by block.
 
-An intent is committed to the group, with the offset it starts at, before its block is inserted under a token named
-after the range. Whoever owns the partition next finds the intent and makes it true; the token makes a second insert
-of the same range nothing.
+Theory of operation. A block [a, b) is delivered in two steps: commit offset a with the intent "[a, b)" in its metadata
+(intent.py), then insert the rows under a token that names the range (delivery.py). The next block's commit, at b, says
+that [a, b) is stored. A worker that dies anywhere leaves an intent behind. The next owner plans from it and from what
+the store holds (recovery.py), and replays exactly [a, b); the token turns a second insert into nothing.
+
+The states, and what moves a partition from one to the next, are in partition_state.py.
 """
 
 from __future__ import annotations
@@ -15,321 +18,237 @@ import structlog
 
 from siddes_telemetry.backends.ports.errors import LogUnavailable, PartitionLost, RecordsGone
 from siddes_telemetry.backends.ports.log import OwnedPartition
-from siddes_telemetry.backends.ports.store import SetAside
-from siddes_telemetry.consumer.batching import PendingRecords, next_block_size
 from siddes_telemetry.consumer.block import Block, build_block
-from siddes_telemetry.consumer.context import ConsumerContext
-from siddes_telemetry.consumer.delivery import BlockDelivery, StopRequested
-from siddes_telemetry.consumer.halt import HaltReporter, first_unreadable
-from siddes_telemetry.consumer.intent import NO_INTENT, GroupState, UnknownIntentError, decode_state
+from siddes_telemetry.consumer.context import ConsumerContext, StopRequested
+from siddes_telemetry.consumer.delivery import BlockDelivery
+from siddes_telemetry.consumer.fetcher import Fetcher
+from siddes_telemetry.consumer.halt import UNKNOWN_INTENT, Halt
+from siddes_telemetry.consumer.halt_reporter import HaltReporter
+from siddes_telemetry.consumer.intent import GroupState, UnknownIntentError, commit_without_intent, decode_state
 from siddes_telemetry.consumer.partition_metrics import PartitionMetrics, PartitionPosition
-from siddes_telemetry.consumer.recovery import UNKNOWN_INTENT, UNREADABLE_HERE, Halt, Plan, Replay, plan_recovery
+from siddes_telemetry.consumer.partition_state import PartitionState
+from siddes_telemetry.consumer.recovery import Plan, Replay, plan_recovery
 from siddes_telemetry.consumer.retry_window.partition_window import PartitionWindow
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.consumer.set_aside.decisions import FilteredPartition, SetAsideDecisions
+from siddes_telemetry.consumer.set_aside.decisions import FilteredPartition
+from siddes_telemetry.consumer.store_retry import StoreRetry
+from siddes_telemetry.consumer.unreadable import UnreadableRecord, UnreadableRecords
 from siddes_telemetry.consumer.watchdog import WorkerProgress
-from siddes_telemetry.schemas.record import LOG_DAMAGED, LogRecord
-
-
-class _ReadAgainError(Exception):
-    """What was read again could not be read here: it may be by now."""
+from siddes_telemetry.schemas.record import LogRecord
 
 
 class PartitionWorker:
-    """Moves one partition's records into the store while it is owned. PartitionLost ends it, from any call."""
+    """Moves one partition's records into the store while it is owned. PartitionLost, from any call, ends it."""
 
     def __init__(self, partition: OwnedPartition, ctx: ConsumerContext) -> None:
-        self._partition = FilteredPartition(partition)
         self._ctx = ctx
-        self._delivery = BlockDelivery(partition, ctx)
-        self._figures = PartitionMetrics(partition, ctx, self._place)
-        self._halting = HaltReporter(partition.number, ctx, self._figures)
+        self._partition = FilteredPartition(partition)
+        self._store = StoreRetry(partition.number, ctx)
+        self._delivery = BlockDelivery(partition, self._store, ctx)
+        self._metrics = PartitionMetrics(partition, ctx, self._partition_position)
+        self._halts = HaltReporter(partition.number, ctx, self._metrics)
+        self._unreadable = UnreadableRecords(self._partition, self._store, self._halts, ctx)
+        self._fetcher = Fetcher(self._partition, ctx)
+        self._window = PartitionWindow(self._partition, ctx, self._unreadable.check)
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
+        self._state = PartitionState.TAKING_OVER
         self._source = Source(0, partition.number)
-        self._partition_window = PartitionWindow(self._partition, ctx, self._halt_at_unreadable)
+        self._group = GroupState(0)  # what the group has committed
         self._position = 0  # everything below is stored
-        self._reached = 0  # everything below is stored, or pending
-        self._committed = 0  # the group's offset
-        self._intent_open = False  # what the group has committed carries an intent
-        self._pending = PendingRecords()
-        self._block_began_s = float("-inf")
-        self._barred: tuple[LogRecord, str] | None = None  # next, and why it cannot be read here: fetching ends there
-        self._fetching: asyncio.Future[Sequence[LogRecord]] | None = None
 
     async def run(self) -> None:
-        """Until the partition is lost, the task is cancelled, or `stopping` is set and what was fetched is stored."""
-        showing: asyncio.Future[None] | None = None
+        """Return once `stopping` is set and everything fetched is stored. Raises PartitionLost."""
+        lag_task: asyncio.Future[None] | None = None
         try:
-            # So that the lag is shown whatever is waited for from here on.
+            # Known from the start, so that the lag is shown whatever the worker waits for.
             committed = await self._partition.committed()
             first, _ = await self._partition.bounds()
             self._position = first if committed is None else committed.offset
-            showing = asyncio.ensure_future(self._figures.show_lag_for_ever())
+            lag_task = asyncio.ensure_future(self._metrics.keep_lag_updated())
             await self._take_over()
             while not self._ctx.stopping.is_set():
-                await self._cycle()
-            await self._finish()
+                await self._step()
+            await self._drain()
         except StopRequested:
-            self._log.info("stopped_while_waiting", position=self._position, intent_open=self._intent_open)
+            intent_open = self._group.intent_end is not None
+            self._log.info("stopped_while_waiting", position=self._position, intent_open=intent_open)
         except (LogUnavailable, RecordsGone) as error:
             self._log.warning("log_failed", error=type(error).__name__, position=self._position)
             raise PartitionLost("the log did not answer, or moved its start meanwhile: take it over anew") from None
         finally:
-            running = [task for task in (showing, self._fetching) if task is not None]
-            for task in running:
-                task.cancel()
+            running: list[asyncio.Future[Any]] = [*self._fetcher.cancel()]
+            if lag_task is not None:
+                lag_task.cancel()
+                running.append(lag_task)
             self._ctx.blocked_by.pop(self._partition.number, None)
-            self._figures.withdraw()
+            self._metrics.remove()
             await asyncio.gather(*running, return_exceptions=True)
 
     @property
+    def state(self) -> PartitionState:
+        """A halt may interrupt any other state."""
+        return PartitionState.HALTED if self._partition.number in self._ctx.halted else self._state
+
+    @property
     def progress(self) -> WorkerProgress:
-        """What shows whether it moves."""
+        """What the watchdog compares."""
         return WorkerProgress(
+            self.state,
             self._position,
-            self._partition_window.window.offset,
+            self._window.offset,
             self._delivery.dead_letters_added,
-            idle=self._fetching is not None and not self._pending and not self._intent_open,
             blocked=self._partition.number in self._ctx.blocked_by,
         )
 
-    # --- on assignment ---
+    # --- TAKING_OVER, REPLAYING ---
 
     async def _take_over(self) -> None:
         while isinstance(plan := await self._plan(), Halt):
-            await self._halting.halt(plan, self._committed)
-        self._halting.end()
-        self._figures.note_lost(plan.lost)
+            await self._halts.report_and_pause(plan, self._group.offset)
+        self._halts.clear()
+        self._metrics.observe_lost(plan.lost)
         if isinstance(plan, Replay):
             await self._replay(plan)
         else:
             self._position = plan.at
-            await self._close()  # what was lost is said once: the next owner need not find it lost again
-        await self._go_on_from(self._position)
+            await self._close_intent()  # also commits past lost records, so that they are reported once
+        await self._fetcher.seek(self._position)
         self._log.info("partition_taken", position=self._position)
 
     async def _plan(self) -> Plan:
-        store = self._ctx.store
-        log_id = await self._delivery.log_id()
+        log_id = await self._store.log_id()
         self._source = Source(log_id, self._partition.number)
-        self._partition_window.load(self._source)
-        await self._look_at_decisions()
+        self._window.load(self._source)
+        await self._unreadable.begin(self._source)
         committed = await self._partition.committed()
         first, end = await self._partition.bounds()
-        self._committed = first if committed is None else committed.offset
-        try:
-            state = GroupState(first) if committed is None else decode_state(committed.offset, committed.metadata)
-        except UnknownIntentError:
-            return UNKNOWN_INTENT
-        self._intent_open = state.intent_end is not None
-        held = await self._delivery.ask_store(lambda: store.stored_days(log_id, self._partition.number, state.offset))
-        plan = plan_recovery(state, held, first=first, end=end)
+        self._group = GroupState(first if committed is None else committed.offset)
+        if committed is not None:
+            try:
+                self._group = decode_state(committed.offset, committed.metadata)
+            except UnknownIntentError:
+                return UNKNOWN_INTENT
+        group = self._group
+        held = await self._store.ask(lambda: self._ctx.store.stored_days(log_id, self._partition.number, group.offset))
+        plan = plan_recovery(group, held, first=first, end=end)
         self._ctx.metrics.recoveries.labels(type(plan).__name__.lower()).inc()
         return plan
 
     async def _replay(self, plan: Replay) -> None:
-        """Make the intent true: the very records of [start, end), under the same token, or set aside."""
+        """Store, or set aside, exactly [start, end), under the same token."""
+        self._state = PartitionState.REPLAYING
         if plan.aside:
-            self._decide(SetAside(plan.start, plan.end))
-        records = await self._read_again(plan)
-        block = await self._build(records, plan.start, plan.end)
+            self._unreadable.decide(plan.start, plan.end)
+        records = await self._unreadable.read_range(plan.first, plan.end)
+        block = await self._build_block(records, plan.start, plan.end)
         self._log.info("replay", start=plan.start, end=plan.end, rows=block.rows, aside=plan.aside)
         self._position = plan.start
-        await self._store(block, records, in_doubt=True, aside=plan.aside)
+        await self._deliver(block, records, in_doubt=True, aside=plan.aside)
 
-    async def _go_on_from(self, offset: int) -> None:
-        self._reached = offset
-        await self._partition.seek(offset)
+    # --- IDLE, FETCHING, DELIVERING, DRAINING ---
 
-    # --- what only another installation can read ---
-
-    async def _read_again(self, plan: Replay) -> Sequence[LogRecord]:
-        while True:
-            records = [record async for piece in self._partition.read(plan.first, plan.end) for record in piece]
-            try:
-                await self._halt_at_unreadable(records)
-            except _ReadAgainError:
-                continue
-            self._halting.end()
-            return records
-
-    async def _halt_at_unreadable(self, records: Sequence[LogRecord]) -> None:
-        """If one of these, which are read again, cannot be read here: halt for a while, and raise _ReadAgainError."""
-        found = first_unreadable(records, self._ctx.registry)
-        if found is not None:
-            place, reason = found
-            await self._halting.halt(UNREADABLE_HERE[reason], records[place].offset)
-            await self._look_at_decisions()
-            raise _ReadAgainError
-
-    async def _wait_at(self, barred: LogRecord, reason: str) -> None:
-        """Everything before it is stored: set it aside where that is asked for, else wait."""
-        if barred.offset in self._partition.decisions.requested:
-            await self._set_aside(barred)
-            return
-        place = f"{self._partition.number}:{barred.offset}"
-        way_out = f". To go on without it, for good: siddes-telemetry dead-letters --set-aside {place}"
-        await self._halting.halt(UNREADABLE_HERE[reason], barred.offset, way_out=way_out)
-        await self._look_at_decisions()
-        if reason == LOG_DAMAGED and await self._is_mended(barred):
-            await self._end_wait()
-
-    async def _set_aside(self, barred: LogRecord) -> None:
-        self._decide(SetAside(barred.offset, barred.end))
-        records = self._partition.decisions.apply([barred])
-        block = await self._build(records, barred.offset, barred.end)
-        await self._store(block, records, in_doubt=False, aside=True)
-        self._log.warning("set_aside", start=barred.offset, end=barred.end)
-        await self._end_wait()
-
-    async def _is_mended(self, damaged: LogRecord) -> bool:
-        """Whether the log gives what lies there, be it nothing, or begins behind it."""
-        try:
-            found = [r async for piece in self._partition.read(damaged.offset, damaged.end) for r in piece]
-        except RecordsGone:
-            return True  # `fetch` says how many
-        return all(record.defect is None or record.defect.reason != LOG_DAMAGED for record in found)
-
-    async def _end_wait(self) -> None:
-        self._barred = None
-        self._halting.end()
-        await self._go_on_from(self._position)
-
-    async def _look_at_decisions(self) -> None:
-        store, source = self._ctx.store, self._source
-        self._partition.decisions = SetAsideDecisions(
-            await self._delivery.ask_store(lambda: store.set_asides(source.log_id, source.partition))
-        )
-
-    def _decide(self, decision: SetAside) -> None:
-        self._partition.decisions = self._partition.decisions.including(decision)
-
-    # --- the cycle ---
-
-    async def _cycle(self) -> None:
-        """Store a block if one is due, else wait for records."""
-        ctx = self._ctx
-        count = self._cut(ctx.clocks.monotonic_s())
-        if count:
-            await self._store_first(count)
-        elif self._barred is not None:
-            if self._pending:
-                await self._store_first(len(self._pending))
-            await self._close()
-            await self._wait_at(*self._barred)
-        else:
-            await self._close()
+    async def _step(self) -> None:
+        """Deliver a block if one is due; otherwise fetch, or halt at the next record."""
+        fetcher = self._fetcher
+        if count := fetcher.due_records(self._ctx.clocks.monotonic_s()):
+            self._state = PartitionState.DELIVERING
+            await self._deliver_pending(count)
+        elif fetcher.next_unreadable is None:
+            await self._close_intent()
             await self._fetch()
+        else:
+            self._state = PartitionState.DELIVERING
+            if fetcher.pending:
+                await self._deliver_pending(len(fetcher.pending))
+            await self._close_intent()
+            await self._halt_at(fetcher.next_unreadable)
 
-    async def _finish(self) -> None:
-        """Stopping: store what is pending, and leave the group's offset without an intent."""
-        while self._pending:
-            await self._store_first(self._cut(now_s=float("inf")))
-        await self._close()
+    async def _drain(self) -> None:
+        self._state = PartitionState.DRAINING
+        while self._fetcher.pending:
+            await self._deliver_pending(self._fetcher.due_records(now_s=float("inf")))
+        await self._close_intent()
 
     async def _fetch(self) -> None:
-        """Wait for records until the oldest pending one is of age, or until stopping."""
-        clocks = self._ctx.clocks
-        if self._fetching is None:
-            self._fetching = asyncio.ensure_future(self._partition.fetch())
-        timeout_s = None
-        if self._pending:
-            policy, pending = self._ctx.policy, self._pending
-            due_s = policy.due_s(pending.oldest_arrived_s, pending.rows, self._block_began_s)
-            timeout_s = max(0.0, due_s - clocks.monotonic_s())
-        stopping = asyncio.ensure_future(self._ctx.stopping.wait())
+        fetcher = self._fetcher
+        self._state = PartitionState.FETCHING if fetcher.pending else PartitionState.IDLE
         try:
-            waited: set[asyncio.Future[Any]] = {self._fetching, stopping}
-            await asyncio.wait(waited, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-        if self._fetching.done():
-            fetching, self._fetching = self._fetching, None
-            try:
-                self._enqueue(fetching.result(), clocks.monotonic_s())
-            except RecordsGone as gone:
-                self._figures.note_lost(gone.first - self._reached)
-                await self._go_on_from(gone.first)
-        await self._figures.show_lag()
+            went_on = await fetcher.wait()
+        except RecordsGone as gone:
+            self._state = PartitionState.FETCHING
+            self._metrics.observe_lost(gone.first - fetcher.end)
+            await fetcher.seek(gone.first)
+        else:
+            self._state = PartitionState.FETCHING
+            if went_on and not fetcher.pending:  # the log has no record in between
+                self._window.skip_gap(self._position, fetcher.end)
+                self._position = fetcher.end
+        await self._metrics.update_lag()
 
-    def _enqueue(self, records: Sequence[LogRecord], now_s: float) -> None:
-        found = first_unreadable(records, self._ctx.registry)
-        readable, self._barred = len(records), None
-        self._reached = self._partition.position
-        if found is not None:
-            readable, reason = found
-            self._barred = records[readable], reason
-            self._reached = records[readable].offset
-        self._pending.extend(records[:readable], now_s)
-        if not self._pending:  # nothing lies between: the log went on without a record
-            self._partition_window.skip_gap(self._position, self._reached)
-            self._position = self._reached
+    async def _deliver_pending(self, count: int) -> None:
+        """Deliver the first `count` pending records as one block."""
+        records, end = self._fetcher.begin_block(count)
+        block = await self._build_block(records, self._position, end)
+        await self._deliver(block, records, in_doubt=False)
+        self._fetcher.pending.drop(count)
+        await self._metrics.update_lag()
 
-    def _cut(self, now_s: float) -> int:
-        policy = self._ctx.policy.for_each_of(len(self._ctx.owned))
-        return next_block_size(self._pending, now_s=now_s, policy=policy, last_block_s=self._block_began_s)
-
-    async def _store_first(self, count: int) -> None:
-        self._block_began_s = self._ctx.clocks.monotonic_s()
-        records = self._pending.first(count)
-        end = self._reached if count == len(self._pending) else records[-1].end
-        block = await self._build(records, self._position, end)
-        await self._store(block, records, in_doubt=False)
-        self._pending.drop(count)
-        await self._figures.show_lag()
-
-    async def _close(self) -> None:
-        """With nothing to declare next, commit what is stored, without an intent."""
-        if not self._pending and (self._intent_open or self._position > self._committed):
-            await self._partition.commit_offset(self._position, NO_INTENT)
-            self._committed, self._intent_open = self._position, False
-
-    # --- both ---
-
-    async def _build(self, records: Sequence[LogRecord], start: int, end: int) -> Block:
-        if records:  # else there is nothing to decide, nor to enter
-            await self._catch_up(start, records)
+    async def _build_block(self, records: Sequence[LogRecord], start: int, end: int) -> Block:
+        if records:  # otherwise there are no keys to look up
+            await self._unreadable.until_readable(lambda: self._window.prepare(start, records))
         async with self._ctx.build_lock:
-            return await asyncio.to_thread(  # a full block takes a second: the member must go on answering meanwhile
+            return await asyncio.to_thread(  # a full block takes a second: heartbeats must go on meanwhile
                 build_block,
                 records,
                 start,
                 end,
                 source=self._source,
                 registry=self._ctx.registry,
-                window=self._partition_window.window,
+                window=self._window.window,
             )
 
-    async def _catch_up(self, start: int, records: Sequence[LogRecord]) -> None:
-        halted = False
-        while True:
-            try:
-                await self._partition_window.prepare(start, records)
-            except _ReadAgainError:
-                halted = True
-            else:
-                break
-        if halted:
-            self._halting.end()
-
-    async def _store(self, block: Block, records: Sequence[LogRecord], *, in_doubt: bool, aside: bool = False) -> None:
-        self._committed, self._intent_open = block.start, True
+    async def _deliver(
+        self, block: Block, records: Sequence[LogRecord], *, in_doubt: bool, aside: bool = False
+    ) -> None:
+        self._group = GroupState(block.start, block.end, aside)
         if aside:
             await self._delivery.set_aside(block, self._source)
         else:
             await self._delivery.deliver(block, self._source, in_doubt=in_doubt)
         if records:
-            self._partition_window.add_stored(block)
+            self._window.add_stored(block)
         self._position = block.end
-        self._figures.count(self._source.log_id, block, len(records))
+        self._metrics.observe_block(self._source.log_id, block, len(records))
         if records:
-            await self._partition_window.write_notes(block)
+            await self._window.write_notes(block)
 
-    def _place(self) -> PartitionPosition:
-        oldest_ms = self._pending[0].appended_at_ms if self._pending else None
-        if oldest_ms is None and self._barred is not None:
-            oldest_ms = self._barred[0].appended_at_ms or None  # 0: it is not known
-        # Once it is done nothing more is fetched until that is taken.
-        return PartitionPosition(
-            self._position, oldest_ms, fetching=self._fetching is not None and not self._fetching.done()
-        )
+    async def _close_intent(self) -> None:
+        """If nothing is pending, commit the position without an intent."""
+        if not self._fetcher.pending and (self._group.intent_end is not None or self._position > self._group.offset):
+            await commit_without_intent(self._partition, self._position)
+            self._group = GroupState(self._position)
+
+    # --- HALTED at the next record ---
+
+    async def _halt_at(self, unreadable: UnreadableRecord) -> None:
+        """Everything before the record is stored. Set it aside if an operator asks for that; else wait for a while."""
+        if self._unreadable.is_to_be_set_aside(unreadable.record):
+            await self._set_aside(unreadable.record)
+        elif not await self._unreadable.is_repaired_after_pause(unreadable):
+            return
+        self._halts.clear()
+        await self._fetcher.seek(self._position)
+
+    async def _set_aside(self, record: LogRecord) -> None:
+        self._unreadable.decide(record.offset, record.end)
+        records = self._partition.decisions.apply([record])
+        block = await self._build_block(records, record.offset, record.end)
+        await self._deliver(block, records, in_doubt=False, aside=True)
+        self._log.warning("set_aside", start=record.offset, end=record.end)
+
+    def _partition_position(self) -> PartitionPosition:
+        fetcher = self._fetcher
+        oldest_ms = fetcher.pending[0].appended_at_ms if fetcher.pending else None
+        if oldest_ms is None and fetcher.next_unreadable is not None:
+            oldest_ms = fetcher.next_unreadable.record.appended_at_ms or None  # 0 is unknown
+        return PartitionPosition(self._position, oldest_ms, fetcher.is_fetching)

@@ -15,7 +15,7 @@ from siddes_telemetry.backends.ports.errors import PartitionLost, StoreUnavailab
 from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
-from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, LEASE_S, ON_ITS_WAY_S
+from siddes_telemetry.consumer.lease import IN_FLIGHT_S, INSERT_DEADLINE_S, LEASE_S
 from tests.fakes.consumer_process import DAY_MS, MINUTE_MS, NOON_MS, Process, World, key, one
 from tests.fakes.latency import Fate, SlowStore
 from tests.fakes.memory_store import MemoryStore
@@ -275,7 +275,7 @@ async def test_a_former_owners_insert_is_waited_for_although_its_token_may_be_fo
     await until(lambda: process.metric("spent_tokens_total") == 1)
     token, block = world.store.attempts[0]
     world.store.forget_tokens()
-    await asyncio.sleep(LEASE_S + ON_ITS_WAY_S)
+    await asyncio.sleep(LEASE_S + IN_FLIGHT_S)
     await world.store.insert(block, token, deadline_s=INSERT_DEADLINE_S)  # as a former owner sent it
     await until(world.drained)
     await process.stop()

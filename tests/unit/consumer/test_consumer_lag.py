@@ -8,7 +8,7 @@ from structlog.typing import EventDict
 
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.backends.ports.log import Committed
-from siddes_telemetry.consumer.partition_metrics import SHOW_LAG_S
+from siddes_telemetry.consumer.partition_metrics import LAG_UPDATE_S
 from tests.fakes.consumer_process import NOON_MS, World, one
 from tests.fakes.virtual_time import in_virtual_time, until
 
@@ -24,7 +24,7 @@ async def test_the_lag_grows_while_the_store_is_away() -> None:
     await until(lambda: process.consumer.blocked_by() is not None)
     await world.append_viewers("second", "third")
     world.log.now_ms += 60_000
-    await asyncio.sleep(2 * SHOW_LAG_S)
+    await asyncio.sleep(2 * LAG_UPDATE_S)
     assert process.metric("lag_records", partition="0") == 3
     assert process.metric("lag_seconds", partition="0") >= 60
     world.store.down = None
@@ -39,11 +39,11 @@ async def test_the_lag_of_a_partition_is_shown_from_when_it_is_given_also_while_
     await world.append_viewers("first", "second")
     world.store.down = StoreUnavailable()
     process = world.start()
-    await asyncio.sleep(2 * SHOW_LAG_S)
+    await asyncio.sleep(2 * LAG_UPDATE_S)
     assert [process.metric("lag_records", partition=number) for number in "01"] == [2, 0]
     assert process.metric("partitions_owned") == 2
     await world.append_viewers("third")
-    await asyncio.sleep(2 * SHOW_LAG_S)
+    await asyncio.sleep(2 * LAG_UPDATE_S)
     assert process.metric("lag_records", partition="0") == 3
     world.store.down = None
     await until(lambda: world.viewers() == ["first", "second", "third"])
@@ -59,7 +59,7 @@ async def test_the_lag_of_a_partition_that_halts_grows() -> None:
     await until(process.consumer.blocked_by)
     await world.append_viewers("behind")
     world.log.now_ms += 60_000
-    await asyncio.sleep(2 * SHOW_LAG_S)
+    await asyncio.sleep(2 * LAG_UPDATE_S)
     assert process.metric("lag_records", partition="0") == 2
     assert process.metric("lag_seconds", partition="0") >= 60
     await process.stop()
@@ -72,7 +72,7 @@ async def test_offsets_without_a_record_are_no_lag_and_no_loss(logs: list[EventD
     await world.append_viewers("a")
     world.log.skip(0, 3)  # as the end of somebody's transaction does
     await until(world.drained)
-    await asyncio.sleep(2 * SHOW_LAG_S)
+    await asyncio.sleep(2 * LAG_UPDATE_S)
     assert process.metric("lag_records", partition="0") == 0
     assert world.log.committed(0) == Committed(4, "")
     await process.stop()

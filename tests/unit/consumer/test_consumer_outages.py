@@ -47,7 +47,7 @@ async def test_while_the_store_is_away_the_log_waits_and_memory_is_bounded(error
     for n in range(20):
         await world.append_viewers(*(f"viewer-{n}-{m}" for m in range(10)))
         await asyncio.sleep(30)
-        assert len(worker._pending) <= SMALL.max_rows + world.log.piece
+        assert len(worker._fetcher.pending) <= SMALL.max_rows + world.log.piece
     assert process.consumer.blocked_by() in {"store_unavailable", trouble}
     assert len(world.store.attempts) <= 1 + 600 / 5, "it backs off"
 
@@ -71,7 +71,7 @@ async def test_while_an_insert_is_under_way_nothing_more_is_kept() -> None:
     await until(lambda: world.store.attempts)
     await asyncio.sleep(20)
 
-    assert len(worker._pending) <= SMALL.max_rows + world.log.piece
+    assert len(worker._fetcher.pending) <= SMALL.max_rows + world.log.piece
     world.store.gate.set()
     await until(world.drained)
     process.consumer.stop()

@@ -5,10 +5,9 @@ from datetime import date
 import pytest
 
 from siddes_telemetry.backends.ports.store import PurgedAhead, PurgeHistory, StoredDay
+from siddes_telemetry.consumer.halt import OFFSET_BEYOND, ROWS_BEYOND
 from siddes_telemetry.consumer.intent import GroupState
 from siddes_telemetry.consumer.recovery import (
-    OFFSET_BEYOND,
-    ROWS_BEYOND,
     Plan,
     Replay,
     Resume,

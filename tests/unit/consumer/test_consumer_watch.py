@@ -14,6 +14,7 @@ from siddes_telemetry.backends.ports.log import Committed, DeadLetter, DeadLette
 from siddes_telemetry.backends.ports.store import BlockStore, SetAside
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
+from siddes_telemetry.consumer.partition_state import PartitionState
 from siddes_telemetry.consumer.service import GIVEN_AWAY_S, Consumer
 from siddes_telemetry.consumer.watchdog import CHECK_EVERY_S, STALLED_AFTER_CHECKS, Watchdog, WorkerProgress
 from tests.fakes.consumer_process import LOG_NAME, NOON_MS, Process, World, key, one
@@ -141,7 +142,7 @@ async def test_waiting_for_records_or_for_a_known_trouble_is_no_stall(logs: list
     assert process.metric("recoveries_total", found="resume") == 1, "it was never taken over anew"
 
 
-STILL = WorkerProgress(position=5, window_offset=5)
+STILL = WorkerProgress(PartitionState.DELIVERING, position=5, window_offset=5)
 
 
 def looks_until_stalled(watch: Watchdog, *signs: WorkerProgress) -> int | None:
@@ -153,7 +154,7 @@ def test_only_what_is_busy_at_one_place_has_stalled() -> None:
     assert looks_until_stalled(Watchdog(), STILL) == STALLED_AFTER_CHECKS + 1
     assert looks_until_stalled(Watchdog(), STILL, replace(STILL, position=6)) is None
     assert looks_until_stalled(Watchdog(), STILL, replace(STILL, window_offset=6)) is None, "it reads back"
-    assert looks_until_stalled(Watchdog(), replace(STILL, idle=True)) is None
+    assert looks_until_stalled(Watchdog(), replace(STILL, state=PartitionState.IDLE)) is None
     assert looks_until_stalled(Watchdog(), replace(STILL, blocked=True)) is None
 
 

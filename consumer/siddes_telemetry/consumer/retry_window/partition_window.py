@@ -34,6 +34,11 @@ class PartitionWindow:
         self._covers = False  # it was found to hold all that matters
         self._covers_by_max_time = False  # to records of the format that goes by this clock, too
 
+    @property
+    def offset(self) -> int:
+        """How far the window has come."""
+        return self.window.offset
+
     def load(self, source: Source) -> None:
         """Go on from what an earlier ownership of the same partition of the same log has kept."""
         self._source = source

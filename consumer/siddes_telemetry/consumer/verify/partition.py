@@ -15,7 +15,7 @@ from operator import attrgetter
 
 from siddes_telemetry.backends.ports.log import DeadLetters
 from siddes_telemetry.backends.ports.store import RowSelection, StoreAudit
-from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND
+from siddes_telemetry.consumer.halt import OFFSET_BEYOND, ROWS_BEYOND
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions, read_past_set_aside
 from siddes_telemetry.consumer.verify.exclusions import Exclusions

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from siddes_telemetry.backends.ports.errors import LogUnavailable, RecordsGone
 from siddes_telemetry.backends.ports.log import PartitionView
 from siddes_telemetry.backends.ports.store import SetAside
+from siddes_telemetry.consumer.halt import OFFSET_BEYOND, ROWS_BEYOND, UNKNOWN_INTENT
 from siddes_telemetry.consumer.intent import GroupState, UnknownIntentError, decode_state
-from siddes_telemetry.consumer.recovery import OFFSET_BEYOND, ROWS_BEYOND, UNKNOWN_INTENT
 from siddes_telemetry.consumer.retry_window.log_clock import LogClock
 from siddes_telemetry.consumer.retry_window.start_search import search_start
 from siddes_telemetry.consumer.retry_window.window import WINDOW_MS
