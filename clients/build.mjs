@@ -31,7 +31,7 @@ async function buildInto(outputs) {
   await build({ ...MODULE, entryPoints: ["typescript/src/index.ts"], outfile: join(sdk, "index.js"), minify: true });
   declare("typescript/src/index.ts", sdk, ["index.d.ts", "events.d.ts"]);
   await build({ ...MODULE, entryPoints: ["proxy/src/index.ts"], outfile: join(proxy, "index.js") });
-  declare("proxy/src/index.ts", proxy, ["index.d.ts"]);
+  declare("proxy/src/index.ts", proxy, ["index.d.ts", "options.d.ts"]);
   await build({
     ...MODULE,
     entryPoints: ["pages/src/dashboard.ts", "pages/src/demo.ts", "pages/src/pages.css"],

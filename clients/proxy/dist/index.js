@@ -1,6 +1,7 @@
 // proxy/src/errors.ts
 var STATUS = { forbidden_origin: 403, too_large: 413, unsupported_type: 415, unavailable: 503 };
-var RETRY_AFTER_S = { least: 1, most: 5 };
+var MIN_RETRY_AFTER_S = 1;
+var MAX_RETRY_AFTER_S = 5;
 var ProxyError = class extends Error {
   code;
   constructor(code) {
@@ -8,9 +9,9 @@ var ProxyError = class extends Error {
     this.code = code;
   }
 };
-function errorAnswer(code) {
-  const spread = RETRY_AFTER_S.most - RETRY_AFTER_S.least + 1;
-  const retryAfter = String(RETRY_AFTER_S.least + Math.floor(Math.random() * spread));
+function errorResponse(code) {
+  const spread = MAX_RETRY_AFTER_S - MIN_RETRY_AFTER_S + 1;
+  const retryAfter = String(MIN_RETRY_AFTER_S + Math.floor(Math.random() * spread));
   const body = `{"ok":false,"error":"${code}"}`;
   return { status: STATUS[code], body, ...code === "unavailable" ? { retryAfter } : {} };
 }
@@ -61,7 +62,7 @@ function joined(pieces, size) {
   return whole;
 }
 
-// proxy/src/cross_site.ts
+// proxy/src/cross-site.ts
 var OWN_SITE = /* @__PURE__ */ new Set(["same-origin", "same-site", "none"]);
 var DEFAULT_PORTS = /* @__PURE__ */ new Map([
   ["http", ":80"],
@@ -85,50 +86,29 @@ function withoutSuffix(text, suffix) {
   return text.endsWith(suffix) ? text.slice(0, -suffix.length) : text;
 }
 
-// proxy/src/request_headers.ts
-var REQUEST_ID = /^(?:[0-9a-f]{16,32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+// proxy/src/cookies.ts
 var COOKIE_VALUE = /^[ -~]{1,4096}$/;
 var MAX_CHUNKS = 8;
-var DEV_VIEWER_COOKIE = "sd_viewer";
-var DEV_VIEWER_HEADER = "x-sd-viewer";
-var CONSTANT = {
-  accept: "application/json",
-  "accept-encoding": "identity",
-  "accept-language": "*",
-  "user-agent": "siddes-telemetry-proxy"
-};
-function requestId(sent) {
-  return sent !== null && REQUEST_ID.test(sent) ? sent : newRequestId();
-}
-function upstreamHeaders(settings, sent, id) {
-  const headers = { ...CONSTANT, "x-request-id": id };
-  const sentCookies = sent.get("cookie") ?? "";
-  const cookies = sessionPairs(sentCookies, settings.sessionCookie);
-  if (settings.development) {
-    cookies.push(...cookiePair(firstCookies(sentCookies, DEV_VIEWER_COOKIE), DEV_VIEWER_COOKIE));
-  }
-  if (cookies.length > 0) headers.cookie = cookies.join("; ");
-  const viewer = sent.get(DEV_VIEWER_HEADER);
-  if (settings.development && viewer !== null) headers[DEV_VIEWER_HEADER] = viewer;
-  return headers;
-}
 function sessionPairs(header, name) {
-  const cookies = firstCookies(header, name);
-  const whole = cookiePair(cookies, name);
+  const cookies = cookiesContaining(header, name);
+  const whole = validPair(cookies, name);
   if (whole.length > 0) return whole;
   const chunks = [];
   while (chunks.length <= MAX_CHUNKS) {
-    const chunk = cookiePair(cookies, `${name}.${chunks.length}`);
+    const chunk = validPair(cookies, `${name}.${chunks.length}`);
     if (chunk.length === 0) return chunks;
     chunks.push(...chunk);
   }
   return [];
 }
-function cookiePair(cookies, name) {
+function cookiePair(header, name) {
+  return validPair(cookiesContaining(header, name), name);
+}
+function validPair(cookies, name) {
   const value = cookies.get(name) ?? "";
   return COOKIE_VALUE.test(value) ? [`${name}=${value}`] : [];
 }
-function firstCookies(header, text) {
+function cookiesContaining(header, text) {
   const first = /* @__PURE__ */ new Map();
   let at = header.indexOf(text);
   while (at >= 0) {
@@ -136,13 +116,13 @@ function firstCookies(header, text) {
     const end = semicolon < 0 ? header.length : semicolon;
     const pair = header.slice(header.lastIndexOf(";", at) + 1, end);
     const [key = "", ...rest] = pair.split("=");
-    const name = trimmed(key);
-    if (!first.has(name)) first.set(name, trimmed(rest.join("=")));
+    const name = trimBlanks(key);
+    if (!first.has(name)) first.set(name, trimBlanks(rest.join("=")));
     at = header.indexOf(text, end);
   }
   return first;
 }
-function trimmed(text) {
+function trimBlanks(text) {
   let from = 0;
   let to = text.length;
   while (isBlank(text[from])) from++;
@@ -152,9 +132,47 @@ function trimmed(text) {
 function isBlank(character) {
   return character === " " || character === "	";
 }
+
+// proxy/src/request-headers.ts
+var DEV_VIEWER_COOKIE = "sd_viewer";
+var DEV_VIEWER_HEADER = "x-sd-viewer";
+var CONSTANT_HEADERS = {
+  accept: "application/json",
+  "accept-encoding": "identity",
+  "accept-language": "*",
+  "user-agent": "siddes-telemetry-proxy"
+};
+function upstreamHeaders(settings, sent, id) {
+  const headers = { ...CONSTANT_HEADERS, "x-request-id": id };
+  const sentCookies = sent.get("cookie") ?? "";
+  const cookies = sessionPairs(sentCookies, settings.sessionCookie);
+  if (settings.development) cookies.push(...cookiePair(sentCookies, DEV_VIEWER_COOKIE));
+  if (cookies.length > 0) headers.cookie = cookies.join("; ");
+  const viewer = sent.get(DEV_VIEWER_HEADER);
+  if (settings.development && viewer !== null) headers[DEV_VIEWER_HEADER] = viewer;
+  return headers;
+}
+
+// proxy/src/request-id.ts
+var REQUEST_ID = /^(?:[0-9a-f]{16,32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+function requestId(sent) {
+  return sent !== null && REQUEST_ID.test(sent) ? sent : newRequestId();
+}
 function newRequestId() {
   const word = () => Math.floor(Math.random() * 2 ** 32);
   return [word(), word(), word(), word()].map((part) => part.toString(16).padStart(8, "0")).join("");
+}
+
+// proxy/src/response.ts
+function toResponse({ status, body, retryAfter }, id) {
+  const headers = new Headers({
+    "content-type": "application/json",
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "x-request-id": id
+  });
+  if (retryAfter !== void 0) headers.set("retry-after", retryAfter);
+  return new Response(body, { status, headers });
 }
 
 // proxy/src/routes.ts
@@ -182,10 +200,16 @@ function lastSegment(url) {
 // proxy/src/settings.ts
 var DEFAULT_TIMEOUT_MS = 12e3;
 var MAX_TIMEOUT_MS = 6e5;
+var DEFAULT_SESSION_COOKIE = "sessionid";
 var COOKIE_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
 var ORIGIN = /^https?:\/\/[A-Za-z0-9.[\]:-]+$/;
-function checked(options) {
-  const { sessionCookie = "sessionid", development = false, origins = [], timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+function settingsFrom(options) {
+  const {
+    sessionCookie = DEFAULT_SESSION_COOKIE,
+    development = false,
+    origins = [],
+    timeoutMs = DEFAULT_TIMEOUT_MS
+  } = options;
   const { fetch = (input, init) => globalThis.fetch(input, init) } = options;
   const ingestUrl = baseUrl("ingestUrl", options.ingestUrl);
   const summaryUrl = options.summaryUrl === void 0 ? ingestUrl : baseUrl("summaryUrl", options.summaryUrl);
@@ -203,28 +227,28 @@ function checked(options) {
   return { ingestUrl, summaryUrl, sessionCookie, development, origins: new Set(origins), fetch, timeoutMs };
 }
 function baseUrl(name, value) {
-  const url = parsed(value);
+  const url = parseUrl(value);
   const isBase = url !== void 0 && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash;
   insist(isBase, `${name} must be an absolute http(s) URL without credentials, query or fragment`);
   return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
 }
-function parsed(value) {
+function parseUrl(value) {
   try {
     return new URL(value);
   } catch {
     return void 0;
   }
 }
-function insist(condition, what) {
-  if (!condition) throw new Error(`telemetryProxy: ${what}`);
+function insist(condition, message) {
+  if (!condition) throw new Error(`telemetryProxy: ${message}`);
 }
 
 // proxy/src/upstream.ts
-var MAX_ANSWER_BYTES = 1024 * 1024;
-var GATEWAY_FAILURES = /* @__PURE__ */ new Set([502, 504]);
+var MAX_RESPONSE_BYTES = 1024 * 1024;
+var GATEWAY_ERRORS = /* @__PURE__ */ new Set([502, 504]);
 var RETRY_AFTER = /^\d{1,6}$/;
-async function ask(settings, question, browser) {
-  const { url, ...init } = question;
+async function fetchUpstream(settings, request, browser) {
+  const { url, ...init } = request;
   const controller = new AbortController();
   const abort = () => controller.abort();
   const timer = setTimeout(abort, settings.timeoutMs);
@@ -232,15 +256,15 @@ async function ask(settings, question, browser) {
   if (browser.aborted) abort();
   try {
     const { signal } = controller;
-    return await passable(await settings.fetch(url, { ...init, signal, redirect: "manual", cache: "no-store" }));
+    return await forwardable(await settings.fetch(url, { ...init, signal, redirect: "manual", cache: "no-store" }));
   } finally {
     clearTimeout(timer);
     browser.removeEventListener("abort", abort);
   }
 }
-async function passable(response) {
+async function forwardable(response) {
   const { status, headers } = response;
-  const body = isAnswer(response) ? await readBounded(response.body, MAX_ANSWER_BYTES) : void 0;
+  const body = isForwardable(response) ? await readBounded(response.body, MAX_RESPONSE_BYTES) : void 0;
   if (body === void 0 || !isJson(body)) {
     response.body?.cancel().catch(() => void 0);
     throw new ProxyError("unavailable");
@@ -248,23 +272,24 @@ async function passable(response) {
   const retryAfter = headers.get("retry-after") ?? "";
   return { status, body, ...RETRY_AFTER.test(retryAfter) ? { retryAfter } : {} };
 }
-function isAnswer({ status, headers }) {
-  const isOwn = status >= 200 && status < 300 || status >= 400 && status < 600 && !GATEWAY_FAILURES.has(status);
+function isForwardable({ status, headers }) {
+  const isOwn = status >= 200 && status < 300 || status >= 400 && status < 600 && !GATEWAY_ERRORS.has(status);
   const [essence = ""] = (headers.get("content-type") ?? "").split(";");
   return isOwn && essence.trim().toLowerCase() === "application/json";
 }
 
 // proxy/src/index.ts
 function telemetryProxy(options) {
-  const settings = checked(options);
+  const settings = settingsFrom(options);
   return {
-    GET: (request) => answered(request, (id) => read(settings, request, id)),
-    POST: (request) => answered(request, (id) => write(settings, request, id))
+    GET: (request) => handle(request, (id) => read(settings, request, id)),
+    POST: (request) => handle(request, (id) => write(settings, request, id))
   };
 }
 async function read(settings, request, id) {
   const url = readUrl(settings, new URL(request.url));
-  return ask(settings, { method: "GET", url, headers: upstreamHeaders(settings, request.headers, id) }, request.signal);
+  const headers = upstreamHeaders(settings, request.headers, id);
+  return fetchUpstream(settings, { method: "GET", url, headers }, request.signal);
 }
 async function write(settings, request, id) {
   const sent = request.headers;
@@ -278,25 +303,15 @@ async function write(settings, request, id) {
   const headers = upstreamHeaders(settings, sent, id);
   const contentType = sent.get("content-type");
   if (contentType !== null) headers["content-type"] = contentType;
-  return ask(settings, { method: "POST", url, headers, body }, request.signal);
+  return fetchUpstream(settings, { method: "POST", url, headers, body }, request.signal);
 }
-async function answered(request, answer) {
+async function handle(request, respond) {
   const id = requestId(request.headers.get("x-request-id"));
   try {
-    return rendered(await answer(id), id);
+    return toResponse(await respond(id), id);
   } catch (error) {
-    return rendered(errorAnswer(error instanceof ProxyError ? error.code : "unavailable"), id);
+    return toResponse(errorResponse(error instanceof ProxyError ? error.code : "unavailable"), id);
   }
-}
-function rendered({ status, body, retryAfter }, id) {
-  const headers = new Headers({
-    "content-type": "application/json",
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "x-request-id": id
-  });
-  if (retryAfter !== void 0) headers.set("retry-after", retryAfter);
-  return new Response(body, { status, headers });
 }
 export {
   telemetryProxy

@@ -4,7 +4,7 @@ const DIGITS = /^\d+$/;
 const EMPTY_OBJECT = new TextEncoder().encode("{}");
 
 /**
- * The bytes of a POST to pass on: as sent where they are JSON, else `{}`, which the gateway refuses by its own words.
+ * The body to forward: as sent if it is JSON, else `{}`, which the gateway refuses with the right error.
  * Throws ProxyError unsupported_type or too_large.
  */
 export async function requestBody(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -19,7 +19,7 @@ export async function requestBody(request: Request, maxBytes: number): Promise<U
   return isJson(body) ? body : EMPTY_OBJECT;
 }
 
-/** All bytes of a stream; undefined, and the stream cancelled, where there are more than `maxBytes`. */
+/** All bytes of a stream. Where there are more than `maxBytes`, cancels it and returns undefined. */
 export async function readBounded(
   stream: ReadableStream<Uint8Array> | null,
   maxBytes: number,
@@ -30,7 +30,7 @@ export async function readBounded(
   for (let piece = await reader?.read(); piece?.value !== undefined; piece = await reader?.read()) {
     size += piece.value.byteLength;
     if (size > maxBytes) {
-      reader?.cancel().catch(() => undefined); // not awaited: who sends may be slow to notice
+      reader?.cancel().catch(() => undefined); // not awaited: the sender may be slow to react
       return undefined;
     }
     pieces.push(piece.value);

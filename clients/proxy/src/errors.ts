@@ -1,7 +1,10 @@
-const STATUS = { forbidden_origin: 403, too_large: 413, unsupported_type: 415, unavailable: 503 } as const;
-const RETRY_AFTER_S = { least: 1, most: 5 }; // spread, so that clients do not come back all at once
+import type { ProxyResponse } from "./response";
 
-/** What the proxy itself answers with; its codes and statuses are those of the gateway. */
+const STATUS = { forbidden_origin: 403, too_large: 413, unsupported_type: 415, unavailable: 503 } as const;
+const MIN_RETRY_AFTER_S = 1; // random within these, so that clients do not return all at once
+const MAX_RETRY_AFTER_S = 5;
+
+/** The errors of the proxy itself. Codes and statuses are those of the gateway. */
 export type ErrorCode = keyof typeof STATUS;
 
 /** Ends a request with this code. */
@@ -14,17 +17,10 @@ export class ProxyError extends Error {
   }
 }
 
-/** Status, body and Retry-After (whole seconds) of an answer that is not the upstream's. */
-export function errorAnswer(code: ErrorCode): Answer {
-  const spread = RETRY_AFTER_S.most - RETRY_AFTER_S.least + 1;
-  const retryAfter = String(RETRY_AFTER_S.least + Math.floor(Math.random() * spread));
+/** The response for an error. `unavailable` has a Retry-After. */
+export function errorResponse(code: ErrorCode): ProxyResponse {
+  const spread = MAX_RETRY_AFTER_S - MIN_RETRY_AFTER_S + 1;
+  const retryAfter = String(MIN_RETRY_AFTER_S + Math.floor(Math.random() * spread));
   const body = `{"ok":false,"error":"${code}"}`;
   return { status: STATUS[code], body, ...(code === "unavailable" ? { retryAfter } : {}) };
-}
-
-/** All that an answer to the browser is made of, beside constants and the request id. */
-export interface Answer {
-  readonly status: number;
-  readonly body: string | Uint8Array<ArrayBuffer>;
-  readonly retryAfter?: string;
 }

@@ -1,18 +1,18 @@
 import type { Settings } from "./settings";
 
-const MAX_SINGLE_BYTES = 64 * 1024; // the gateway's own limits: what it would refuse need not travel
+const MAX_SINGLE_BYTES = 64 * 1024; // the gateway's limits: a larger body would be refused there
 const MAX_BATCH_BYTES = 256 * 1024;
 const QUERY_PARAMETERS = ["days", "interval"];
-const MAX_PARAMETER_LENGTH = 16; // characters; no meaningful value is longer, and no sentence fits
+const MAX_PARAMETER_LENGTH = 16; // characters; longer than any valid value, too short for text
 
-/** Where a POST goes, and the most bytes its body may have: by the last segment of the path it came to. */
+/** The upstream URL of a POST and its body limit, by the last segment of the request's path. */
 export function writeRoute(settings: Settings, url: URL): { url: string; maxBytes: number } {
   return lastSegment(url) === "batch"
     ? { url: `${settings.ingestUrl}/api/telemetry/batch`, maxBytes: MAX_BATCH_BYTES }
     : { url: `${settings.ingestUrl}/api/telemetry/ingest`, maxBytes: MAX_SINGLE_BYTES };
 }
 
-/** Where a GET goes, with the query parameters that may pass. */
+/** The upstream URL of a GET, with the query parameters that are forwarded. */
 export function readUrl(settings: Settings, url: URL): string {
   const target = new URL(
     `${settings.summaryUrl}/api/telemetry/${lastSegment(url) === "series" ? "series" : "summary"}`,
@@ -25,5 +25,5 @@ export function readUrl(settings: Settings, url: URL): string {
 }
 
 function lastSegment(url: URL): string | undefined {
-  return url.pathname.split("/").filter(Boolean).at(-1); // a trailing slash is a matter of the app's taste
+  return url.pathname.split("/").filter(Boolean).at(-1); // with or without a trailing slash
 }

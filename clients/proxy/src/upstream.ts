@@ -1,13 +1,13 @@
 import { isJson, readBounded } from "./body";
-import { type Answer, ProxyError } from "./errors";
+import { ProxyError } from "./errors";
+import type { ProxyResponse } from "./response";
 import type { Settings } from "./settings";
 
-const MAX_ANSWER_BYTES = 1024 * 1024; // 31 days of hourly steps are far below
-const GATEWAY_FAILURES = new Set([502, 504]); // some other proxy's words for: it is away
-const RETRY_AFTER = /^\d{1,6}$/; // seconds; no date
+const MAX_RESPONSE_BYTES = 1024 * 1024; // 31 days of hourly steps take far less
+const GATEWAY_ERRORS = new Set([502, 504]); // of another proxy on the way: upstream is unavailable
+const RETRY_AFTER = /^\d{1,6}$/; // seconds; dates are not forwarded
 
-/** One request upstream. */
-export interface Question {
+export interface UpstreamRequest {
   readonly method: "GET" | "POST";
   readonly url: string;
   readonly headers: Record<string, string>;
@@ -15,11 +15,16 @@ export interface Question {
 }
 
 /**
- * What upstream answers: its status, JSON body and Retry-After. Aborted when the browser leaves or the time is over,
- * until the last byte of the answer. Whatever goes wrong throws; ProxyError unavailable for an answer not to pass on.
+ * The upstream response: status, JSON body and Retry-After. The request is aborted when the browser leaves or the time
+ * limit passes, until the last byte has arrived. Rejects on any failure; with ProxyError unavailable where the response
+ * must not be forwarded.
  */
-export async function ask(settings: Settings, question: Question, browser: AbortSignal): Promise<Answer> {
-  const { url, ...init } = question;
+export async function fetchUpstream(
+  settings: Settings,
+  request: UpstreamRequest,
+  browser: AbortSignal,
+): Promise<ProxyResponse> {
+  const { url, ...init } = request;
   const controller = new AbortController(); // AbortSignal.any is newer than Node 18
   const abort = () => controller.abort();
   const timer = setTimeout(abort, settings.timeoutMs);
@@ -27,16 +32,16 @@ export async function ask(settings: Settings, question: Question, browser: Abort
   if (browser.aborted) abort();
   try {
     const { signal } = controller;
-    return await passable(await settings.fetch(url, { ...init, signal, redirect: "manual", cache: "no-store" }));
+    return await forwardable(await settings.fetch(url, { ...init, signal, redirect: "manual", cache: "no-store" }));
   } finally {
     clearTimeout(timer);
     browser.removeEventListener("abort", abort);
   }
 }
 
-async function passable(response: Response): Promise<Answer> {
+async function forwardable(response: Response): Promise<ProxyResponse> {
   const { status, headers } = response;
-  const body = isAnswer(response) ? await readBounded(response.body, MAX_ANSWER_BYTES) : undefined;
+  const body = isForwardable(response) ? await readBounded(response.body, MAX_RESPONSE_BYTES) : undefined;
   if (body === undefined || !isJson(body)) {
     response.body?.cancel().catch(() => undefined); // frees the connection
     throw new ProxyError("unavailable");
@@ -45,9 +50,9 @@ async function passable(response: Response): Promise<Answer> {
   return { status, body, ...(RETRY_AFTER.test(retryAfter) ? { retryAfter } : {}) };
 }
 
-/** No redirect (an opaque one has status 0), no proxy's error, and JSON by its type. */
-function isAnswer({ status, headers }: Response): boolean {
-  const isOwn = (status >= 200 && status < 300) || (status >= 400 && status < 600 && !GATEWAY_FAILURES.has(status));
+/** No redirect (an opaque one has status 0), no error of another proxy, and a JSON content type. */
+function isForwardable({ status, headers }: Response): boolean {
+  const isOwn = (status >= 200 && status < 300) || (status >= 400 && status < 600 && !GATEWAY_ERRORS.has(status));
   const [essence = ""] = (headers.get("content-type") ?? "").split(";");
   return isOwn && essence.trim().toLowerCase() === "application/json";
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { COUNT, error, errorOf, HERE, KIB, post, proxied } from "./proxied";
-import { json } from "./upstream";
+import { json } from "./fake-upstream";
+import { COUNT, error, errorOf, HERE, KIB, post, proxied } from "./harness";
 
 /** A stream of `kib` KiB that says how much of it was taken. */
 function flood(kib: number): { body: ReadableStream<Uint8Array>; taken: () => number } {

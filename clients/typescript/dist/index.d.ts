@@ -2,21 +2,21 @@ import type { TelemetryEvent } from "./events.js";
 export type { TelemetryEvent };
 /** Counts events, fire and forget: it returns at once, never throws and never writes to the console. */
 export interface Telemetry<E extends string> {
-    /** Counts `event` `count` times: whole, 1..50; 1 where it is left out or no number. 0 counts nothing. */
+    /** Counts `event` `count` times: a whole number, 1..50; 1 where it is missing or no number. 0 counts nothing. */
     (event: E, count?: number): void;
     /**
-     * The viewer signs out: what waits, for whatever address, is tried a last time and forgotten; the other tabs of this
-     * origin forget theirs. Await it before the session ends, as what is sent belongs to whom the cookie says. Calls made
-     * after it belong to the next viewer. Settles within 2 seconds and never rejects.
+     * Call and await it at sign-out, before the session ends: the cookie says whose the counts are. Queued counts of all
+     * addresses are sent a last time and then forgotten; other tabs of this origin forget theirs. Later calls belong to
+     * the next viewer. Settles within 2 seconds and never rejects.
      */
     reset(): Promise<void>;
-    /** Forgets what waits, for whatever address; nothing is counted, stored or sent any more until the page is left. */
+    /** Forgets queued counts of all addresses. Nothing is counted, stored or sent any more until the page is left. */
     disable(): void;
 }
 /** Telemetry for another address, or for the events of a registry of your own. One address has one queue. */
 export declare function createTelemetry<E extends string = TelemetryEvent>({ url }?: {
     url?: string | undefined;
 }): Telemetry<E>;
-/** Counts an event for who is signed in, at `/api/telemetry/batch` of this origin. */
+/** Counts an event for the signed-in viewer, at `/api/telemetry/batch` of this origin. */
 export declare const sdTelemetry: Telemetry<TelemetryEvent>;
 export declare const reset: () => Promise<void>, disable: () => void;

@@ -1,148 +1,134 @@
-import { addUp, type Batch, clampCount, type Entry, fromText, toBody, toText } from "./batch";
-import { isSendable, newId } from "./id";
-import { BASE_MS, CAP_MS, LAST_TRY_MS, LINGER_MS, MAX_BATCHES, MAX_CALLS, MAX_WAITING, PATIENCE_MS } from "./limits";
-import { SIGNED_OUT } from "./names";
-import { quietly, type Surroundings } from "./surroundings";
-import { judge, OFF, type Verdict } from "./verdict";
+import { type Batch, clampCount, type Entry, mergeEntries } from "./batch";
+import { isSendable, newBatchId } from "./batch-id";
+import { type Environment, ignoreErrors, sleep } from "./environment";
+import { BASE_MS, CAP_MS, LAST_TRY_MS, LINGER_MS, MAX_BATCHES, MAX_CALLS, MAX_WAITING } from "./limits";
+import { OFF } from "./response";
+import { SIGN_OUT_KEY } from "./storage-keys";
+import { fromText, toText } from "./stored-batches";
+import { beaconBatch, postBatch } from "./transport";
 
 export type Queue = ReturnType<typeof createQueue>;
 
 /**
- * Calls wait in memory, without an id, until a batch of them is first tried: then it gets its id, is stored, and never
- * changes again. sessionStorage is copied when a tab is duplicated, so two tabs may send the same batch: equal in id
- * and content, it counts once.
+ * The queue of one address: calls become batches, and each batch is sent until the server acknowledges it.
+ *
+ *     state      event                                  next       does
+ *     waiting    2 s after the first call, or 50 calls  sealed     a batch gets its id and is stored
+ *     sealed     no other request, no back-off          in flight  POST by fetch, the oldest batch first
+ *     sealed     the page is hidden                     in flight  the same for all batches at once
+ *     sealed     the page is left                       sealed     a beacon, which reports no response
+ *     sealed     older than 9 minutes                   dropped    the server forgets an id after 10
+ *     in flight  counted, or refused for good           dropped    removed from storage
+ *     in flight  429, 5xx, or no response               sealed     back-off; the retry has the same id and body
+ *     any        sign-out, opt-out, kill switch         dropped    nothing stays stored
+ *
+ * A waiting call is in memory only and has no id. A batch never changes, so a duplicate counts once: a duplicated tab
+ * copies sessionStorage, and both tabs may send the batch.
  */
-export function createQueue(around: Surroundings, url: string, key: string) {
+export function createQueue(env: Environment, url: string, key: string) {
   let waiting: Entry[] = [];
-  let batches: Batch[] = []; // tried and not acknowledged, oldest first
-  const flights = new Map<Batch, Promise<void>>(); // requests under way; settled when dealt with
-  let linger = 0; // timer; 0 when what waits has waited long enough
-  let pause = 0; // timer of the back-off
-  let askedMs = 0; // the longest Retry-After of this back-off
-  let failures = 0; // back-offs since the last answer that was none
-  let off = false; // until the tab is closed: the server counts nothing
-  let left = false; // until the page is loaded again: what is stored is the next page's
+  let batches: Batch[] = []; // sealed or in flight, oldest first
+  const inFlight = new Map<Batch, Promise<void>>(); // settled when the response has been dealt with
+  let lingerTimer = 0; // 0: the waiting calls have waited long enough
+  let backOffTimer = 0; // 0: no back-off
+  let retryAfterMs = 0; // the longest Retry-After of this back-off
+  let failures = 0; // back-offs since the last success
+  let off = false; // the server's kill switch is on; kept until the tab is closed
+  let left = false; // the page is left: stored batches belong to the next page, until this one is shown again
 
   function save(): void {
-    if (around.document.prerendering) return; // what it would write to is a copy, and lost with the activation
+    if (env.document.prerendering) return; // sessionStorage is a copy here, and discarded on activation
     const text = off ? OFF : toText(batches);
-    quietly(() => (text ? around.sessionStorage.setItem(key, text) : around.sessionStorage.removeItem(key)));
+    ignoreErrors(() => (text ? env.sessionStorage.setItem(key, text) : env.sessionStorage.removeItem(key)));
   }
 
   function forget(): void {
     waiting = [];
     batches = [];
-    endPause();
+    endBackOff();
     seal(0);
   }
 
-  /** Whether nothing is counted; then nothing is kept either. */
+  /** Whether nothing may be counted. If so, forgets everything. */
   function isStopped() {
-    const stopped = off || queue.refused || around.navigator.globalPrivacyControl;
+    const stopped = off || queue.refused || env.navigator.globalPrivacyControl;
     if (stopped) forget();
     return stopped;
   }
 
-  function endPause(): void {
-    around.clearTimeout(pause);
-    pause = 0;
-    askedMs = 0;
-  }
-
-  /** Nothing is sent from a page that is prerendered: it may never be seen. */
+  /** Whether nothing may be sent. A prerendered page does not send: it may never be shown. */
   function isSilent() {
-    return isStopped() || around.document.prerendering;
+    return isStopped() || env.document.prerendering;
   }
 
-  /** Makes batches of what waits, while there are fewer than `maxBatches`, and drops those that are too old. */
+  /** Makes batches of the waiting calls until there are `maxBatches`, and drops those that are too old. */
   function seal(maxBatches: number): void {
-    const now = around.Date.now();
-    batches = batches.filter((batch) => flights.has(batch) || isSendable(batch[0], now));
+    batches = batches.filter((batch) => inFlight.has(batch) || isSendable(batch[0], env.Date.now()));
     while (waiting[0] && batches.length < maxBatches) {
-      batches.push([newId(around), addUp(waiting.splice(0, MAX_CALLS))]);
+      batches.push([newBatchId(env), mergeEntries(waiting.splice(0, MAX_CALLS))]);
     }
-    if (!waiting[0]) around.clearTimeout(linger);
+    if (!waiting[0]) env.clearTimeout(lingerTimer);
     save();
   }
 
-  /** Seals everything that waits, and hands on each batch that is neither under way nor among those to `skip`. */
+  /** Seals all waiting calls, and calls `go` with each batch that is neither in flight nor in `skip`. */
   function flush(go: (batch: Batch) => void, skip: readonly Batch[] = []): void {
     if (isSilent()) return;
     seal(MAX_BATCHES);
-    for (const batch of batches) if (!flights.has(batch) && !skip.includes(batch)) go(batch);
+    batches.filter((batch) => !inFlight.has(batch) && !skip.includes(batch)).forEach(go);
   }
 
-  /** Does what is next, if anything: one request at a time, the oldest batch first. */
+  /** Sends the oldest batch, if one is due and no other is in flight. */
   function step(): void {
-    if (isSilent() || left || pause || batches.some((batch) => flights.has(batch))) return;
-    seal(!linger || waiting.length >= MAX_CALLS ? 1 : 0);
+    if (isSilent() || left || backOffTimer || batches.some((batch) => inFlight.has(batch))) return;
+    seal(!lingerTimer || waiting.length >= MAX_CALLS ? 1 : 0);
     if (batches[0]) send(batches[0]);
   }
 
   function send(batch: Batch): void {
-    const flight = post(batch).then((verdict) => {
-      flights.delete(batch);
+    const request = postBatch(env, url, batch).then((outcome) => {
+      inFlight.delete(batch);
       if (!batches.includes(batch)) return; // forgotten meanwhile
-      if (verdict === OFF) off = true;
-      else if (verdict === "done") {
+      if (outcome === OFF) off = true;
+      else if (outcome === "done") {
         failures = 0;
         batches = batches.filter((other) => other !== batch);
         save();
-      } else backOff(verdict);
+      } else backOff(outcome);
       step();
     });
-    flights.set(batch, flight);
-  }
-
-  async function post(batch: Batch): Promise<Verdict> {
-    try {
-      return await Promise.race([
-        around
-          .fetch(url, {
-            method: "POST",
-            body: toBody(batch),
-            headers: { "content-type": "application/json" },
-            keepalive: true,
-            credentials: "include",
-            redirect: "manual",
-            cache: "no-store",
-            referrerPolicy: "no-referrer",
-          })
-          .then(judge),
-        sleep(PATIENCE_MS),
-      ]);
-    } catch {
-      return 0; // a network error: it may or may not have been counted
-    }
-  }
-
-  function sleep(ms: number): Promise<0> {
-    return new Promise((done) => around.setTimeout(done, ms, 0));
+    inFlight.set(batch, request);
   }
 
   function backOff(leastMs: number): void {
-    askedMs = Math.max(askedMs, leastMs); // requests that failed side by side: the longest counts
-    around.clearTimeout(pause);
-    pause = around.setTimeout(
+    retryAfterMs = Math.max(retryAfterMs, leastMs); // several requests may fail side by side: the longest wait counts
+    env.clearTimeout(backOffTimer);
+    backOffTimer = env.setTimeout(
       () => {
-        failures += 1;
-        endPause();
+        failures++;
+        endBackOff();
         step();
       },
-      askedMs + around.Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** failures),
+      retryAfterMs + env.Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** failures),
     );
   }
 
-  const queue = {
-    refused: false, // by the viewer, until the page is left
+  function endBackOff(): void {
+    env.clearTimeout(backOffTimer);
+    backOffTimer = 0;
+    retryAfterMs = 0;
+  }
 
-    /** Goes on with what is stored, but for what was made before a sign-out. Where storage cannot be read: as it was. */
+  const queue = {
+    refused: false, // the user opted out; in force until the page is left
+
+    /** Takes over the stored batches, except those from before a sign-out. Unreadable storage changes nothing. */
     load(): void {
       left = false;
-      quietly(() => {
-        const text = around.sessionStorage.getItem(key);
+      ignoreErrors(() => {
+        const text = env.sessionStorage.getItem(key);
         if (text === OFF) off = true;
-        else batches = fromText(text, around.Date.now(), Number(around.localStorage.getItem(SIGNED_OUT)));
+        else batches = fromText(text, env.Date.now(), Number(env.localStorage.getItem(SIGN_OUT_KEY)));
       });
       step();
     },
@@ -151,42 +137,39 @@ export function createQueue(around: Surroundings, url: string, key: string) {
     forget,
     add(event: string, count?: number): void {
       if (isStopped() || typeof event !== "string" || count === 0 || waiting.length >= MAX_WAITING) return;
-      const waits = waiting.push([event, clampCount(count)]);
-      if (waits === 1) {
-        linger = around.setTimeout(() => {
-          linger = 0;
+      const length = waiting.push([event, clampCount(count)]);
+      if (length === 1) {
+        lingerTimer = env.setTimeout(() => {
+          lingerTimer = 0;
           step();
         }, LINGER_MS);
       }
-      if (waits >= MAX_CALLS) step();
+      if (length >= MAX_CALLS) step();
     },
 
-    /** Sends what waits at once: a hidden page may never be heard of again. What backs off goes on doing so. */
-    hide: () => flush(send, pause ? batches : []),
+    /** The page is hidden and may never run again: sends everything at once, except what is in back-off. */
+    hide: () => flush(send, backOffTimer ? batches : []),
 
-    /** The page goes. A beacon gives no answer: what was sent by one stays, and is sent again if the page comes back. */
-    leave(): void {
-      flush((batch) => {
-        // text/plain: a beacon of JSON to another origin would need a preflight, and be refused by old browsers
-        quietly(() => around.navigator.sendBeacon(url, new Blob([toBody(batch)], { type: "text/plain" })));
-      });
-      left = true; // a page that comes back is told that it is visible before pageshow
-      waiting = []; // beyond the batches: it has no id that tells whether the viewer has signed out before it comes back
+    /** The page is left: sends beacons. The batches stay stored, and are sent again if the page comes back. */
+    pagehide(): void {
+      flush((batch) => beaconBatch(env, url, batch));
+      left = true; // a page from the bfcache gets visibilitychange before pageshow: it must not send before load()
+      waiting = []; // without an id and its time, nothing would tell whether the viewer has signed out meanwhile
     },
 
-    /** The network is back: no need to wait, unless the server asked for it. */
-    hurry(): void {
-      if (askedMs) return;
-      endPause();
+    /** The network is back: ends the back-off, unless the server asked for it. */
+    online(): void {
+      if (retryAfterMs) return;
+      endBackOff();
       step();
     },
 
-    /** A last try of everything at once; then it is forgotten. Settles when the tries have, or after two seconds. */
+    /** Sends everything a last time, then forgets it. Settles when all requests have, or after two seconds. */
     finish(): Promise<unknown> {
       seal(Infinity);
       flush(send);
       forget();
-      return Promise.race([Promise.all(flights.values()), sleep(LAST_TRY_MS)]); // those of an earlier call too
+      return Promise.race([Promise.all(inFlight.values()), sleep(env, LAST_TRY_MS)]); // requests of earlier calls too
     },
   };
   return queue;

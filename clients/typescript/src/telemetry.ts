@@ -1,38 +1,38 @@
-import type { Telemetry } from "./index"; // declared there so that its .d.ts needs no other file but the events
-import { SIGNED_OUT } from "./names";
-import { everyQueue, followPage } from "./page";
+import { type Environment, ignoreErrors } from "./environment";
+import { followPageLifecycle } from "./page-lifecycle";
+import { forEachQueue } from "./page-queues";
 import { createQueue } from "./queue";
-import { quietly, type Surroundings } from "./surroundings";
+import { SIGN_OUT_KEY } from "./storage-keys";
 
 /**
- * Telemetry that sends to `url` and keeps what is unanswered in sessionStorage under `key`. To sign out or to refuse is
- * the viewer's matter, not an address's: it is for every queue of the page.
+ * Telemetry that sends to `url` and keeps unacknowledged batches in sessionStorage under `key`. reset() and disable()
+ * act on every queue of the page: they concern the viewer, not an address.
  */
-export function connect(around: Surroundings, url: string, key: string): Telemetry<string> {
-  const queue = createQueue(around, url, key);
-  everyQueue(around, (other) => {
+export function pageTelemetry(env: Environment, url: string, key: string) {
+  const queue = createQueue(env, url, key);
+  forEachQueue(env, (other) => {
     queue.refused ||= other.refused;
   });
-  followPage(around, queue);
+  followPageLifecycle(env, queue);
   queue.load();
   return Object.assign(queue.add, {
     async reset(): Promise<void> {
       const tries: Promise<unknown>[] = [];
-      everyQueue(around, (each) => tries.push(each.finish()));
-      // tells the other tabs: those that are open by an event, others on loading
-      quietly(() => around.localStorage.setItem(SIGNED_OUT, `${around.Date.now()}`));
+      forEachQueue(env, (each) => tries.push(each.finish()));
+      // tells the other tabs: open ones by a storage event, the rest when they are loaded
+      ignoreErrors(() => env.localStorage.setItem(SIGN_OUT_KEY, `${env.Date.now()}`));
       await Promise.all(tries);
     },
     disable: () =>
-      everyQueue(around, (each) => {
+      forEachQueue(env, (each) => {
         each.refused = true;
         each.step();
       }),
   });
 }
 
-/** Where there is no page (server-side rendering) nothing is counted. */
-export function disconnected(): Telemetry<string> {
+/** Telemetry that counts nothing, for server-side rendering. */
+export function noTelemetry() {
   const nothing = async () => {};
   return Object.assign(() => {}, { reset: nothing, disable: nothing });
 }

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { answer, Browser, KEY, MemoryShelf, type Network, Page, ScriptedServer } from "./browser";
+import { Browser, KEY, MemoryStorage, type Network, Page, respond, ScriptedServer } from "./fake-browser";
 
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -23,9 +23,9 @@ test("one address has one queue, and each its place in storage", async () => {
   const urls: string[] = [];
   const network: Network = async (_body, _init, url) => {
     urls.push(url);
-    return answer(503);
+    return respond(503);
   };
-  const page = new Page(new Browser(network), new MemoryShelf());
+  const page = new Page(new Browser(network), new MemoryStorage());
   vi.stubGlobal("window", page);
   vi.stubGlobal("document", page.document);
   const { sdTelemetry, createTelemetry } = await load();
@@ -41,7 +41,7 @@ test("one address has one queue, and each its place in storage", async () => {
 
 test("what is built writes nothing to the console and leaves nothing on the window, whatever the network does", async () => {
   const server = new ScriptedServer();
-  const page = new Page(server.browser, new MemoryShelf());
+  const page = new Page(server.browser, new MemoryStorage());
   vi.stubGlobal("window", page);
   vi.stubGlobal("document", page.document);
   const said = Object.keys(console).flatMap((name) => {
@@ -50,12 +50,12 @@ test("what is built writes nothing to the console and leaves nothing on the wind
   });
   const names = () => [Reflect.ownKeys(globalThis), Reflect.ownKeys(page)];
   const before = names();
-  server.answers = [
-    answer(200),
+  server.responses = [
+    respond(200),
     new TypeError("offline"),
-    answer(503),
-    answer(400),
-    answer(404, {}, { error: "telemetry_disabled" }),
+    respond(503),
+    respond(400),
+    respond(404, {}, { error: "telemetry_disabled" }),
   ];
   const { sdTelemetry, reset } = (await import("../dist/index.js")) as typeof import("../src/index");
   for (let step = 0; step < 4; step++) {

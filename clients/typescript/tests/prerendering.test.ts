@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import { KEY, type MemoryShelf, type Page, ScriptedServer, settle } from "./browser";
+import { KEY, type MemoryStorage, type Page, ScriptedServer, settle } from "./fake-browser";
 
 const SECOND = 1000;
 let server: ScriptedServer;
@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 
 test("a page that is prerendered sends and stores nothing, whatever happens", async () => {
-  const before = new Map((prerendered.sessionStorage as MemoryShelf).items);
+  const before = new Map((prerendered.sessionStorage as MemoryStorage).items);
   call(120, "early");
   await advance(5 * SECOND);
   prerendered.fire("online");
@@ -27,7 +27,7 @@ test("a page that is prerendered sends and stores nothing, whatever happens", as
   await advance(5 * SECOND);
   expect(server.requests).toEqual([]);
   expect(server.browser.beacons).toEqual([]);
-  expect((prerendered.sessionStorage as MemoryShelf).items).toEqual(before);
+  expect((prerendered.sessionStorage as MemoryStorage).items).toEqual(before);
 });
 
 test("what it counted is sent once it is shown, at once where it has waited long enough", async () => {
@@ -49,7 +49,7 @@ test("what it counted is gone where it is never shown", async () => {
 });
 
 test("once shown it goes on with what the page before it left, not with the copy it was made with", async () => {
-  server.answers = [new TypeError("offline"), new TypeError("offline")];
+  server.responses = [new TypeError("offline"), new TypeError("offline")];
   page.telemetry("first");
   page.show("hidden"); // sent
   await settle();
@@ -89,7 +89,7 @@ test.each([
   ["disable()", () => prerendered.telemetry.disable()],
   ["Global Privacy Control", () => Object.assign(prerendered.navigator, { globalPrivacyControl: true })],
 ])("%s in it holds when it is shown: what the page before it stored goes too", async (_, refuse) => {
-  server.answers = [new TypeError("offline")];
+  server.responses = [new TypeError("offline")];
   page.telemetry("before");
   page.show("hidden");
   await settle();

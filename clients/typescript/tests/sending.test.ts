@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { type Answer, answer, KEY, MemoryShelf, type Page, ScriptedServer, settle, URL } from "./browser";
+import { type FakeResponse, KEY, MemoryStorage, type Page, respond, ScriptedServer, settle, URL } from "./fake-browser";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -56,7 +56,7 @@ describe("a batch", () => {
     let storedWhenSent: string | null = null;
     server.browser.network = async () => {
       storedWhenSent = page.stored();
-      return answer(200);
+      return respond(200);
     };
     call(2);
     expect(page.stored()).toBeNull(); // never tried: no id, nothing stored
@@ -66,20 +66,20 @@ describe("a batch", () => {
   });
 
   test("goes alone, the oldest first", async () => {
-    let finish: (answer: Answer) => void = () => {};
-    server.answers = [new Promise((resolve) => (finish = resolve))];
+    let finish: (response: FakeResponse) => void = () => {};
+    server.responses = [new Promise((resolve) => (finish = resolve))];
     call(50, "first");
     call(50, "second");
     call(1, "third");
     await advance(10 * SECOND);
     expect(server.counts).toEqual([{ first: 50 }]);
-    finish(answer(200));
+    finish(respond(200));
     await settle();
     expect(server.counts).toEqual([{ first: 50 }, { second: 50 }, { third: 1 }]);
   });
 
-  test("without an answer for 30 seconds is tried again", async () => {
-    server.answers = [new Promise(() => {})];
+  test("without a response for 30 seconds is tried again", async () => {
+    server.responses = [new Promise(() => {})];
     call(50);
     await advance(31 * SECOND);
     expect(new Set(server.ids).size).toBe(1);
@@ -92,18 +92,18 @@ describe("a call", () => {
     const broken = () => {
       throw new Error("broken");
     };
-    const shelf = { getItem: broken, setItem: broken, removeItem: broken };
+    const storage = { getItem: broken, setItem: broken, removeItem: broken };
     const changes: ((page: Page) => void)[] = [
       (page) => Object.assign(page, { fetch: broken }),
       (page) => Object.assign(page, { fetch: undefined }),
-      (page) => Object.assign(page, { sessionStorage: shelf, localStorage: shelf }),
+      (page) => Object.assign(page, { sessionStorage: storage, localStorage: storage }),
       (page) => Object.assign(page, { sessionStorage: undefined, localStorage: undefined }),
       (page) => Object.assign(page, { crypto: undefined }),
       (page) => Object.assign(page.navigator, { sendBeacon: broken }),
       (page) => Object.assign(page.navigator, { sendBeacon: undefined }),
     ];
     for (const change of changes) {
-      const fragile = server.browser.open(new MemoryShelf(), change);
+      const fragile = server.browser.open(new MemoryStorage(), change);
       for (let i = 0; i < 60; i++) expect(fragile.telemetry("suggestion_shown")).toBeUndefined();
       await advance(2 * SECOND);
       fragile.fire("pagehide");
@@ -130,7 +130,7 @@ describe("a call", () => {
   });
 
   test("beyond a thousand that wait is dropped", async () => {
-    server.answers = [answer(503, { "retry-after": "60" })];
+    server.responses = [respond(503, { "retry-after": "60" })];
     call(50);
     await settle();
     call(1100);
@@ -140,22 +140,22 @@ describe("a call", () => {
   });
 
   test("counts where nothing can be stored", async () => {
-    page = server.browser.open(new MemoryShelf(), (page) => Object.assign(page, { sessionStorage: undefined }));
-    server.answers = [answer(503)];
+    page = server.browser.open(new MemoryStorage(), (page) => Object.assign(page, { sessionStorage: undefined }));
+    server.responses = [respond(503)];
     call(3);
     await advance(5 * SECOND);
     expect(server.counts).toEqual([{ suggestion_shown: 3 }, { suggestion_shown: 3 }]);
   });
 });
 
-describe("an answer", () => {
+describe("a response", () => {
   test.each([
     ["a network error", new TypeError("Failed to fetch")],
-    ["429", answer(429)],
-    ["500", answer(500)],
-    ["503", answer(503)],
+    ["429", respond(429)],
+    ["500", respond(500)],
+    ["503", respond(503)],
   ])("%s: the same batch again", async (_, first) => {
-    server.answers = [first];
+    server.responses = [first];
     call(50);
     await advance(501); // half of the first second
     expect(server.requests).toHaveLength(2);
@@ -164,14 +164,14 @@ describe("an answer", () => {
   });
 
   test.each([
-    ["a redirect", answer(0)],
-    ["400", answer(400)],
-    ["401", answer(401)],
-    ["403", answer(403)],
-    ["404 of something else", answer(404, {}, { error: "not_found" })],
-    ["413", answer(413)],
+    ["a redirect", respond(0)],
+    ["400", respond(400)],
+    ["401", respond(401)],
+    ["403", respond(403)],
+    ["404 of something else", respond(404, {}, { error: "not_found" })],
+    ["413", respond(413)],
   ])("%s: that batch is dropped, the next one goes", async (_, first) => {
-    server.answers = [first];
+    server.responses = [first];
     call(50, "first");
     call(50, "second");
     await advance(0);
@@ -180,7 +180,7 @@ describe("an answer", () => {
   });
 
   test("that fails again and again is waited for ever longer, up to a minute", async () => {
-    server.answers = Array.from({ length: 9 }, () => answer(503));
+    server.responses = Array.from({ length: 9 }, () => respond(503));
     call(50);
     await advance(5 * MINUTE);
     const gaps = server.requests.map(({ at }, n) => at - (server.requests[n - 1]?.at ?? at)).slice(1);
@@ -188,7 +188,7 @@ describe("an answer", () => {
   });
 
   test("with Retry-After is not disturbed before, and not by everybody at the same moment", async () => {
-    server.answers = [answer(503, { "retry-after": "7" })];
+    server.responses = [respond(503, { "retry-after": "7" })];
     call(50);
     await advance(7.499 * SECOND);
     page.fire("online");
@@ -204,14 +204,14 @@ describe("an answer", () => {
     "Sun, 22 Nov 2026 10:00:00 GMT",
     "",
   ])("with the Retry-After %j: as without", async (garbage) => {
-    server.answers = [answer(503, { "retry-after": garbage })];
+    server.responses = [respond(503, { "retry-after": garbage })];
     call(50);
     await advance(500);
     expect(server.requests).toHaveLength(2);
   });
 
   test("with a Retry-After beyond ten minutes counts as ten: the batch is too old then, the next call is not", async () => {
-    server.answers = [answer(503, { "retry-after": "86400" })];
+    server.responses = [respond(503, { "retry-after": "86400" })];
     call(50, "first");
     await settle();
     call(1, "second");
@@ -220,7 +220,7 @@ describe("an answer", () => {
   });
 
   test("telemetry_disabled: nothing more in this session, after a reload either", async () => {
-    server.answers = [answer(404, {}, { ok: false, error: "telemetry_disabled" })];
+    server.responses = [respond(404, {}, { ok: false, error: "telemetry_disabled" })];
     call(60);
     await settle();
     expect(page.stored()).toBe("off");
@@ -236,7 +236,7 @@ describe("an answer", () => {
   });
 
   test("is not needed when the network comes back", async () => {
-    server.answers = [new TypeError("offline")];
+    server.responses = [new TypeError("offline")];
     call(50);
     await settle();
     page.fire("online");
@@ -246,7 +246,7 @@ describe("an answer", () => {
 
 describe("a batch of an earlier page", () => {
   const outage = async () => {
-    server.answers = [new TypeError("offline")];
+    server.responses = [new TypeError("offline")];
     call(50);
     await settle();
   };
@@ -271,7 +271,7 @@ describe("a batch of an earlier page", () => {
   });
 
   test.each(["nonsense", "{}", "null", "[[1]]", '"off"'])("is ignored where storage holds %s", async (text) => {
-    page = server.browser.open(new MemoryShelf(new Map([[KEY, text]])));
+    page = server.browser.open(new MemoryStorage(new Map([[KEY, text]])));
     call(2);
     await advance(2 * SECOND);
     expect(server.counts).toEqual([{ suggestion_shown: 2 }]);

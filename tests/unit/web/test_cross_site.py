@@ -1,4 +1,4 @@
-"""The rule, over the vectors that the proxy's copy of it (clients/proxy/src/cross_site.ts) is tested with too."""
+"""The rule, over the vectors that the proxy's copy of it (clients/proxy/src/cross-site.ts) is tested with too."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { type Answer, answer, KEY, type Page, ScriptedServer, settle } from "./browser";
+import { type FakeResponse, KEY, type Page, respond, ScriptedServer, settle } from "./fake-browser";
 
 const SECOND = 1000;
 let server: ScriptedServer;
@@ -17,14 +17,14 @@ beforeEach(() => {
 
 describe("a page that is hidden", () => {
   test("sends at once what waits, beside what is under way", async () => {
-    server.answers = [never()];
+    server.responses = [never()];
     call(120);
     page.show("hidden");
     expect(server.counts.map(({ suggestion_shown }) => suggestion_shown)).toEqual([50, 50, 20]);
   });
 
   test("leaves a batch that backs off to its back-off", async () => {
-    server.answers = [answer(503, { "retry-after": "5" })];
+    server.responses = [respond(503, { "retry-after": "5" })];
     call(50, "first");
     await settle();
     call(1, "second");
@@ -35,8 +35,8 @@ describe("a page that is hidden", () => {
     expect(server.counts).toEqual([{ first: 50 }, { second: 1 }, { first: 50 }]);
   });
 
-  test("waits as long as the longest Retry-After it was answered", async () => {
-    server.answers = [answer(503, { "retry-after": "20" }), new TypeError("offline")];
+  test("waits as long as the longest Retry-After of its responses", async () => {
+    server.responses = [respond(503, { "retry-after": "20" }), new TypeError("offline")];
     call(1, "first");
     page.show("hidden");
     await settle();
@@ -49,7 +49,7 @@ describe("a page that is hidden", () => {
   });
 
   test("keeps at most twenty batches", async () => {
-    server.answers = Array.from({ length: 40 }, never);
+    server.responses = Array.from({ length: 40 }, never);
     for (let i = 0; i < 30; i++) {
       call(1);
       page.show("hidden");
@@ -60,7 +60,7 @@ describe("a page that is hidden", () => {
 
 describe("a page that goes", () => {
   test("gives what is not under way to beacons of plain text, and keeps it", async () => {
-    server.answers = [never()];
+    server.responses = [never()];
     call(50, "under way");
     call(1, "waiting");
     page.fire("pagehide");
@@ -88,7 +88,7 @@ describe("a page that goes", () => {
   });
 
   test("keeps nothing that has no id: the viewer may sign out before it comes back", async () => {
-    server.answers = Array.from({ length: 20 }, never);
+    server.responses = Array.from({ length: 20 }, never);
     for (let batch = 0; batch < 20; batch++) {
       call(1);
       page.show("hidden");
@@ -106,7 +106,7 @@ describe("a page that goes", () => {
   test("and comes back from the cache leaves alone what the next page has stored, and sends it", async () => {
     page.fire("pagehide", { persisted: true });
     const next = server.browser.open(page.sessionStorage);
-    server.answers = [new TypeError("offline")];
+    server.responses = [new TypeError("offline")];
     next.telemetry("next page");
     next.show("hidden");
     await settle();
@@ -130,7 +130,7 @@ describe("a page that goes", () => {
 
 describe("reset", () => {
   test("tries everything once more at once, then forgets it", async () => {
-    server.answers = [answer(503, { "retry-after": "60" }), answer(503), answer(503)];
+    server.responses = [respond(503, { "retry-after": "60" }), respond(503), respond(503)];
     call(50);
     await settle();
     call(60);
@@ -142,7 +142,7 @@ describe("reset", () => {
   });
 
   test("waits for what is under way, but no longer than two seconds", async () => {
-    server.answers = [never()];
+    server.responses = [never()];
     call(50);
     let ended = false;
     page.telemetry.reset().then(() => {
@@ -157,7 +157,7 @@ describe("reset", () => {
   });
 
   test("leaves the calls after it to the next viewer", async () => {
-    server.answers = [never()];
+    server.responses = [never()];
     call(1, "before");
     page.telemetry.reset();
     call(1, "after");
@@ -166,7 +166,7 @@ describe("reset", () => {
   });
 
   test("makes no next viewer wait for a last try that failed", async () => {
-    server.answers = [answer(503, { "retry-after": "60" })];
+    server.responses = [respond(503, { "retry-after": "60" })];
     call(1, "before");
     await page.telemetry.reset();
     call(1, "after");
@@ -186,8 +186,8 @@ describe("reset", () => {
   });
 
   test("called again while it waits settles no sooner: the session would end under what is on its way", async () => {
-    let finish: (answer: Answer) => void = () => {};
-    server.answers = [new Promise((resolve) => (finish = resolve))];
+    let finish: (response: FakeResponse) => void = () => {};
+    server.responses = [new Promise((resolve) => (finish = resolve))];
     call(1);
     page.telemetry.reset();
     let ended = false;
@@ -196,7 +196,7 @@ describe("reset", () => {
     });
     await settle();
     expect(ended).toBe(false);
-    finish(answer(200));
+    finish(respond(200));
     await settle();
     expect(ended).toBe(true);
     expect(server.requests).toHaveLength(1);
@@ -207,7 +207,7 @@ describe("reset", () => {
     ["unloaded in the background", (unloaded: Page) => unloaded.crash()],
   ])("in a tab while another is %s: that one's counts are not the next viewer's", async (_, go) => {
     const other = server.browser.open();
-    server.answers = [new TypeError("offline")];
+    server.responses = [new TypeError("offline")];
     other.telemetry("other");
     other.show("hidden");
     await settle();
@@ -225,7 +225,7 @@ describe("reset", () => {
   test("takes nothing from a reload after it", async () => {
     await page.telemetry.reset();
     await advance(SECOND);
-    server.answers = [new TypeError("offline")];
+    server.responses = [new TypeError("offline")];
     call(50, "next viewer");
     await settle();
     page.reload();
@@ -238,7 +238,7 @@ describe("a viewer who wants none of it", () => {
     ["disable()", (page: Page) => page.telemetry.disable()],
     ["Global Privacy Control", (page: Page) => Object.assign(page.navigator, { globalPrivacyControl: true })],
   ])("says so by %s: nothing is queued, stored or sent any more", async (_, refuse) => {
-    server.answers = [new TypeError("offline")];
+    server.responses = [new TypeError("offline")];
     call(50);
     await settle();
     refuse(page);
@@ -255,8 +255,8 @@ describe("a viewer who wants none of it", () => {
     expect(page.stored()).toBeNull();
   });
 
-  test("has nothing stored by an answer that comes later", async () => {
-    server.answers = [answer(404, {}, { ok: false, error: "telemetry_disabled" })];
+  test("has nothing stored by an respond that comes later", async () => {
+    server.responses = [respond(404, {}, { ok: false, error: "telemetry_disabled" })];
     call(50);
     page.telemetry.disable();
     await settle();

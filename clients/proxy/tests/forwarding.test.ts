@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { telemetryProxy } from "../src/index";
-import { COUNT, get, HERE, post, proxied } from "./proxied";
+import { COUNT, get, HERE, post, proxied } from "./harness";
 
 test.each([
   ["", "/api/telemetry/ingest"],

@@ -1,13 +1,13 @@
-// Whether a browser sent this from somebody else's page: the rule of src/siddes_telemetry/web/cross_site.py, which
-// says why. Both are held to tests/golden/cross_site.json.
+// Whether a request comes from a page of another site. The gateway has the same rule (web/siddes_telemetry/web/
+// cross_site.py), with its reasons; tests/golden/cross_site.json tests both.
 
-const OWN_SITE = new Set(["same-origin", "same-site", "none"]); // none: typed, bookmarked; no page asked for it
+const OWN_SITE = new Set(["same-origin", "same-site", "none"]); // none: typed or bookmarked, not requested by a page
 const DEFAULT_PORTS = new Map([
   ["http", ":80"],
   ["https", ":443"],
 ]);
 
-/** True where `origin` is not in `allowed` and either header speaks of another site. */
+/** True where `origin` is not in `allowed` and either header names another site. */
 export function isCrossSite(
   origin: string | null,
   fetchSite: string | null,
@@ -21,7 +21,7 @@ export function isCrossSite(
   return !isSameHost(origin, host);
 }
 
-/** By host and port: the scheme is unknown behind a proxy that ends TLS. */
+/** Compares host and port. The scheme is unknown behind a proxy that terminates TLS. */
 function isSameHost(origin: string, host: string | null): boolean {
   const [scheme = "", ...rest] = origin.toLowerCase().split("://");
   const authority = rest.join("://");

@@ -1,7 +1,7 @@
 // Random schedules against a model of the server. Repeat a failure with SDK_SEED=… npx vitest run typescript
 import { describe, expect, test } from "vitest";
-import type { Shelf } from "../src/surroundings";
-import { type Answer, answer, type Body, Browser, type Page, settle } from "./browser";
+import type { KeyValueStorage } from "../src/environment";
+import { type Body, Browser, type FakeResponse, type Page, respond, settle } from "./fake-browser";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -21,14 +21,14 @@ function randomFrom(seed: number): () => number {
 }
 
 /** Pages, a network and a server that counts a batch id once in ten minutes. */
-class World {
+class Simulation {
   readonly called = new Map<string, number>();
   readonly counted = new Map<string, number>();
   /** Counts that came under the cookie of another viewer than the one they were called for. */
   readonly misplaced: string[] = [];
   healthy = false;
   private viewer = 0;
-  private readonly closed: Shelf[] = [];
+  private readonly closed: KeyValueStorage[] = [];
   readonly random: () => number;
   readonly browser: Browser;
   private readonly seen = new Map<string, number>();
@@ -91,82 +91,82 @@ class World {
       if (!event.endsWith(`_of_viewer_${viewer}`)) this.misplaced.push(event);
     }
   }
-  private async respond(body: Body): Promise<Answer> {
+  private async respond(body: Body): Promise<FakeResponse> {
     const { viewer } = this; // the cookie goes with the request
     const fate = this.healthy ? 0 : this.below(6);
     if (this.random() < 0.5) await this.latency();
     if (fate % 2 === 0) this.count(body, viewer);
     if (this.random() < 0.5) await this.latency();
-    if (fate === 0) return answer(200);
-    if (fate <= 2) return answer(503, this.random() < 0.5 ? { "retry-after": String(this.below(20)) } : {});
+    if (fate === 0) return respond(200);
+    if (fate <= 2) return respond(503, this.random() < 0.5 ? { "retry-after": String(this.below(20)) } : {});
     if (fate <= 4) throw new TypeError("network error");
-    return new Promise(() => {}); // never an answer
+    return new Promise(() => {}); // no response
   }
   private latency(): Promise<void> {
     return new Promise((done) => this.browser.clock.after(this.below(5 * SECOND), done));
   }
 }
 
-type Step = (world: World) => unknown;
+type Step = (sim: Simulation) => unknown;
 
 /** What happens to a page that is prerendered until it is shown, or not. */
-async function prerender(world: World, shown: boolean): Promise<void> {
-  const page = world.page();
+async function prerender(sim: Simulation, shown: boolean): Promise<void> {
+  const page = sim.page();
   if (page.document.prerendering) return;
   const prerendered = page.prerender();
-  for (let n = world.below(6); n > 0; n--) world.call();
-  await world.pass(world.below(5 * SECOND));
+  for (let n = sim.below(6); n > 0; n--) sim.call();
+  await sim.pass(sim.below(5 * SECOND));
   shown ? page.activate(prerendered) : prerendered.leave();
 }
 
 const CALM: Step[] = [
-  ...Array<Step>(8).fill((world) => world.call()),
-  (world) => Array.from({ length: 1 + world.below(60) }, () => world.call()),
-  (world) => {
-    const page = world.page();
+  ...Array<Step>(8).fill((sim) => sim.call()),
+  (sim) => Array.from({ length: 1 + sim.below(60) }, () => sim.call()),
+  (sim) => {
+    const page = sim.page();
     page.show("hidden");
-    if (world.random() < 0.5) page.show("visible");
+    if (sim.random() < 0.5) page.show("visible");
   },
-  (world) => world.page().show("visible"),
-  (world) => world.page().reload(),
-  (world) => world.browser.pages.size < 4 && world.page().duplicate(),
-  (world) => {
-    const page = world.page();
+  (sim) => sim.page().show("visible"),
+  (sim) => sim.page().reload(),
+  (sim) => sim.browser.pages.size < 4 && sim.page().duplicate(),
+  (sim) => {
+    const page = sim.page();
     page.fire("pagehide", { persisted: true });
     page.show("hidden");
     page.show("visible");
     page.fire("pageshow", { persisted: true });
   },
-  (world) => world.page().fire("online"),
-  (world) => prerender(world, true),
-  ...Array<Step>(4).fill((world) => world.pass(world.below(5 * SECOND))),
+  (sim) => sim.page().fire("online"),
+  (sim) => prerender(sim, true),
+  ...Array<Step>(4).fill((sim) => sim.pass(sim.below(5 * SECOND))),
 ];
 const WILD: Step[] = [
   ...CALM,
-  (world) => prerender(world, false),
-  (world) => world.close(),
-  (world) => world.reopen(),
-  (world) => world.signOut(),
-  (world) => {
-    world.page().telemetry.reset(); // not awaited: it takes time, which only passes in other steps
+  (sim) => prerender(sim, false),
+  (sim) => sim.close(),
+  (sim) => sim.reopen(),
+  (sim) => sim.signOut(),
+  (sim) => {
+    sim.page().telemetry.reset(); // not awaited: it takes time, which only passes in other steps
   },
-  ...Array<Step>(3).fill((world) => world.pass(world.below(12 * MINUTE))),
-  (world) => {
-    world.healthy = !world.healthy;
+  ...Array<Step>(3).fill((sim) => sim.pass(sim.below(12 * MINUTE))),
+  (sim) => {
+    sim.healthy = !sim.healthy;
   },
 ];
 
-async function run(world: World, steps: readonly Step[], length: number): Promise<void> {
-  for (let n = 0; n < length; n++) await steps[world.below(steps.length)]?.(world);
+async function run(sim: Simulation, steps: readonly Step[], length: number): Promise<void> {
+  for (let n = 0; n < length; n++) await steps[sim.below(steps.length)]?.(sim);
 }
 
-async function recover(world: World): Promise<void> {
-  world.healthy = true;
-  for (const page of world.browser.pages) {
+async function recover(sim: Simulation): Promise<void> {
+  sim.healthy = true;
+  for (const page of sim.browser.pages) {
     page.elsewhere(); // goes on with what is stored for that address
     page.show("visible");
   }
-  await world.pass(5 * MINUTE);
+  await sim.pass(5 * MINUTE);
   await settle();
 }
 
@@ -174,17 +174,17 @@ describe("whatever happens", () => {
   test.each(
     SEEDS,
   )("never more is counted than was called, and nothing for the next viewer (SDK_SEED=%i)", async (seed) => {
-    const world = new World(seed);
-    await run(world, WILD, 120);
-    await recover(world);
-    for (const [event, counted] of world.counted) expect(counted).toBeLessThanOrEqual(world.called.get(event) ?? 0);
-    expect(world.misplaced).toEqual([]);
+    const sim = new Simulation(seed);
+    await run(sim, WILD, 120);
+    await recover(sim);
+    for (const [event, counted] of sim.counted) expect(counted).toBeLessThanOrEqual(sim.called.get(event) ?? 0);
+    expect(sim.misplaced).toEqual([]);
   });
 
   test.each(SEEDS)("an outage of minutes costs nothing (SDK_SEED=%i)", async (seed) => {
-    const world = new World(seed);
-    await run(world, CALM, 60); // under four minutes
-    await recover(world);
-    expect(Object.fromEntries([...world.counted].sort())).toEqual(Object.fromEntries([...world.called].sort()));
+    const sim = new Simulation(seed);
+    await run(sim, CALM, 60); // under four minutes
+    await recover(sim);
+    expect(Object.fromEntries([...sim.counted].sort())).toEqual(Object.fromEntries([...sim.called].sort()));
   });
 });

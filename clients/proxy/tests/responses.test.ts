@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { telemetryProxy } from "../src/index";
-import { COUNT, error, errorOf, get, KIB, post, proxied, UNAVAILABLE } from "./proxied";
-import { json, type Reply, upstream } from "./upstream";
+import { json, type Reply, upstream } from "./fake-upstream";
+import { COUNT, error, errorOf, get, KIB, post, proxied, UNAVAILABLE } from "./harness";
 
 test("an answer is its status, body and Retry-After, and nothing else", async () => {
   const extra = { "retry-after": "7", "set-cookie": "a=b", etag: '"x"', server: "canary", "x-request-id": "canary" };

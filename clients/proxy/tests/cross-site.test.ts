@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { isCrossSite } from "../src/cross_site";
+import { isCrossSite } from "../src/cross-site";
 
 interface Vector {
   origin: string | null;

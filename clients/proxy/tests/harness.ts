@@ -2,7 +2,7 @@
 
 import { afterEach } from "vitest";
 import { type TelemetryProxyOptions, telemetryProxy } from "../src/index";
-import { json, type Reply, type Upstream, upstream } from "./upstream";
+import { json, type Reply, type Upstream, upstream } from "./fake-upstream";
 
 export const HERE = "http://app.example/api/telemetry";
 export const COUNT = '{"event":"suggestion_accepted","count":3}';

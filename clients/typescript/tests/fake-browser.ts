@@ -1,25 +1,29 @@
+import type { Environment, KeyValueStorage } from "../src/environment";
 import type { Telemetry } from "../src/index";
-import type { Shelf, Surroundings } from "../src/surroundings";
-import { connect } from "../src/telemetry";
+import { pageTelemetry } from "../src/telemetry";
 
 export const URL = "/api/telemetry/batch";
 export const KEY = "sd_telemetry";
 export const ELSEWHERE = "/elsewhere";
 
-export type Answer = Awaited<ReturnType<Surroundings["fetch"]>>;
+export type FakeResponse = Awaited<ReturnType<Environment["fetch"]>>;
 export type Body = { batch_id: string; events: { event: string; count: number }[] };
-export type Network = (body: Body, init: RequestInit, url: string) => Promise<Answer>;
+export type Network = (body: Body, init: RequestInit, url: string) => Promise<FakeResponse>;
 
-export function answer(status: number, headers: Record<string, string> = {}, body: unknown = { ok: true }): Answer {
+export function respond(
+  status: number,
+  headers: Record<string, string> = {},
+  body: unknown = { ok: true },
+): FakeResponse {
   return { status, headers: new Headers(headers), text: async () => JSON.stringify(body) };
 }
 
-/** Lets everything that has been promised happen: no timer, no network, only microtasks and reads of blobs. */
+/** Runs all pending microtasks and reads of blobs, but no timers. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 4; turn++) await new Promise((done) => setImmediate(done));
 }
 
-/** Time that stands still unless told to go on. */
+/** A clock that moves only by advance(). */
 export class Clock {
   time = Date.UTC(2026, 10, 22, 10);
   private timers = new Map<number, { at: number; run: () => void }>();
@@ -53,7 +57,7 @@ export class Clock {
   }
 }
 
-export class MemoryShelf implements Shelf {
+export class MemoryStorage implements KeyValueStorage {
   readonly items: Map<string, string>;
   constructor(items: Map<string, string> = new Map()) {
     this.items = items;
@@ -74,7 +78,7 @@ export class Browser {
   readonly clock = new Clock();
   readonly pages = new Set<Page>();
   readonly localStorage = new Map<string, string>();
-  /** Where beacons arrive; nobody waits for the answer. */
+  /** The beacons sent so far. */
   beacons: Blob[] = [];
 
   network: Network;
@@ -86,27 +90,27 @@ export class Browser {
   }
 
   /** Opens a page in a tab; `session` is the tab's sessionStorage. */
-  open(session: Shelf = new MemoryShelf(), change: (page: Page) => void = () => {}): Page {
+  open(session: KeyValueStorage = new MemoryStorage(), change: (page: Page) => void = () => {}): Page {
     const page = new Page(this, session);
     change(page);
     this.pages.add(page);
-    page.telemetry = connect(page, URL, KEY);
+    page.telemetry = pageTelemetry(page, URL, KEY);
     return page;
   }
 }
 
-export class Page implements Surroundings {
+export class Page implements Environment {
   telemetry!: Telemetry<string>;
   readonly Date = { now: () => this.browser.clock.time };
   readonly Math = { random: () => this.browser.random() };
-  crypto: Surroundings["crypto"] = {
+  crypto: Environment["crypto"] = {
     getRandomValues: (bytes) => bytes.set(Array.from(bytes, () => this.browser.random() * 256)),
   };
   readonly document = { hidden: false, prerendering: false };
   navigator: { globalPrivacyControl?: boolean; sendBeacon(url: string, body: Blob): boolean } = {
     sendBeacon: (_url, body) => this.browser.beacons.push(body) > 0,
   };
-  localStorage: Shelf = {
+  localStorage: KeyValueStorage = {
     getItem: (key) => this.browser.localStorage.get(key) ?? null,
     setItem: (key, newValue) => {
       this.browser.localStorage.set(key, newValue);
@@ -119,14 +123,14 @@ export class Page implements Surroundings {
   private second: Telemetry<string> | undefined;
 
   readonly browser: Browser;
-  sessionStorage: Shelf;
+  sessionStorage: KeyValueStorage;
 
-  constructor(browser: Browser, sessionStorage: Shelf) {
+  constructor(browser: Browser, sessionStorage: KeyValueStorage) {
     this.browser = browser;
     this.sessionStorage = sessionStorage;
   }
 
-  fetch: Surroundings["fetch"] = (url, init) =>
+  fetch: Environment["fetch"] = (url, init) =>
     this.whileAlive(this.browser.network(JSON.parse(String(init.body)), init, url));
 
   setTimeout = (run: (argument: 0) => void, delayMs: number): number =>
@@ -148,24 +152,24 @@ export class Page implements Surroundings {
     this.document.hidden = visibilityState === "hidden";
     this.fire("visibilitychange");
   }
-  /** The way browsers leave a page. What is under way goes on; nobody hears of it. */
+  /** Leaves the page as a browser does. Requests in flight complete, but the page gets no response. */
   leave(): void {
     this.show("hidden");
     this.fire("pagehide", { persisted: false });
     this.crash();
   }
-  /** The page is gone without a word. */
+  /** Ends the page without any event. */
   crash(): void {
     this.alive = false;
     this.browser.pages.delete(this);
   }
-  /** Opens, as speculation rules do, a page that nobody sees yet; its sessionStorage is a copy. */
+  /** Prerenders a page, as speculation rules do. Its sessionStorage is a copy. */
   prerender(): Page {
-    const { items } = this.sessionStorage as MemoryShelf;
-    const copy = new MemoryShelf(new Map(items));
+    const { items } = this.sessionStorage as MemoryStorage;
+    const copy = new MemoryStorage(new Map(items));
     return this.browser.open(copy, (page) => Object.assign(page.document, { prerendering: true, hidden: true }));
   }
-  /** The tab shows what it had prerendered, in this page's place. Events are in Chromium's order. */
+  /** Replaces this page by one that was prerendered. Events are fired in Chromium's order. */
   activate(prerendered: Page): void {
     this.leave();
     prerendered.show("visible");
@@ -178,15 +182,15 @@ export class Page implements Surroundings {
     return this.browser.open(this.sessionStorage);
   }
   duplicate(): Page {
-    const { items } = this.sessionStorage as MemoryShelf;
-    return this.browser.open(new MemoryShelf(new Map(items)));
+    const { items } = this.sessionStorage as MemoryStorage;
+    return this.browser.open(new MemoryStorage(new Map(items)));
   }
   stored(): string | null {
     return this.sessionStorage.getItem(KEY);
   }
-  /** Telemetry for a second address, made when it is first asked for. */
+  /** Telemetry for a second address, created on first use. */
   elsewhere(): Telemetry<string> {
-    this.second ??= connect(this, ELSEWHERE, `${KEY} ${ELSEWHERE}`);
+    this.second ??= pageTelemetry(this, ELSEWHERE, `${KEY} ${ELSEWHERE}`);
     return this.second;
   }
 
@@ -200,13 +204,13 @@ export class Page implements Surroundings {
   }
 }
 
-/** A server that notes what it is sent and answers as told: the next of `answers`, then 200. */
+/** A server that records requests and answers with the next of `responses`, or 200 when there are no more. */
 export class ScriptedServer {
   readonly requests: { body: Body; init: RequestInit; url: string; at: number }[] = [];
-  answers: (Answer | Error | Promise<Answer>)[] = [];
+  responses: (FakeResponse | Error | Promise<FakeResponse>)[] = [];
   readonly browser = new Browser(async (body, init, url) => {
     this.requests.push({ body, init, url, at: this.browser.clock.time });
-    const next = await (this.answers.shift() ?? answer(200));
+    const next = await (this.responses.shift() ?? respond(200));
     if (next instanceof Error) throw next;
     return next;
   });

@@ -1,7 +1,7 @@
 // What holds for a page: reset() and disable() reach every queue of it, whoever made it, and those that are made later.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { answer, ELSEWHERE, KEY, MemoryShelf, Page, ScriptedServer, settle, URL } from "./browser";
+import { ELSEWHERE, KEY, MemoryStorage, Page, respond, ScriptedServer, settle, URL } from "./fake-browser";
 
 type Sdk = typeof import("../src/index");
 const SECOND = 1000;
@@ -25,7 +25,7 @@ function count(sdk: Sdk, event: string, url = URL): void {
 
 beforeEach(() => {
   server = new ScriptedServer();
-  page = new Page(server.browser, new MemoryShelf());
+  page = new Page(server.browser, new MemoryStorage());
 });
 
 afterEach(() => {
@@ -37,7 +37,7 @@ describe("reset()", () => {
   test("tries what waits for every address a last time, and waits for all of it", async () => {
     const sdk = await bundle(page);
     let finish = () => {};
-    server.answers = [answer(200), new Promise((done) => (finish = () => done(answer(200))))];
+    server.responses = [respond(200), new Promise((done) => (finish = () => done(respond(200))))];
     count(sdk, "here");
     count(sdk, "there", ELSEWHERE);
     let ended = false;
@@ -57,11 +57,11 @@ describe("reset()", () => {
 
   test("makes every address forget what failed", async () => {
     const sdk = await bundle(page);
-    server.answers = [new TypeError("offline"), new TypeError("offline")];
+    server.responses = [new TypeError("offline"), new TypeError("offline")];
     count(sdk, "here");
     count(sdk, "there", ELSEWHERE);
     await Promise.all([sdk.reset(), advance(2 * SECOND)]);
-    expect((page.sessionStorage as MemoryShelf).items).toEqual(new Map());
+    expect((page.sessionStorage as MemoryStorage).items).toEqual(new Map());
     count(sdk, "next viewer", ELSEWHERE);
     await advance(120 * SECOND);
     expect(sent().slice(2)).toEqual([[ELSEWHERE, "next viewer"]]);
@@ -73,11 +73,11 @@ describe("reset()", () => {
     const finished = sdk.createTelemetry({ url: ELSEWHERE }).reset();
     expect(sent()).toEqual([[URL, "here"]]); // at once
     await finished;
-    expect((page.sessionStorage as MemoryShelf).items).toEqual(new Map());
+    expect((page.sessionStorage as MemoryStorage).items).toEqual(new Map());
   });
 
   test("holds for an address that is asked for later: what an earlier page stored for it is not sent", async () => {
-    server.answers = [new TypeError("offline")];
+    server.responses = [new TypeError("offline")];
     count(await bundle(page), "there", ELSEWHERE);
     await advance(2 * SECOND);
     page.crash();
@@ -97,7 +97,7 @@ describe("reset()", () => {
   test("of one copy of the SDK reaches the others on the page", async () => {
     const [one, two] = [await bundle(page), await bundle(page)];
     expect(one.reset).not.toBe(two.reset);
-    server.answers = [new TypeError("offline"), new TypeError("offline")];
+    server.responses = [new TypeError("offline"), new TypeError("offline")];
     count(one, "one");
     count(two, "two");
     await Promise.all([one.reset(), advance(2 * SECOND)]);
@@ -111,7 +111,7 @@ describe("reset()", () => {
 
 describe("disable()", () => {
   test("silences every address and every copy of the SDK, made before or later; nothing stays stored", async () => {
-    server.answers = Array.from({ length: 3 }, () => new TypeError("offline"));
+    server.responses = Array.from({ length: 3 }, () => new TypeError("offline"));
     const [one, two] = [await bundle(page), await bundle(page)];
     const all = (event: string) => {
       count(one, event);
@@ -124,7 +124,7 @@ describe("disable()", () => {
     const left = page.sessionStorage.getItem(STORED_ELSEWHERE) ?? "";
     page.sessionStorage.setItem(`${KEY} /later`, left);
     one.disable();
-    expect([...(page.sessionStorage as MemoryShelf).items.keys()]).toEqual([`${KEY} /later`]);
+    expect([...(page.sessionStorage as MemoryStorage).items.keys()]).toEqual([`${KEY} /later`]);
     all("after");
     count(one, "after", "/later");
     count(await bundle(page), "after");
@@ -132,11 +132,11 @@ describe("disable()", () => {
     await advance(120 * SECOND);
     expect(sent()).toHaveLength(3);
     expect(server.browser.beacons).toEqual([]);
-    expect((page.sessionStorage as MemoryShelf).items).toEqual(new Map());
+    expect((page.sessionStorage as MemoryStorage).items).toEqual(new Map());
   });
 
   test("holds where the server counts nothing, too, and an address that is off silences no other", async () => {
-    server.answers = [answer(404, {}, { ok: false, error: "telemetry_disabled" })];
+    server.responses = [respond(404, {}, { ok: false, error: "telemetry_disabled" })];
     const sdk = await bundle(page);
     count(sdk, "here");
     await advance(2 * SECOND);

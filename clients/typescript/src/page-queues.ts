@@ -1,0 +1,23 @@
+import type { Environment } from "./environment";
+
+export const VISIT_EVENT_TYPE = "sd_telemetry"; // dispatched at the window; every queue of the page listens (page-lifecycle.ts)
+
+/**
+ * A queue as the other queues of the page see it. They may belong to another copy of this SDK, of another version: an
+ * app may consist of several bundles. So the names of these members, and of the event, must not change.
+ */
+export interface PageQueue {
+  /** The user opted out; in force until the page is left. */
+  refused: boolean;
+  /** Sends the next batch, if one is due. */
+  step(): void;
+  /** Tries to send everything once more, then forgets it. Settles after two seconds at the latest. */
+  finish(): Promise<unknown>;
+}
+
+export type Visit = (queue: PageQueue) => void;
+
+/** Calls `visit` with every queue of the page, whichever copy of the SDK made it. */
+export function forEachQueue(env: Environment, visit: Visit): void {
+  env.dispatchEvent(new CustomEvent(VISIT_EVENT_TYPE, { detail: visit }));
+}
