@@ -18,7 +18,7 @@ from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web.client_memory import MAX_CLIENT_MEMORY_BYTES
 from siddes_telemetry.web.connection import App, ClientTimeouts
 from siddes_telemetry.web.cors import CorsPolicy
-from siddes_telemetry.web.credentials import Credentials, Identity, KeyPending, NoViewer
+from siddes_telemetry.web.credentials import Credentials, Identity, KeyRefreshPending, NoViewer
 from siddes_telemetry.web.metrics import ConnectionMetrics, HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
 from siddes_telemetry.web.request_pipeline import RequestPipeline
@@ -42,7 +42,7 @@ class Guests:
     def __init__(self) -> None:
         self.decided = asyncio.Event()
 
-    def remembered(self, authorization: str | None, cookie: str | None) -> Identity | None:
+    def cached_identity(self, authorization: str | None, cookie: str | None) -> Identity | None:
         if self.warm and authorization == "Bearer good":
             return Identity("42", by_cookie=False)
         if self.warm and authorization is None and cookie == "session=good":
@@ -58,7 +58,7 @@ class Guests:
             await self.decided.wait()
             return Identity("43", by_cookie=False)
         if credentials.authorization == "Bearer newer":
-            raise KeyPending(retry_after_s=3)
+            raise KeyRefreshPending(retry_after_s=3)
         if credentials.cookie == "session=good":
             return Identity("42", by_cookie=True)
         if credentials.dev_viewer is not None and credentials.allow_dev_viewer:

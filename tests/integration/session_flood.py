@@ -13,8 +13,8 @@ from itertools import count
 
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.web.auth.authenticator import make_authenticator
-from siddes_telemetry.web.auth.configuration import AuthConfiguration, Clocks, IntrospectionConfiguration
+from siddes_telemetry.web.auth.configuration import AuthClocks, AuthConfiguration, IntrospectionConfiguration
+from siddes_telemetry.web.auth.factory import make_authenticator
 from siddes_telemetry.web.auth_me import AUTH_ME
 from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.metrics import HttpMetrics
@@ -156,7 +156,7 @@ async def scene() -> AsyncIterator[Scene]:
             make_authenticator(
                 AuthConfiguration(introspection=IntrospectionConfiguration(app.url), session_cookie="sid"),
                 metrics=metrics,
-                clocks=Clocks(time.time, clocks.clocks.monotonic_s),
+                clocks=AuthClocks(time.time, clocks.clocks.monotonic_s),
             )
         )
         pipeline = RequestPipeline(

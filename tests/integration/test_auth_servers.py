@@ -18,15 +18,15 @@ from aiohttp import web
 
 from siddes_telemetry.web.auth import introspection as introspection_module
 from siddes_telemetry.web.auth import jwks as jwks_module
-from siddes_telemetry.web.auth.authenticator import make_authenticator
-from siddes_telemetry.web.auth.chain import ViewerAuthenticator
+from siddes_telemetry.web.auth.authenticator import ViewerAuthenticator
 from siddes_telemetry.web.auth.configuration import (
+    AuthClocks,
     AuthConfiguration,
-    Clocks,
     IntrospectionConfiguration,
     TokenConfiguration,
 )
-from siddes_telemetry.web.auth.http_client import FetchFailed, HttpGet
+from siddes_telemetry.web.auth.factory import make_authenticator
+from siddes_telemetry.web.auth.http_client import FetchError, HttpGet
 from siddes_telemetry.web.auth.jwks import ASK_EVERY_S, MAX_JWKS_BYTES
 from siddes_telemetry.web.credentials import Credentials
 from tests.unit.web.auth.auth_harness import Metrics, bearer, claims, jwk, jwk_set, outcome, pem, private_key
@@ -94,7 +94,7 @@ def chain(
             session_cookie="sid",
         ),
         metrics=metrics or Metrics(),
-        clocks=Clocks(time.time, clock),
+        clocks=AuthClocks(time.time, clock),
     )
 
 
@@ -219,7 +219,7 @@ async def test_a_replaced_key_file_is_seen_by_the_next_token(tmp_path: Path) -> 
     path.write_bytes(pem(private_key("ES256")))
     tokens = TokenConfiguration(key_file=path, algorithm="ES256")
     auth = make_authenticator(
-        AuthConfiguration(tokens=tokens), metrics=Metrics(), clocks=Clocks(time.time, time.monotonic)
+        AuthConfiguration(tokens=tokens), metrics=Metrics(), clocks=AuthClocks(time.time, time.monotonic)
     )
     async with auth:
         assert await outcome(auth, signed()) == ("viewer-1", False)
@@ -398,11 +398,11 @@ async def test_broken_http_is_no_answer_and_is_not_quoted(
     assert CANARY not in "".join(capfd.readouterr())
 
 
-async def _failure(base: str) -> FetchFailed | None:
+async def _failure(base: str) -> FetchError | None:
     get = HttpGet()
     try:
         await get(base, {}, max_bytes=10_000, timeout_s=5)
-    except FetchFailed as failure:
+    except FetchError as failure:
         return failure
     finally:
         await get.close()

@@ -14,14 +14,14 @@ from prometheus_client.exposition import generate_latest
 from siddes_telemetry.cli import open_files
 from siddes_telemetry.cli.settings import Settings, SettingsError
 from siddes_telemetry.web.admin import AdminApp
-from siddes_telemetry.web.auth.authenticator import make_authenticator
 from siddes_telemetry.web.auth.configuration import (
+    AuthClocks,
     AuthConfiguration,
-    Clocks,
     ConfigurationError,
     IntrospectionConfiguration,
     TokenConfiguration,
 )
+from siddes_telemetry.web.auth.factory import make_authenticator
 from siddes_telemetry.web.auth.metrics import AuthMetrics
 from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.loopback import is_loopback
@@ -86,7 +86,7 @@ async def public_server(
         authenticator = make_authenticator(
             auth_configuration(settings),
             metrics=auth_counted,
-            clocks=Clocks(epoch_s=time.time, monotonic_s=time.monotonic),
+            clocks=AuthClocks(epoch_s=time.time, monotonic_s=time.monotonic),
         )
     except ConfigurationError as error:
         raise SettingsError(error.problems) from None

@@ -34,7 +34,7 @@ class NoViewer(ApiError):
         self.reason = reason
 
 
-class KeyPending(ApiError):
+class KeyRefreshPending(ApiError):
     """503 for a token that may be signed by a key newer than those at hand.
 
     Anybody can cause it by making tokens up: it is neither an error of ours nor an outage.
@@ -47,11 +47,11 @@ class KeyPending(ApiError):
 class Authenticator(Protocol):
     """Decides who is asking."""
 
-    def remembered(self, authorization: str | None, cookie: str | None) -> Identity | None:
+    def cached_identity(self, authorization: str | None, cookie: str | None) -> Identity | None:
         """The viewer, where these headers alone were found good lately; None says nothing: ask `identify`."""
 
     async def identify(self, credentials: Credentials) -> Identity:
         """The viewer (its pseudonym where those are on).
 
-        Raises NoViewer, KeyPending, or ApiError unavailable where somebody who must be asked does not answer.
+        Raises NoViewer, KeyRefreshPending, or ApiError unavailable where somebody who must be asked does not answer.
         """

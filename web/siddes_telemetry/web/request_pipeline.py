@@ -19,7 +19,7 @@ from siddes_telemetry.web import request_body
 from siddes_telemetry.web.auth.request_headers import joined_cookies
 from siddes_telemetry.web.connection import IncomingRequest
 from siddes_telemetry.web.cors import CorsPolicy
-from siddes_telemetry.web.credentials import Authenticator, Credentials, Identity, KeyPending, NoViewer
+from siddes_telemetry.web.credentials import Authenticator, Credentials, Identity, KeyRefreshPending, NoViewer
 from siddes_telemetry.web.cross_site import is_cross_site
 from siddes_telemetry.web.logs import code_location
 from siddes_telemetry.web.loopback import names_loopback
@@ -141,7 +141,7 @@ class RequestPipeline:
             raise ApiError(ErrorCode.method_not_allowed)
         identity = _ANYBODY
         if route.access is not RouteAccess.PUBLIC:
-            known = self._authenticator.remembered(headers.get(hdrs.AUTHORIZATION), _cookies(headers))
+            known = self._authenticator.cached_identity(headers.get(hdrs.AUTHORIZATION), _cookies(headers))
             if known is None:
                 return self._identify_then_call(ctx, route)
             identity = known
@@ -235,7 +235,7 @@ class RequestPipeline:
         if isinstance(error, ApiError):
             if isinstance(error, NoViewer):
                 log.debug("no_viewer", request_id=ctx.request_id, reason=error.reason)
-            ctx.is_key_pending = isinstance(error, KeyPending)
+            ctx.is_key_pending = isinstance(error, KeyRefreshPending)
             return self._refusal(error, ctx.methods)
         place = code_location(error)
         log.error("handler_failed", request_id=ctx.request_id, error=type(error).__name__, at=place)
@@ -243,7 +243,7 @@ class RequestPipeline:
 
     def _refusal(self, error: ApiError, methods: Mapping[str, Route]) -> Response:
         code = error.code
-        if isinstance(error, KeyPending):
+        if isinstance(error, KeyRefreshPending):
             self._metrics.key_pending()
         else:
             self._metrics.failed(code)

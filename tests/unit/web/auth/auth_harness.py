@@ -17,14 +17,14 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.schemas.errors import ApiError
-from siddes_telemetry.web.auth.authenticator import make_authenticator
-from siddes_telemetry.web.auth.chain import ViewerAuthenticator
-from siddes_telemetry.web.auth.configuration import AuthConfiguration, Clocks, TokenConfiguration
-from siddes_telemetry.web.auth.http_client import FetchFailed, FetchProblem
+from siddes_telemetry.web.auth.authenticator import ViewerAuthenticator
+from siddes_telemetry.web.auth.configuration import AuthClocks, AuthConfiguration, TokenConfiguration
+from siddes_telemetry.web.auth.factory import make_authenticator
+from siddes_telemetry.web.auth.http_client import FetchError, FetchErrorReason
 from siddes_telemetry.web.auth.metrics import AuthMetrics
 from siddes_telemetry.web.auth.refusals import Refused
 from siddes_telemetry.web.auth.signatures import KeySource, SignedToken
-from siddes_telemetry.web.credentials import Credentials, KeyPending
+from siddes_telemetry.web.credentials import Credentials, KeyRefreshPending
 
 SECRET = b"a secret of thirty-two bytes or more"
 NOW = 1_800_000_000.0
@@ -52,8 +52,8 @@ class ManualClocks:
         self.monotonic += seconds
 
     @property
-    def clocks(self) -> Clocks:
-        return Clocks(lambda: self.epoch, lambda: self.monotonic)
+    def clocks(self) -> AuthClocks:
+        return AuthClocks(lambda: self.epoch, lambda: self.monotonic)
 
 
 class Elsewhere:
@@ -62,7 +62,7 @@ class Elsewhere:
     def __init__(self, status: int = 200, body: bytes = b"") -> None:
         self.status = status
         self.body = body
-        self.raises: FetchFailed | None = None
+        self.raises: FetchError | None = None
         self.asked: list[tuple[str, Mapping[str, str]]] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -84,7 +84,7 @@ class Elsewhere:
 
     @down.setter
     def down(self, down: bool) -> None:
-        self.raises = FetchFailed(FetchProblem.connection) if down else None
+        self.raises = FetchError(FetchErrorReason.connection) if down else None
 
 
 class Metrics(AuthMetrics):
@@ -158,12 +158,12 @@ def signed(text: str) -> SignedToken:
 
 
 async def judged(keys: KeySource, text: str) -> str | int:
-    """`ok`, the reason of a refusal, or the seconds after which to ask again. Raises Unanswered."""
+    """`ok`, the reason of a refusal, or the seconds after which to ask again. Raises AuthenticationUnavailable."""
     try:
         await keys.payload(signed(text))
     except Refused as refused:
         return refused.reason
-    except KeyPending as pending:
+    except KeyRefreshPending as pending:
         return pending.retry_after_s or 0
     return "ok"
 
@@ -191,10 +191,11 @@ def authenticator(
     )
 
 
-async def outcome(chain: ViewerAuthenticator, credentials: Credentials) -> tuple[str, bool] | str:
+async def outcome(viewers: ViewerAuthenticator, credentials: Credentials) -> tuple[str, bool] | str:
     """(viewer, by_cookie), or the error code's name."""
     try:
-        identity = chain.remembered(credentials.authorization, credentials.cookie) or await chain.identify(credentials)
+        identity = viewers.cached_identity(credentials.authorization, credentials.cookie)
+        identity = identity or await viewers.identify(credentials)
     except ApiError as error:
         return error.code.name
     return identity.viewer_id, identity.by_cookie

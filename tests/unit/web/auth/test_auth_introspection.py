@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from siddes_telemetry.web.auth.http_client import FetchFailed, Redirected, Unanswered
+from siddes_telemetry.web.auth.http_client import AuthenticationUnavailable, FetchError, Redirected
 from siddes_telemetry.web.auth.introspection import (
     ASK_AGAIN_S,
     BELIEVE_MEANWHILE_S,
@@ -17,7 +17,7 @@ from siddes_telemetry.web.auth.introspection import (
     MAX_OPEN_QUESTIONS,
     Introspection,
 )
-from siddes_telemetry.web.auth.introspection_response import Absent, read_viewer
+from siddes_telemetry.web.auth.introspection_response import FieldAbsent, read_viewer
 from siddes_telemetry.web.auth.refusals import Refused
 from siddes_telemetry.web.auth.request_headers import MAX_COOKIE_VALUE, SessionCookie
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
@@ -119,14 +119,14 @@ async def test_a_refusal_is_nobody(status: int) -> None:
 async def test_anything_else_is_no_answer_and_is_not_remembered(status: int, body: bytes) -> None:
     rig = Rig(status, body)
     for _ in range(2):
-        with pytest.raises(Unanswered) as caught:
+        with pytest.raises(AuthenticationUnavailable) as caught:
             await rig.ask()
         assert caught.value.__cause__ is None
     assert rig.asked == 2
 
 
 def test_a_broken_answer_is_not_quoted() -> None:
-    with pytest.raises(FetchFailed) as caught:
+    with pytest.raises(FetchError) as caught:
         read_viewer(200, b'{"canary2215', ("viewer_id",))
     assert "canary2215" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -205,7 +205,7 @@ async def test_an_app_that_does_not_answer_leaves_the_known_answer_until_its_tim
     rig.clocks.advance(BELIEVE_MEANWHILE_S - ASK_AGAIN_S - 0.1)
     assert await rig.ask_again_meanwhile() == "v1"
     rig.clocks.advance(0.1)
-    with pytest.raises(Unanswered):
+    with pytest.raises(AuthenticationUnavailable):
         await rig.ask()
     assert rig.failures("connection") == 4
 
@@ -264,7 +264,7 @@ async def test_a_failure_is_shared_by_those_who_waited_and_counted_once() -> Non
     await turns()
     rig.app.gate.set()
     answers = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(answer) for answer in answers] == [Unanswered] * 5
+    assert [type(answer) for answer in answers] == [AuthenticationUnavailable] * 5
     assert rig.asked == 1
     assert rig.metrics.value("siddes_auth_introspection_failures_total", reason="connection") == 1
 
@@ -301,12 +301,12 @@ async def test_a_question_without_a_turn_is_counted_and_not_asked(monkeypatch: p
     rig.app.gate.clear()
     waiting = [asyncio.create_task(rig.ask(f"c{number}")) for number in range(MAX_OPEN_QUESTIONS)]
     await turns()
-    with pytest.raises(Unanswered):
+    with pytest.raises(AuthenticationUnavailable):
         await rig.ask("one too many")
     rig.app.gate.set()
     answers = await asyncio.gather(*waiting, return_exceptions=True)
     refused = FOR_KNOWN_ONLY + 1
-    assert [type(answer) for answer in answers].count(Unanswered) == refused - 1
+    assert [type(answer) for answer in answers].count(AuthenticationUnavailable) == refused - 1
     assert rig.failures("crowded") == refused
     assert rig.asked == MAX_OPEN_QUESTIONS - FOR_KNOWN_ONLY
 
@@ -334,7 +334,7 @@ async def test_a_redirect_elsewhere_is_no_answer_and_is_warned_of_once() -> None
     rig.app.raises = Redirected(308, to_sign_in=False)
     with capture_logs() as lines:
         for number in range(3):
-            with pytest.raises(Unanswered):
+            with pytest.raises(AuthenticationUnavailable):
                 await rig.ask(f"canary{number}")
     assert [(line["event"], line["log_level"], line["status"]) for line in lines] == [
         ("auth_url_redirects", "warning", 308)
@@ -381,5 +381,5 @@ async def test_a_200_whose_field_says_neither_who_nor_nobody_is_warned_of_once(
 
 
 def test_a_missing_field_is_told_from_one_that_says_nobody() -> None:
-    assert read_viewer(200, b'{"a":1}', ("viewer_id",)) is Absent.field
+    assert read_viewer(200, b'{"a":1}', ("viewer_id",)) is FieldAbsent.VALUE
     assert read_viewer(200, b'{"viewer_id":null}', ("viewer_id",)) is None

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from siddes_telemetry.web.auth import jwks as jwks_module
-from siddes_telemetry.web.auth.http_client import Unanswered
+from siddes_telemetry.web.auth.http_client import AuthenticationUnavailable
 from siddes_telemetry.web.auth.jwks import (
     ASK_EVERY_S,
     KEEP_S,
@@ -250,7 +250,7 @@ async def test_nobody_waits_longer_than_that_for_the_first_keys(monkeypatch: pyt
     monkeypatch.setattr(jwks_module, "WAIT_S", 0.05)
     rig = Rig()
     rig.server.gate.clear()
-    with pytest.raises(Unanswered):
+    with pytest.raises(AuthenticationUnavailable):
         await rig.judge(by(0))
     rig.server.gate.set()
     await turns()
@@ -301,7 +301,7 @@ async def test_the_last_good_set_outlives_an_outage_but_not_for_ever() -> None:
     await turns()
     assert rig.fetches == 3
     rig.clocks.advance(KEEP_S - REFRESH_AFTER_S - RETRY_REFRESH_AFTER_S)
-    with pytest.raises(Unanswered):
+    with pytest.raises(AuthenticationUnavailable):
         await rig.judge(by(0))
     rig.server.down = False
     rig.clocks.advance(ASK_EVERY_S)
@@ -324,7 +324,7 @@ async def test_without_any_keys_nobody_can_be_told_and_the_url_is_asked_now_and_
     rig = Rig()
     rig.server.down = True
     for text in (by(0), by(1), token("ES256")):
-        with pytest.raises(Unanswered):
+        with pytest.raises(AuthenticationUnavailable):
             await rig.judge(text)
     assert rig.fetches == 1
     rig.clocks.advance(ASK_EVERY_S)

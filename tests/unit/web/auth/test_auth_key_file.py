@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from siddes_telemetry.web.auth.key_file import LOOK_EVERY_S, MAX_KEY_FILE_BYTES, KeyFile
-from siddes_telemetry.web.auth.keys import KeyProblem
+from siddes_telemetry.web.auth.keys import UnusableKeys
 from tests.unit.web.auth.auth_harness import ManualClocks, Metrics, judged, pem, private_key, token
 
 OLD, NEW = private_key("ES256"), private_key("ES256", 1)
@@ -105,7 +105,7 @@ async def test_a_file_that_comes_back_as_it_was_is_good_again(rig: Rig) -> None:
 
 
 def test_a_file_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(KeyProblem) as caught:
+    with pytest.raises(UnusableKeys) as caught:
         KeyFile(tmp_path / "canary5512", "ES256", monotonic_s=lambda: 0.0, metrics=Metrics())
     assert "canary5512" not in str(caught.value)
     assert caught.value.__suppress_context__
@@ -114,5 +114,5 @@ def test_a_file_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
 def test_what_is_no_file_stops_the_start_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "keys")
-    with pytest.raises(KeyProblem, match="is no file"):
+    with pytest.raises(UnusableKeys, match="is no file"):
         KeyFile(tmp_path / "keys", "ES256", monotonic_s=lambda: 0.0, metrics=Metrics())

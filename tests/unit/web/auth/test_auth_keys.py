@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siddes_telemetry.web.auth.keys import MAX_PEM_KEYS, KeyProblem, read_jwk_set, read_pem, secret_problem
+from siddes_telemetry.web.auth.keys import MAX_PEM_KEYS, UnusableKeys, read_jwk_set, read_pem, secret_problem
 from tests.unit.web.auth.auth_harness import (
     ALGORITHM_OF,
     CURVES,
@@ -45,7 +45,7 @@ def test_the_older_rsa_form_is_read() -> None:
 def test_keys_for_another_algorithm_are_refused(algorithm: str) -> None:
     for other in PUBLIC:
         if other != algorithm and not {other, algorithm} <= set(RSA):
-            with pytest.raises(KeyProblem, match="does not suit"):
+            with pytest.raises(UnusableKeys, match="does not suit"):
                 read_pem(pem(private_key(algorithm), private_key(other)), algorithm)
 
 
@@ -62,7 +62,7 @@ def test_weak_keys_and_other_curves_are_refused() -> None:
     ]
     for key, algorithm in cases:
         text = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        with pytest.raises(KeyProblem, match="does not suit"):
+        with pytest.raises(UnusableKeys, match="does not suit"):
             read_pem(text, algorithm)
 
 
@@ -76,7 +76,7 @@ def test_both_kinds_of_eddsa_keys_may_stand_side_by_side() -> None:
 def test_a_private_key_in_the_file_is_refused_clearly(form: PrivateFormat) -> None:
     private = private_key("ES256").private_bytes(Encoding.PEM, form, NoEncryption())
     for text in (private, pem(private_key("ES256")) + private):
-        with pytest.raises(KeyProblem, match="private key"):
+        with pytest.raises(UnusableKeys, match="private key"):
             read_pem(text, "ES256")
 
 
@@ -93,7 +93,7 @@ def test_a_private_key_in_the_file_is_refused_clearly(form: PrivateFormat) -> No
     ],
 )
 def test_a_file_without_whole_keys_is_refused(text: bytes) -> None:
-    with pytest.raises(KeyProblem):
+    with pytest.raises(UnusableKeys):
         read_pem(text, "ES256")
 
 
@@ -142,7 +142,7 @@ def test_keys_that_say_nothing_of_their_use_are_taken(algorithm: str) -> None:
     ],
 )
 def test_a_jwk_for_something_else_is_not_taken(algorithm: str, change: dict[str, Any]) -> None:
-    with pytest.raises(KeyProblem, match="no key that suits"):
+    with pytest.raises(UnusableKeys, match="no key that suits"):
         read_jwk_set(jwk_set(jwk(algorithm, **change)), algorithm)
     assert len(read_jwk_set(jwk_set(jwk(algorithm, **change), jwk(algorithm, 1)), algorithm)) == 1
 
@@ -151,7 +151,7 @@ def test_a_jwk_for_something_else_is_not_taken(algorithm: str, change: dict[str,
 def test_a_jwk_on_another_curve_is_not_taken_whatever_it_says(algorithm: str) -> None:
     for other in CURVES:
         if other != algorithm:
-            with pytest.raises(KeyProblem, match="no key that suits"):
+            with pytest.raises(UnusableKeys, match="no key that suits"):
                 read_jwk_set(jwk_set(jwk(other, alg=algorithm)), algorithm)
 
 
@@ -160,13 +160,13 @@ def test_a_published_private_key_vouches_for_nobody(algorithm: str) -> None:
     private = {**jwk(algorithm), **json.loads(ALGORITHM_OF[algorithm].to_jwk(private_key(algorithm)))}
     private.pop("key_ops", None)  # PyJWT says "sign" there, which would be refused anyway
     assert "d" in private
-    with pytest.raises(KeyProblem):
+    with pytest.raises(UnusableKeys):
         read_jwk_set(jwk_set(private), algorithm)
 
 
 def test_a_short_rsa_key_in_a_set_is_not_taken() -> None:
     weak = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key()
-    with pytest.raises(KeyProblem):
+    with pytest.raises(UnusableKeys):
         read_jwk_set(jwk_set(json.loads(ALGORITHM_OF["RS256"].to_jwk(weak))), "RS256")
 
 
@@ -174,7 +174,7 @@ def test_a_short_rsa_key_in_a_set_is_not_taken() -> None:
     "document", [b"", b"null", b"[]", b"{}", b'{"keys":{}}', b'{"keys":[7,null]}', b"\xff", b"[" * 9999]
 )
 def test_what_is_no_jwk_set_is_refused(document: bytes) -> None:
-    with pytest.raises(KeyProblem) as caught:
+    with pytest.raises(UnusableKeys) as caught:
         read_jwk_set(document, "RS256")
     assert caught.value.__cause__ is None
 

@@ -307,7 +307,7 @@ def _verifier(keys: CountedSecret, clocks: ManualClocks, capacity: int = 10) -> 
 
 async def viewer(verifier: TokenVerifier, text: str) -> str:
     """The viewer, or the reason of the refusal."""
-    known = verifier.remembered(text, by_cookie=False)
+    known = verifier.cached_identity(text, by_cookie=False)
     try:
         return await verifier.verified(text) if known is None else known.viewer_id
     except Refused as refused:

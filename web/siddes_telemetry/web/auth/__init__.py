@@ -1,4 +1,5 @@
-"""Authentication: who is asking, out of a Bearer token, a session cookie or, in debug, the dev viewer.
+"""Authentication: identifies the viewer by a Bearer token, a session cookie or, in debug, the dev viewer.
 
-`authenticator.make_authenticator` builds it; `chain.ViewerAuthenticator` holds the order in which doors are tried.
+`factory.make_authenticator` builds it; `authenticator.ViewerAuthenticator` holds the order in which credentials are
+tried.
 """

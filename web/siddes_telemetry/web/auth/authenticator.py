@@ -1,89 +1,172 @@
-"""Builds the authenticator that a configuration asks for."""
+"""The order in which a request's credentials are tried.
+
+    Bearer token       decides alone: where it is there and not valid, nothing else is tried
+    session cookie     a valid JWT decides; else the app is asked, if it may be
+    dev viewer         in debug only, never under /api/auth/: the header, which decides if it is there; then the cookie
+
+An Authorization header of another scheme is not for us (a proxy's Basic, say) and is ignored. Where nobody is found,
+the reason is that of the credential which came furthest. Where a token's keys are away, or may be newer than those at
+hand, the app may still say whose session it is, but not that it is nobody's: that is not known then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Self
 
-from siddes_telemetry.web.auth.chain import ViewerAuthenticator
-from siddes_telemetry.web.auth.claims import ClaimRules
-from siddes_telemetry.web.auth.configuration import AuthConfiguration, Clocks, ConfigurationError, TokenConfiguration
-from siddes_telemetry.web.auth.http_client import HttpGet
+from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.web.auth.http_client import AuthenticationUnavailable
 from siddes_telemetry.web.auth.introspection import Introspection
-from siddes_telemetry.web.auth.jwks import JwksUrl
-from siddes_telemetry.web.auth.key_file import KeyFile
-from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, KeyProblem
-from siddes_telemetry.web.auth.metrics import AuthMetrics
-from siddes_telemetry.web.auth.signatures import KeySource, SharedSecret
-from siddes_telemetry.web.auth.tokens import TokenVerifier
+from siddes_telemetry.web.auth.metrics import AuthMetrics, Method, Outcome
+from siddes_telemetry.web.auth.refusals import Refusal, Refused, most_telling
+from siddes_telemetry.web.auth.request_headers import (
+    SessionCookie,
+    bearer_token,
+    cookie_value,
+    session_cookie,
+    session_value,
+    unquoted,
+)
+from siddes_telemetry.web.auth.tokens import TokenVerifier, looks_like_jwt
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
+from siddes_telemetry.web.credentials import Credentials, Identity, KeyRefreshPending, NoViewer
+
+DEV_VIEWER_COOKIE = "sd_viewer"
 
 
-def make_authenticator(
-    configuration: AuthConfiguration, *, metrics: AuthMetrics, clocks: Clocks
-) -> ViewerAuthenticator:
-    """Needs no running loop and opens no connection; reads the key file, if there is one.
+class ViewerAuthenticator:
+    """An Authenticator. Close it, or use it as an async context manager: it may hold connections."""
 
-    Raises ConfigurationError, whose text says what to set and shows no value.
-    """
-    problems = list(configuration.problems())
-    get = HttpGet()
-    closers: list[Callable[[], Awaitable[None]]] = []
-    viewers = ViewerPolicy(configuration.viewer_key)
-    tokens = introspection = None
-    if configuration.tokens is not None and not any(configuration.tokens.problems()):
+    def __init__(
+        self,
+        *,
+        tokens: TokenVerifier | None,
+        introspection: Introspection | None,
+        session_cookie: str,
+        viewers: ViewerPolicy,
+        dev_viewer: bool,
+        metrics: AuthMetrics,
+        closers: Sequence[Callable[[], Awaitable[None]]] = (),
+    ) -> None:
+        self._tokens = tokens
+        self._introspection = introspection
+        self._session_cookie = session_cookie
+        self._viewers = viewers
+        self._dev_viewer = dev_viewer
+        self._attempts = metrics.attempts
+        self._refusals = metrics.refusals
+        self._buffered = metrics.buffered
+        self._cookies_known = metrics.attempts[Method.cookie_jwt, Outcome.ok]
+        self._bearers_known = metrics.attempts[Method.bearer, Outcome.ok]
+        self._closers = closers
+
+    def cached_identity(self, authorization: str | None, cookie: str | None) -> Identity | None:
+        """The hot path: by a token that was verified lately; the order is that of `_identified`."""
+        if self._tokens is None:
+            return None
+        token = bearer_token(authorization)
+        by_cookie = token is None
+        if token is None:
+            token = session_value(cookie, self._session_cookie)
+            if token is None:
+                return None
+            token = unquoted(token)
+        known = self._tokens.cached_identity(token, by_cookie=by_cookie)
+        if known is not None:
+            self._buffered.increment(self._cookies_known if by_cookie else self._bearers_known)
+        return known
+
+    async def identify(self, credentials: Credentials) -> Identity:
+        """The viewer. Raises NoViewer, KeyRefreshPending, or ApiError unavailable."""
         try:
-            sources = _key_sources(configuration.tokens, get=get, metrics=metrics, clocks=clocks)
-        except KeyProblem as problem:
-            problems.append(f"SIDDES_TELEMETRY_JWT_KEY_FILE {problem}")
-        else:
-            closers += [source.close for source in sources.values() if isinstance(source, JwksUrl)]
-            tokens = TokenVerifier(
-                sources,
-                _claim_rules(configuration.tokens),
-                viewers,
-                clocks=clocks,
-                metrics=metrics,
-            )
-    if problems:
-        raise ConfigurationError(problems)
-    if configuration.introspection is not None:
-        introspection = Introspection(
-            configuration.introspection.url,
-            configuration.introspection.field_path,
-            viewers,
-            get=get,
-            monotonic_s=clocks.monotonic_s,
-            metrics=metrics,
-        )
-        closers.append(introspection.close)
-    closers.append(get.close)  # last: the others use it
-    return ViewerAuthenticator(
-        tokens=tokens,
-        introspection=introspection,
-        session_cookie=configuration.session_cookie,
-        viewers=viewers,
-        dev_viewer=configuration.debug,
-        metrics=metrics,
-        closers=closers,
-    )
+            return await self._identified(credentials)
+        except AuthenticationUnavailable:
+            raise ApiError(ErrorCode.unavailable) from None
+        except Refused as refused:
+            self._refusals[refused.reason].inc()
+            raise NoViewer(refused.reason) from None
+
+    async def close(self) -> None:
+        """Drop open questions and connections."""
+        for close in self._closers:
+            await close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def _identified(self, credentials: Credentials) -> Identity:
+        token = bearer_token(credentials.authorization)
+        if token is not None:
+            return Identity(await self._counted(Method.bearer, self._token_viewer(token)), by_cookie=False)
+        reason = Refusal.no_credentials
+        session = session_cookie(credentials.cookie, self._session_cookie)
+        if session is not None:
+            try:
+                return Identity(await self._session_viewer(session), by_cookie=True)
+            except Refused as refused:
+                reason = refused.reason
+        if self._dev_viewer and credentials.allow_dev_viewer:
+            return self._dev_identity(credentials, reason)
+        raise Refused(reason)
+
+    async def _token_viewer(self, token: str) -> str:
+        if self._tokens is None:
+            raise Refused(Refusal.algorithm if looks_like_jwt(token) else Refusal.not_a_token)
+        return await self._tokens.verified(token)
+
+    async def _session_viewer(self, cookie: SessionCookie) -> str:
+        token = unquoted(cookie.value)
+        if self._introspection is None:
+            return await self._counted(Method.cookie_jwt, self._token_viewer(token))
+        reason = Refusal.no_credentials
+        if self._tokens is not None and looks_like_jwt(token):
+            try:
+                return await self._counted(Method.cookie_jwt, self._tokens.verified(token))
+            except Refused as refused:
+                reason = refused.reason
+            except (AuthenticationUnavailable, KeyRefreshPending):
+                with suppress(Refused):
+                    return await self._app_viewer(self._introspection, cookie)
+                raise
+        try:
+            return await self._app_viewer(self._introspection, cookie)
+        except Refused as refused:
+            raise Refused(most_telling(reason, refused.reason)) from None
+
+    async def _app_viewer(self, introspection: Introspection, cookie: SessionCookie) -> str:
+        return await self._counted(Method.introspection, introspection.viewer(cookie))
+
+    def _dev_identity(self, credentials: Credentials, otherwise: Refusal) -> Identity:
+        """The dev viewer. Raises Refused, for the reason `otherwise` where there is none."""
+        by_cookie = not credentials.dev_viewer
+        sent = cookie_value(credentials.cookie, DEV_VIEWER_COOKIE) if by_cookie else credentials.dev_viewer
+        if sent is None:
+            raise Refused(otherwise)
+        viewer_id = self._viewers.viewer_id(unquoted(sent))
+        self._attempts[Method.dev, Outcome.refused if viewer_id is None else Outcome.ok].inc()
+        if viewer_id is None:
+            raise Refused(most_telling(otherwise, Refusal.subject_form))
+        return Identity(viewer_id, by_cookie=by_cookie)
+
+    async def _counted(self, method: Method, attempt: Awaitable[str]) -> str:
+        try:
+            viewer_id = await attempt
+        except (Refused, AuthenticationUnavailable, KeyRefreshPending) as failure:
+            self._attempts[method, _outcome(failure)].inc()
+            raise
+        self._attempts[method, Outcome.ok].inc()
+        return viewer_id
 
 
-def _claim_rules(tokens: TokenConfiguration) -> ClaimRules:
-    return ClaimRules(tokens.issuer, tokens.audience, tokens.claim, tokens.leeway_s)
-
-
-def _key_sources(
-    tokens: TokenConfiguration, *, get: HttpGet, metrics: AuthMetrics, clocks: Clocks
-) -> Mapping[str, KeySource]:
-    """By algorithm. Raises KeyProblem."""
-    sources: dict[str, KeySource] = {}
-    if tokens.secret is not None:
-        sources[HMAC_ALGORITHM] = SharedSecret(tokens.secret)
-    algorithm = tokens.public_key_algorithm  # never HS256: problems() saw to it
-    if tokens.key_file is not None:
-        sources[algorithm] = KeyFile(tokens.key_file, algorithm, monotonic_s=clocks.monotonic_s, metrics=metrics)
-    if tokens.jwks_url is not None:
-        sources[algorithm] = JwksUrl(
-            tokens.jwks_url, algorithm, get=get, monotonic_s=clocks.monotonic_s, metrics=metrics
-        )
-    return sources
+def _outcome(failure: Refused | AuthenticationUnavailable | KeyRefreshPending) -> Outcome:
+    match failure:
+        case Refused():
+            return Outcome.refused
+        case KeyRefreshPending():
+            return Outcome.key_pending
+        case _:
+            return Outcome.unavailable

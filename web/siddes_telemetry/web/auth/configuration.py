@@ -114,7 +114,7 @@ class AuthConfiguration:
 
 
 @dataclass(frozen=True, slots=True)
-class Clocks:
+class AuthClocks:
     """Two clocks, in seconds: `epoch_s` as tokens tell the time (time.time), `monotonic_s` for ages."""
 
     epoch_s: Callable[[], float]

@@ -17,7 +17,7 @@ from siddes_telemetry.web.auth.redirects import REDIRECTS, leads_to_sign_in
 MAX_CONNECTIONS = 80  # above introspection's open questions, so that keys can always be fetched
 
 
-class FetchProblem(StrEnum):
+class FetchErrorReason(StrEnum):
     """Why asking another server came to nothing."""
 
     connection = "connection"
@@ -29,23 +29,23 @@ class FetchProblem(StrEnum):
     crowded = "crowded"  # it was not even asked: too many questions are open
 
 
-class Unanswered(Exception):
+class AuthenticationUnavailable(Exception):
     """Somebody who must be asked did not answer: who is asking cannot be told now."""
 
 
-class FetchFailed(Exception):
-    """There is no answer to work with. The text is a FetchProblem."""
+class FetchError(Exception):
+    """There is no answer to work with. The text is a FetchErrorReason."""
 
-    def __init__(self, problem: FetchProblem) -> None:
+    def __init__(self, problem: FetchErrorReason) -> None:
         super().__init__(problem.value)
         self.problem = problem
 
 
-class Redirected(FetchFailed):
+class Redirected(FetchError):
     """The answer is a redirect, which nobody follows. `to_sign_in`: as redirects.leads_to_sign_in has it."""
 
     def __init__(self, status: int, *, to_sign_in: bool) -> None:
-        super().__init__(FetchProblem.redirect)
+        super().__init__(FetchErrorReason.redirect)
         self.status = status
         self.to_sign_in = to_sign_in
 
@@ -58,7 +58,7 @@ class Get(Protocol):
     ) -> tuple[int, bytes]:
         """(status, body), all of it within `timeout_s`, the body of at most `max_bytes` with and without its coding.
 
-        The body of another status than 200 is not read. Raises FetchFailed.
+        The body of another status than 200 is not read. Raises FetchError.
         """
 
 
@@ -94,24 +94,24 @@ class HttpGet:
                 body = await _read(response.content, max_bytes)
                 return response.status, decoded(body, response.headers.getall(hdrs.CONTENT_ENCODING, ()), max_bytes)
         except TimeoutError:
-            raise FetchFailed(FetchProblem.timeout) from None
+            raise FetchError(FetchErrorReason.timeout) from None
         except (aiohttp.ClientError, OSError):
-            raise FetchFailed(FetchProblem.connection) from None
+            raise FetchError(FetchErrorReason.connection) from None
         except TooLargeError:
-            raise FetchFailed(FetchProblem.size) from None
+            raise FetchError(FetchErrorReason.size) from None
         except UndecodableError:
-            raise FetchFailed(FetchProblem.content) from None
+            raise FetchError(FetchErrorReason.content) from None
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
 
-def _redirected(status: int, url: str, location: str) -> FetchFailed:
+def _redirected(status: int, url: str, location: str) -> FetchError:
     try:
         return Redirected(status, to_sign_in=leads_to_sign_in(status, url, location))
     except ValueError:
-        return FetchFailed(FetchProblem.status)
+        return FetchError(FetchErrorReason.status)
 
 
 async def _read(content: aiohttp.StreamReader, max_bytes: int) -> bytes:
@@ -119,5 +119,5 @@ async def _read(content: aiohttp.StreamReader, max_bytes: int) -> bytes:
     async for piece in content.iter_any():
         body += piece
         if len(body) > max_bytes:
-            raise FetchFailed(FetchProblem.size)
+            raise FetchError(FetchErrorReason.size)
     return bytes(body)

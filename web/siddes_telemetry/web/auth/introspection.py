@@ -18,10 +18,16 @@ from functools import partial
 import structlog
 
 from siddes_telemetry.web.auth.cache import ExpiringCache, digest
-from siddes_telemetry.web.auth.http_client import FetchFailed, FetchProblem, Get, Redirected, Unanswered
-from siddes_telemetry.web.auth.introspection_response import NOBODY, Absent, read_viewer
+from siddes_telemetry.web.auth.concurrency_limiter import ConcurrencyLimiter, NoSlot, Priority
+from siddes_telemetry.web.auth.http_client import (
+    AuthenticationUnavailable,
+    FetchError,
+    FetchErrorReason,
+    Get,
+    Redirected,
+)
+from siddes_telemetry.web.auth.introspection_response import NO_VIEWER, FieldAbsent, read_viewer
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Cache
-from siddes_telemetry.web.auth.question_limiter import Crowded, Lane, QuestionLimiter
 from siddes_telemetry.web.auth.refusals import Refusal, Refused
 from siddes_telemetry.web.auth.request_headers import SessionCookie
 from siddes_telemetry.web.auth.single_flight import SingleFlight
@@ -78,14 +84,14 @@ class Introspection:
         self._metrics = metrics
         self._good: ExpiringCache[_Good] = ExpiringCache(capacity)
         self._refused: ExpiringCache[_Nobody] = ExpiringCache(capacity)  # apart: made-up cookies push no good one out
-        self._turns = QuestionLimiter(
+        self._turns = ConcurrencyLimiter(
             MAX_OPEN_QUESTIONS, reserved=FOR_KNOWN_ONLY, max_waiting=MAX_WAITING, wait_s=TURN_TIMEOUT_S
         )
         self._questions: SingleFlight[bytes, str | _Nobody] = SingleFlight()
         self._warned: set[str] = set()
 
     async def viewer(self, cookie: SessionCookie) -> str:
-        """Whose session this is. Raises Refused (session or subject_form) and Unanswered."""
+        """Whose session this is. Raises Refused (session or subject_form) and AuthenticationUnavailable."""
         if not cookie.can_be_sent:
             raise Refused(Refusal.session)
         key = digest(cookie.sent)
@@ -94,17 +100,17 @@ class Introspection:
         if good is not None and now < good.answered_at + BELIEVE_VIEWER_S + BELIEVE_MEANWHILE_S:
             self._metrics.cache_hits[Cache.introspection].inc()
             if now >= good.ask_at:
-                self._questions.start(key, partial(self._question, key, cookie.sent, Lane.known))
+                self._questions.start(key, partial(self._question, key, cookie.sent, Priority.KNOWN))
             return good.viewer_id
         refused = self._refused.get(key, now) if good is None else None
         if refused is not None:
             self._metrics.cache_hits[Cache.introspection].inc()
             raise Refused(refused.reason)
-        lane = Lane.stranger if good is None else Lane.known
+        lane = Priority.UNKNOWN if good is None else Priority.KNOWN
         try:
             answer = await self._questions.ask(key, partial(self._question, key, cookie.sent, lane))
-        except FetchFailed:
-            raise Unanswered from None  # counted where it was asked, once for all who wait
+        except FetchError:
+            raise AuthenticationUnavailable from None  # counted where it was asked, once for all who wait
         if isinstance(answer, _Nobody):
             raise Refused(answer.reason)
         return answer
@@ -112,7 +118,7 @@ class Introspection:
     async def close(self) -> None:
         await self._questions.close()
 
-    async def _question(self, key: bytes, sent: str, lane: Lane) -> str | _Nobody:
+    async def _question(self, key: bytes, sent: str, lane: Priority) -> str | _Nobody:
         headers = {"Accept": "application/json", "Cookie": sent}
         try:
             async with self._turns.turn(lane):
@@ -120,9 +126,9 @@ class Introspection:
                     self._url, headers, max_bytes=MAX_ANSWER_BYTES, timeout_s=ANSWER_TIMEOUT_S
                 )
             answer = self._admitted(read_viewer(status, body, self._path))
-        except Crowded:
-            self._failed(key, FetchProblem.crowded)
-            raise FetchFailed(FetchProblem.crowded) from None
+        except NoSlot:
+            self._failed(key, FetchErrorReason.crowded)
+            raise FetchError(FetchErrorReason.crowded) from None
         except Redirected as redirect:
             if not redirect.to_sign_in:
                 remedy = (
@@ -132,7 +138,7 @@ class Introspection:
                 self._failed(key, redirect.problem)
                 raise
             answer = _Nobody(Refusal.session)
-        except FetchFailed as failure:
+        except FetchError as failure:
             self._failed(key, failure.problem)
             raise
         self._remember(key, answer)
@@ -146,20 +152,20 @@ class Introspection:
         else:
             self._good.put(key, _Good(answer, now, ask_at=now + BELIEVE_VIEWER_S), until=now + KNOWN_S)
 
-    def _failed(self, key: bytes, problem: FetchProblem) -> None:
+    def _failed(self, key: bytes, problem: FetchErrorReason) -> None:
         self._metrics.introspection_failures[problem].inc()
         now = self._monotonic_s()
         if good := self._good.get(key, now):
             good.ask_at = now + ASK_AGAIN_S
 
     def _admitted(self, value: object) -> str | _Nobody:
-        if value is Absent.field:
+        if value is FieldAbsent.VALUE:
             remedy = "let SIDDES_TELEMETRY_AUTH_FIELD name a field of the app's answer"
             self._warn_once("auth_field_missing", field=self._field, remedy=remedy)
             return _Nobody(Refusal.session)
-        if value in NOBODY:
+        if value in NO_VIEWER:
             return _Nobody(Refusal.session)
-        viewer_id = self._viewers.admitted(value)
+        viewer_id = self._viewers.viewer_id(value)
         if viewer_id is None:
             remedy = (
                 "let SIDDES_TELEMETRY_AUTH_FIELD name a field that holds a viewer id as docs/operations.md has it; "

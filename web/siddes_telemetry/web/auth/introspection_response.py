@@ -6,40 +6,40 @@ import json
 from enum import Enum
 from http import HTTPStatus
 
-from siddes_telemetry.web.auth.http_client import FetchFailed, FetchProblem
+from siddes_telemetry.web.auth.http_client import FetchError, FetchErrorReason
 
 
-class Absent(Enum):
+class FieldAbsent(Enum):
     """The answer does not have the field."""
 
-    field = "field"
+    VALUE = "absent"
 
 
-NOBODY = (None, False, "")  # what an app may put where it names nobody
+NO_VIEWER = (None, False, "")  # what an app may put where it names nobody
 
 
 def read_viewer(status: int, body: bytes, path: tuple[str, ...]) -> object:
     """What the app's answer holds at the path: text, or a number as its JSON text; None where nobody is signed in.
 
-    What is neither (true, an object) is returned as it is, and is no viewer id; so is Absent.field where the answer
-    ought to have the field. Raises FetchFailed where the app said neither who it is nor that it is nobody.
+    What is neither (true, an object) is returned as it is, and is no viewer id; so is FieldAbsent.VALUE where the
+    answer ought to have the field. Raises FetchError where the app said neither who it is nor that it is nobody.
     """
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return None
     if status != HTTPStatus.OK:
-        raise FetchFailed(FetchProblem.status)
+        raise FetchError(FetchErrorReason.status)
     try:
         value: object = json.loads(body, parse_int=str, parse_float=str, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        raise FetchFailed(FetchProblem.content) from None
+        raise FetchError(FetchErrorReason.content) from None
     if value is None or value == {}:
         return None  # what Auth.js and NextAuth say of nobody
     if not isinstance(value, dict):
-        raise FetchFailed(FetchProblem.content)
+        raise FetchError(FetchErrorReason.content)
     for name in path:
-        if value in NOBODY:
+        if value in NO_VIEWER:
             return None
-        value = value.get(name, Absent.field) if isinstance(value, dict) else Absent.field
+        value = value.get(name, FieldAbsent.VALUE) if isinstance(value, dict) else FieldAbsent.VALUE
     return value
 
 

@@ -7,7 +7,7 @@ clients. So it is refused only by keys that were asked for after it had come in:
     signed it                         is taken, and waits for nothing
     asked for after it first came     is refused, and for a minute costs no further question
     asked for before                  waits for the question under way, or asks one, WAIT_S at most
-    and none may be asked yet         is answered 503 with the time until one may be (KeyPending)
+    and none may be asked yet         is answered 503 with the time until one may be (KeyRefreshPending)
 
 Whoever asks, there is one question in ASK_EVERY_S: made-up tokens are no load on the identity provider.
 """
@@ -23,12 +23,12 @@ from http import HTTPStatus
 import structlog
 
 from siddes_telemetry.web.auth.cache import ExpiringCache, digest
-from siddes_telemetry.web.auth.http_client import FetchFailed, FetchProblem, Get, Unanswered
-from siddes_telemetry.web.auth.keys import JwkSet, KeyProblem, PublicKey, read_jwk_set
+from siddes_telemetry.web.auth.http_client import AuthenticationUnavailable, FetchError, FetchErrorReason, Get
+from siddes_telemetry.web.auth.keys import JwkSet, PublicKey, UnusableKeys, read_jwk_set
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Keys, Outcome
 from siddes_telemetry.web.auth.refusals import Refusal, Refused
 from siddes_telemetry.web.auth.signatures import SignedToken
-from siddes_telemetry.web.credentials import KeyPending
+from siddes_telemetry.web.credentials import KeyRefreshPending
 
 MAX_JWKS_BYTES = 256 * 1024
 MAX_TRIED_KEYS = 8  # on one token, at up to 0.2 ms each: what is forged is tried with all of them
@@ -122,14 +122,14 @@ class JwksUrl:
         elif now >= self._refresh_at:
             self._open_question()
         if self._held is None:
-            raise Unanswered
+            raise AuthenticationUnavailable
         return self._held
 
     async def _newer(self, held: _Held, deadline: float) -> _Held:
-        """Keys of a later question than these. Raises KeyPending."""
+        """Keys of a later question than these. Raises KeyRefreshPending."""
         while self._held is None or self._held.question <= held.question:
             if not await self._asked(deadline):
-                raise KeyPending(retry_after_s=max(1, math.ceil(self._ask_at - self._monotonic_s())))
+                raise KeyRefreshPending(retry_after_s=max(1, math.ceil(self._ask_at - self._monotonic_s())))
         return self._held
 
     async def _asked(self, deadline: float) -> bool:
@@ -159,7 +159,7 @@ class JwksUrl:
         number = self._questions
         try:
             keys = read_jwk_set(await self._document(), self._algorithm)
-        except (FetchFailed, KeyProblem) as problem:
+        except (FetchError, UnusableKeys) as problem:
             self._refresh_at = self._monotonic_s() + RETRY_REFRESH_AFTER_S
             self._metrics.key_loads[Keys.jwks, Outcome.unavailable].inc()
             log.warning("jwks_fetch_failed", problem=str(problem))
@@ -174,5 +174,5 @@ class JwksUrl:
             self._url, {"Accept": "application/json"}, max_bytes=MAX_JWKS_BYTES, timeout_s=FETCH_TIMEOUT_S
         )
         if status != HTTPStatus.OK:
-            raise FetchFailed(FetchProblem.status)
+            raise FetchError(FetchErrorReason.status)
         return body

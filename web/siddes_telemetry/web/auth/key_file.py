@@ -11,11 +11,11 @@ from stat import S_ISREG
 
 import structlog
 
-from siddes_telemetry.web.auth.keys import KeyProblem, PublicKey, read_pem
+from siddes_telemetry.web.auth.keys import PublicKey, UnusableKeys, read_pem
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Keys, Outcome
 from siddes_telemetry.web.auth.refusals import Refusal, Refused
 from siddes_telemetry.web.auth.signatures import SignedToken
-from siddes_telemetry.web.credentials import KeyPending
+from siddes_telemetry.web.credentials import KeyRefreshPending
 
 MAX_KEY_FILE_BYTES = 64 * 1024  # a hundred RSA keys
 LOOK_EVERY_S = 5  # a stat now and then, not for every token; a file that cannot be read is not read more often
@@ -32,7 +32,7 @@ class KeyFile:
     """
 
     def __init__(self, path: Path, algorithm: str, *, monotonic_s: Callable[[], float], metrics: AuthMetrics) -> None:
-        """Reads it once. Raises KeyProblem."""
+        """Reads it once. Raises UnusableKeys."""
         self._path = path
         self._algorithm = algorithm
         self._monotonic_s = monotonic_s
@@ -48,7 +48,7 @@ class KeyFile:
         payload = token.payload(keys)
         if payload is None:
             if not self._is_current():
-                raise KeyPending(retry_after_s=LOOK_EVERY_S)
+                raise KeyRefreshPending(retry_after_s=LOOK_EVERY_S)
             if self._keys is not keys:
                 payload = token.payload(self._keys)
         if payload is None:
@@ -63,7 +63,7 @@ class KeyFile:
             self._look_at = now + LOOK_EVERY_S
         try:
             stamp = self._stat()
-        except (OSError, KeyProblem):
+        except (OSError, UnusableKeys):
             stamp = None
         is_known = stamp == self._seen
         self._seen = stamp
@@ -73,7 +73,7 @@ class KeyFile:
             return False  # as unreadable as it was
         try:
             self._stamp, self._keys = self._read()
-        except KeyProblem:
+        except UnusableKeys:
             self._metrics.key_loads[Keys.file, Outcome.unavailable].inc()
             log.warning("key_file_unreadable")
             return False
@@ -83,7 +83,7 @@ class KeyFile:
     def _stat(self) -> Stamp:
         stat = self._path.stat()
         if not S_ISREG(stat.st_mode):  # to open a pipe would wait for its writer
-            raise KeyProblem("is no file but a folder, a pipe or a device")
+            raise UnusableKeys("is no file but a folder, a pipe or a device")
         return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
     def _read(self) -> tuple[Stamp, Sequence[PublicKey]]:
@@ -92,7 +92,7 @@ class KeyFile:
             with self._path.open("rb") as file:
                 pem = file.read(MAX_KEY_FILE_BYTES + 1)
         except OSError:
-            raise KeyProblem("cannot be read") from None
+            raise UnusableKeys("cannot be read") from None
         if len(pem) > MAX_KEY_FILE_BYTES:
-            raise KeyProblem(f"is over {MAX_KEY_FILE_BYTES} bytes")
+            raise UnusableKeys(f"is over {MAX_KEY_FILE_BYTES} bytes")
         return stamp, read_pem(pem, self._algorithm)

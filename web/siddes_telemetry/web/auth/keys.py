@@ -46,7 +46,7 @@ JwkSet: TypeAlias = Mapping[str | None, Sequence[PublicKey]]  # by key id; None:
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTALL)
 
 
-class KeyProblem(Exception):
+class UnusableKeys(Exception):
     """These are no keys to verify with. The text says why."""
 
 
@@ -62,42 +62,42 @@ def secret_problem(secret: bytes) -> str | None:
 
 
 def read_pem(pem: bytes, algorithm: str) -> Sequence[PublicKey]:
-    """The public keys of a PEM file, in order. Raises KeyProblem."""
+    """The public keys of a PEM file, in order. Raises UnusableKeys."""
     blocks = list(_PEM_BLOCK.finditer(pem))
     if b"PRIVATE KEY-----" in pem:
-        raise KeyProblem("holds a private key: only public keys belong here")
+        raise UnusableKeys("holds a private key: only public keys belong here")
     if not blocks or len(blocks) != pem.count(b"-----BEGIN "):  # the second: cut off while being written
-        raise KeyProblem("holds no PEM public key, or half of one")
+        raise UnusableKeys("holds no PEM public key, or half of one")
     if len(blocks) > MAX_PEM_KEYS:
-        raise KeyProblem(f"holds more than {MAX_PEM_KEYS} keys")
+        raise UnusableKeys(f"holds more than {MAX_PEM_KEYS} keys")
     keys: list[PublicKey] = []
     for block in blocks:
         try:
             key = load_pem_public_key(block.group())
         except (ValueError, UnsupportedAlgorithm):
-            raise KeyProblem("holds something that is no PEM public key") from None
+            raise UnusableKeys("holds something that is no PEM public key") from None
         if not _suits(key, algorithm):
-            raise KeyProblem(f"holds a key that does not suit {algorithm} (RSA keys: at least {MIN_RSA_BITS} bits)")
+            raise UnusableKeys(f"holds a key that does not suit {algorithm} (RSA keys: at least {MIN_RSA_BITS} bits)")
         keys.append(key)
     return keys
 
 
 def read_jwk_set(document: bytes, algorithm: str) -> JwkSet:
-    """The keys of a JWK Set (RFC 7517) that suit the algorithm. Raises KeyProblem where there are none."""
+    """The keys of a JWK Set (RFC 7517) that suit the algorithm. Raises UnusableKeys where there are none."""
     try:
         parsed = json.loads(document)
     except (ValueError, RecursionError):
-        raise KeyProblem("is not JSON") from None
+        raise UnusableKeys("is not JSON") from None
     members = parsed.get("keys") if isinstance(parsed, dict) else None
     if not isinstance(members, list):
-        raise KeyProblem("is no JWK Set")
+        raise UnusableKeys("is no JWK Set")
     keys: dict[str | None, list[PublicKey]] = {}
     for member in members:
         if isinstance(member, dict) and (key := _read_jwk(member, algorithm)) is not None:
             key_id = member.get("kid")
             keys.setdefault(key_id if isinstance(key_id, str) else None, []).append(key)
     if not keys:
-        raise KeyProblem(f"has no key that suits {algorithm}")
+        raise UnusableKeys(f"has no key that suits {algorithm}")
     return MappingProxyType(keys)
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter
 
-from siddes_telemetry.web.auth.http_client import FetchProblem
+from siddes_telemetry.web.auth.http_client import FetchErrorReason
 from siddes_telemetry.web.auth.refusals import Refusal
 from siddes_telemetry.web.buffered_metrics import BufferedMetrics
 
@@ -71,4 +71,4 @@ class AuthMetrics:
             ["reason"],
             registry=registry,
         )
-        self.introspection_failures = {problem: failures.labels(problem) for problem in FetchProblem}
+        self.introspection_failures = {problem: failures.labels(problem) for problem in FetchErrorReason}

@@ -36,10 +36,10 @@ class KeySource(Protocol):
     """Where the verification keys of one algorithm come from."""
 
     async def payload(self, token: SignedToken) -> bytes:
-        """What the token says, its signature being good.
+        """The payload of a token whose signature is good.
 
-        Raises Refused (unknown_key or signature) where none of the keys signed it, KeyPending where a newer key may
-        have, and http_get.Unanswered where there are no keys.
+        Raises Refused (unknown_key or signature) if none of the keys signed it, KeyRefreshPending if a newer key may
+        have, and AuthenticationUnavailable if there are no keys.
         """
 
 

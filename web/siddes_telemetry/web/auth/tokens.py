@@ -12,7 +12,7 @@ from jwt import PyJWS, PyJWTError
 
 from siddes_telemetry.web.auth.cache import ExpiringCache, digest
 from siddes_telemetry.web.auth.claims import ClaimRules, read_claims
-from siddes_telemetry.web.auth.configuration import Clocks
+from siddes_telemetry.web.auth.configuration import AuthClocks
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Cache
 from siddes_telemetry.web.auth.refusals import Refusal, Refused
 from siddes_telemetry.web.auth.signatures import KeySource, SignedToken
@@ -42,7 +42,7 @@ class TokenVerifier:
         rules: ClaimRules,
         viewers: ViewerPolicy,
         *,
-        clocks: Clocks,
+        clocks: AuthClocks,
         metrics: AuthMetrics,
         capacity: int = MAX_REMEMBERED,
     ) -> None:
@@ -55,7 +55,7 @@ class TokenVerifier:
         self._hits = metrics.cache_hits[Cache.token]
         self._remembered: ExpiringCache[_Verified] = ExpiringCache(capacity)
 
-    def remembered(self, token: str, *, by_cookie: bool) -> Identity | None:
+    def cached_identity(self, token: str, *, by_cookie: bool) -> Identity | None:
         """Who sends a token that was verified lately, without waiting; None says nothing."""
         if not token.isascii():
             return None
@@ -70,7 +70,7 @@ class TokenVerifier:
         signed = self._signed(token)
         payload = await self._sources[signed.algorithm].payload(signed)
         claims = read_claims(payload, self._rules, self._clocks.epoch_s())
-        viewer_id = self._viewers.admitted(claims.subject)
+        viewer_id = self._viewers.viewer_id(claims.subject)
         if viewer_id is None:
             raise Refused(Refusal.subject_form)
         bearer, session = (Identity(viewer_id, by_cookie=by_cookie) for by_cookie in (False, True))
@@ -80,7 +80,7 @@ class TokenVerifier:
 
     def _signed(self, token: str) -> SignedToken:
         """The token by its header, nothing of which is to be trusted. Raises Refused."""
-        if not has_token_shape(token):
+        if not looks_like_jwt(token):
             raise Refused(Refusal.not_a_token)
         try:
             header = self._jws.get_unverified_header(token)
@@ -94,6 +94,6 @@ class TokenVerifier:
         return SignedToken(token, algorithm, header.get("kid"), self._jws)
 
 
-def has_token_shape(text: str) -> bool:
+def looks_like_jwt(text: str) -> bool:
     """Whether it could be a JWT at all: three parts (RFC 7515, 3.1) of ASCII, and not too long."""
     return text.count(".") == _DOTS and len(text) <= MAX_TOKEN_CHARS and text.isascii()

@@ -13,7 +13,7 @@ class ViewerPolicy:
 
     key: bytes | None = field(default=None, repr=False)
 
-    def admitted(self, subject: object) -> str | None:
+    def viewer_id(self, subject: object) -> str | None:
         """The viewer as everything behind authentication knows it, or None where this is nobody's id."""
         if not isinstance(subject, str):
             return None

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from siddes_telemetry.web.auth.question_limiter import Crowded, Lane, QuestionLimiter
+from siddes_telemetry.web.auth.concurrency_limiter import ConcurrencyLimiter, NoSlot, Priority
 from tests.unit.web.auth.auth_harness import turns as let_others_run
 
 LONG_S = 3600.0
@@ -16,11 +16,11 @@ class Rig:
     """Holds each turn until it is told to end it; who had a turn is noted in order."""
 
     def __init__(self, at_once: int = 1, *, reserved: int = 0, max_waiting: int = 100, wait_s: float = LONG_S) -> None:
-        self.turns = QuestionLimiter(at_once, reserved=reserved, max_waiting=max_waiting, wait_s=wait_s)
+        self.turns = ConcurrencyLimiter(at_once, reserved=reserved, max_waiting=max_waiting, wait_s=wait_s)
         self.began: list[str] = []
         self.gates: dict[str, asyncio.Event] = {}
 
-    def begin(self, name: str, lane: Lane = Lane.stranger) -> asyncio.Task[None]:
+    def begin(self, name: str, lane: Priority = Priority.UNKNOWN) -> asyncio.Task[None]:
         self.gates[name] = asyncio.Event()
         return asyncio.create_task(self._hold(name, lane))
 
@@ -28,13 +28,13 @@ class Rig:
         self.gates[name].set()
         await let_others_run()
 
-    async def _hold(self, name: str, lane: Lane) -> None:
+    async def _hold(self, name: str, lane: Priority) -> None:
         async with self.turns.turn(lane):
             self.began.append(name)
             await self.gates[name].wait()
 
 
-async def begun(rig: Rig, *names: str, lane: Lane = Lane.stranger) -> list[asyncio.Task[None]]:
+async def begun(rig: Rig, *names: str, lane: Priority = Priority.UNKNOWN) -> list[asyncio.Task[None]]:
     tasks = [rig.begin(name, lane) for name in names]
     await let_others_run()
     return tasks
@@ -54,7 +54,7 @@ async def test_so_many_at_once_and_then_first_come_first_served() -> None:
 
 async def test_the_known_go_before_strangers_that_came_earlier() -> None:
     rig = Rig()
-    tasks = await begun(rig, *"abc") + await begun(rig, *"xy", lane=Lane.known)
+    tasks = await begun(rig, *"abc") + await begun(rig, *"xy", lane=Priority.KNOWN)
     for name in "axybc":
         await rig.end(name)
     await asyncio.gather(*tasks)
@@ -65,7 +65,7 @@ async def test_strangers_leave_some_turns_to_the_known() -> None:
     rig = Rig(at_once=3, reserved=1)
     tasks = await begun(rig, *"abc")
     assert rig.began == ["a", "b"]
-    tasks += await begun(rig, *"xy", lane=Lane.known)
+    tasks += await begun(rig, *"xy", lane=Priority.KNOWN)
     assert rig.began == ["a", "b", "x"]
     for name in "axyb":
         await rig.end(name)
@@ -90,7 +90,7 @@ async def test_once_somebody_waits_too_long_the_last_to_come_is_first(monkeypatc
 async def test_a_turn_that_does_not_come_in_time_is_none() -> None:
     rig = Rig(wait_s=0.01)
     holder, waits = await begun(rig, *"ab")
-    with pytest.raises(Crowded):
+    with pytest.raises(NoSlot):
         await waits
     await rig.end("a")
     await holder
@@ -100,7 +100,7 @@ async def test_a_turn_that_does_not_come_in_time_is_none() -> None:
 async def test_with_too_many_the_one_that_waits_longest_goes_without() -> None:
     rig = Rig(max_waiting=2)
     holder, longest, *others = await begun(rig, *"abcd")
-    with pytest.raises(Crowded):
+    with pytest.raises(NoSlot):
         await longest
     for name in "acd":
         await rig.end(name)
@@ -127,7 +127,7 @@ async def test_who_goes_away_takes_no_turn_along(after: int) -> None:
 async def test_a_turn_ends_with_what_it_was_for() -> None:
     rig = Rig()
     with pytest.raises(ZeroDivisionError):
-        async with rig.turns.turn(Lane.stranger):
+        async with rig.turns.turn(Priority.UNKNOWN):
             raise ZeroDivisionError
     assert await begun_and_ended(rig, "a")
 

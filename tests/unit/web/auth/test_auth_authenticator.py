@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siddes_telemetry.schemas.viewer import is_viewer_id, pseudonym
-from siddes_telemetry.web.auth.chain import ViewerAuthenticator
+from siddes_telemetry.web.auth.authenticator import ViewerAuthenticator
 from siddes_telemetry.web.auth.claims import ClaimRules
 from siddes_telemetry.web.auth.configuration import AuthConfiguration, TokenConfiguration
 from siddes_telemetry.web.auth.introspection import Introspection
@@ -18,7 +18,7 @@ from siddes_telemetry.web.auth.jwks import JwksUrl
 from siddes_telemetry.web.auth.signatures import KeySource, SharedSecret, SignedToken
 from siddes_telemetry.web.auth.tokens import TokenVerifier
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
-from siddes_telemetry.web.credentials import Credentials, KeyPending
+from siddes_telemetry.web.credentials import Credentials, KeyRefreshPending
 from tests.unit.web.auth.auth_harness import (
     NOW,
     SECRET,
@@ -35,7 +35,7 @@ KEY = b"a key for pseudonyms"
 
 
 class Rig:
-    """A chain with everything on, unless told otherwise; the app elsewhere says who has a session."""
+    """An authenticator with everything on, unless told otherwise; the app elsewhere says who has a session."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Rig:
             monotonic_s=self.clocks.clocks.monotonic_s,
             metrics=self.metrics,
         )
-        self.chain = ViewerAuthenticator(
+        self.authenticator = ViewerAuthenticator(
             tokens=verifier if tokens else None,
             introspection=asking if introspection else None,
             session_cookie="sid",
@@ -82,7 +82,7 @@ class Rig:
         *,
         allow_dev: bool = True,
     ) -> tuple[str, bool] | str:
-        return await outcome(self.chain, Credentials(authorization, cookie, header, allow_dev))
+        return await outcome(self.authenticator, Credentials(authorization, cookie, header, allow_dev))
 
     def attempts(self, method: str, outcome: str) -> float:
         return self.metrics.value("siddes_auth_attempts_total", method=method, outcome=outcome)
@@ -210,15 +210,15 @@ class _NewerKeys:
     """Keys that may be older than any token."""
 
     async def payload(self, _: SignedToken) -> bytes:
-        raise KeyPending(retry_after_s=4)
+        raise KeyRefreshPending(retry_after_s=4)
 
 
 async def test_a_token_whose_key_may_be_newer_is_neither_taken_nor_refused() -> None:
     rig = Rig(keys=_NewerKeys())
     for credentials in (bearer(token()), Credentials(cookie=f"sid={token()}", dev_viewer="dev")):
         rig.app.status = 401
-        with pytest.raises(KeyPending) as caught:
-            await rig.chain.identify(credentials)
+        with pytest.raises(KeyRefreshPending) as caught:
+            await rig.authenticator.identify(credentials)
         assert (caught.value.code.name, caught.value.retry_after_s) == ("unavailable", 4)
     assert rig.attempts("bearer", "key_pending") == rig.attempts("cookie_jwt", "key_pending") == 1
     rig.app.status, rig.app.body = 200, b'{"viewer_id":"known-to-the-app"}'
@@ -349,12 +349,12 @@ async def test_nothing_sent_shows_in_errors_logs_or_metrics(
             Credentials(authorization=f"{canary} {canary}", dev_viewer=f"{canary} x"),
         ):
             with pytest.raises(Exception, match=r"^(no_viewer|unavailable)$") as caught:
-                await rig.chain.identify(credentials)
+                await rig.authenticator.identify(credentials)
             seen: BaseException | None = caught.value
             while seen is not None:
                 assert canary not in repr(seen) + str(seen)
                 seen = seen.__cause__ or seen.__context__
-    good = await rig.chain.identify(bearer(token(sub=canary)))
+    good = await rig.authenticator.identify(bearer(token(sub=canary)))
     assert canary not in repr(good)
     assert canary not in caplog.text
     assert canary not in "".join(capfd.readouterr())
@@ -365,8 +365,8 @@ async def test_nothing_sent_shows_in_errors_logs_or_metrics(
 async def from_configuration() -> AsyncIterator[ViewerAuthenticator]:
     async with authenticator(
         AuthConfiguration(tokens=TokenConfiguration(secret=SECRET), session_cookie="sid", debug=True)
-    ) as chain:
-        yield chain
+    ) as opened:
+        yield opened
 
 
 async def test_what_a_configuration_makes_works(from_configuration: ViewerAuthenticator) -> None:
@@ -401,7 +401,7 @@ async def test_whatever_is_sent_there_is_a_viewer_or_one_of_two_codes(
 async def test_a_remembered_token_is_decided_without_waiting() -> None:
     rig = Rig()
     credentials = bearer(token())
-    assert rig.chain.remembered(credentials.authorization, None) is None
-    identity = await rig.chain.identify(credentials)
-    assert rig.chain.remembered(credentials.authorization, None) == identity
-    assert rig.chain.remembered(None, credentials.authorization) is None
+    assert rig.authenticator.cached_identity(credentials.authorization, None) is None
+    identity = await rig.authenticator.identify(credentials)
+    assert rig.authenticator.cached_identity(credentials.authorization, None) == identity
+    assert rig.authenticator.cached_identity(None, credentials.authorization) is None

@@ -16,18 +16,18 @@ from enum import Enum
 _Place = tuple[asyncio.Future[bool], float]  # becomes whether this is a turn; waits since, in the loop's seconds
 
 
-class Crowded(Exception):
+class NoSlot(Exception):
     """No turn came in time, or more came to wait than may."""
 
 
-class Lane(Enum):
+class Priority(Enum):
     """Who is asked about first, in this order."""
 
-    known = 0
-    stranger = 1
+    KNOWN = 0
+    UNKNOWN = 1
 
 
-class QuestionLimiter:
+class ConcurrencyLimiter:
     """`at_once` turns, `reserved` of which only the lane of the known may take.
 
     `max_waiting` is of each lane: with one more, the one that came first goes without.
@@ -35,14 +35,14 @@ class QuestionLimiter:
 
     def __init__(self, at_once: int, *, reserved: int, max_waiting: int, wait_s: float) -> None:
         self._free = at_once
-        self._floors = {Lane.known: 0, Lane.stranger: reserved}
+        self._floors = {Priority.KNOWN: 0, Priority.UNKNOWN: reserved}
         self._max_waiting = max_waiting
         self._wait_s = wait_s
-        self._waiting: dict[Lane, deque[_Place]] = {lane: deque() for lane in Lane}
+        self._waiting: dict[Priority, deque[_Place]] = {lane: deque() for lane in Priority}
 
     @asynccontextmanager
-    async def turn(self, lane: Lane) -> AsyncIterator[None]:
-        """One turn, while the context lasts. Raises Crowded."""
+    async def turn(self, lane: Priority) -> AsyncIterator[None]:
+        """One turn, while the context lasts. Raises NoSlot."""
         loop = asyncio.get_running_loop()
         waiting = self._waiting[lane]
         mine = loop.create_future()
@@ -61,7 +61,7 @@ class QuestionLimiter:
             timer.cancel()
         if not came:
             self._leave(place, waiting)
-            raise Crowded
+            raise NoSlot
         try:
             yield
         finally:
