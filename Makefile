@@ -19,7 +19,7 @@ COMPILE := .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.1
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-setup: .venv/.embedded ## make .venv with what the embedded shape needs
+setup: .venv/.embedded ## make .venv with what embedded mode needs
 	@true
 
 run: setup ## start everything in one process, for trying out (data in ./data)

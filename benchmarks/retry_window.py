@@ -36,8 +36,8 @@ from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaGroupMetrics
 from siddes_telemetry.backends.ports.log import GroupConsumer, KeyJournal, LogAppender, OwnedPartition
 from siddes_telemetry.backends.sqlite.log import SqliteLog
-from siddes_telemetry.cli.deployment import wall_clock_ms
 from siddes_telemetry.cli.registry_file import load_registry
+from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.context import ConsumerClocks, ConsumerContext
 from siddes_telemetry.consumer.metrics import ConsumerMetrics

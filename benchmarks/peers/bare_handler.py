@@ -15,7 +15,7 @@ import json
 import uvloop
 from aiohttp import web
 
-from siddes_telemetry.cli.runtime import GC_ALLOCATIONS
+from siddes_telemetry.cli.services.runtime import GC_ALLOCATIONS
 
 BODY = b'{"ok":true}'
 

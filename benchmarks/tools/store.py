@@ -16,8 +16,8 @@ from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_s
 from siddes_telemetry.backends.clickhouse.query_limiter import QueryLimiter
 from siddes_telemetry.backends.clickhouse.settings import READ_PINS, within
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
-from siddes_telemetry.cli.deployment import make_store
 from siddes_telemetry.cli.registry_file import load_registry
+from siddes_telemetry.cli.store import make_store
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.table import COUNTS_TABLE
 from tests.infrastructure.clickhouse import MEMORY_BYTES

@@ -1,12 +1,12 @@
 """The siddes-telemetry command, also as `python -m siddes_telemetry`."""
 
-from siddes_telemetry.cli import inherited
+from siddes_telemetry.cli.process_environment import reset_process_environment
 
 
 def main() -> None:
-    """Take over what was inherited, then import and run the command."""
-    inherited.take_over()
-    from siddes_telemetry.cli.main import main as run  # noqa: PLC0415  # what it imports looks at what was inherited
+    """Reset the process environment, then import and run the command."""
+    reset_process_environment()
+    from siddes_telemetry.cli.main import main as run  # noqa: PLC0415  # its imports read the environment
 
     run()
 

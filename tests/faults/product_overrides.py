@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from siddes_telemetry.cli import composition, deployment, main, operation_target, services
-from siddes_telemetry.cli.deployment import wall_clock_ms
+from siddes_telemetry.cli import main
+from siddes_telemetry.cli.services import consumer, log_trimming
+from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.consumer.batching import FlushPolicy
 
 HURRIED_TRIM_S = 0.5
@@ -38,19 +39,20 @@ def clock_of(file: Path) -> Sequence[str]:
 
 
 def _set_clock(ahead_s: Callable[[], int]) -> None:
-    for module in (operation_target, composition, services, deployment):  # each has imported the process's one clock
-        setattr(module, wall_clock_ms.__name__, lambda: wall_clock_ms() + ahead_s() * 1000)
+    for name, module in tuple(sys.modules.items()):  # each module of cli that has imported the process's one clock
+        if name.startswith("siddes_telemetry.cli.") and hasattr(module, wall_clock_ms.__name__):
+            setattr(module, wall_clock_ms.__name__, lambda: wall_clock_ms() + ahead_s() * 1000)
 
 
 def _run(what: str, argument: str, arguments: Sequence[str]) -> None:
     match what:
         case "block-rows":
-            setattr(services, FlushPolicy.__name__, partial(FlushPolicy, max_rows=int(argument)))
+            setattr(consumer, FlushPolicy.__name__, partial(FlushPolicy, max_rows=int(argument)))
         case "clock-ahead":
             _set_clock(lambda: int(argument))
         case "clock-of":
             _set_clock(lambda: int(Path(argument).read_text()))
-            services.TRIM_EVERY_S = HURRIED_TRIM_S
+            log_trimming.TRIM_EVERY_S = HURRIED_TRIM_S
         case _:
             raise ValueError("nothing that this can change")
     sys.argv[1:] = arguments

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from siddes_telemetry.cli.deployment import embedded
+from siddes_telemetry.cli.embedded import open_embedded
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.schemas.record import Line, format_time
@@ -30,7 +30,7 @@ def store_history(data: Path, lines: Iterable[Line]) -> None:
 
 
 async def _insert(data: Path, block: bytes) -> None:
-    async with embedded(Settings(data=data), load_registry(None)) as instance:
+    async with open_embedded(Settings(data=data), load_registry(None)) as instance:
         await instance.operations["migrate"]()
         rows = block.count(b"\n")
         await instance.store.counts.insert(block, insert_token(LOG_ID, 0, 0, rows), deadline_s=INSERT_DEADLINE_S)

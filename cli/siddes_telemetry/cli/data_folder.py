@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from siddes_telemetry.cli.private_files import below, is_open_to_others, take_from_others
+from siddes_telemetry.cli.file_modes import files_below, has_group_or_other_access, remove_group_and_other_access
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ class DataFolder:
             return "the path of the data folder is not UTF-8: use another"
         return None
 
-    def look(self) -> None:
+    def require(self) -> None:
         """Raises DataMissing where there is no such folder: "nothing" would be a wrong answer then. Or OSError."""
         try:
             self.root.stat()
@@ -65,7 +65,7 @@ class DataFolder:
         return self.root / "control.sock"
 
     @contextmanager
-    def claimed(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Hold the folder, made if it is not there, for as long as the context lasts. Raises DataInUse, OSError.
 
         The kernel lets go of the lock when the process ends, however it ends. What is in the folder is the owner's
@@ -88,9 +88,9 @@ class DataFolder:
         log_file = self.log.resolve()  # SQLite puts the others beside the file itself
         files = [self.root / "lock", self.control_socket, log_file]
         files += [log_file.with_name(log_file.name + ending) for ending in ("-wal", "-shm", "-journal")]
-        closed = take_from_others([self.root, *files])
-        if is_open_to_others(self.store):
-            closed &= take_from_others(below(self.store))
-            closed &= take_from_others([self.store])
+        closed = remove_group_and_other_access([self.root, *files])
+        if has_group_or_other_access(self.store):
+            closed &= remove_group_and_other_access(files_below(self.store))
+            closed &= remove_group_and_other_access([self.store])
         if not closed:
             log.warning("data_folder_open_to_others", remedy="chown it to this process's user, or chmod it to 0700")

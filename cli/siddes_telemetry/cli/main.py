@@ -9,17 +9,15 @@ from typing import Annotated
 import typer
 from prometheus_client import disable_created_metrics
 
-from siddes_telemetry.cli import runtime
 from siddes_telemetry.cli.commands import contracts, operator, verify
-from siddes_telemetry.cli.listeners import Listen
 from siddes_telemetry.cli.registry_file import load_registry
-from siddes_telemetry.cli.services import (
-    consumer_service,
-    embedded_service,
-    gateway_service,
-    gateway_workers_service,
-    summary_service,
-)
+from siddes_telemetry.cli.services import runtime
+from siddes_telemetry.cli.services.consumer import consumer_service
+from siddes_telemetry.cli.services.embedded import embedded_service
+from siddes_telemetry.cli.services.gateway import gateway_service
+from siddes_telemetry.cli.services.gateway_workers import gateway_workers_service
+from siddes_telemetry.cli.services.listeners import Address, Listen
+from siddes_telemetry.cli.services.summary import summary_service
 from siddes_telemetry.cli.terminal import honest_exit, http_settings, read_settings, say
 from siddes_telemetry.cli.version import VERSION
 from siddes_telemetry.web import logs
@@ -67,7 +65,7 @@ def up(
         settings = http_settings(debug=debug, host=host)
         if data is not None:
             settings = settings.model_copy(update={"data": Path(data)})
-        listen = Listen(host, port, admin_host, admin_port)
+        listen = Listen(Address(host, port), Address(admin_host, admin_port))
         runtime.run(embedded_service(settings, load_registry(settings.events), listen, say))
 
 
@@ -82,7 +80,8 @@ def gateway(
     """HTTP to Kafka: takes counts in."""
     with honest_exit():
         settings = http_settings("kafka", host=host)
-        registry, listen = load_registry(settings.events), Listen(host, port, admin_host, admin_port)
+        registry = load_registry(settings.events)
+        listen = Listen(Address(host, port), Address(admin_host, admin_port))
         if workers == 1:
             runtime.run(gateway_service(settings, registry, listen, say))
         else:
@@ -102,7 +101,7 @@ def consumer(
     with honest_exit():
         settings = read_settings("kafka", "clickhouse")
         logs.configure(settings.log_level)
-        runtime.run(consumer_service(settings, load_registry(settings.events), admin_host, admin_port, say))
+        runtime.run(consumer_service(settings, load_registry(settings.events), Address(admin_host, admin_port), say))
 
 
 @app.command()
@@ -112,7 +111,7 @@ def summary(
     """ClickHouse to HTTP: viewers read their own counts."""
     with honest_exit():
         settings = http_settings("clickhouse", host=host)
-        listen = Listen(host, port, admin_host, admin_port)
+        listen = Listen(Address(host, port), Address(admin_host, admin_port))
         runtime.run(summary_service(settings, load_registry(settings.events), listen, say))
 
 

@@ -14,9 +14,10 @@ from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
 from siddes_telemetry.backends.kafka.log_view import viewing
 from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.backends.ports.errors import StoreMissing
+from siddes_telemetry.cli.cluster import clickhouse_store, kafka_admin, kafka_connection
 from siddes_telemetry.cli.control_socket import ask_control
 from siddes_telemetry.cli.data_folder import DataFolder, DataInUse
-from siddes_telemetry.cli.deployment import Store, clickhouse, embedded, kafka_admin, kafka_connection, wall_clock_ms
+from siddes_telemetry.cli.embedded import open_embedded
 from siddes_telemetry.cli.operations import (
     Operations,
     Result,
@@ -27,6 +28,8 @@ from siddes_telemetry.cli.operations import (
     verify_store,
 )
 from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.cli.store import Store
+from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.consumer.verify.verifier import LogAndStore, Progress
 from siddes_telemetry.schemas.registry import Registry
 
@@ -47,9 +50,9 @@ async def operate(
     if settings.kafka is not None or settings.clickhouse is not None:
         return await _on_cluster(settings, registry, operation, {**arguments, **told})
     if operation != "migrate":
-        DataFolder(settings.data).look()
+        DataFolder(settings.data).require()
     try:
-        async with embedded(settings, registry) as instance:
+        async with open_embedded(settings, registry) as instance:
             return await instance.operations[operation](**arguments, **told)
     except DataInUse:
         return await ask_control(DataFolder(settings.data).control_socket, operation, arguments, **told)
@@ -59,7 +62,7 @@ async def _on_cluster(settings: Settings, registry: Registry, operation: str, ar
     if operation == "dead-letters":
         async with _dead_letters(settings) as letters:
             return await list_dead_letters(letters)
-    async with clickhouse(settings, registry) as store:
+    async with clickhouse_store(settings, registry) as store:
         if operation in _LOG_AND_STORE:
             return await _on_log_and_store(settings, registry, store, operation, arguments)
         if operation == "purge":

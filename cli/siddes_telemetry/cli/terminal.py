@@ -10,10 +10,10 @@ from socket import gaierror
 import typer
 
 from siddes_telemetry.backends.ports.errors import BackendError, LogMissing, StoreMissing
+from siddes_telemetry.cli.auth_settings import authentication_problems
 from siddes_telemetry.cli.control_socket import ControlError
 from siddes_telemetry.cli.data_folder import DataInUse, DataMissing
-from siddes_telemetry.cli.listeners import authentication_problems
-from siddes_telemetry.cli.runtime import ServiceFailed
+from siddes_telemetry.cli.services.runtime import ServiceFailed
 from siddes_telemetry.cli.settings import Settings, SettingsError, load, missing, unknown_variables
 from siddes_telemetry.web import logs
 from siddes_telemetry.web.loopback import is_loopback

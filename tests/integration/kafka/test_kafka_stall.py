@@ -18,12 +18,14 @@ from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
 from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics, KafkaGroupMetrics
 from siddes_telemetry.backends.kafka.rebalance import GroupTimes
-from siddes_telemetry.cli import composition
-from siddes_telemetry.cli.deployment import clickhouse, wall_clock_ms
-from siddes_telemetry.cli.listeners import admin_port
+from siddes_telemetry.cli.cluster import clickhouse_store
 from siddes_telemetry.cli.registry_file import load_registry
+from siddes_telemetry.cli.services.consumer import make_consumer
+from siddes_telemetry.cli.services.listeners import Address, open_admin_port
+from siddes_telemetry.cli.services.process_metrics import process_metrics
+from siddes_telemetry.cli.services.readiness_checks import consumer_check, ping_check
 from siddes_telemetry.cli.settings import Settings
-from siddes_telemetry.cli.startup import pinged, progressing
+from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines, format_time
 from tests.integration.kafka.kit import appending, until
@@ -41,7 +43,7 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
     with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="1") as deployment:
         await asyncio.to_thread(migrate, deployment)
         topic = deployment.settings["TOPIC"]
-    metrics, rng = composition.process_metrics(), random.Random(1)
+    metrics, rng = process_metrics(), random.Random(1)
     producers = KafkaDeadLetterMetrics(metrics)
     letters = KafkaDeadLetters(KafkaConnection(kafka_bootstrap), topic, metrics=producers, rng=rng)
     journal = KafkaJournal(
@@ -50,8 +52,8 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
     reader = KafkaGroupConsumer(
         KafkaConnection(kafka_bootstrap), topic, topic, metrics=KafkaGroupMetrics(metrics), rng=rng, times=TIMES
     )
-    async with clickhouse(Settings(clickhouse=SecretStr(clickhouse_database_url)), REGISTRY) as store:
-        consumer = composition.make_consumer(
+    async with clickhouse_store(Settings(clickhouse=SecretStr(clickhouse_database_url)), REGISTRY) as store:
+        consumer = make_consumer(
             reader,
             store.counts,
             letters,
@@ -62,11 +64,14 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
             metrics=metrics,
         )
         checks = {
-            "log": pinged(reader.ping),
-            "store": pinged(store.counts.ping_insert),
-            "consumer": progressing(consumer),
+            "log": ping_check(reader.ping),
+            "store": ping_check(store.counts.ping_insert),
+            "consumer": consumer_check(consumer),
         }
-        async with admin_port("127.0.0.1", 0, checks, metrics) as (port, _), aiohttp.ClientSession() as session:
+        async with (
+            open_admin_port(Address("127.0.0.1", 0), checks, metrics) as (port, _),
+            aiohttp.ClientSession() as session,
+        ):
             process = cast("ServiceProcess", SimpleNamespace(admin=f"http://127.0.0.1:{port}"))
             operator = Operator(session)
             consuming = asyncio.ensure_future(consumer.run())

@@ -47,7 +47,7 @@ class SentOnce(Payload):
 async def connect(scheme: str, host: str, port: int, user: str, password: str, *, pins: Settings) -> AsyncClient:
     """A client after its handshake. `pins` go with every statement, those of the handshake included.
 
-    Raises the driver's errors. It would take a proxy from the environment: cli/inherited.py leaves none there.
+    Raises the driver's errors. It takes a proxy from the environment; cli/process_environment.py removes those.
     """
     client = AsyncClient(  # not create_async_client, which sets the settings after the handshake
         interface=scheme,

@@ -11,9 +11,10 @@ import typer
 
 from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
 from siddes_telemetry.backends.clickhouse.http_engine import parse_server_url
-from siddes_telemetry.cli.deployment import EMBEDDED_DATABASE, store_schema
+from siddes_telemetry.cli.embedded import EMBEDDED_DATABASE
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError
+from siddes_telemetry.cli.store import store_schema
 from siddes_telemetry.cli.terminal import honest_exit, read_settings
 from siddes_telemetry.cli.version import VERSION
 from siddes_telemetry.schemas.codegen import python_enum, typescript_union

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.sqlite.log import SqliteLog
 from siddes_telemetry.backends.sqlite.metrics import SqliteTrimMetrics
-from siddes_telemetry.cli import services
+from siddes_telemetry.cli.services import log_trimming
 from tests.contract.log.membership import owning
 from tests.product.client import eventually
 
@@ -21,7 +21,7 @@ TRIMMED = "siddes_log_records_trimmed_total"
 async def test_a_record_stays_for_a_whole_turn_whatever_its_time_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "TRIM_EVERY_S", 0.2)
+    monkeypatch.setattr(log_trimming, "TRIM_EVERY_S", 0.2)
     registry = CollectorRegistry()
     log = SqliteLog(tmp_path / "log.sqlite", clock_ms=lambda: 0, rng=random.Random(1))  # far behind
 
@@ -42,7 +42,7 @@ async def test_a_record_stays_for_a_whole_turn_whatever_its_time_says(
             await partition.commit_offset(log.end, "")
 
     await append_and_commit()
-    trimming = asyncio.ensure_future(services._trim_for_ever(log, SqliteTrimMetrics(registry)))
+    trimming = asyncio.ensure_future(log_trimming.trim_periodically(log, SqliteTrimMetrics(registry)))
     await asyncio.sleep(0)  # its first turn has begun
     assert await trimmed(0) == 1
     await append_and_commit()

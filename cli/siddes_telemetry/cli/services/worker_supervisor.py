@@ -1,8 +1,19 @@
-"""Several gateway processes behind one port: each listens with SO_REUSEPORT, and this one watches over them.
+"""Worker processes that share a public port through SO_REUSEPORT, and their supervision by the parent.
 
-The workers count into memory-mapped files that prometheus-client adds up, so that one page shows all of them. A worker
-that dies is started again; all end with this process. The files lie among temporary ones, where others clean up: they
-are kept young, and a worker whose files are gone all the same is replaced, since it counts where nobody looks.
+A worker that dies is started again after RESTART_S. Workers stop when the parent is gone: their end of the connection
+then reads end of file.
+
+Workers count into memory-mapped files, which prometheus-client adds up for the parent's /metrics. The folder of these
+files is a temporary one, so cleaners may remove them: the parent touches them every CHECK_FILES_EVERY_S, and replaces a
+worker whose files are gone, since its counts would be lost.
+
+    state (per worker)   event                          next         does
+    starting             worker sends ""                ready        -
+    starting, ready      worker sends a reason          not ready    the reason shows in the parent's /readyz
+    not ready            worker sends ""                ready        -
+    ready                its files are gone             restarting   SIGTERM; one worker at a time
+    any                  worker ends                    starting     counts the restart, starts another after RESTART_S
+    any                  the service stops              -            SIGTERM; waits for the end of every worker
 """
 
 from __future__ import annotations
@@ -22,10 +33,10 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from siddes_telemetry.cli.inherited import METRICS_FOLDER_VARIABLE
+from siddes_telemetry.cli.process_environment import METRICS_FOLDER_VARIABLE
 
-RESTART_S = 1.0  # between the death of a worker and its successor: a worker that cannot start does not spin
-LOOK_EVERY_S = 5.0  # at the workers' files
+RESTART_S = 1.0  # between the death of a worker and the next start: a worker that cannot start must not spin
+CHECK_FILES_EVERY_S = 5.0
 log = structlog.get_logger(__name__)
 
 WorkerMain = Callable[[Connection], None]
@@ -33,7 +44,7 @@ WorkerMain = Callable[[Connection], None]
 
 @contextlib.contextmanager
 def reserved_port(host: str, port: int) -> Iterator[int]:
-    """Hold a port that several processes will listen on; 0 takes a free one. Raises OSError if it is taken."""
+    """Bind the port that the workers will listen on; 0 takes a free one. Raises OSError if it is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -44,7 +55,7 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def metrics_folder() -> Iterator[Path]:
-    """Where the workers count. Set in the environment before the first one starts. Raises OSError."""
+    """The folder of the workers' metrics files, set in the environment that they inherit. Raises OSError."""
     with tempfile.TemporaryDirectory(prefix="siddes-metrics-", ignore_cleanup_errors=True) as folder:
         os.environ[METRICS_FOLDER_VARIABLE] = folder
         try:
@@ -53,14 +64,14 @@ def metrics_folder() -> Iterator[Path]:
             del os.environ[METRICS_FOLDER_VARIABLE]
 
 
-class Workers:
-    """N processes that run `main(connection)`, where they say whether they are ready: an empty text, or why not.
+class WorkerSupervisor:
+    """Keeps N processes running `main(connection)`.
 
-    A worker reads an end of file from the connection when this process is gone.
+    A worker sends its readiness through the connection: an empty text, or the reason why it is not ready.
     """
 
     def __init__(self, main: WorkerMain, number: int, folder: Path, registry: CollectorRegistry) -> None:
-        """`folder`: of metrics_folder()."""
+        """`folder` is that of metrics_folder()."""
         self._main = main
         self._number = number
         self._folder = folder
@@ -72,25 +83,24 @@ class Workers:
         self._restarts = Counter(
             "siddes_gateway_worker_restarts", "Workers that died and were started again.", registry=registry
         )
-        self.all_ready = asyncio.Event()
 
     def trouble(self) -> str | None:
-        """Why not every worker is ready, in a word, or None."""
-        return next((word for word in self._troubles.values() if word), None)
+        """The reason why a worker is not ready, or None if all are."""
+        return next((reason for reason in self._troubles.values() if reason), None)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keep them alive until `stop`, then have them drain and wait for that."""
-        keepers = [asyncio.ensure_future(self._keep(index)) for index in range(self._number)]
-        looking = asyncio.ensure_future(self._look_at_files())
+        """Supervise the workers until `stop`, then let them drain and wait for their end."""
+        supervising = [asyncio.ensure_future(self._supervise(index)) for index in range(self._number)]
+        checking = asyncio.ensure_future(self._check_files())
         await stop.wait()
         self._stopping = True
-        looking.cancel()
+        checking.cancel()
         for process in self._processes.values():
             if process.is_alive():
                 process.terminate()
-        await asyncio.gather(*keepers)
+        await asyncio.gather(*supervising)
 
-    async def _keep(self, index: int) -> None:
+    async def _supervise(self, index: int) -> None:
         while not self._stopping:
             ours, theirs = self._context.Pipe()
             self._make_folder()
@@ -98,10 +108,8 @@ class Workers:
             process.start()
             theirs.close()
             self._processes[index] = process
-            async for word in _words(ours):
-                self._troubles[index] = word
-                if self.trouble() is None:
-                    self.all_ready.set()
+            async for reason in _received(ours):
+                self._troubles[index] = reason
             ours.close()
             await asyncio.to_thread(process.join)
             self._troubles[index] = "starting"
@@ -113,20 +121,20 @@ class Workers:
                 self._restarts.inc()
                 await asyncio.sleep(RESTART_S)
 
-    async def _look_at_files(self) -> None:
-        """Replace one worker at a time, and only while all others are ready."""
+    async def _check_files(self) -> None:
+        """Replace workers whose files are gone: one at a time, and only while all others are ready."""
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_FILES_EVERY_S)
             if self.trouble() is not None:
                 continue
-            lost = next((index for index, process in self._processes.items() if not self._touched(process.pid)), None)
+            lost = next((index for index, process in self._processes.items() if not self._touch(process.pid)), None)
             if lost is not None:
                 log.error("worker_metrics_gone", worker=lost)
                 self._troubles[lost] = "restarting"
                 self._processes[lost].terminate()
 
-    def _touched(self, pid: int | None) -> bool:
-        """Whether all files that this worker began with are still there. They are young then: cleaners go by age."""
+    def _touch(self, pid: int | None) -> bool:
+        """Renew the times of the worker's files, which cleaners go by. False if one of its first files is gone."""
         if pid is None:
             return True
         if pid not in self._files:
@@ -141,12 +149,12 @@ class Workers:
     def _make_folder(self) -> None:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:  # the worker will not start, and say so again and again until it can
+        except OSError as error:  # the worker will fail, and be started again until the folder can be made
             log.error("worker_metrics_folder_missing", error=type(error).__name__)
 
 
-async def _words(connection: Connection) -> AsyncIterator[str]:
-    """What the worker says, until it is gone."""
+async def _received(connection: Connection) -> AsyncIterator[str]:
+    """The texts that a worker sends, until it ends."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(connection.fileno(), readable.set)
@@ -164,10 +172,10 @@ async def _words(connection: Connection) -> AsyncIterator[str]:
 
 
 def stop_with_parent(connection: Connection, stop: asyncio.Event) -> None:
-    """In a worker: stop when the parent is gone."""
+    """In a worker: set `stop` when the parent is gone."""
     asyncio.get_running_loop().add_reader(connection.fileno(), stop.set)
 
 
 def add_worker_metrics(registry: CollectorRegistry) -> None:
-    """Let a page of this registry also show what all workers have counted."""
+    """Include the sums of all workers' metrics in this registry."""
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped

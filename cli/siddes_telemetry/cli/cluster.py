@@ -1,0 +1,44 @@
+"""Cluster mode's backends: Kafka and a ClickHouse server, as the settings name them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.kafka.admin import KafkaAdmin
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
+from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.cli.store import Store, make_store, store_schema
+from siddes_telemetry.schemas.registry import Registry
+
+
+def kafka_connection(settings: Settings) -> KafkaConnection:
+    """How to reach the brokers."""
+    if settings.kafka is None:
+        raise ValueError("the caller makes sure that the settings name a broker")
+    return KafkaConnection(settings.kafka)
+
+
+def kafka_admin(settings: Settings) -> KafkaAdmin:
+    """The administration of the topics."""
+    return KafkaAdmin(
+        kafka_connection(settings),
+        settings.topic,
+        partitions=settings.partitions,
+        replication=settings.replication,
+        retention_days=settings.retention_days,
+    )
+
+
+@asynccontextmanager
+async def clickhouse_store(settings: Settings, registry: Registry) -> AsyncIterator[Store]:
+    """The store on the ClickHouse server, which is connected to at the first use."""
+    if settings.clickhouse is None:
+        raise ValueError("the caller makes sure that the settings name a server")
+    address = parse_server_url(settings.clickhouse.get_secret_value())
+    engine = HttpEngine(address)
+    try:
+        yield make_store(engine, store_schema(settings, registry, address.database))
+    finally:
+        await engine.close()

@@ -1,0 +1,89 @@
+"""Embedded mode's backends: the SQLite log and the chDB store of one data folder."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from siddes_telemetry.backends.sqlite.log import SqliteLog
+from siddes_telemetry.cli.data_folder import DataFolder
+from siddes_telemetry.cli.operations import (
+    Operations,
+    list_dead_letters,
+    migrate_embedded,
+    purge,
+    set_aside,
+    verify_store,
+)
+from siddes_telemetry.cli.settings import Settings, SettingsError
+from siddes_telemetry.cli.store import Store, make_store
+from siddes_telemetry.cli.wall_clock import wall_clock_ms
+from siddes_telemetry.consumer.verify.verifier import LogAndStore
+from siddes_telemetry.schemas.ddl import StoreSchema
+from siddes_telemetry.schemas.registry import Registry
+
+EMBEDDED_DATABASE = "siddes"
+_CRASH_SIGNALS = ("ABRT", "BUS", "FPE", "ILL", "SEGV", "SYS", "TRAP")
+
+
+@dataclass(frozen=True)
+class EmbeddedInstance:
+    """A data folder that this process has open."""
+
+    log: SqliteLog
+    store: Store
+    registry: Registry
+    retention_days: int
+
+    @property
+    def operations(self) -> Operations:
+        """The operator's commands on this instance."""
+        log, store = self.log, self.store
+        log_and_store = LogAndStore(log, log.log_id, store.audit, log.dead_letters, self.registry, self.retention_days)
+        return {
+            "migrate": partial(migrate_embedded, self.store.admin, self.log.log_id),
+            "purge": partial(purge, self.store.admin, wall_clock_ms),
+            "dead-letters": partial(list_dead_letters, self.log.dead_letters),
+            "set-aside": partial(set_aside, log_and_store, store.counts),
+            "verify": partial(verify_store, log_and_store, store.counts, wall_clock_ms),
+        }
+
+
+@asynccontextmanager
+async def open_embedded(settings: Settings, registry: Registry) -> AsyncIterator[EmbeddedInstance]:
+    """Open the data folder, alone. Raises DataInUse, SettingsError without chDB, BackendError, OSError."""
+    folder = DataFolder(settings.data)
+    if problem := folder.problem():
+        raise SettingsError([problem])
+    try:  # here: chDB takes 300 MB and is not part of a cluster's installation
+        from siddes_telemetry.backends.clickhouse.chdb_engine import ChdbEngine  # noqa: PLC0415  # as said
+    except ModuleNotFoundError:
+        raise SettingsError(
+            ["embedded mode needs chDB: install siddes-telemetry[embedded], or set SIDDES_TELEMETRY_CLICKHOUSE"]
+        ) from None
+    except ImportError:
+        raise SettingsError(
+            ["chDB is installed but cannot be loaded: reinstall siddes-telemetry[embedded] for this machine"]
+        ) from None
+    async with AsyncExitStack() as stack:
+        stack.enter_context(folder.locked())
+        log = SqliteLog(folder.log, clock_ms=wall_clock_ms, rng=random.Random())
+        stack.push_async_callback(log.close)
+        engine = ChdbEngine(folder.store)
+        stack.push_async_callback(engine.close)
+        _restore_crash_signals()
+        schema = StoreSchema(EMBEDDED_DATABASE, None, settings.retention_days, registry)
+        yield EmbeddedInstance(log, make_store(engine, schema), registry, settings.retention_days)
+
+
+def _restore_crash_signals() -> None:
+    """Restore the default action of crash signals and of SIGTSTP. To be called in the main thread once chDB is open.
+
+    chDB handles them by waiting for a thread that only a ClickHouse server has, so that the process would hang.
+    """
+    for name in (*_CRASH_SIGNALS, "TSTP"):
+        signal.signal(signal.Signals[f"SIG{name}"], signal.SIG_DFL)

@@ -1,0 +1,92 @@
+"""The embedded service: gateway, consumer and summary API in one process, on SQLite and chDB."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+
+from siddes_telemetry.backends.journal_queue import JournalMetrics
+from siddes_telemetry.backends.sqlite.metrics import SqliteTrimMetrics
+from siddes_telemetry.cli.control_socket import serve_control
+from siddes_telemetry.cli.data_folder import DataFolder
+from siddes_telemetry.cli.embedded import open_embedded
+from siddes_telemetry.cli.operations import embedded_log_name
+from siddes_telemetry.cli.services.announcement import PrintStatus
+from siddes_telemetry.cli.services.consumer import make_consumer
+from siddes_telemetry.cli.services.gateway import COMMIT_DRAIN_S, ingest_routes, make_group_commit
+from siddes_telemetry.cli.services.lifecycle import BackgroundTask, ServiceParts, make_service
+from siddes_telemetry.cli.services.listeners import Listen, public_server
+from siddes_telemetry.cli.services.log_trimming import trim_periodically
+from siddes_telemetry.cli.services.readiness_checks import consumer_check, ping_check
+from siddes_telemetry.cli.services.runtime import Service
+from siddes_telemetry.cli.services.summary import read_routes
+from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.consumer.batching import FlushPolicy
+from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
+from siddes_telemetry.schemas.openapi import Api
+from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH
+
+# One process and a small engine: a count is visible within 0.5 s, a few counts within 0.2 s.
+FLUSH_POLICY = FlushPolicy(max_age_s=0.4, few_rows=100, few_age_s=0.1)
+
+
+def embedded_service(settings: Settings, registry: Registry, listen: Listen, print_status: PrintStatus) -> Service:
+    """All three services on one data folder."""
+    return make_service(partial(_open_all, settings, registry), listen, print_status)
+
+
+@asynccontextmanager
+async def _open_all(settings: Settings, registry: Registry, metrics: CollectorRegistry) -> AsyncIterator[ServiceParts]:
+    async with AsyncExitStack() as stack:
+        instance = await stack.enter_async_context(open_embedded(settings, registry))
+        await instance.operations["migrate"]()
+        gateway_metrics = GatewayMetrics(metrics, registry)
+        group_commit = make_group_commit(instance.log, 1, registry, gateway_metrics)
+        routes = [
+            *ingest_routes(group_commit, registry, gateway_metrics),
+            *read_routes(instance.store.counts, registry, settings),
+        ]
+        server = await stack.enter_async_context(public_server(settings, registry, set(Api), routes, metrics))
+        journal = instance.log.journal(JournalMetrics(metrics))
+        stack.push_async_callback(journal.close)
+        consumer = make_consumer(
+            instance.log.reader(),
+            instance.store.counts,
+            instance.log.dead_letters,
+            journal,
+            registry,
+            log_name=embedded_log_name(instance.log.log_id),
+            policy=FLUSH_POLICY,
+            metrics=metrics,
+        )
+        await stack.enter_async_context(serve_control(DataFolder(settings.data).control_socket, instance.operations))
+        yield ServiceParts(
+            checks={
+                "log": ping_check(instance.log.ping),
+                "store": ping_check(instance.store.ping),
+                "consumer": consumer_check(consumer),
+            },
+            halted_partitions=consumer.halted_partitions,
+            server=server,
+            drain=partial(group_commit.drain, COMMIT_DRAIN_S),
+            background=[
+                BackgroundTask(consumer.run, consumer.stop),
+                BackgroundTask(partial(trim_periodically, instance.log, SqliteTrimMetrics(metrics))),
+            ],
+            ready_note=_try_it if settings.debug else lambda _url: "",
+        )
+
+
+def _try_it(url: str) -> str:
+    return f"""
+try it:
+  curl {url}/api/telemetry -H 'x-sd-viewer: alice' -H 'content-type: application/json' \\
+    -d '{{"event":"suggestion_accepted","count":3}}'
+  curl '{url}/api/telemetry?days=7' -H 'x-sd-viewer: alice'
+or in a browser:
+  {url}{DEMO_PATH}  (emits counts)
+  {url}{DASHBOARD_PATH}  (shows them)"""

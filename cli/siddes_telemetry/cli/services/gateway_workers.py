@@ -1,0 +1,108 @@
+"""The gateway service in several processes that share the public port. The parent supervises them and serves the admin
+port."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from multiprocessing.connection import Connection
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from siddes_telemetry.cli.services import runtime
+from siddes_telemetry.cli.services.announcement import PrintStatus
+from siddes_telemetry.cli.services.gateway import open_gateway
+from siddes_telemetry.cli.services.lifecycle import (
+    BackgroundTask,
+    ServiceParts,
+    finish_requests,
+    make_service,
+    open_public_port,
+)
+from siddes_telemetry.cli.services.listeners import Address, Listen
+from siddes_telemetry.cli.services.process_metrics import process_metrics
+from siddes_telemetry.cli.services.runtime import Service, wait_for_stop_or_timeout
+from siddes_telemetry.cli.services.worker_supervisor import (
+    WorkerSupervisor,
+    add_worker_metrics,
+    metrics_folder,
+    reserved_port,
+    stop_with_parent,
+)
+from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.web import logs
+from siddes_telemetry.web.readiness import OK, Readiness
+
+REPORT_EVERY_S = 0.5  # between two looks of a worker at its readiness
+
+log = structlog.get_logger(__name__)
+
+
+def gateway_workers_service(
+    settings: Settings, registry: Registry, listen: Listen, number: int, print_status: PrintStatus
+) -> Service:
+    """The gateway in `number` worker processes."""
+    if listen.public is None:
+        raise ValueError("a gateway has a public port")
+    open_parts = partial(_open_workers, settings, registry, listen.public, number)
+    return make_service(open_parts, listen, print_status, process_metrics)
+
+
+@asynccontextmanager
+async def _open_workers(
+    settings: Settings, registry: Registry, public: Address, number: int, metrics: CollectorRegistry
+) -> AsyncIterator[ServiceParts]:
+    with reserved_port(public.host, public.port) as port, metrics_folder() as folder:
+        add_worker_metrics(metrics)
+        main = partial(_worker_main, settings, registry, Address(public.host, port))
+        workers = WorkerSupervisor(main, number, folder, metrics)
+        stopping = asyncio.Event()
+
+        async def check() -> str:
+            return workers.trouble() or OK
+
+        yield ServiceParts(
+            checks={"workers": check},
+            shared_port=port,
+            background=[BackgroundTask(partial(workers.run, stopping), stopping.set)],
+            ready_note=lambda _url: f", {number} workers",
+        )
+
+
+def _worker_main(settings: Settings, registry: Registry, public: Address, connection: Connection) -> None:
+    """Run one worker process; it reports its readiness through the connection."""
+
+    async def serve(stop: asyncio.Event) -> None:
+        stop_with_parent(connection, stop)
+        metrics = CollectorRegistry()
+        logs.count_suppressed_lines(metrics)
+        async with open_gateway(settings, registry, metrics) as parts:
+            await open_public_port(parts, public, reuse_port=True)
+            try:
+                await _report_readiness(Readiness(parts.checks, clock=time.monotonic), connection, stop)
+            finally:
+                await finish_requests(parts)
+
+    logs.configure(settings.log_level)
+    try:
+        runtime.run(serve)
+    except Exception as failure:  # noqa: BLE001  # multiprocessing would print it, with its text
+        log.error("worker_failed", error=type(failure).__name__, at=logs.code_location(failure))
+        sys.exit(1)
+
+
+async def _report_readiness(readiness: Readiness, connection: Connection, stop: asyncio.Event) -> None:
+    """Send the reason why the worker is not ready, or an empty text, when it changes, until `stop`."""
+    sent = None
+    while not stop.is_set():
+        report = await readiness.report()
+        if (reason := "" if report.ok else report.checks["log"]) != sent:
+            connection.send_bytes(reason.encode())
+            sent = reason
+        await wait_for_stop_or_timeout(stop, REPORT_EVERY_S)

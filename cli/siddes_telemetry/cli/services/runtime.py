@@ -1,0 +1,115 @@
+"""How a service process runs: event loop, stop signals, and the exception that decides the exit status.
+
+A service is a coroutine function that is given an event. On SIGTERM, SIGINT or SIGHUP the event is set, and the service
+has STOP_S to return; then the process exits with status 1. terminal.py turns exceptions into messages and statuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import structlog
+import uvloop
+
+from siddes_telemetry.backends.ports.errors import BackendError
+from siddes_telemetry.cli import open_files
+from siddes_telemetry.cli.data_folder import DataInUse
+from siddes_telemetry.cli.settings import SettingsError
+from siddes_telemetry.web.logs import code_location, report_suppressed_lines
+
+GC_ALLOCATIONS = 20_000  # reference counting frees a request's objects; the default, 700, scans every few requests
+STOP_S = 25.0  # for a whole stop: less than the 30 s after which supervisors kill
+log = structlog.get_logger(__name__)
+
+Service = Callable[[asyncio.Event], Awaitable[None]]
+
+
+class ServiceFailed(Exception):
+    """A defect ended the service. The log says where."""
+
+
+def run(service: Service) -> None:
+    """Run the service until it returns.
+
+    Raises what an operator can correct (SettingsError, DataInUse, BackendError, OSError) as it is, and ServiceFailed
+    for anything else, whose text may quote outside data.
+    """
+    gc.freeze()  # imported modules and built objects are never garbage: keep them out of every scan
+    gc.set_threshold(GC_ALLOCATIONS)
+    open_files.raise_limit()
+    uvloop.run(_run(service))
+
+
+async def _run(service: Service) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def request_stop() -> None:
+        if stop.is_set():
+            return  # already stopping, within the time limit
+        log.info("stopping")
+        stop.set()
+        loop.call_later(STOP_S, _give_up)
+
+    for number in _stop_signals():
+        loop.add_signal_handler(number, request_stop)
+    watching = loop.create_task(open_files.watch())
+    try:
+        await service(stop)
+    except (SettingsError, DataInUse, BackendError, OSError):
+        raise
+    except Exception as defect:  # noqa: BLE001  # logged by class and place: its text may quote outside data
+        log.error("service_failed", error=type(defect).__name__, at=code_location(defect))
+        raise ServiceFailed("the service failed; its log says where") from None
+    finally:
+        watching.cancel()
+
+
+def _stop_signals() -> Iterator[signal.Signals]:
+    """SIGHUP is sent by a terminal that closes; nohup ignores it before the process starts, and it stays ignored."""
+    yield signal.SIGTERM
+    yield signal.SIGINT
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
+
+
+def _give_up() -> None:
+    """Exit as after a crash. Everything that was answered is durable."""
+    log.error("stop_took_too_long", limit_s=STOP_S)
+    report_suppressed_lines()
+    os._exit(1)
+
+
+async def wait_for_stop(stop: asyncio.Event, *tasks: asyncio.Future[None]) -> None:
+    """Return when a stop is asked for or a task returns. Raises what a task raises before that."""
+    stopping = asyncio.ensure_future(stop.wait())
+    waited: set[asyncio.Future[Any]] = {stopping, *tasks}
+    try:
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        stopping.cancel()
+
+
+async def wait_for_stop_or_timeout(stop: asyncio.Event, seconds: float) -> None:
+    """Return when a stop is asked for, or after this time."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        pass
+
+
+async def cancel_and_wait(*tasks: asyncio.Future[None]) -> None:
+    """Cancel the tasks that still run and wait for their end."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
