@@ -226,7 +226,7 @@ def test_a_working_directory_that_is_gone_is_said(tmp_path: Path, data: str) -> 
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr == "error: the working directory is gone: start this in a folder that is there\n"
+    assert done.stderr == "error: the working directory is gone: start this in a folder that exists\n"
 
 
 async def counted(deployment: Deployment, *, times: int = 1) -> None:

@@ -15,7 +15,8 @@ from yarl import URL
 
 from siddes_telemetry.backends.clickhouse.http_engine import parse_server_url
 from siddes_telemetry.cli.endpoints import broker_list, clickhouse_url, http_url, origin
-from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError, load
+from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError
+from siddes_telemetry.cli.settings_loader import load_settings
 
 CANARY = "canary1f6f0f9d"
 PIECES = st.sampled_from(
@@ -78,7 +79,7 @@ def environment(values: dict[str, str]) -> Iterator[None]:
 
 def what_is_wrong() -> tuple[str, ...]:
     try:
-        load()
+        load_settings()
     except SettingsError as error:
         return error.problems
     return ()
@@ -144,8 +145,8 @@ def test_an_origin_stays_as_it_is_once_it_is_as_browsers_send_it(text: str) -> N
 def test_bytes_that_are_no_text_are_named_where_they_are_no_path(name: str) -> None:
     with environment({name: "\udcff"}):
         if name in {"data", "events", "jwt_key_file"}:
-            load()
+            load_settings()
         else:
             with pytest.raises(SettingsError) as raised:
-                load()
+                load_settings()
             assert raised.value.problems == (f"{PREFIX}{name.upper()}: must be UTF-8",)

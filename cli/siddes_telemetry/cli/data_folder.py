@@ -1,4 +1,4 @@
-"""The data folder of the embedded shape: one process at a time, and nobody else's to read."""
+"""The data folder of embedded mode: the paths in it, the lock of the one process that uses it, and its privacy."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ log = structlog.get_logger(__name__)
 
 
 class DataInUse(Exception):
-    """Another process has this folder open."""
+    """Another process has locked this folder."""
 
 
 class DataMissing(Exception):
-    """There is no such folder."""
+    """The folder does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """Where things are inside it."""
+    """A data folder and the paths in it."""
 
     root: Path
 
     def problem(self) -> str | None:
-        """Why nothing can be kept here, as far as its path tells, or None."""
+        """Why this path cannot be a data folder, or None. Opens nothing."""
         try:
-            path = str(Path.cwd() / self.root.resolve())  # chDB asks for the working directory even where it needs none
+            path = str(Path.cwd() / self.root.resolve())  # chDB asks for the working directory in any case
         except OSError:
-            return "the working directory is gone: start this in a folder that is there"
+            return "the working directory is gone: start this in a folder that exists"
         if "?" in path:
-            return "the path of the data folder has a question mark, where chDB's options would begin: use another"
+            return "the path of the data folder has a question mark, which begins chDB's options: use another"
         try:
             path.encode()
         except UnicodeEncodeError:
@@ -45,7 +45,7 @@ class DataFolder:
         return None
 
     def require(self) -> None:
-        """Raises DataMissing where there is no such folder: "nothing" would be a wrong answer then. Or OSError."""
+        """Raise DataMissing if there is no such folder, or OSError. A command would otherwise report an empty one."""
         try:
             self.root.stat()
         except FileNotFoundError:
@@ -66,10 +66,10 @@ class DataFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder, made if it is not there, for as long as the context lasts. Raises DataInUse, OSError.
+        """Hold the folder's lock while the context lasts. Makes the folder if needed. Raises DataInUse, OSError.
 
-        The kernel lets go of the lock when the process ends, however it ends. What is in the folder is the owner's
-        alone from then on; where that cannot be brought about, the log says so.
+        The kernel releases the lock when the process ends in any way. Access of group and others is removed from all
+        files; if that is not possible, the log says so.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -78,19 +78,19 @@ class DataFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise DataInUse(f"{self.root} is in use by another siddes-telemetry process") from None
-            self._close_to_others()
+            self._make_private()
             yield
         finally:
             os.close(descriptor)
 
-    def _close_to_others(self) -> None:
-        """The files in the store are looked at once, while others may still enter it: there may be thousands."""
-        log_file = self.log.resolve()  # SQLite puts the others beside the file itself
+    def _make_private(self) -> None:
+        """The store may have thousands of files: they are visited only if its folder still lets others in."""
+        log_file = self.log.resolve()  # if it is a link, SQLite puts its other files beside the target
         files = [self.root / "lock", self.control_socket, log_file]
         files += [log_file.with_name(log_file.name + ending) for ending in ("-wal", "-shm", "-journal")]
-        closed = remove_group_and_other_access([self.root, *files])
+        private = remove_group_and_other_access([self.root, *files])
         if has_group_or_other_access(self.store):
-            closed &= remove_group_and_other_access(files_below(self.store))
-            closed &= remove_group_and_other_access([self.store])
-        if not closed:
+            private &= remove_group_and_other_access(files_below(self.store))
+            private &= remove_group_and_other_access([self.store])
+        if not private:
             log.warning("data_folder_open_to_others", remedy="chown it to this process's user, or chmod it to 0700")

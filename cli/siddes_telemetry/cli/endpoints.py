@@ -1,7 +1,7 @@
-"""Where others are: brokers, servers and origins, as an operator writes them. Pure.
+"""Checks the addresses in settings: Kafka brokers, URLs and origins. Pure.
 
-Each function returns the value as it is used, or raises ValueError: a text that says what is wrong and how it is
-written, and quotes nothing, since a URL may hold a password.
+Each function returns the value in the form that is used, or raises ValueError. The text says what is wrong and what the
+form is; it quotes nothing, since a URL may hold a password.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 MAX_PORT = 65535
-MAX_HOST = 253  # RFC 1035, 2.3.4, without the dot at the end; a label has 63
+MAX_HOST = 253  # RFC 1035, 2.3.4, without the final dot; a label has at most 63
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -30,7 +30,7 @@ _ORIGIN = "must be a comma-separated list of origins such as https://app.example
 
 
 def broker_list(text: str) -> str:
-    """`host:port,host:port`, each without blanks around it; a port may be left out."""
+    """`host:port,host:port` without the blanks around the entries; ports are optional."""
     brokers = [broker.strip() for broker in text.split(",")]
     for number, broker in enumerate(brokers, start=1):
         try:
@@ -50,7 +50,7 @@ def http_url(text: str) -> str:
 
 
 def clickhouse_url(text: str) -> str:
-    """`http(s)://user:password@host:8123/database`; user, password and port may be left out."""
+    """`http(s)://user:password@host:8123/database`; user, password and port are optional."""
     parts = _split(text, _CLICKHOUSE)
     if "?" in text or "#" in text:
         raise ValueError(f"has a ? or a #, after which it would end; it {_CLICKHOUSE}")
@@ -72,7 +72,7 @@ def clickhouse_url(text: str) -> str:
 
 
 def origin(text: str) -> str:
-    """scheme://host, with a port that is not the scheme's own, in lower case: as browsers send it (RFC 6454, 6.2)."""
+    """scheme://host[:port] in lower case, without the scheme's default port, as browsers send it (RFC 6454, 6.2)."""
     if text == "*" or text.lower() == "null":
         raise ValueError(f"{_ORIGIN}; neither * nor null is one")
     parts = _split(text, _ORIGIN)
@@ -86,11 +86,11 @@ def origin(text: str) -> str:
 
 
 def _split(text: str, rule: str) -> SplitResult:
-    if _BLANK.search(text):  # some of which urlsplit drops
+    if _BLANK.search(text):  # urlsplit drops some of these
         raise ValueError(f"has a blank or a control character; it {rule}")
     try:
         parts = urlsplit(text)
-    except ValueError:  # which quotes it
+    except ValueError:  # its text quotes the URL
         raise ValueError(rule) from None
     if parts.scheme not in DEFAULT_PORTS or not parts.netloc:
         raise ValueError(rule)
@@ -102,7 +102,7 @@ def _split(text: str, rule: str) -> SplitResult:
 
 
 def _host_and_port(text: str) -> tuple[str, int | None]:
-    """(the host, in its brackets if it has some; the port if there is one)."""
+    """(host, with the brackets of an IPv6 address; port, or None)."""
     match = _AUTHORITY.fullmatch(text)
     if match is None or (text.count(":") > 1 and not text.startswith("[")):
         raise ValueError("must be host:port, and an IPv6 address must be in brackets, such as [::1]:9092")

@@ -1,7 +1,7 @@
-"""Open files: as many as this process may have, and a part of them kept from clients.
+"""Open files: the limit of this process, and how many of them clients may take.
 
-A process without a descriptor left cannot do its work, and uvloop closes what it then accepts without a word: health
-checks as well.
+A process without a free descriptor cannot work. uvloop then closes accepted connections silently, health checks
+included, so a reserve is kept from clients.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ import structlog
 
 from siddes_telemetry.web.server import MAX_CONNECTIONS
 
-RESERVED = 256  # for logs, stores and brokers, beyond what is open when clients are let in, and for the admin port
-ADMIN_CONNECTIONS = 32  # probes and scrapes take one each, for a moment
+RESERVED = 256  # for connections to the log and the store that open later, and for the admin port
+ADMIN_CONNECTIONS = 32  # probes and scrapes are short
 WATCH_EVERY_S = 1.0
 
 log = structlog.get_logger(__name__)
 
 
 def raise_limit() -> None:
-    """Raise this process's soft limit to its hard one: the soft one is low for the sake of select()."""
+    """Raise the soft limit to the hard one. The soft limit is low only for programs that use select()."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        with suppress(ValueError, OSError):  # macOS says no to more than it likes: then it stays as it is
+        with suppress(ValueError, OSError):  # macOS refuses more than its own maximum: the limit then stays
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def public_connections() -> int:
-    """How many clients may be connected: what is left now, less the reserve, which is half of it at most."""
-    left = _left()
-    return MAX_CONNECTIONS if left is None else max(1, min(MAX_CONNECTIONS, left - min(RESERVED, left // 2)))
+    """How many clients may be connected: the free descriptors less the reserve, which is at most half of them."""
+    free = _free()
+    return MAX_CONNECTIONS if free is None else max(1, min(MAX_CONNECTIONS, free - min(RESERVED, free // 2)))
 
 
 def admin_connections() -> int:
     """The same for the admin port, out of the reserve."""
-    left = _left()
-    return ADMIN_CONNECTIONS if left is None else max(1, min(ADMIN_CONNECTIONS, left // 8))
+    free = _free()
+    return ADMIN_CONNECTIONS if free is None else max(1, min(ADMIN_CONNECTIONS, free // 8))
 
 
 async def watch() -> None:
-    """For as long as it runs, say when no descriptor is left, and when there is one again."""
+    """Log when the last descriptor is taken and when one is free again. Runs until cancelled."""
     exhausted = False
     while True:
         await asyncio.sleep(WATCH_EVERY_S)
@@ -60,7 +60,7 @@ def _limit() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def _left() -> int | None:
+def _free() -> int | None:
     limit = _limit()
     return None if limit is None else limit - len(os.listdir("/dev/fd"))  # noqa: PTH208  # a count, no paths
 

@@ -1,4 +1,4 @@
-"""Where the event registry is read from."""
+"""Loads the event registry: the shipped one, or the file that the EVENTS setting names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from siddes_telemetry.schemas.registry import Registry, RegistryError, parse_reg
 
 
 def load_registry(path: Path | None) -> Registry:
-    """The registry of this file, or the shipped one. Raises SettingsError."""
+    """The registry in this file, or the shipped one for None. Raises SettingsError."""
     try:
         if path is None:
             return parse_registry((files("siddes_telemetry.schemas") / "events.toml").read_text("utf-8"))

@@ -1,29 +1,27 @@
-"""The settings: read from the environment, here and nowhere else.
+"""The settings, grouped by what they configure, and the rules that each value must follow.
 
-Whatever is wrong or missing is named in one message that shows no value.
+settings_loader.py reads them from the environment; nothing else does. docs/operations.md says more about some.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from siddes_telemetry.cli.endpoints import broker_list, clickhouse_url, http_url, origin
 from siddes_telemetry.cli.secret_form import form_problem
-from siddes_telemetry.cli.small_file import read_small_file
 from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS
 
 PREFIX = "SIDDES_TELEMETRY_"
-SECRETS = ("jwt_secret", "viewer_key", "clickhouse")  # may also be given as …_FILE
+SECRETS = ("jwt_secret", "viewer_key", "clickhouse")  # may also be given as files, by NAME_FILE
 PATHS = frozenset({"data", "events", "jwt_key_file"})
-MIN_VIEWER_KEY_BYTES = 16  # a shorter key lets pseudonyms be guessed back
-TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")  # Kafka's own rule, less room for ".dead" and ".keys"
+MIN_VIEWER_KEY_BYTES = 16  # with a shorter key, the viewer ids behind pseudonyms can be guessed
+TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")  # Kafka's rule, less the characters that ".dead" and ".keys" need
 
 
 class SettingsError(Exception):
@@ -34,7 +32,7 @@ class SettingsError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-def _as_meant(value: SecretStr, info: ValidationInfo) -> SecretStr:
+def _well_formed(value: SecretStr, info: ValidationInfo) -> SecretStr:
     if not info.data.get("secrets_as_given") and (problem := form_problem(value.get_secret_value())):
         raise ValueError(f"{problem}; if it belongs to the secret, set {PREFIX}SECRETS_AS_GIVEN=1")
     return value
@@ -64,142 +62,72 @@ def _origins(value: list[str]) -> list[str]:
     return [origin(each) for each in value]
 
 
-def _matching(pattern: str, what: str) -> AfterValidator:
+def _matching(pattern: str, rule: str) -> AfterValidator:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
-            raise ValueError(what)
+            raise ValueError(rule)
         return value
 
     return AfterValidator(check)
 
 
 Url = Annotated[str, AfterValidator(http_url)]
-Secret = Annotated[SecretStr, AfterValidator(_as_meant)]
+Secret = Annotated[SecretStr, AfterValidator(_well_formed)]
 
 
 class Settings(BaseSettings):
-    """Every setting, with its default. docs/operations.md says what each is for."""
+    """Every setting with its default. The variable of `kafka` is SIDDES_TELEMETRY_KAFKA, and so on."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
 
-    secrets_as_given: bool = False  # before the secrets: they are checked by it
-    enabled: bool = True
-    retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
-    debug: bool = False
-    kafka: Annotated[str, AfterValidator(broker_list)] | None = None
+    # The form of secrets. First, because the secrets below are checked by it.
+    secrets_as_given: bool = False  # take secrets with white space, quotes or a byte order mark as they are
+
+    # What is counted, and for how long.
+    enabled: bool = True  # the kill switch: if false, every /api/telemetry path answers 404
+    events: Path | None = None  # a registry file instead of the shipped events.toml
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = 30  # the TTL of stored counts; `migrate` applies a change
+
+    # Embedded mode. A broker or a ClickHouse server below selects cluster mode for the operator's commands.
+    data: Path = Path("data")  # the folder of the SQLite log and the chDB store
+
+    # Kafka.
+    kafka: Annotated[str, AfterValidator(broker_list)] | None = None  # bootstrap servers, host:port,host:port
     topic: Annotated[str, _matching(TOPIC.pattern, "must be 1 to 200 of A-Z a-z 0-9 . _ -")] = "siddes.telemetry.v1"
-    group: Annotated[str, Field(min_length=1, max_length=200)] = "siddes-telemetry"
-    partitions: Annotated[int, Field(ge=1, le=1024)] = 8
-    replication: Annotated[int, Field(ge=1, le=16)] = 1
-    clickhouse: Annotated[Secret, AfterValidator(_clickhouse_url)] | None = None
-    cluster: Annotated[str, _matching(r"[A-Za-z0-9_-]{1,64}", "must be a cluster's name")] | None = None
-    data: Path = Path("data")
-    events: Path | None = None
-    jwt_secret: Secret | None = None
-    jwt_key_file: Path | None = None
-    jwt_jwks_url: Url | None = None
-    jwt_algorithm: Annotated[str, AfterValidator(_algorithm)] | None = None
-    jwt_issuer: str | None = None
-    jwt_audience: str | None = None
-    jwt_claim: Annotated[str, Field(min_length=1, max_length=200)] = "sub"
-    jwt_leeway: Annotated[int, Field(ge=0, le=300)] = 30
-    session_cookie: Annotated[str, _matching(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", "must be a cookie's name")] = (
-        "sessionid"
+    group: Annotated[str, Field(min_length=1, max_length=200)] = "siddes-telemetry"  # the consumers' group
+    partitions: Annotated[int, Field(ge=1, le=1024)] = 8  # of the topic; may grow, never shrink
+    replication: Annotated[int, Field(ge=1, le=16)] = 1  # the replication factor of the topics that `migrate` makes
+
+    # ClickHouse.
+    clickhouse: Annotated[Secret, AfterValidator(_clickhouse_url)] | None = (
+        None  # http(s)://user:password@host/database
     )
-    auth_url: Url | None = None
-    auth_field: Annotated[str, Field(min_length=1, max_length=200)] = "viewer_id"
-    viewer_key: Annotated[Secret, AfterValidator(_viewer_key)] | None = None
-    origins: Annotated[list[str], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_origins)] = []
-    rate: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 100
+    cluster: Annotated[str, _matching(r"[A-Za-z0-9_-]{1,64}", "must be a cluster's name")] | None = None  # replicated
+
+    # Authentication by JWTs: a shared secret, public keys from a file or a URL, or both kinds.
+    jwt_secret: Secret | None = None  # of HS256
+    jwt_key_file: Path | None = None  # PEM, read again when it changes
+    jwt_jwks_url: Url | None = None  # a JWK Set, fetched at the first use and refreshed
+    jwt_algorithm: Annotated[str, AfterValidator(_algorithm)] | None = None  # of the public keys; None is RS256
+    jwt_issuer: str | None = None  # what `iss` must be
+    jwt_audience: str | None = None  # what `aud` must name
+    jwt_claim: Annotated[str, Field(min_length=1, max_length=200)] = "sub"  # the claim that names the viewer
+    jwt_leeway: Annotated[int, Field(ge=0, le=300)] = 30  # seconds before `nbf` from which a token is valid
+
+    # Authentication by session cookies.
+    session_cookie: Annotated[str, _matching(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", "must be a cookie's name")] = (
+        "sessionid"  # holds a JWT, or a session that the app knows
+    )
+    auth_url: Url | None = None  # the app's who-am-I endpoint, which says whose session it is
+    auth_field: Annotated[str, Field(min_length=1, max_length=200)] = "viewer_id"  # the viewer's path in its answer
+
+    # Viewers and limits.
+    viewer_key: Annotated[Secret, AfterValidator(_viewer_key)] | None = None  # turns viewer ids into keyed pseudonyms
+    origins: Annotated[list[str], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_origins)] = []  # CORS
+    rate: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 100  # requests/s of a viewer; 0: no limit
+
+    # Development and logging.
+    debug: bool = False  # the dev viewer and the developer pages, on loopback only
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-
-
-def _no_problems(_: Settings) -> Iterable[str]:
-    return ()
-
-
-def load(
-    *,
-    needs: Iterable[str] = (),
-    debug: bool = False,
-    problems_of: Callable[[Settings], Iterable[str]] = _no_problems,
-) -> Settings:
-    """The settings of this process's environment. Raises SettingsError.
-
-    `needs`: fields that must be set for this command. `debug`: on whatever the environment says. `problems_of`: what
-    is wrong with settings that are good one by one.
-    """
-    if problems := [f"{name}: must be UTF-8" for name in _not_utf8()]:
-        raise SettingsError(problems)
-    overrides: dict[str, object] = {"debug": True} if debug else {}
-    for name in SECRETS:
-        try:
-            overrides |= _from_file(name)
-        except ValueError as error:
-            problems.append(str(error))
-    try:
-        settings = Settings.model_validate(overrides)
-    except ValidationError as error:
-        problems += [
-            f"{_source(str(detail['loc'][0]), overrides)}: {detail['msg'].removeprefix('Value error, ')}"
-            for detail in error.errors(include_input=False, include_url=False, include_context=False)
-        ]
-        problems += [f"{_variable(name)}: must be set" for name in needs if not os.environ.get(_variable(name))]
-        raise SettingsError(problems) from None  # the cause holds values
-    problems += missing(settings, needs)
-    problems += problems_of(settings)
-    if problems:
-        raise SettingsError(problems)
-    return settings
-
-
-def missing(settings: Settings, needs: Iterable[str]) -> Iterable[str]:
-    """What is wrong where these fields are not set."""
-    return [f"{_variable(name)}: must be set" for name in needs if getattr(settings, name) is None]
-
-
-def unknown_variables() -> list[str]:
-    """Names in the environment with our prefix that are no setting: most likely misspelt."""
-    known = {_variable(name) for name in Settings.model_fields} | {_variable(name) + "_FILE" for name in SECRETS}
-    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
-
-
-def _not_utf8() -> Iterable[str]:
-    """Variables of ours that hold other bytes. A path may."""
-    for field in Settings.model_fields.keys() - PATHS:
-        try:
-            os.environ.get(_variable(field), "").encode()
-        except UnicodeEncodeError:
-            yield _variable(field)
-
-
-def _variable(field: str) -> str:
-    return PREFIX + field.upper()
-
-
-def _source(field: str, overrides: Mapping[str, object]) -> str:
-    """The variable that a value came by."""
-    return _variable(field) + ("_FILE" if field in SECRETS and field in overrides else "")
-
-
-def _from_file(name: str) -> dict[str, str]:
-    """The secret that NAME_FILE points to, without its line end; nothing where that is not set. Raises ValueError."""
-    variable = _variable(name) + "_FILE"
-    path = os.environ.get(variable)
-    if not path:
-        return {}
-    if os.environ.get(_variable(name)):
-        raise ValueError(f"{variable}: {_variable(name)} is set too; set one of them")
-    try:
-        secret = read_small_file(Path(path)).decode().rstrip("\r\n")
-    except OSError:
-        raise ValueError(f"{variable}: cannot be read") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{variable}: is not UTF-8") from None
-    except ValueError as error:
-        raise ValueError(f"{variable}: {error}") from None
-    if not secret:
-        raise ValueError(f"{variable}: is empty")
-    return {name: secret}

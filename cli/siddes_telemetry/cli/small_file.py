@@ -1,4 +1,4 @@
-"""Reading a file that an operator names: what is none, far too large, or never ends is said instead of waited for."""
+"""Reads a small file that an operator names. A folder, a huge file or an idle pipe is an error, not a hang."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from stat import S_ISFIFO, S_ISREG
 
 MAX_BYTES = 1024 * 1024  # registries and secrets have some kilobytes
-PIPE_PATIENCE_S = 10.0  # a command in `<(…)` may have to ask a vault
+PIPE_PATIENCE_S = 10.0  # the command in `<(…)` may have to ask a vault
 
 
 def read_small_file(path: Path) -> bytes:
-    """All of it, of a shell's `<(…)` too. Raises OSError, or ValueError with a text that does not name it."""
+    """The content of a file or pipe. Raises OSError, or ValueError with a text that does not name the file."""
     mode = path.stat().st_mode
     if not (S_ISREG(mode) or S_ISFIFO(mode)):
-        raise ValueError("must be a file, and no folder or device")
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # else a pipe would wait for its writer
+        raise ValueError("must be a file, not a folder or device")
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # NONBLOCK: do not wait for a pipe's writer
     try:
         content = _read(descriptor)
     finally:
@@ -28,14 +28,14 @@ def read_small_file(path: Path) -> bytes:
 
 
 def _read(descriptor: int) -> bytes:
-    """As far as its end, or a byte too far."""
+    """Everything up to end of file, or MAX_BYTES + 1 bytes."""
     content = bytearray()
     deadline = time.monotonic() + PIPE_PATIENCE_S
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     while len(content) <= MAX_BYTES:
         if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise ValueError("is a pipe, and nobody writes to it")
+            raise ValueError("is a pipe that nothing is written to")
         piece = os.read(descriptor, MAX_BYTES + 1 - len(content))
         if not piece:
             break

@@ -14,7 +14,8 @@ from siddes_telemetry.cli.auth_settings import authentication_problems
 from siddes_telemetry.cli.control_socket import ControlError
 from siddes_telemetry.cli.data_folder import DataInUse, DataMissing
 from siddes_telemetry.cli.services.runtime import ServiceFailed
-from siddes_telemetry.cli.settings import Settings, SettingsError, load, missing, unknown_variables
+from siddes_telemetry.cli.settings import Settings, SettingsError
+from siddes_telemetry.cli.settings_loader import load_settings, missing_settings, unknown_variables
 from siddes_telemetry.web import logs
 from siddes_telemetry.web.loopback import is_loopback
 
@@ -63,7 +64,7 @@ def honest_exit(*, failure: int = 1) -> Iterator[None]:
 def read_settings(*needs: str) -> Settings:
     """The settings of a command. `needs`: what must be set. Raises SettingsError."""
     _warn_of_misspelt()
-    return load(needs=needs)
+    return load_settings(needs=needs)
 
 
 def http_settings(*needs: str, debug: bool = False, host: str) -> Settings:
@@ -75,7 +76,7 @@ def http_settings(*needs: str, debug: bool = False, host: str) -> Settings:
             yield "--debug lets anybody say who they are: it listens on loopback only, such as 127.0.0.1"
 
     _warn_of_misspelt()
-    settings = load(needs=needs, debug=debug, problems_of=problems)
+    settings = load_settings(needs=needs, debug=debug, problems_of=problems)
     logs.configure(settings.log_level)
     return settings
 
@@ -85,10 +86,10 @@ def operator_settings(*cluster_needs: str) -> Settings:
 
     def problems(settings: Settings) -> Iterator[str]:
         if settings.kafka is not None or settings.clickhouse is not None:
-            yield from missing(settings, cluster_needs)
+            yield from missing_settings(settings, cluster_needs)
 
     _warn_of_misspelt()
-    settings = load(problems_of=problems)
+    settings = load_settings(problems_of=problems)
     logs.configure(settings.log_level)
     return settings
 

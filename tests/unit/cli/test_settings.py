@@ -10,7 +10,8 @@ import pytest
 
 from siddes_telemetry.cli import small_file
 from siddes_telemetry.cli.registry_file import load_registry
-from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError, load, unknown_variables
+from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError
+from siddes_telemetry.cli.settings_loader import load_settings, unknown_variables
 from siddes_telemetry.cli.small_file import MAX_BYTES
 
 
@@ -26,7 +27,7 @@ def given(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
-    settings = load()
+    settings = load_settings()
     assert (settings.enabled, settings.retention_days, settings.debug) == (True, 30, False)
     assert (settings.topic, settings.group) == ("siddes.telemetry.v1", "siddes-telemetry")
     assert (settings.partitions, settings.replication, settings.rate) == (8, 1, 100)
@@ -34,10 +35,10 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 
 
 def test_tokens_are_read_as_they_mostly_are_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load()
+    settings = load_settings()
     assert (settings.jwt_algorithm, settings.jwt_claim, settings.jwt_leeway) == (None, "sub", 30)
     given(monkeypatch, JWT_ALGORITHM="ES256K", JWT_CLAIM="https://app.example/id", JWT_LEEWAY="0")
-    settings = load()
+    settings = load_settings()
     assert (settings.jwt_algorithm, settings.jwt_claim, settings.jwt_leeway) == ("ES256K", "https://app.example/id", 0)
 
 
@@ -47,12 +48,12 @@ def test_tokens_are_read_as_they_mostly_are_unless_told_otherwise(monkeypatch: p
 def test_no_other_leeway_or_algorithm_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     given(monkeypatch, **{f"JWT_{name}": value})
     with pytest.raises(SettingsError, match=f"JWT_{name}"):
-        load()
+        load_settings()
 
 
 def test_an_empty_variable_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, KAFKA="", RETENTION_DAYS="")
-    assert (load().kafka, load().retention_days) == (None, 30)
+    assert (load_settings().kafka, load_settings().retention_days) == (None, 30)
 
 
 def test_everything_wrong_or_missing_is_named_at_once_and_no_value_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +69,7 @@ def test_everything_wrong_or_missing_is_named_at_once_and_no_value_is_shown(monk
     }
     given(monkeypatch, **wrong)
     with pytest.raises(SettingsError) as raised:
-        load(needs=("kafka",))
+        load_settings(needs=("kafka",))
     named = {problem.split(":")[0] for problem in raised.value.problems}
     assert named == {PREFIX + name for name in [*wrong, "KAFKA"]}
     assert "canary" not in str(raised.value)
@@ -78,21 +79,21 @@ def test_everything_wrong_or_missing_is_named_at_once_and_no_value_is_shown(monk
 @pytest.mark.parametrize("days", ["1", "3650"])
 def test_the_retention_may_be_a_day_or_ten_years(monkeypatch: pytest.MonkeyPatch, days: str) -> None:
     given(monkeypatch, RETENTION_DAYS=days)
-    assert load().retention_days == int(days)
+    assert load_settings().retention_days == int(days)
 
 
 @pytest.mark.parametrize("days", ["0", "3651", "1.5", "a month"])
 def test_no_other_retention_is_taken(monkeypatch: pytest.MonkeyPatch, days: str) -> None:
     given(monkeypatch, RETENTION_DAYS=days)
     with pytest.raises(SettingsError, match="RETENTION_DAYS"):
-        load()
+        load_settings()
 
 
 def test_a_secret_may_be_given_as_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("0123456789abcdef0123456789abcdef\n")
     given(monkeypatch, JWT_SECRET_FILE=str(file))
-    secret = load().jwt_secret
+    secret = load_settings().jwt_secret
     assert secret is not None
     assert secret.get_secret_value() == "0123456789abcdef0123456789abcdef"
 
@@ -134,7 +135,7 @@ def test_what_stands_around_a_secret_is_named_and_the_secret_is_not_shown(
         text = str(tmp_path / "secret")
     given(monkeypatch, **{variable: text})
     with pytest.raises(SettingsError) as raised:
-        load()
+        load_settings()
     [said] = raised.value.problems
     assert said.startswith(f"{PREFIX}{variable}: {problem}")
     assert f"{PREFIX}SECRETS_AS_GIVEN=1" in said
@@ -145,7 +146,7 @@ def test_what_stands_around_a_secret_is_named_and_the_secret_is_not_shown(
 def test_a_line_end_in_a_variable_is_white_space(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     given(monkeypatch, VIEWER_KEY=text.format(SECRETS["VIEWER_KEY"]))
     with pytest.raises(SettingsError, match="ends with white space"):
-        load()
+        load_settings()
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n", "\r"])
@@ -154,7 +155,7 @@ def test_line_ends_of_a_file_are_not_part_of_the_secret(
 ) -> None:
     (tmp_path / "key").write_bytes(SECRETS["VIEWER_KEY"].encode() + end.encode())
     given(monkeypatch, VIEWER_KEY_FILE=str(tmp_path / "key"))
-    key = load().viewer_key
+    key = load_settings().viewer_key
     assert key is not None
     assert key.get_secret_value() == SECRETS["VIEWER_KEY"]
 
@@ -165,7 +166,7 @@ def test_a_secret_in_use_that_is_like_that_is_taken_as_given_on_demand(
 ) -> None:
     key = text.format(SECRETS["VIEWER_KEY"])
     given(monkeypatch, VIEWER_KEY=key, SECRETS_AS_GIVEN="1")
-    taken = load().viewer_key
+    taken = load_settings().viewer_key
     assert taken is not None
     assert taken.get_secret_value() == key
 
@@ -173,7 +174,7 @@ def test_a_secret_in_use_that_is_like_that_is_taken_as_given_on_demand(
 @pytest.mark.parametrize("inside", ['a"b', "a b", "'ab", 'ab"', "'ab\"", "a\u00a0b"])
 def test_what_stands_inside_of_a_secret_is_its_own(monkeypatch: pytest.MonkeyPatch, inside: str) -> None:
     given(monkeypatch, JWT_SECRET=inside)
-    secret = load().jwt_secret
+    secret = load_settings().jwt_secret
     assert secret is not None
     assert secret.get_secret_value() == inside
 
@@ -181,7 +182,7 @@ def test_what_stands_inside_of_a_secret_is_its_own(monkeypatch: pytest.MonkeyPat
 def test_a_secret_twice_or_a_file_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given(monkeypatch, JWT_SECRET="x" * 32, JWT_SECRET_FILE=str(tmp_path), VIEWER_KEY_FILE=str(tmp_path / "none"))
     with pytest.raises(SettingsError) as raised:
-        load()
+        load_settings()
     assert [problem.split(":")[0] for problem in raised.value.problems] == [
         PREFIX + "JWT_SECRET_FILE",
         PREFIX + "VIEWER_KEY_FILE",
@@ -194,7 +195,7 @@ def test_a_secret_twice_or_a_file_that_is_not_there_is_refused(monkeypatch: pyte
     ("kind", "said"),
     [
         ("folder", "must be a file"),
-        ("pipe", "is a pipe, and nobody writes to it"),
+        ("pipe", "is a pipe that nothing is written to"),
         ("device", "must be a file"),
         ("large", "must not be larger than"),
         ("bytes", "is not UTF-8"),
@@ -208,7 +209,7 @@ def test_what_is_no_file_of_a_secret_is_named_at_once(
     path = odd_file(tmp_path, kind)
     given(monkeypatch, **{f"{name}_FILE": str(path)})
     with pytest.raises(SettingsError) as raised:
-        load()
+        load_settings()
     (problem,) = raised.value.problems
     assert problem.startswith(f"{PREFIX}{name}_FILE: {said}")
 
@@ -220,7 +221,7 @@ def test_a_secret_may_come_through_a_pipe(monkeypatch: pytest.MonkeyPatch) -> No
     os.close(writes)
     with command:
         given(monkeypatch, JWT_SECRET_FILE=f"/dev/fd/{reads}")
-        settings = load()
+        settings = load_settings()
     os.close(reads)
     assert settings.jwt_secret is not None
     assert settings.jwt_secret.get_secret_value() == "0123456789abcdef" * 2
@@ -230,7 +231,7 @@ def test_a_secret_may_come_through_a_pipe(monkeypatch: pytest.MonkeyPatch) -> No
     ("kind", "said"),
     [
         ("folder", "must be a file"),
-        ("pipe", "is a pipe, and nobody writes to it"),
+        ("pipe", "is a pipe that nothing is written to"),
         ("large", "must not be larger than"),
         ("bytes", "the file is not UTF-8"),
         ("empty", "revision must be"),
@@ -272,18 +273,18 @@ def test_no_secret_shows_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> None:
         VIEWER_KEY="canary-" * 6,
         CLICKHOUSE="http://user:canary-password@host:8123/db",
     )
-    assert "canary" not in repr(load())
+    assert "canary" not in repr(load_settings())
 
 
 def test_origins_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, ORIGINS="https://App.example:443, http://localhost:3000,")
-    assert load().origins == ["https://app.example", "http://localhost:3000"]
+    assert load_settings().origins == ["https://app.example", "http://localhost:3000"]
 
 
 def test_the_flag_switches_debug_on_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, DEBUG="0")
-    assert load(debug=True).debug
-    assert not load().debug
+    assert load_settings(debug=True).debug
+    assert not load_settings().debug
 
 
 def test_a_misspelt_setting_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,104 @@
+"""Reads the settings from the environment, secrets also from files.
+
+All problems are named in one SettingsError, which shows no value.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from siddes_telemetry.cli.settings import PATHS, PREFIX, SECRETS, Settings, SettingsError
+from siddes_telemetry.cli.small_file import read_small_file
+
+
+def _no_problems(_: Settings) -> Iterable[str]:
+    return ()
+
+
+def load_settings(
+    *,
+    needs: Iterable[str] = (),
+    debug: bool = False,
+    problems_of: Callable[[Settings], Iterable[str]] = _no_problems,
+) -> Settings:
+    """The settings of this process. Raises SettingsError.
+
+    `needs` names fields that this command cannot do without. `debug` overrides the environment's. `problems_of` checks
+    settings that are valid one by one but may not fit together.
+    """
+    if problems := [f"{name}: must be UTF-8" for name in _not_utf8()]:
+        raise SettingsError(problems)
+    overrides: dict[str, object] = {"debug": True} if debug else {}
+    for name in SECRETS:
+        try:
+            overrides |= _secret_from_file(name)
+        except ValueError as error:
+            problems.append(str(error))
+    try:
+        settings = Settings.model_validate(overrides)
+    except ValidationError as error:
+        problems += [
+            f"{_source(str(detail['loc'][0]), overrides)}: {detail['msg'].removeprefix('Value error, ')}"
+            for detail in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        problems += [f"{_variable(name)}: must be set" for name in needs if not os.environ.get(_variable(name))]
+        raise SettingsError(problems) from None  # the cause holds values
+    problems += missing_settings(settings, needs)
+    problems += problems_of(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def missing_settings(settings: Settings, needs: Iterable[str]) -> Iterable[str]:
+    """A problem for each of these fields that is not set."""
+    return [f"{_variable(name)}: must be set" for name in needs if getattr(settings, name) is None]
+
+
+def unknown_variables() -> list[str]:
+    """Variables in the environment with our prefix that are not settings: probably misspelt."""
+    known = {_variable(name) for name in Settings.model_fields} | {_variable(name) + "_FILE" for name in SECRETS}
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+
+
+def _not_utf8() -> Iterable[str]:
+    """Variables of ours whose value is not UTF-8. Paths may be other bytes."""
+    for field in Settings.model_fields.keys() - PATHS:
+        try:
+            os.environ.get(_variable(field), "").encode()
+        except UnicodeEncodeError:
+            yield _variable(field)
+
+
+def _variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def _source(field: str, overrides: Mapping[str, object]) -> str:
+    """The variable that the value came from."""
+    return _variable(field) + ("_FILE" if field in SECRETS and field in overrides else "")
+
+
+def _secret_from_file(name: str) -> dict[str, str]:
+    """The secret in the file that NAME_FILE names, without its line end; empty if not set. Raises ValueError."""
+    variable = _variable(name) + "_FILE"
+    path = os.environ.get(variable)
+    if not path:
+        return {}
+    if os.environ.get(_variable(name)):
+        raise ValueError(f"{variable}: {_variable(name)} is set too; set one of them")
+    try:
+        secret = read_small_file(Path(path)).decode().rstrip("\r\n")
+    except OSError:
+        raise ValueError(f"{variable}: cannot be read") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{variable}: is not UTF-8") from None
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from None
+    if not secret:
+        raise ValueError(f"{variable}: is empty")
+    return {name: secret}
