@@ -39,7 +39,7 @@ from siddes_telemetry.backends.kafka.admin import KafkaAdmin
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
-from siddes_telemetry.backends.kafka.range_reads import ends_of
+from siddes_telemetry.backends.kafka.range_reads import end_offsets
 from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines
 from tests.infrastructure.downloads import kafka_jars
 from tests.infrastructure.kafka import LocalKafka
@@ -113,7 +113,7 @@ def _latency(bench: Bench, targets: Targets, rate: float, bootstrap: str, topic:
     appends: list[float] = []  # ours, a second, by round; the first round begins with ours
 
     def records() -> int:
-        return sum(asyncio.run(ends_of(KafkaConnection(bootstrap), partitions)).values())
+        return sum(asyncio.run(end_offsets(KafkaConnection(bootstrap), partitions)).values())
 
     def p99(who: str) -> float:
         command = [sys.executable, "-m", "benchmarks.load.paced", targets.urls[who], str(targets.files[who, 1])]

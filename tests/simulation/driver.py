@@ -17,7 +17,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 from aiokafka.protocol.commit import OffsetCommitRequest
 
-from siddes_telemetry.backends.kafka.record_batches import MarkedRecord
+from siddes_telemetry.backends.kafka.fetched_records import MarkedRecord
 from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.schemas.record import LogRecord
 from tests.simulation.broker import Broker

@@ -16,9 +16,9 @@ from unittest.mock import patch
 from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException, KafkaError
 
-from siddes_telemetry.backends.kafka import owned_partition
+from siddes_telemetry.backends.kafka import log_view, owned_partition
+from siddes_telemetry.backends.kafka.fetched_records import FetchedRecord, to_log_records
 from siddes_telemetry.backends.kafka.offset_commit import CommitRejected, Membership, OffsetCommitter
-from siddes_telemetry.backends.kafka.range_reads import FetchedRecord, to_log_records
 from siddes_telemetry.backends.kafka.rebalance import KafkaMember
 from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer import delivery, worker
@@ -220,7 +220,10 @@ def undecodable_taken_for_an_outage() -> Iterator[None]:
             raise CorruptRecordException
         return fetched
 
-    with patch.object(owned_partition, "to_log_records", raise_for):
+    with (
+        patch.object(owned_partition, "to_log_records", raise_for),
+        patch.object(log_view, "to_log_records", raise_for),
+    ):
         yield
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
-from siddes_telemetry.backends.kafka.log_view import viewing
+from siddes_telemetry.backends.kafka.log_view import open_log_view
 from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.backends.ports.errors import StoreMissing
 from siddes_telemetry.cli.cluster import clickhouse_store, kafka_admin, kafka_connection
@@ -77,7 +77,7 @@ async def _on_log_and_store(
     if log_id is None:
         raise StoreMissing("this log has no identity yet")
     async with (
-        viewing(kafka_connection(settings), settings.topic, settings.group) as log,
+        open_log_view(kafka_connection(settings), settings.topic, settings.group) as log,
         _dead_letters(settings) as letters,
     ):
         log_and_store = LogAndStore(log, log_id, store.audit, letters, registry, settings.retention_days)

@@ -16,7 +16,7 @@ from siddes_telemetry.backends.journal_queue import JournalMetrics
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
-from siddes_telemetry.backends.kafka.log_view import viewing
+from siddes_telemetry.backends.kafka.log_view import open_log_view
 from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.backends.ports.log import DeadLetters, GroupConsumer, KeyJournal, LogAppender, LogView
 from siddes_telemetry.backends.sqlite.log import SqliteLog
@@ -120,7 +120,7 @@ async def kafka_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTes
             await pingable(appender)
             reader, view = (
                 partial(make_reader, bootstrap, topic, topic),
-                partial(viewing, KafkaConnection(bootstrap), topic, topic),
+                partial(open_log_view, KafkaConnection(bootstrap), topic, topic),
             )
             yield LogUnderTest(appender, reader, letters, journal, view, 3, True, None, trim)
     finally:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES
-from siddes_telemetry.backends.kafka.range_reads import ends_of, read_range
+from siddes_telemetry.backends.kafka.range_reads import end_offsets, read_range
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
 from tests.infrastructure.names import fresh
 from tests.integration.kafka.kit import HEADERS, WAIT_S, appending, make_topic, missing, pingable, shared_requests, soon
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.servers
 
 async def records_of(bootstrap: str, topic: str, partition: int = 0) -> list[Any]:
     key = TopicPartition(topic, partition)
-    ends = await ends_of(KafkaConnection(bootstrap), [key])
+    ends = await end_offsets(KafkaConnection(bootstrap), [key])
     return [record async for piece in read_range(KafkaConnection(bootstrap), key, 0, ends[key]) for record in piece]
 
 
@@ -50,7 +50,9 @@ async def test_a_record_of_half_a_mebibyte_fits_and_one_beyond_a_request_is_refu
 async def test_sequence_numbers_begin_anew_after_the_last(kafka_bootstrap: str, topic: str) -> None:
     async with appending(kafka_bootstrap, topic) as appender:
         await soon(appender.append(1, b"connected", HEADERS))
-        appender._session.result().producer._sequences[0] = 2**31 - 1  # of a partition it has written nothing to
+        appender._session.result().producer._partitions[0].sequence = (
+            2**31 - 1
+        )  # of a partition it has written nothing to
         for value in (b"last", b"first", b"second"):
             await soon(appender.append(0, value, HEADERS))
     assert [record.value for record in await records_of(kafka_bootstrap, topic)] == [b"last", b"first", b"second"]
@@ -69,7 +71,7 @@ async def test_an_append_that_fails_costs_one_producer(
     registry = CollectorRegistry()
     async with appending(kafka_bootstrap, topic, registry=registry) as appender:
         await soon(appender.append(0, b"first", HEADERS))
-        appender._session.result().producer._sequences[0] = sequence  # 1 would be right
+        appender._session.result().producer._partitions[0].sequence = sequence  # 1 would be right
         with pytest.raises(error):
             await soon(appender.append(0, b"failed", HEADERS))
         await soon(appender.append(0, b"next", HEADERS))
@@ -91,7 +93,9 @@ async def test_records_that_share_a_request_are_kept_and_answered_one_by_one(kaf
         assert await to_all(b"0") == [None] * 6
         shared = shared_requests(appender)
         assert await to_all(b"1") == [None] * 6
-        appender._session.result().producer._sequences[4] += 7  # the broker refuses what comes, in whatever company
+        appender._session.result().producer._partitions[
+            4
+        ].sequence += 7  # the broker refuses what comes, in whatever company
         assert await to_all(b"2") == [None, None, None, None, LogUnavailable, None]
         assert len(shared()) >= 2
     for partition in partitions:

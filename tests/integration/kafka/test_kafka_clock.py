@@ -14,7 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
-from siddes_telemetry.backends.kafka.log_view import viewing
+from siddes_telemetry.backends.kafka.log_view import open_log_view
 from siddes_telemetry.backends.ports.log import KeyJournal
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.context import ConsumerClocks, ConsumerContext
@@ -87,7 +87,7 @@ class Scene:
         running = asyncio.ensure_future(consumer.run())
         try:
             async with (
-                viewing(KafkaConnection(self._bootstrap), self._topic, self._topic) as view,
+                open_log_view(KafkaConnection(self._bootstrap), self._topic, self._topic) as view,
                 asyncio.timeout(WAIT_S),
             ):
                 (partition,) = await view.partitions()
@@ -104,7 +104,7 @@ class Scene:
     async def is_verified(self, hours: float | None) -> bool:
         log_id = await self.store.log_id(LOG_NAME)
         assert log_id is not None
-        async with viewing(KafkaConnection(self._bootstrap), self._topic, self._topic) as view:
+        async with open_log_view(KafkaConnection(self._bootstrap), self._topic, self._topic) as view:
             subject = LogAndStore(view, log_id, self.store, MemoryLog().dead_letters, REGISTRY, retention_days=30)
             report = await verify(
                 subject,

@@ -11,7 +11,8 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
-from siddes_telemetry.backends.kafka.range_reads import read_range, to_log_records
+from siddes_telemetry.backends.kafka.fetched_records import to_log_records
+from siddes_telemetry.backends.kafka.range_reads import read_range
 from siddes_telemetry.backends.kafka.rebalance import GroupTimes
 from siddes_telemetry.backends.ports.log import OwnedPartition
 from siddes_telemetry.schemas.record import Defect, LogRecord

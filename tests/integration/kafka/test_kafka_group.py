@@ -52,7 +52,7 @@ async def test_a_commit_after_the_group_was_left_is_refused(kafka_bootstrap: str
     async with running(make_reader(kafka_bootstrap, topic, topic), two := Hands()):
         new = await two.next()
         assert isinstance(new, KafkaPartition)
-        forged = KafkaPartition(new.key, old._membership, new._tools)  # the old name over a living connection
+        forged = KafkaPartition(new.key, old._membership, new._context)  # the old name over a living connection
         with pytest.raises(PartitionLost):
             await forged.commit_offset(5, "late")
         assert await new.committed() is None

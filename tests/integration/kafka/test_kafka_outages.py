@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
-from siddes_telemetry.backends.kafka.range_reads import ends_of
+from siddes_telemetry.backends.kafka.range_reads import end_offsets
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
 from siddes_telemetry.backends.ports.log import Committed, OwnedPartition
 from tests.infrastructure.kafka import LocalKafka
@@ -102,13 +102,13 @@ async def test_a_record_that_is_sent_again_and_again_is_kept_once(
         try:
             producer = appender._session.result().producer
             waiting = asyncio.ensure_future(appender.append(0, b"patience", HEADERS))
-            await until(lambda: producer.repeated > 1)
+            await until(lambda: producer.resent > 1)
         finally:
             own_kafka.resume()
         await soon(waiting)
         await soon(appender.append(0, b"after", HEADERS))
         log = TopicPartition("log", 0)
-        assert await ends_of(KafkaConnection(own_kafka.bootstrap), [log]) == {log: 3}
+        assert await end_offsets(KafkaConnection(own_kafka.bootstrap), [log]) == {log: 3}
         await until(lambda: 0 in hands.held)
         await hands.held[0].seek(0)
         assert await fetch_values(hands.held[0], 3) == [b"before", b"patience", b"after"]

@@ -19,7 +19,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from siddes_telemetry.backends.kafka import aiokafka_internals
 from siddes_telemetry.backends.kafka.aiokafka_internals import DecodedRecords
-from siddes_telemetry.backends.kafka.range_reads import to_log_records
+from siddes_telemetry.backends.kafka.fetched_records import to_log_records
 from siddes_telemetry.backends.kafka.record_batches import Records
 
 DOCUMENTED = re.compile(r"aiokafka(\.(abc|admin|errors|structs)(\..*)?)?")

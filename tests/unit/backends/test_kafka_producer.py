@@ -97,8 +97,8 @@ async def test_a_joined_request_of_which_nobody_waits_is_given_up_when_it_is_fin
         each.cancel()
     await asyncio.wait(appends)
     (sender,) = producer._senders.values()
-    assert sender._joined
+    assert sender._shared
     await producer.finish(PATIENCE_S)
-    assert not sender._joined
+    assert not sender._shared
     with pytest.raises(KafkaError):
         await producer.append(7, b"x", (), None)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from siddes_telemetry.backends.kafka import record_batches
+from siddes_telemetry.backends.kafka.batch_decoding import MAX_INFLATED_BYTES, MAX_RECORDS
 from siddes_telemetry.backends.kafka.compression import codecs_here
-from siddes_telemetry.backends.kafka.range_reads import FetchedRecord, to_log_records
-from siddes_telemetry.backends.kafka.record_batches import MAX_INFLATED_BYTES, MAX_RECORDS, MarkedRecord, Records
+from siddes_telemetry.backends.kafka.fetched_records import FetchedRecord, MarkedRecord, to_log_records
+from siddes_telemetry.backends.kafka.record_batches import Records
 from siddes_telemetry.schemas.record import Defect, LogRecord
 from tests.fakes.raw_batches import (
     ATTRIBUTES_AT,

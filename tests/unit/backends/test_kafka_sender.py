@@ -129,7 +129,7 @@ async def test_close_gives_up_what_is_sent_for_those_who_waited(broker: Broker, 
     await sender.close()
     await turns()
     assert isinstance(fourth.exception(), KafkaError)
-    assert not sender._joined
+    assert not sender._shared
     assert [each.done() for each in first] == [True, False]
 
 
@@ -139,4 +139,4 @@ async def test_what_an_answer_leaves_out_is_not_answered(broker: Broker, sender:
     await broker.answer()
     await broker.answer(without=3)
     assert [each.result() for each in (alone, joined, left_out)] == [NOT_ANSWERED, 2, NOT_ANSWERED]
-    assert not sender._joined
+    assert not sender._shared

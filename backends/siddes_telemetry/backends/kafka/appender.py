@@ -1,4 +1,14 @@
-"""The writing end of a Kafka topic: one idempotent producer, made anew when it breaks."""
+"""Appends records to a Kafka topic over one producer session at a time, which is replaced when it breaks.
+
+    state       event                             next        does
+    CONNECTING  a producer id is assigned         CONNECTED   waiting appends use the new session
+    CONNECTING  the driver raises                 CONNECTING  closes the client, tries again after the back-off
+    CONNECTED   an append fails or is cancelled   CONNECTING  finishes the session, closes the client, backs off
+    any         close                             CLOSED      finishes the session; appends raise LogUnavailable
+
+The state is the future `_session`: pending, a session, or an exception. A session is over at its first failed append:
+its sequence numbers may have a gap then, and the broker rejects what follows one (KIP-98).
+"""
 
 from __future__ import annotations
 
@@ -22,20 +32,17 @@ log = structlog.get_logger(__name__)
 
 
 class _Session:
-    """One producer's life. `broken` is set by the first append that fails: the sequence numbers then have a gap, and
-    the broker refuses all that follows (KIP-98)."""
-
     def __init__(self, producer: KafkaProducer) -> None:
         self.producer = producer
         self.broken = asyncio.Event()
-        self.acknowledged = False
+        self.acknowledged = False  # it has appended a record: the next back-off begins anew
 
 
 class KafkaAppender:
     """A LogAppender. `start` returns at once; appends wait for the first connection.
 
-    An idempotent producer never gives a record up while the broker is away: appends wait, and what they hold is the
-    caller's to bound. Raises LogMissing from `append` and `ping` where the topic or one of its `partitions` is missing.
+    Records are resent without a limit while brokers are away: the caller bounds how many appends wait. `append` and
+    `ping` raise LogMissing if the topic or one of its `partitions` is missing.
     """
 
     def __init__(
@@ -54,29 +61,29 @@ class KafkaAppender:
         self._metrics = metrics
         self._rng = rng
         self._close_s = close_s
-        self._keeping: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[None] | None = None
         self._session: asyncio.Future[_Session] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
-        """Begin to connect, and to reconnect whenever that is needed."""
-        self._keeping = asyncio.ensure_future(self._keep_connected())
+        """Begin to connect. It reconnects by itself until `close`."""
+        self._connecting = asyncio.ensure_future(self._keep_connected())
 
     async def append(self, partition: int, value: bytes, headers: Headers, *, key: bytes | None = None) -> None:
         session = self._session.result() if self._session.done() else await asyncio.shield(self._session)
         cluster = session.producer.client.cluster
         if partition not in (cluster.partitions_for_topic(self._topic) or ()):
             session.producer.client.force_metadata_update()
-            raise LogMissing("the topic or this partition of it is not there: run migrate")
+            raise LogMissing("the topic or this partition of it is missing: run migrate")
         try:
             await session.producer.append(partition, value, headers, key)
         except ValueError:
             raise
         except DRIVER_ERRORS as error:
             log.warning("append_failed", partition=partition, error=type(error).__name__)
-            self._give_up(session)
+            self._break(session)
             raise LogUnavailable("the record was not acknowledged") from None
-        except BaseException:  # cancelled, or a defect: whether the log has it is not known
-            self._give_up(session)
+        except BaseException:  # cancelled, or a defect: the log may or may not have the record
+            self._break(session)
             raise
         session.acknowledged = True
 
@@ -89,21 +96,21 @@ class KafkaAppender:
                 if not await client.force_metadata_update():
                     raise LogUnavailable("no broker answers")
         if not self._partitions <= (client.cluster.partitions_for_topic(self._topic) or set()):
-            raise LogMissing("the topic or a partition of it is not there: run migrate")
+            raise LogMissing("the topic or a partition of it is missing: run migrate")
         if not self._partitions <= client.cluster.available_partitions_for_topic(self._topic):
             raise LogUnavailable("a partition has no leader")
 
     async def close(self) -> None:
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait({self._keeping})
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait({self._connecting})
         if self._session.done():
             self._session = asyncio.get_running_loop().create_future()
         self._session.set_exception(LogUnavailable("closed"))
-        self._session.exception()  # nobody need be waiting for it
+        self._session.exception()  # marks it as retrieved: maybe no append waits for it
 
-    def _give_up(self, session: _Session) -> None:
-        """Let appends from now on wait for the next session."""
+    def _break(self, session: _Session) -> None:
+        """End the session: appends from now on wait for the next one."""
         if not session.broken.is_set():
             session.broken.set()
             self._session = asyncio.get_running_loop().create_future()

@@ -1,4 +1,13 @@
-"""The reading end of a Kafka topic: a group member that comes back whatever happens to it or to the broker."""
+"""A consumer in the group of a Kafka topic: replaces its member whenever that one leaves, with back-off.
+
+state       event                              next        does
+CONNECTING  the brokers do not answer          WAITING     reason unreachable
+CONNECTING  connected, the topic is missing    CONNECTING  looks again, with back-off
+CONNECTING  connected, the topic is there      MEMBER      joins the group (rebalance.py)
+MEMBER      it leaves, with a reason           WAITING     closes its consumer, counts the reason
+WAITING     the back-off is over               CONNECTING  makes a new consumer: new member id, new generation
+any         run is cancelled, or a task raises -           closes the consumer, which leaves the group
+"""
 
 from __future__ import annotations
 
@@ -16,20 +25,20 @@ from siddes_telemetry.backends.kafka.connection import KafkaConnection, start_co
 from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, driver_errors_translated
 from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
 from siddes_telemetry.backends.kafka.offset_commit import OffsetCommitter
-from siddes_telemetry.backends.kafka.owned_partition import MemberTools
+from siddes_telemetry.backends.kafka.owned_partition import MemberContext
 from siddes_telemetry.backends.kafka.rebalance import GroupTimes, KafkaMember
 from siddes_telemetry.backends.kafka.stalled_partitions import StalledPartitions
 from siddes_telemetry.backends.ports.errors import LogMissing, LogStalled, LogUnavailable
 from siddes_telemetry.backends.ports.log import PartitionWork
 
 PING_S = 2.0  # a readiness probe does not wait longer
-SETTLED_S = 60.0  # a member that lived so long left for a reason of its own: its successor is not slowed down
+SETTLED_S = 60.0  # a member that lived this long did not fail at the start: the back-off begins anew
 
 log = structlog.get_logger(__name__)
 
 
 class KafkaGroupConsumer:
-    """A GroupConsumer. The topic is never created here: `migrate` does that, and `run` waits for it."""
+    """A GroupConsumer. It never creates the topic: `migrate` does that, and `run` waits for it."""
 
     def __init__(
         self,
@@ -50,13 +59,13 @@ class KafkaGroupConsumer:
         self._times = times or GroupTimes()
         self._monotonic = monotonic
         self._stalls = StalledPartitions(metrics)
-        self._consumer: AIOKafkaConsumer | None = None  # started, and not yet given up
+        self._consumer: AIOKafkaConsumer | None = None  # set while it is connected
 
     async def run(self, work: PartitionWork) -> None:
         backoff = Backoff(self._rng)
         while True:
             began = self._monotonic()
-            reason = await self._one_life(work)
+            reason = await self._be_member(work)
             self._metrics.rejoins.labels(reason).inc()
             log.warning("group_rejoin", reason=reason)
             if self._monotonic() - began > SETTLED_S:
@@ -65,20 +74,20 @@ class KafkaGroupConsumer:
 
     async def ping(self) -> None:
         if self._stalls:
-            raise LogStalled("the log has records that do not come")
+            raise LogStalled("the log has records that do not arrive")
         if (consumer := self._consumer) is None:
             raise LogUnavailable("not connected")
         with driver_errors_translated():
             async with asyncio.timeout(PING_S):
                 topics = await consumer.topics()
         if self._topic not in topics:
-            raise LogMissing("the topic is not there: run migrate")
+            raise LogMissing("the topic is missing: run migrate")
         committer = OffsetCommitter(consumer, self._group)
         if committer.membership() is None or not committer.coordinator_known():
             raise LogUnavailable("not in the group yet")
 
-    async def _one_life(self, work: PartitionWork) -> str:
-        """Be one member of the group, and return why it left. A new one gets a new name and generation."""
+    async def _be_member(self, work: PartitionWork) -> str:
+        """Be one member of the group, and return why it left."""
         consumer = self._connection.group_consumer(
             self._group, session_s=self._times.session_s, rebalance_s=self._times.rebalance_s
         )
@@ -91,8 +100,8 @@ class KafkaGroupConsumer:
                 log.warning("log_unreachable", error=type(error).__name__)
                 return "unreachable"
             committer = OffsetCommitter(consumer, self._group)
-            tools = MemberTools(self._connection, consumer, committer, self._metrics, self._stalls, self._monotonic)
-            return await KafkaMember(self._topic, work, self._times, tools).live()
+            context = MemberContext(self._connection, consumer, committer, self._metrics, self._stalls, self._monotonic)
+            return await KafkaMember(self._topic, work, self._times, context).live()
         finally:
             self._consumer = None
             await close_consumer(consumer)

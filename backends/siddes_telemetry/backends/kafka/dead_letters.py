@@ -16,9 +16,10 @@ from aiokafka import TopicPartition
 
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
+from siddes_telemetry.backends.kafka.fetched_records import FetchedRecord
 from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES
-from siddes_telemetry.backends.kafka.range_reads import FetchedRecord, read_range
+from siddes_telemetry.backends.kafka.range_reads import read_range
 from siddes_telemetry.backends.kafka.topics import DEAD_PARTITIONS, dead_topic
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable, RecordsGone
 from siddes_telemetry.backends.ports.log import DeadLetter, DeadLetterEntry
@@ -65,7 +66,7 @@ class KafkaDeadLetters:
     async def entries(self) -> Sequence[DeadLetterEntry]:
         async with self._connection.reading_consumer() as consumer:
             if self._partition.topic not in await consumer.topics():
-                raise LogMissing("the topic of the dead letters is not there: run migrate")
+                raise LogMissing("the topic of the dead letters is missing: run migrate")
             first = (await consumer.beginning_offsets([self._partition]))[self._partition]
             end = (await consumer.end_offsets([self._partition]))[self._partition]
         found: dict[tuple[int, int], DeadLetterEntry] = {}

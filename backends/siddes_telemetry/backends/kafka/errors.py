@@ -1,4 +1,4 @@
-"""Where the Kafka driver's exceptions end. Their texts name hosts and quote bytes: only their class name goes on."""
+"""Translates aiokafka's exceptions. Their texts name hosts and quote bytes, so only their class names are kept."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 
-QUERY_S = 30.0  # a coordinator may take some seconds to load after a broker's start
+ANSWER_S = 30.0  # a coordinator may take some seconds to load after a broker's start
 
-# uvloop's word for writing to a connection that broke a moment ago, and that aiokafka still holds for whole.
+# uvloop raises it for a write to a connection that has just broken, and that aiokafka does not yet know to be broken.
 CONNECTION_CLOSED = RuntimeError
-# TimeoutError is an OSError. A ValueError is bytes that do not decode, such as a header name that is no UTF-8.
+# TimeoutError is an OSError. A ValueError means bytes that do not decode, such as a header name that is not UTF-8.
 DRIVER_ERRORS = (KafkaError, ConsumerStoppedError, OSError, ValueError, CONNECTION_CLOSED)
 
 
 @contextmanager
 def driver_errors_translated() -> Iterator[None]:
-    """What the driver raises inside becomes LogUnavailable."""
+    """Raises LogUnavailable for what the driver raises inside."""
     try:
         yield
     except DRIVER_ERRORS as error:
@@ -28,8 +28,8 @@ def driver_errors_translated() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def asking() -> AsyncIterator[None]:
-    """A question to the log: answered within QUERY_S, or LogUnavailable."""
+async def answered_in_time() -> AsyncIterator[None]:
+    """Raises LogUnavailable for what the driver raises inside, and if that takes longer than ANSWER_S."""
     with driver_errors_translated():
-        async with asyncio.timeout(QUERY_S):
+        async with asyncio.timeout(ANSWER_S):
             yield

@@ -1,4 +1,16 @@
-"""A partition of a topic, owned under one generation of the group."""
+"""A partition of a topic, owned under one generation of the group.
+
+    state     event                                            next      does
+    PAUSED    seek                                             FETCHING  resumes the partition at that offset
+    FETCHING  fetch                                            FETCHING  waits for records, or for offsets without any
+    FETCHING  another consumer reads nothing here either       DAMAGED   pauses the partition
+    DAMAGED   fetch                                            DAMAGED   returns one record with the defect log_damaged
+    DAMAGED   seek                                             FETCHING  resumes the partition at that offset
+    any       revoked, or a commit is not confirmed, or the    LOST      every call raises PartitionLost
+              driver raises while records are fetched
+
+A partition begins PAUSED and ends LOST. A LOST one is taken again only under a new generation, as another object.
+"""
 
 from __future__ import annotations
 
@@ -12,31 +24,25 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
-from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, asking
+from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, answered_in_time
+from siddes_telemetry.backends.kafka.fetched_records import to_log_records
+from siddes_telemetry.backends.kafka.log_view import KafkaPartitionView
 from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
 from siddes_telemetry.backends.kafka.offset_commit import CommitRejected, Membership, OffsetCommitter
-from siddes_telemetry.backends.kafka.range_reads import (
-    PIECE_RECORDS,
-    bounds_of,
-    offset_at,
-    out_of_range,
-    read_range,
-    to_log_records,
-)
+from siddes_telemetry.backends.kafka.range_reads import PIECE_RECORDS, out_of_range_error
 from siddes_telemetry.backends.kafka.stalled_partitions import StalledPartitions
 from siddes_telemetry.backends.ports.errors import LogUnavailable, PartitionLost
-from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.schemas.record import LOG_DAMAGED, Defect, LogRecord
 
 COMMIT_S = 5.0  # an answer mostly takes milliseconds; after this the partition is given up
-LISTEN_MS = 1000  # one wait for records; fetch waits as often as it takes
+LISTEN_MS = 1000  # one wait for records; fetch repeats it until there are some
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class MemberTools:
-    """What one life of a group member works with. `consumer` is started; `monotonic` is in seconds."""
+class MemberContext:
+    """What the partitions of one group member share. `consumer` is started; `monotonic` is in seconds."""
 
     connection: KafkaConnection
     consumer: AIOKafkaConsumer
@@ -46,34 +52,25 @@ class MemberTools:
     monotonic: Callable[[], float]
 
 
-class KafkaPartition:
-    """An OwnedPartition. `fetch` takes from what aiokafka holds ready, which fetches no more until that is taken."""
+class KafkaPartition(KafkaPartitionView):
+    """An OwnedPartition. `fetch` takes what aiokafka has prefetched; aiokafka fetches more only after that."""
 
-    def __init__(self, partition: TopicPartition, membership: Membership, tools: MemberTools) -> None:
-        self._partition = partition
+    def __init__(self, partition: TopicPartition, membership: Membership, context: MemberContext) -> None:
+        super().__init__(context.connection, partition, context.consumer, context.committer)
         self._membership = membership
-        self._tools = tools
-        self._connection = tools.connection
-        self._consumer = tools.consumer
-        self._committer = tools.committer
-        self._metrics = tools.metrics
-        self._monotonic = tools.monotonic
+        self._context = context
         self._lost = False
-        self._position: int | None = None
-        self._damaged_at: int | None = None  # the broker gives nothing from this offset on
+        self._position: int | None = None  # None until the first seek
+        self._damaged_at: int | None = None  # the broker returns nothing from this offset on
         self.waiting_since: float | None = None  # when the present wait for records began
 
     @property
-    def number(self) -> int:
-        return int(self._partition.partition)
-
-    @property
     def key(self) -> TopicPartition:
-        """The partition as the driver names it."""
+        """The partition as aiokafka names it."""
         return self._partition
 
-    def find_damaged(self, offset: int) -> None:
-        """The log has records from here on and gives them to nobody: `fetch` says so, as of a record."""
+    def mark_damaged(self, offset: int) -> None:
+        """The log has records from this offset on and returns none to any consumer."""
         self._damaged_at = offset
         self._consumer.pause(self._partition)
 
@@ -81,44 +78,32 @@ class KafkaPartition:
         """From now on every call raises PartitionLost."""
         self._lost = True
 
-    async def committed(self) -> Committed | None:
-        async with self._asking():
-            return await self._committer.committed(self._partition)
-
     async def commit_offset(self, offset: int, metadata: str) -> None:
         self._check_owned()
-        outcome = "unanswered"  # also where the wait for the answer is cancelled
+        outcome = "unanswered"  # also if the wait for the answer is cancelled
         try:
             async with asyncio.timeout(COMMIT_S):
                 await self._committer.commit_offset(self._partition, self._membership, offset, metadata)
             outcome = "kept"
-        except CommitRejected as refused:
+        except CommitRejected as rejected:
             outcome = "refused"
-            log.warning("commit_refused", partition=self.number, reason=refused.reason)
-            raise PartitionLost("the broker refused a commit") from None
+            log.warning("commit_refused", partition=self.number, reason=rejected.reason)
+            raise PartitionLost("the broker rejected a commit") from None
         except DRIVER_ERRORS as error:
             log.warning("commit_unanswered", partition=self.number, error=type(error).__name__)
             raise PartitionLost("a commit was not answered") from None
         finally:
             self._lost = self._lost or outcome != "kept"
-            self._metrics.commits.labels(outcome).inc()
-
-    async def bounds(self) -> tuple[int, int]:
-        async with self._asking():
-            return await bounds_of(self._consumer, self._partition)
-
-    async def offset_at(self, appended_at_ms: int) -> int | None:
-        async with self._asking():
-            return await offset_at(self._consumer, self._partition, appended_at_ms)
+            self._context.metrics.commits.labels(outcome).inc()
 
     async def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
-        async for piece in read_range(self._connection, self._partition, start, end):
+        async for piece in super().read(start, end):
             self._check_owned()
-            yield to_log_records(piece)
+            yield piece
 
     async def seek(self, offset: int) -> None:
         self._check_owned()
-        with self._losing():
+        with self._lost_on_error():
             self._consumer.seek(self._partition, offset)
             self._consumer.resume(self._partition)
         self._position, self._damaged_at = offset, None
@@ -131,32 +116,32 @@ class KafkaPartition:
 
     async def fetch(self) -> Sequence[LogRecord]:
         before = self.position
-        self.waiting_since = self._monotonic()
+        self.waiting_since = self._context.monotonic()
         try:
             while True:
                 self._check_owned()
                 if before == self._damaged_at:
                     return (LogRecord(before, 0, b"", (), Defect(LOG_DAMAGED, before + 1)),)
-                # Nothing is awaited between the taking of records and the return: a cancelled fetch drops none.
+                # Nothing is awaited between taking records and returning them: a cancelled fetch drops none.
                 records = await self._take()
                 self._check_owned()
                 if records or self.position > before:
-                    self._tools.stalls.discard(self._partition)
+                    self._context.stalls.clear(self._partition)
                     return records
         finally:
             self.waiting_since = None
 
     async def high_watermark(self) -> int:
         self._check_owned()
-        heard = self._consumer.highwater(self._partition)
-        if heard is not None:
-            return int(heard)
+        known = self._consumer.highwater(self._partition)
+        if known is not None:
+            return int(known)
         _, end = await self.bounds()
         return end
 
     async def _take(self) -> Sequence[LogRecord]:
-        """What is at hand, or what comes within LISTEN_MS."""
-        with self._losing():
+        """The records that are prefetched, or that arrive within LISTEN_MS."""
+        with self._lost_on_error():
             try:
                 fetched = await self._consumer.getmany(self._partition, timeout_ms=LISTEN_MS, max_records=PIECE_RECORDS)
                 if records := to_log_records(fetched.get(self._partition, ())):
@@ -166,15 +151,15 @@ class KafkaPartition:
                 return records
             except OffsetOutOfRangeError:
                 position = await self._consumer.position(self._partition)
-                raise await out_of_range(self._consumer, self._partition, position) from None
+                raise await out_of_range_error(self._consumer, self._partition, position) from None
 
     def _check_owned(self) -> None:
         if self._lost:
             raise PartitionLost
 
     @contextmanager
-    def _losing(self) -> Iterator[None]:
-        """What the driver raises inside is the end of this ownership: a new one begins with a look at the log."""
+    def _lost_on_error(self) -> Iterator[None]:
+        """Gives the partition up if the driver raises inside: the next owner begins with a look at the log."""
         try:
             yield
         except (*DRIVER_ERRORS, LogUnavailable) as error:
@@ -183,8 +168,8 @@ class KafkaPartition:
             raise PartitionLost("the log did not answer") from None
 
     @asynccontextmanager
-    async def _asking(self) -> AsyncIterator[None]:
+    async def _request(self) -> AsyncIterator[None]:
         self._check_owned()
-        async with asking():
+        async with answered_in_time():
             yield
         self._check_owned()

@@ -1,8 +1,20 @@
-"""An idempotent producer (KIP-98) of single records: one record of a partition is under way at a time, and the records
-of several share a request where a broker has two to answer (sender.py).
+"""An idempotent producer (KIP-98) of single records: one session with a producer id and sequence numbers from 0.
 
-aiokafka's own producer gathers records into batches and hands each through four tasks. Here the records are batches
-already, made by group commit: an append costs half the processor time and answers in two thirds of the time.
+Per partition one record is in flight at a time; records of several partitions share a request where a broker already
+has two to answer (sender.py).
+
+    partition  event                                next      does
+    READY      append                               SENDING   encodes the record with the next sequence number
+    SENDING    acknowledged, or a known duplicate   READY     takes the sequence number as used; append returns
+    SENDING    no answer, or a retriable error      SENDING   sends the same bytes again after RETRY_S
+    SENDING    another error, or append cancelled   IN_DOUBT  append raises
+    IN_DOUBT   append                               IN_DOUBT  raises: whether the number is used is not known
+
+The broker rejects what follows a gap in the sequence numbers, so a session with a partition IN_DOUBT is to be replaced
+(appender.py does). A resent record has its old sequence number: the broker keeps it once.
+
+aiokafka's own producer gathers records into batches and passes each through four tasks. Here a record is a batch
+already, made by group commit: an append costs half the processor time and is answered in two thirds of the time.
 """
 
 from __future__ import annotations
@@ -15,7 +27,7 @@ from contextlib import suppress
 from functools import partial
 
 import structlog
-from aiokafka import AIOKafkaClient
+from aiokafka import AIOKafkaClient, TopicPartition
 from aiokafka.errors import (
     DuplicateSequenceNumber,
     KafkaError,
@@ -23,7 +35,6 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
     for_code,
 )
-from aiokafka.structs import TopicPartition
 
 from siddes_telemetry.backends.kafka.aiokafka_internals import encode_record_batch, init_producer_id
 from siddes_telemetry.backends.kafka.connection import REQUEST_S
@@ -32,16 +43,25 @@ from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES, P
 from siddes_telemetry.backends.kafka.sender import Batches, Codes, Sender
 from siddes_telemetry.schemas.record import Headers
 
-SEQUENCES = 2**31  # then they begin anew
+SEQUENCES = 2**31  # sequence numbers wrap here
 RETRY_S = 0.1  # between two tries of a record, jittered by half
 
 log = structlog.get_logger(__name__)
 
 
+class _Partition:
+    """The state of a partition. It is READY while `lock` is free and `in_doubt` is false."""
+
+    __slots__ = ("in_doubt", "lock", "sequence")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()  # held while SENDING
+        self.sequence = 0  # of the next record
+        self.in_doubt = False  # set while SENDING as well: the number may be used by then
+
+
 class KafkaProducer:
-    """One producer's life on a client that is started. After an append that was cancelled or raised a KafkaError make
-    another one: the sequence numbers of its partition may have a gap then, and the broker refuses what follows it.
-    """
+    """One session, on a started client. Replace it after an append that was cancelled or raised a KafkaError."""
 
     def __init__(self, client: AIOKafkaClient, topic: str, producer_id: int, epoch: int, rng: random.Random) -> None:
         self.client = client
@@ -50,36 +70,35 @@ class KafkaProducer:
         self._producer_id = producer_id
         self._epoch = epoch
         self._rng = rng
-        self._sequences: defaultdict[int, int] = defaultdict(int)  # by partition: of the next record
-        self._lanes: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)  # by partition: held while one is sent
+        self._partitions: defaultdict[int, _Partition] = defaultdict(_Partition)
         self._senders: dict[int, Sender] = {}  # by broker
-        self.repeated = 0  # how many times a record went out again
-        self._torn: set[int] = set()  # partitions whose last record may have taken its number, or not
-        self._under_way = 0
+        self.resent = 0  # how many times a record was sent again
+        self._appending = 0
         self._idle = asyncio.Event()
         self._finished = False
 
     @classmethod
     async def begin(cls, client: AIOKafkaClient, topic: str, rng: random.Random) -> KafkaProducer:
-        """One with an id of the broker's. Raises KafkaError."""
+        """A session with a producer id of the broker's. Raises KafkaError."""
         producer_id, epoch = await init_producer_id(client)
         return cls(client, topic, producer_id, epoch, rng)
 
     async def append(self, partition: int, value: bytes, headers: Headers, key: bytes | None) -> None:
-        """Return once the log has it; it is never given up while brokers are away or busy.
+        """Return once the log has the record. It is resent without a limit while brokers are away or busy.
 
-        Raises ValueError where it is larger than a request, KafkaError where the broker will never take it or this
-        producer is finished. Where it is cancelled, the log may have the record all the same.
+        Raises ValueError if it is larger than a request, KafkaError if the broker will never accept it or this session
+        is finished. If it is cancelled, the log may get the record all the same.
         """
-        self._under_way += 1
+        self._appending += 1
+        state = self._partitions[partition]
         try:
-            async with self._lanes[partition]:
-                if partition in self._torn:
+            async with state.lock:
+                if state.in_doubt:
                     raise KafkaError("the record before this one was given up")
                 batch = encode_record_batch(
                     self._producer_id,
                     self._epoch,
-                    self._sequences[partition],
+                    state.sequence,
                     created_ms=int(time.time() * 1000),
                     key=key,
                     value=value,
@@ -88,19 +107,19 @@ class KafkaProducer:
                 )
                 if len(batch) > MAX_REQUEST_BYTES:
                     raise ValueError("the record is larger than a request may be")
-                self._torn.add(partition)
-                await self._send_until_taken(partition, batch)
-                self._torn.discard(partition)
-                self._sequences[partition] = (self._sequences[partition] + 1) % SEQUENCES
+                state.in_doubt = True
+                await self._send_until_accepted(partition, batch)
+                state.in_doubt = False
+                state.sequence = (state.sequence + 1) % SEQUENCES
         finally:
-            self._under_way -= 1
-            if not self._under_way:
+            self._appending -= 1
+            if not self._appending:
                 self._idle.set()
 
     async def finish(self, patience_s: float) -> None:
-        """Wait for what is under way; what is not answered by then fails, once the client is closed."""
+        """Wait for the appends in flight; those not answered by then fail once the client is closed."""
         self._idle.clear()
-        if self._under_way:
+        if self._appending:
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):
                     await self._idle.wait()
@@ -110,11 +129,11 @@ class KafkaProducer:
 
     def _sender(self, leader: int) -> Sender:
         if leader not in self._senders:
-            self._senders[leader] = Sender(partial(self._ask, leader), lambda each: self._leader(each) == leader)
+            self._senders[leader] = Sender(partial(self._request, leader), lambda each: self._leader(each) == leader)
         return self._senders[leader]
 
-    async def _ask(self, broker: int, batches: Batches) -> Codes:
-        if self._finished:  # the client is closed, or will be now: it would connect again
+    async def _request(self, broker: int, batches: Batches) -> Codes:
+        if self._finished:  # the client is closed, or is about to be: it would connect again
             raise KafkaError("finished")
         codes: Codes = await self.client.send(broker, self._form.request(batches))
         return codes
@@ -123,8 +142,8 @@ class KafkaProducer:
         leader: int | None = self.client.cluster.leader_for_partition(TopicPartition(self._topic, partition))
         return leader
 
-    async def _send_until_taken(self, partition: int, batch: bytes) -> None:
-        """The very same bytes each time: under its sequence number the broker keeps a batch once."""
+    async def _send_until_accepted(self, partition: int, batch: bytes) -> None:
+        """Send the same bytes each time: the broker keeps a batch once under its sequence number."""
         while not self._finished:
             leader = self._leader(partition)
             if leader is None or leader < 0:
@@ -139,8 +158,8 @@ class KafkaProducer:
                     if isinstance(raised, KafkaError) and not raised.retriable:
                         raise
                     error = raised
-            self.repeated += 1
+            self.resent += 1
             log.debug("append_repeated", partition=partition, error=type(error).__name__)
-            self.client.force_metadata_update()  # the leader may be another one by now
+            self.client.force_metadata_update()  # the leader may have moved
             await asyncio.sleep(self._rng.uniform(RETRY_S / 2, RETRY_S))
         raise KafkaError("finished")

@@ -1,7 +1,13 @@
-"""What goes to one broker: at most two requests are under way, and the record batches that come meanwhile share one.
+"""Sends record batches to one broker, at most two requests at a time. Batches that arrive meanwhile share the next one.
 
-A broker takes a connection's next request up only once it has answered the one before: the second one is there then,
-and more of them would only wait where they can no longer be joined.
+    requests in flight  event       requests in flight  does
+    0 or 1              send        1 or 2              sends the batch alone, in the caller's task
+    2                   send        2                   queues the batch
+    1 or 2              an answer   one less, or as     sends the queued batches, oldest first, up to
+                                    many as before      MAX_REQUEST_BYTES, as one request in a task of its own
+
+A broker begins with a connection's next request only when it has answered the one before. The second request is there
+by then; a third would only wait where no batch can join it.
 """
 
 from __future__ import annotations
@@ -15,89 +21,91 @@ from aiokafka.errors import KafkaError, NotLeaderForPartitionError, RequestTimed
 
 from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES
 
-UNDER_WAY = 2  # measured: with one, batches are a little faster and single counts a little slower
-NOT_ANSWERED = RequestTimedOutError.errno  # of a partition that an answer leaves out: to be asked again
+MAX_IN_FLIGHT = 2  # measured: with one, batches are a little faster and single counts a little slower
+NOT_ANSWERED = RequestTimedOutError.errno  # for a partition that the answer leaves out: the caller tries again
 
 Batches = Mapping[int, bytes]  # by partition
 Codes = Mapping[int, int]  # the broker's error codes, by partition
 
 
-class _Waiting(NamedTuple):
+class _Queued(NamedTuple):
     batch: bytes
     code: asyncio.Future[int]
 
 
 class Sender:
-    """`ask` sends a request of at most MAX_REQUEST_BYTES of batches and returns a code for each of its partitions;
-    `leads` says whether this broker leads a partition: what has another leader by the time it is its turn is not sent.
+    """`request` sends the batches, at most MAX_REQUEST_BYTES together, and returns an error code for each partition.
+
+    `leads` says whether this broker leads a partition. A queued batch whose partition has another leader by its turn
+    is not sent: its code is NotLeaderForPartitionError.
     """
 
-    def __init__(self, ask: Callable[[Batches], Coroutine[Any, Any, Codes]], leads: Callable[[int], bool]) -> None:
-        self._ask = ask
+    def __init__(self, request: Callable[[Batches], Coroutine[Any, Any, Codes]], leads: Callable[[int], bool]) -> None:
+        self._request = request
         self._leads = leads
-        self._waiting: dict[int, _Waiting] = {}  # by partition, the oldest first
-        self._under_way = 0
-        self._joined: set[asyncio.Future[Codes]] = set()  # requests for those who waited
+        self._queued: dict[int, _Queued] = {}  # by partition, the oldest first
+        self._in_flight = 0
+        self._shared: set[asyncio.Future[Codes]] = set()  # requests in flight of queued batches
 
     async def send(self, partition: int, batch: bytes) -> int:
-        """The broker's error code for this batch. One batch of a partition at a time. Raises what `ask` raises.
+        """The broker's error code for this batch. One batch of a partition at a time. Raises what `request` raises.
 
-        Where it is cancelled, the broker may get the batch all the same.
+        If it is cancelled, the broker may get the batch all the same.
         """
-        if self._under_way == UNDER_WAY:
+        if self._in_flight == MAX_IN_FLIGHT:
             code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-            self._waiting[partition] = _Waiting(batch, code)
+            self._queued[partition] = _Queued(batch, code)
             return await code
-        self._under_way += 1
+        self._in_flight += 1
         try:
-            codes = await self._ask({partition: batch})  # in the caller's task, for most requests carry one batch
+            codes = await self._request({partition: batch})  # no task of its own: most requests carry one batch
         finally:
-            self._under_way -= 1
-            self._send_next()
+            self._in_flight -= 1
+            self._send_queued()
         return codes.get(partition, NOT_ANSWERED)
 
     async def close(self) -> None:
-        """Give up joined requests, for nobody may wait for them any more: KafkaError. `ask` sends none from now on."""
-        while self._joined:
-            for request in self._joined:
+        """Cancel shared requests: the callers of `send` may be gone. `request` must raise from now on."""
+        while self._shared:
+            for request in self._shared:
                 request.cancel()
-            await asyncio.wait(self._joined)
+            await asyncio.wait(self._shared)
 
-    def _send_next(self) -> None:
-        taken = self._take()
+    def _send_queued(self) -> None:
+        taken = self._take_queued()
         if taken:
-            self._under_way += 1
-            request = asyncio.ensure_future(self._ask({each: one.batch for each, one in taken.items()}))
-            self._joined.add(request)
+            self._in_flight += 1
+            request = asyncio.ensure_future(self._request({each: one.batch for each, one in taken.items()}))
+            self._shared.add(request)
             request.add_done_callback(partial(self._answered, taken))
 
-    def _take(self) -> dict[int, _Waiting]:
-        """What waits and goes into one request, the oldest first."""
-        taken: dict[int, _Waiting] = {}
+    def _take_queued(self) -> dict[int, _Queued]:
+        """The oldest queued batches, as many as fit in one request."""
+        taken: dict[int, _Queued] = {}
         size = 0
-        for partition, waiting in list(self._waiting.items()):
-            if waiting.code.done():
-                pass  # nobody waits any more
+        for partition, queued in list(self._queued.items()):
+            if queued.code.done():
+                pass  # its caller was cancelled
             elif not self._leads(partition):
-                waiting.code.set_result(NotLeaderForPartitionError.errno)
-            elif taken and size + len(waiting.batch) > MAX_REQUEST_BYTES:
+                queued.code.set_result(NotLeaderForPartitionError.errno)
+            elif taken and size + len(queued.batch) > MAX_REQUEST_BYTES:
                 break
             else:
-                size += len(waiting.batch)
-                taken[partition] = waiting
-            del self._waiting[partition]
+                size += len(queued.batch)
+                taken[partition] = queued
+            del self._queued[partition]
         return taken
 
-    def _answered(self, taken: dict[int, _Waiting], request: asyncio.Future[Codes]) -> None:
-        self._joined.discard(request)
-        self._under_way -= 1
-        self._send_next()
+    def _answered(self, taken: dict[int, _Queued], request: asyncio.Future[Codes]) -> None:
+        self._shared.discard(request)
+        self._in_flight -= 1
+        self._send_queued()
         error = KafkaError("given up") if request.cancelled() else request.exception()
         codes = request.result() if error is None else {}
-        for partition, waiting in taken.items():
-            if waiting.code.done():
+        for partition, queued in taken.items():
+            if queued.code.done():
                 continue
             if error is None:
-                waiting.code.set_result(codes.get(partition, NOT_ANSWERED))
+                queued.code.set_result(codes.get(partition, NOT_ANSWERED))
             else:
-                waiting.code.set_exception(error)
+                queued.code.set_exception(error)

@@ -1,4 +1,4 @@
-"""Partitions whose records do not come although the log has them: remembered through the lives of a member."""
+"""The partitions whose records do not arrive although the log has them; remembered from one member to the next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
 
 
 class StalledPartitions:
-    """From the suspicion until records flow again, or there are none, or the partition is another member's."""
+    """A partition is in it from the first suspicion until its records arrive, it has none, or it is reassigned."""
 
     def __init__(self, metrics: KafkaGroupMetrics) -> None:
         self._metrics = metrics
@@ -19,17 +19,17 @@ class StalledPartitions:
     def __bool__(self) -> bool:
         return bool(self._stalled)
 
-    def add(self, partition: TopicPartition) -> None:
+    def mark(self, partition: TopicPartition) -> None:
         """Its fetch waits, and the log has records for it."""
         self._replace(self._stalled | {partition})
 
-    def discard(self, partition: TopicPartition) -> None:
-        """Its records flow, or there are none."""
+    def clear(self, partition: TopicPartition) -> None:
+        """Its records arrive, or it has none."""
         if partition in self._stalled:
             self._replace(self._stalled - {partition})
 
     def keep_only(self, assigned: Collection[TopicPartition]) -> None:
-        """The others are no longer this member's."""
+        """The others are no longer assigned to this member."""
         self._replace(self._stalled & set(assigned))
 
     def _replace(self, stalled: set[TopicPartition]) -> None:
