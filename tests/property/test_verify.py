@@ -1,4 +1,4 @@
-"""`verify` on random logs: it agrees with what consumers have stored, and finds whatever is then changed by hand.
+"""`verify` on random logs: it agrees with what consumers stored, and finds every later change.
 
 A failure prints its seed; VERIFY_SEED=<seed> runs that one again.
 """
@@ -14,8 +14,8 @@ from unittest.mock import patch
 
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.retry_window import start_search
-from siddes_telemetry.consumer.verify import partition as partition_module
-from siddes_telemetry.consumer.verify import range_sums as range_sums_module
+from siddes_telemetry.consumer.verify.chunk import ChunkPolicy
+from siddes_telemetry.consumer.verify.verifier import CHUNK_POLICY
 from siddes_telemetry.schemas.record import NO_BATCH
 from tests.fakes.consumer_process import (
     ACCEPTED,
@@ -32,7 +32,7 @@ from tests.fakes.consumer_process import (
 )
 from tests.fakes.memory_store import StoredRow
 from tests.fakes.virtual_time import run_in_virtual_time
-from tests.unit.consumer.test_verify import drain, verified
+from tests.unit.consumer.verify.verify_harness import drain, verified
 
 LOGS = 150
 RECORDS = 40
@@ -64,19 +64,19 @@ def batch(rng: random.Random, now_ms: int) -> Sent:
     return Sent(named, f"viewer-{rng.randrange(4)}", counts, now_ms + rng.choice(SKEWS_MS))
 
 
-async def trimmed_anywhere(world: World, rng: random.Random) -> None:
-    """Whatever the log drops of its beginning, what is left does not look wrong: what cannot be known is left out."""
+async def trimmed_anywhere(world: World, rng: random.Random, policy: ChunkPolicy) -> None:
+    """A log that is trimmed anywhere still agrees: records that cannot be judged are left out."""
     records = [world.log.records(number) for number in range(2)]
     for number, first in enumerate(rng.randrange(len(each) + 1) for each in records):
         world.log.trim(number, first)
-    report = await verified(world)
+    report = await verified(world, chunk_policy=policy)
     assert report.ok, report
     for number, each in enumerate(records):
         world.log.partition(number).records, world.log.partition(number).first = list(each), 0
 
 
 def tamper(rows: list[StoredRow], rng: random.Random) -> None:
-    """Change something that a comparison of what was with what is must show."""
+    """Change the rows in one to three ways."""
     row = rng.choice(rows)
     for harm in rng.sample(("lose", "double", "alter", "move"), rng.randint(1, 3)):
         match harm:
@@ -90,7 +90,7 @@ def tamper(rows: list[StoredRow], rng: random.Random) -> None:
                 rows.append(replace(row, offset=max(0, row.offset - rng.randint(0, 2)), viewer_id="viewer-x"))
 
 
-async def scenario(seed: int) -> None:
+async def scenario(seed: int, policy: ChunkPolicy) -> None:
     rng = random.Random(seed)
     world = await World.make(partitions=2, policy=FlushPolicy(max_rows=rng.randint(1, 20), max_age_s=0.0))
     world.log.piece = rng.choice((1, 3, 1000))
@@ -98,20 +98,20 @@ async def scenario(seed: int) -> None:
     await fill(world, rng, formats)
     await drain(world)
     before = Counter(world.store.rows)
-    report = await verified(world)
+    report = await verified(world, chunk_policy=policy)
     assert report.ok, report
     assert sum(partition.rows for partition in report.partitions) == before.total()
     assert sum(partition.counts for partition in report.partitions) == sum(row.count for row in before.elements())
 
-    for hours in (0.1, 24.0, 100.0):  # it begins to judge where it is told, and knows what came before
-        report = await verified(world, hours=hours)
+    for hours in (0.1, 24.0, 100.0):  # earlier batches must be known
+        report = await verified(world, hours=hours, chunk_policy=policy)
         assert report.ok, (hours, report)
-    if formats == (2,):  # the time of format 1 is whatever the log dropped, if that was from the future
-        await trimmed_anywhere(world, rng)
+    if formats == (2,):  # of format 1, a dropped record from the future would have set the time
+        await trimmed_anywhere(world, rng, policy)
 
     tamper(world.store.rows, rng)
     after = Counter(world.store.rows)
-    report = await verified(world, repair=True)
+    report = await verified(world, repair=True, chunk_policy=policy)
     assert sum(partition.missing for partition in report.partitions) == (before - after).total()
     assert sum(partition.surplus for partition in report.partitions) == (after - before).total()
     changed = {(row.partition, row.offset) for row in after - before}
@@ -119,12 +119,12 @@ async def scenario(seed: int) -> None:
     assert Counter(world.store.rows) == after + lost, "what was missing is there again, and nothing else"
 
 
-async def purged(seed: int) -> None:
+async def purged(seed: int, policy: ChunkPolicy) -> None:
     """A purge of old rows and of rows ahead, each from some row's time on, between records."""
     rng = random.Random(seed)
     world = await World.make(partitions=2, policy=FlushPolicy(max_rows=rng.randint(1, 20), max_age_s=0.0))
     formats = rng.choice(((1,), (2,), (1, 2)))
-    limit_ms = 0  # what is older may have been purged, for all that verify knows
+    limit_ms = 0  # verify takes every older row for purged
     for _ in range(2):
         await fill(world, rng, formats)
         await drain(world)
@@ -133,7 +133,7 @@ async def purged(seed: int) -> None:
         await world.store.purge(before_ms, ahead_ms)
         limit_ms = (await world.store.purge_history(await world.store.adopt_log(LOG_NAME))).before_ms
         left = Counter(world.store.rows)
-        report = await verified(world, repair=True)
+        report = await verified(world, repair=True, chunk_policy=policy)
         assert report.ok, report
         judged = sum(partition.rows for partition in report.partitions)
         assert judged == sum(row.created_at_ms >= limit_ms for row in left.elements())
@@ -142,7 +142,7 @@ async def purged(seed: int) -> None:
     await drain(world)
     lost = rng.choice(world.store.rows)
     world.store.rows.remove(lost)
-    report = await verified(world, repair=True)
+    report = await verified(world, repair=True, chunk_policy=policy)
     assert sum(partition.missing for partition in report.partitions) == (lost.created_at_ms >= limit_ms)
     assert lost in world.store.rows or lost.created_at_ms < limit_ms
 
@@ -150,18 +150,16 @@ async def purged(seed: int) -> None:
 def test_verify_agrees_with_the_consumers_and_finds_whatever_is_changed() -> None:
     given = os.environ.get("VERIFY_SEED")
     first = random.SystemRandom().randrange(2**32) if given is None else int(given)
-    whole, ranges = partition_module.CHUNK_ROWS, range_sums_module.RANGES
-    try:
-        for seed in range(first, first + (LOGS if given is None else 1)):
-            partition_module.CHUNK_ROWS = random.Random(seed).choice((1, 7, whole))
-            range_sums_module.RANGES = random.Random(seed + 1).choice((1, 3, ranges))
-            range_sums_module.RANGES_A_CHUNK = random.Random(seed + 2).choice((1, 3, 100))
-            try:
-                with patch.multiple(start_search, MARGIN_OFFSETS=seed % 3, FIRST_STEP_OFFSETS=1 + seed % 2):
-                    run_in_virtual_time(scenario(seed))
-                    run_in_virtual_time(purged(seed))
-            except BaseException as error:
-                error.add_note(f"VERIFY_SEED={seed}")
-                raise
-    finally:
-        partition_module.CHUNK_ROWS, range_sums_module.RANGES, range_sums_module.RANGES_A_CHUNK = whole, ranges, 100
+    for seed in range(first, first + (LOGS if given is None else 1)):
+        policy = ChunkPolicy(
+            rows=random.Random(seed).choice((1, 7, CHUNK_POLICY.rows)),
+            ranges=random.Random(seed + 1).choice((1, 3, CHUNK_POLICY.ranges)),
+            ranges_a_chunk=random.Random(seed + 2).choice((1, 3, CHUNK_POLICY.ranges_a_chunk)),
+        )
+        try:
+            with patch.multiple(start_search, MARGIN_OFFSETS=seed % 3, FIRST_STEP_OFFSETS=1 + seed % 2):
+                run_in_virtual_time(scenario(seed, policy))
+                run_in_virtual_time(purged(seed, policy))
+        except BaseException as error:
+            error.add_note(f"VERIFY_SEED={seed}")
+            raise

@@ -20,7 +20,7 @@ import structlog
 
 from siddes_telemetry.backends.ports.errors import BackendError
 from siddes_telemetry.cli.operations import WITH_PROGRESS, Operations, Result
-from siddes_telemetry.consumer.verify.verifier import Progress
+from siddes_telemetry.consumer.verify.context import Progress
 from siddes_telemetry.web.logs import code_location
 
 MAX_QUESTION_BYTES = 64 * 1024  # a name and a few numbers

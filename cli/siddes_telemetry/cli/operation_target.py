@@ -30,7 +30,8 @@ from siddes_telemetry.cli.operations import (
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.store import Store
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
-from siddes_telemetry.consumer.verify.verifier import LogAndStore, Progress
+from siddes_telemetry.consumer.verify.context import Progress
+from siddes_telemetry.consumer.verify.verifier import LogAndStore
 from siddes_telemetry.schemas.registry import Registry
 
 _LOG_AND_STORE: Operations = {  # what looks at the log and at the store

@@ -15,8 +15,9 @@ from siddes_telemetry.backends.ports.log import DeadLetters
 from siddes_telemetry.backends.ports.store import BlockStore
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.set_aside.request import halted_record_at, is_set_aside, request_set_aside
+from siddes_telemetry.consumer.verify.context import Progress
 from siddes_telemetry.consumer.verify.repair import Repairer
-from siddes_telemetry.consumer.verify.verifier import LogAndStore, Progress, verify
+from siddes_telemetry.consumer.verify.verifier import LogAndStore, verify
 
 DAY_MS = 86_400_000
 MAX_PURGE_DAYS = 36_500  # a century: no count is older

@@ -14,7 +14,7 @@ from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.cli import control_socket
 from siddes_telemetry.cli.control_socket import MAX_QUESTION_BYTES, ControlError, ask_control, serve_control
 from siddes_telemetry.cli.operations import Operations, Result
-from siddes_telemetry.consumer.verify.verifier import Progress
+from siddes_telemetry.consumer.verify.context import Progress
 
 
 async def double(*, number: int) -> Result:

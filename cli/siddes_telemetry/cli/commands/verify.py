@@ -17,7 +17,7 @@ from siddes_telemetry.cli.operations import MAX_VERIFY_HOURS
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.terminal import honest_exit, operator_settings, say
-from siddes_telemetry.consumer.verify.verifier import Progress
+from siddes_telemetry.consumer.verify.context import Progress
 
 DIFFERENT = 1  # the exit status where log and store differ
 NOT_VERIFIED = 3  # where that could not be found out

@@ -1,1 +1,1 @@
-"""Whether the store holds what the log says, looked at from outside, while everything goes on."""
+"""Compares the store with the log, from outside, while consumers go on."""

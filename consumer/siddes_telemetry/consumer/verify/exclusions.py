@@ -1,4 +1,4 @@
-"""Which rows of a partition are not judged, since the store may rightly lack them. Pure."""
+"""Which rows of a partition are not judged because they may be gone from the store: expired or purged. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from siddes_telemetry.schemas.table import place_of_row, time_of_row
 
 
 class Exclusions:
-    """Rows created before `since_ms`, which are expired or purged, and those that `purged_ahead` tells of."""
+    """Rows created before `since_ms` (expired or purged), and those of `purged_ahead`."""
 
     def __init__(self, purged: PurgeHistory, partition: int, *, expired_ms: int) -> None:
         self.since_ms = max(expired_ms, purged.before_ms)
@@ -18,11 +18,11 @@ class Exclusions:
         self._earliest_ahead = min((since for since, _ in self._ahead), default=None)
 
     def has(self, line: bytes) -> bool:
-        """Whether this line of table.encode_row is one."""
+        """Returns whether this row, a line of table.encode_row, is excluded."""
         return self.has_created(time_of_row(line), line)
 
     def has_created(self, created_at: str, line: bytes) -> bool:
-        """The same, for those who know its time: their order is that of format_time's texts."""
+        """The same, with the row's time, a text of format_time: these sort as the times do."""
         if created_at < self._since:
             return True
         if self._earliest_ahead is None or created_at < self._earliest_ahead:

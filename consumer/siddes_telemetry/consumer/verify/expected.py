@@ -1,4 +1,4 @@
-"""What a run of records must have left in the store, by the rules that the consumer goes by. Pure."""
+"""Computes the rows that records must have left in the store, by the same rules as the consumer. Pure."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from siddes_telemetry.schemas.table import CHECKSUM_MODULUS, row_checksum
 
 @dataclass(slots=True)
 class Expected:
-    """Of one run of records. `rows` are (created_at, line of table.encode_row); both texts as the store knows them."""
+    """What consecutive records must have left. Excluded rows (exclusions.py) are in `left_out_rows` only."""
 
-    rows: list[tuple[str, bytes]] = field(default_factory=list)
-    sums: RowSums = field(default_factory=RowSums)
+    rows: list[tuple[str, bytes]] = field(default_factory=list)  # (created_at, line of table.encode_row)
+    sums: RowSums = field(default_factory=RowSums)  # of `rows`
     records: int = 0
-    left_out_rows: int = 0  # the store may rightly lack them
-    repeated_batches: int = 0
-    dead_letters: list[int] = field(default_factory=list)  # their offsets
+    left_out_rows: int = 0
+    repeated_batches: int = 0  # retries of clients: their rows are not stored
+    dead_letters: list[int] = field(default_factory=list)  # offsets of unreadable records
 
-    def add(self, other: Expected) -> None:
-        """Append what comes after."""
+    def extend(self, other: Expected) -> None:
+        """Add what the records that follow must have left."""
         self.rows += other.rows
         self.sums += other.sums
         self.records += other.records
@@ -38,7 +38,7 @@ class Expected:
 def expect(
     records: Sequence[LogRecord], window: RetryWindow, *, source: Source, registry: Registry, exclusions: Exclusions
 ) -> Expected:
-    """What these records must have left, given the retry window at the first, which is then moved past the last.
+    """Returns what these records must have left. Moves `window` from the first record past the last one.
 
     Raises UnreadableHereError.
     """

@@ -1,4 +1,4 @@
-"""The beginning of a trimmed log: which of its records may repeat batches that the log has dropped. Pure."""
+"""The start of a trimmed log: which of its records may repeat batches that the log has dropped. Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from siddes_telemetry.schemas.record import LogRecord, uses_max_append_time
 
 
 class LogStart:
-    """Goes along with the log's records, from its first on."""
+    """Follows the records from the log's first one on, until the retry window has passed by both clocks."""
 
     def __init__(self, *, trimmed: bool) -> None:
-        self._over = not trimmed
+        self._passed = not trimmed
         self._clock = LogClock()
 
     def divide(self, records: Sequence[LogRecord]) -> Iterator[tuple[bool, Sequence[LogRecord]]]:
-        """The next records in order, by whether they can be judged: more than ten minutes lie before those.
+        """Yields the next records in order, in runs of certain ones (True) and uncertain ones (False).
 
-        That is by the clock that each goes by, so one that cannot may come after one that can.
+        A record is certain if the retry window has passed since the log's start by the clock of the record's format.
+        So an uncertain record may follow a certain one.
         """
-        if self._over:
+        if self._passed:
             yield True, records
             return
         for certain, run in groupby(records, self._is_certain):
@@ -31,7 +32,7 @@ class LogStart:
     def _is_certain(self, record: LogRecord) -> bool:
         clock = self._clock
         clock.advance(record.appended_at_ms)
-        passed = clock.elapsed_ms > WINDOW_MS
-        passed_by_highest = clock.max_append_ms - clock.first_ms > WINDOW_MS
-        self._over = passed and passed_by_highest
-        return passed and (passed_by_highest or not uses_max_append_time(record.headers))
+        by_elapsed = clock.elapsed_ms > WINDOW_MS
+        by_max_append = clock.max_append_ms - clock.first_ms > WINDOW_MS
+        self._passed = by_elapsed and by_max_append
+        return by_elapsed and (by_max_append or not uses_max_append_time(record.headers))

@@ -1,7 +1,7 @@
-"""What the store has told of a partition, for many chunks at once. Pure.
+"""The store's sums over many short ranges of offsets, so that one query serves many chunks. Pure.
 
-The rows of one day lie by viewer: whoever asks for a range of offsets makes the store look at the whole day. So it is
-asked for the sums of many short ranges in one question, and chunks end where one of those ends.
+The store orders the rows of a day by viewer, so every query for a range of offsets reads the whole day. One query
+therefore asks for the sums of many ranges, and chunks end where a range ends.
 """
 
 from __future__ import annotations
@@ -10,40 +10,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from siddes_telemetry.backends.ports.store import RowSelection, RowSums
-
-RANGES = 50_000  # in one answer, which takes some 15 MB here; 50 million rows if all are alike
-RANGES_A_CHUNK = 100  # so that a chunk is about as large as it should be
+from siddes_telemetry.consumer.verify.chunk import Chunk, ChunkPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class RangeSums:
-    """The sums of a stretch by ranges of `width` offsets, numbered from its start; ranges without rows are left out."""
+    """The sums of a selection by ranges of `width` offsets, numbered from its start. Ranges without rows are absent."""
 
-    stretch: RowSelection
+    selection: RowSelection
     width: int
     sums: Mapping[int, RowSums]
 
-    def bound_before(self, offset: int) -> int:
-        """The last end of a range that is not beyond `offset`, which lies at or after the stretch's start."""
-        start, end = self.stretch.start, self.stretch.end
+    def boundary_before(self, offset: int) -> int:
+        """Returns the last boundary between ranges that is not beyond `offset`, which is not below the start."""
+        start, end = self.selection.start, self.selection.end
         return end if offset >= end else start + (offset - start) // self.width * self.width
 
-    def between(self, start: int, end: int) -> RowSums | None:
-        """What the rows of [start, end) come to; None where one of these is not the end of a range."""
-        if not self.stretch.start <= start <= end <= self.stretch.end:
-            return None
-        if self.bound_before(start) != start or self.bound_before(end) != end:
-            return None
-        first, last = ((offset - self.stretch.start + self.width - 1) // self.width for offset in (start, end))
-        found = [self.sums[number] for number in range(first, last) if number in self.sums]
-        return sum(found, RowSums())
+    def covers(self, start: int, end: int) -> bool:
+        """Returns whether [start, end) consists of whole ranges."""
+        if not self.selection.start <= start <= end <= self.selection.end:
+            return False
+        return self.boundary_before(start) == start and self.boundary_before(end) == end
+
+    def between(self, start: int, end: int) -> RowSums:
+        """Returns the sums of [start, end), which must be covered."""
+        first, last = ((offset - self.selection.start + self.width - 1) // self.width for offset in (start, end))
+        return sum((self.sums[number] for number in range(first, last) if number in self.sums), RowSums())
 
 
-def next_question(stretch: RowSelection, *, offsets: int, rows: int, chunk_rows: int) -> tuple[RowSelection, int]:
-    """(the beginning of a stretch to be asked about, the width of its ranges).
+def next_ranges(rest: RowSelection, chunk: Chunk, policy: ChunkPolicy) -> tuple[RowSelection, int]:
+    """Returns (the part of `rest` to query, the width of its ranges).
 
-    `offsets`, `rows`: how many the chunk before had. If what follows is alike, RANGES_A_CHUNK ranges have `chunk_rows`.
+    The width assumes that `rest` has as many rows per offset as `chunk`, which precedes it.
     """
-    width = max(1, offsets * chunk_rows // (RANGES_A_CHUNK * max(1, rows)))
-    end = min(stretch.end, stretch.start + width * RANGES)
-    return replace(stretch, end=end), width
+    rows = max(1, chunk.expected.sums.rows, chunk.expected.records)
+    width = max(1, (chunk.end - chunk.start) * policy.rows // (policy.ranges_a_chunk * rows))
+    return replace(rest, end=min(rest.end, rest.start + width * policy.ranges)), width

@@ -1,4 +1,7 @@
-"""What a verification found, partition by partition. Plain values: no viewer, no row."""
+"""The result of a verification, partition by partition. It holds no viewer and no row.
+
+The field names are the keys of `verify --json`.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from siddes_telemetry.backends.ports.store import RowSums
-from siddes_telemetry.schemas.table import CHECKSUM_MODULUS
+from siddes_telemetry.consumer.verify.expected import Expected
 
-MAX_LISTED_OFFSETS = 20  # of a partition that are named; all are counted
+MAX_LISTED_OFFSETS = 20  # of one partition; all are counted
 
-NO_SUCH_PARTITION = "no_such_partition"  # rows are stored of it, and the log does not have it
+NO_SUCH_PARTITION = "no_such_partition"  # the store has rows of a partition that the log does not have
 
 
 @dataclass(frozen=True, slots=True)
 class OffsetDifference:
-    """An offset at which store and log differ, and by how many rows."""
+    """By how many rows store and log differ at an offset."""
 
     offset: int
     missing: int
@@ -25,41 +28,44 @@ class OffsetDifference:
 
 @dataclass(slots=True)
 class PartitionReport:
-    """One partition. Offsets are half-open ranges; rows are those of the table."""
+    """One partition. Ranges of offsets are half-open; rows are table rows."""
 
     partition: int
-    log_begins: int = 0  # the first offset that the log still has
-    judged_from: int = 0  # [judged_from, judged_to): what must be stored, exactly
+    log_begins: int = 0  # the first offset in the log
+    judged_from: int = 0  # [judged_from, judged_to) must be stored exactly
     judged_to: int = 0
-    records: int = 0  # of the judged range, and so on
+    records: int = 0  # of the judged range; so are the next five
     rows: int = 0
     counts: int = 0
     checksum: int = 0
-    repeated_batches: int = 0  # client retries: rightly not stored
-    dead_letters: int = 0  # unreadable records: rightly not stored
+    repeated_batches: int = 0  # client retries, which are not stored
+    dead_letters: int = 0  # unreadable records, which are not stored
     missing: int = 0  # rows
-    surplus: int = 0  # rows; those beyond the judged range that nobody can have inserted included
+    surplus: int = 0  # rows; also those beyond the judged range that no consumer can have inserted
     missing_dead_letters: int = 0
-    in_doubt: int = 0  # rows that an intent has declared: stored or about to be
-    lag: int = 0  # records beyond that
-    left_out_rows: int = 0  # expired or purged, or so near to it that they may be
-    earlier_rows: int = 0  # stored of offsets before the judged range
+    in_doubt: int = 0  # rows of the declared block: stored or about to be
+    lag: int = 0  # records beyond the declared block
+    left_out_rows: int = 0  # expired or purged, or so near to it that they may be gone
+    earlier_rows: int = 0  # stored rows of offsets before the judged range
     repaired: int = 0
-    trouble: str | None = None  # why the group's state and the log or the store do not fit together
-    places: list[OffsetDifference] = field(default_factory=list)  # the first of them
+    trouble: str | None = None  # a word for why the group's offset does not fit the log or the store
+    places: list[OffsetDifference] = field(default_factory=list)  # the first offsets that differ
 
     @property
     def ok(self) -> bool:
         return not (self.missing or self.surplus or self.missing_dead_letters or self.trouble)
 
-    def expect(self, sums: RowSums) -> None:
-        """Enter what a run of records must have left."""
-        self.rows += sums.rows
-        self.counts += sums.counts
-        self.checksum = (self.checksum + sums.checksum) % CHECKSUM_MODULUS
+    def add_expected(self, expected: Expected) -> None:
+        """Add what judged records must have left."""
+        sums = RowSums(self.rows, self.counts, self.checksum) + expected.sums
+        self.rows, self.counts, self.checksum = sums.rows, sums.counts, sums.checksum
+        self.records += expected.records
+        self.repeated_batches += expected.repeated_batches
+        self.dead_letters += len(expected.dead_letters)
+        self.left_out_rows += expected.left_out_rows
 
-    def differ(self, missing: Mapping[int, int], surplus: Mapping[int, int]) -> None:
-        """Enter rows that are missing, and rows that are too many, by offset."""
+    def add_differences(self, missing: Mapping[int, int], surplus: Mapping[int, int]) -> None:
+        """Add missing and surplus rows, counted by offset."""
         self.missing += sum(missing.values())
         self.surplus += sum(surplus.values())
         for offset in sorted({*missing, *surplus})[: MAX_LISTED_OFFSETS - len(self.places)]:
@@ -68,7 +74,7 @@ class PartitionReport:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """A log and a store. `since_ms`: rows created before were left out, UTC epoch milliseconds."""
+    """A log and its store. Rows created before `since_ms` (UTC epoch milliseconds) were left out."""
 
     log_id: int
     since_ms: int
@@ -79,7 +85,7 @@ class VerifyReport:
         return all(partition.ok for partition in self.partitions)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values. The checksum is hexadecimal: it has 64 bits, more than JSON's numbers are sure to carry."""
+        """Returns JSON values. The checksum is hexadecimal: JSON numbers may lose some of its 64 bits."""
         return {
             "ok": self.ok,
             "log_id": self.log_id,

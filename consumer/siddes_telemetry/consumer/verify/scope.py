@@ -1,4 +1,4 @@
-"""What of a partition is to be verified: where its reading begins, and how far the group says it has come."""
+"""Which offsets of a partition `verify` reads and judges, by the group's committed offset and intent."""
 
 from __future__ import annotations
 
@@ -18,33 +18,30 @@ from siddes_telemetry.consumer.verify.report import PartitionReport
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What of a partition is to be read, and how far the group is with it.
-
-    [read_from, stored_to) must be stored, apart from its beginning, which only says which batches occurred;
-    [stored_to, begun_to) may be, as an intent says.
-    """
+    """The offsets [read_from, declared_to) are read. regions.py says what is done with which of them."""
 
     view: PartitionView
     source: Source
     read_from: int
     judge_from: int
-    stored_to: int
-    begun_to: int
-    aside: SetAside | None  # what is begun is to be set aside
-    trimmed: bool  # the log begins later than it did: its first ten minutes may repeat what is gone
+    stored_to: int  # the committed offset
+    declared_to: int  # the end of the declared block; `stored_to` without one
+    set_aside: SetAside | None  # the declared block, if it is to be set aside
+    trimmed: bool  # the log has dropped records: what follows may repeat batches of theirs
 
     @property
     def length(self) -> int:
-        """Offsets to be read."""
-        return max(0, self.begun_to - self.read_from)
+        """The number of offsets to be read."""
+        return max(0, self.declared_to - self.read_from)
 
 
 async def scope_of(
     view: PartitionView, source: Source, *, origin: int, from_ms: int | None, last_stored: int | None
 ) -> tuple[Scope, PartitionReport]:
-    """The group's state now, and what follows from it. `last_stored` was read before that. Raises LogUnavailable.
+    """Returns the scope for the group's state now, and a report with what that state says.
 
-    `from_ms`: verify from about what was appended then on, or all there is.
+    `from_ms`: judge the records appended at about that time or later; None: all. `last_stored`: the last offset with
+    stored rows, read before this call. Raises LogUnavailable.
     """
     report = PartitionReport(view.number)
     committed = await view.committed()
@@ -59,21 +56,21 @@ async def scope_of(
         report.trouble = OFFSET_BEYOND.reason
     elif last_stored is not None and last_stored >= limit:
         report.trouble = ROWS_BEYOND.reason
-    begun_to = min(limit, end)
+    declared_to = min(limit, end)
     stored_to = min(state.offset, end)
     judge_from = read_from = first
     if from_ms is not None:
-        judge_from = max(first, await _about(view, from_ms, end))
-        read_from = await _ten_minutes_before(view, judge_from, from_ms) if judge_from < begun_to else judge_from
+        judge_from = max(first, await _offset_at(view, from_ms, end))
+        read_from = await _window_start(view, judge_from, from_ms) if judge_from < declared_to else judge_from
     trimmed = first > origin and read_from == first
     report.log_begins, report.judged_from = first, min(judge_from, stored_to)
-    report.judged_to, report.lag = stored_to, end - begun_to
-    aside = SetAside(state.offset, limit) if state.aside else None
-    return Scope(view, source, read_from, judge_from, stored_to, begun_to, aside, trimmed), report
+    report.judged_to, report.lag = stored_to, end - declared_to
+    set_aside = SetAside(state.offset, limit) if state.aside else None
+    return Scope(view, source, read_from, judge_from, stored_to, declared_to, set_aside, trimmed), report
 
 
-async def _about(view: PartitionView, from_ms: int, end: int) -> int:
-    """Where records of that time begin; the log's beginning where it cannot tell."""
+async def _offset_at(view: PartitionView, from_ms: int, end: int) -> int:
+    """Returns where the records of that time begin, or 0 where the log cannot tell."""
     try:
         found = await view.offset_at(from_ms)
     except LogUnavailable:
@@ -81,16 +78,16 @@ async def _about(view: PartitionView, from_ms: int, end: int) -> int:
     return end if found is None else found
 
 
-async def _ten_minutes_before(view: PartitionView, judge_from: int, from_ms: int) -> int:
-    """Where to begin reading, to know all that records from `judge_from` on may repeat, of whichever format."""
+async def _window_start(view: PartitionView, judge_from: int, from_ms: int) -> int:
+    """Returns where the retry window of `judge_from` begins, by the clock of every record format."""
     search = await search_start(view, judge_from, from_ms)
     for begin in search.candidates(by_max_time=True):
         clock = LogClock()
         try:
-            async for piece in view.read(begin, judge_from + 1):
-                for record in piece:
+            async for fetched in view.read(begin, judge_from + 1):
+                for record in fetched:
                     clock.advance(record.appended_at_ms)
-        except RecordsGone:  # the log was trimmed meanwhile: whoever reads from there will notice
+        except RecordsGone:  # the log was trimmed meanwhile: reading from its old start will raise this again
             return search.log_start
         if clock.elapsed_ms > WINDOW_MS:
             return begin

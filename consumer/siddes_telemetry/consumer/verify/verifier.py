@@ -1,4 +1,4 @@
-"""A log against its store: every partition, from what the group says it has stored."""
+"""Verifies a log against its store: every partition, up to what the group has committed as stored."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from siddes_telemetry.backends.ports.errors import BackendError, RecordsGone
 from siddes_telemetry.backends.ports.log import DeadLetters, LogView, PartitionView
 from siddes_telemetry.backends.ports.store import StoreAudit
 from siddes_telemetry.consumer.rows import Source
+from siddes_telemetry.consumer.verify.chunk import ChunkPolicy
+from siddes_telemetry.consumer.verify.context import DeadLetterIndex, Progress, ReadProgress, Repair, VerifyContext
 from siddes_telemetry.consumer.verify.exclusions import Exclusions
-from siddes_telemetry.consumer.verify.partition import DeadLetterIndex, PartitionVerifier, Repair, VerifyContext
+from siddes_telemetry.consumer.verify.partition import PartitionVerifier
 from siddes_telemetry.consumer.verify.report import NO_SUCH_PARTITION, PartitionReport, VerifyReport
-from siddes_telemetry.consumer.verify.scope import Scope, scope_of
+from siddes_telemetry.consumer.verify.scope import scope_of
 from siddes_telemetry.schemas.record import UnreadableHereError
 from siddes_telemetry.schemas.registry import Registry
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 EXPIRY_MARGIN_MS = HOUR_MS  # rows may expire while this runs
-
-Progress = Callable[[int, int], None]  # (offsets read, offsets to read)
+CHUNK_POLICY = ChunkPolicy()
 
 
 class RecordsUnreadableError(BackendError):
-    """Some of the records can be read by another installation only: a newer one, or a more complete one."""
+    """Only another installation can read some of the records: a newer one, or one with more dependencies."""
 
 
 @dataclass(frozen=True)
 class LogAndStore:
-    """What is verified: a log, what is stored of it, and the rules that hold between them."""
+    """A log, its store, and the rules that turn records into rows."""
 
     log: LogView
     log_id: int
@@ -46,68 +47,64 @@ async def verify(
     hours: float | None,
     repair: Repair | None,
     progress: Progress,
+    chunk_policy: ChunkPolicy = CHUNK_POLICY,
 ) -> VerifyReport:
-    """Compare what was appended in the last `hours`, or all that the log still has.
+    """Compare what was appended in the last `hours`, or everything that the log still has.
 
-    Raises LogUnavailable, StoreUnavailable or RecordsUnreadableError; with `repair` StoreRefused too.
+    Raises LogUnavailable, StoreUnavailable or RecordsUnreadableError; with `repair`, StoreRefused or
+    TooManyMissingError too.
     """
-    # Read before the offsets: rows that are stored now were declared by then.
-    extents = await log_and_store.audit.stored_partitions(log_and_store.log_id)
+    log, log_id, audit = log_and_store.log, log_and_store.log_id, log_and_store.audit
+    # Read before the offsets: a row that is stored now was declared by then.
+    stored = await audit.stored_partitions(log_id)
     from_ms = None if hours is None else clock_ms() - round(hours * HOUR_MS)
 
-    async def exclusions(partition: int) -> Exclusions:
+    async def exclusions_of(partition: int) -> Exclusions:
         expired_ms = max(0, clock_ms() - log_and_store.retention_days * DAY_MS + EXPIRY_MARGIN_MS)
-        return Exclusions(
-            await log_and_store.audit.purge_history(log_and_store.log_id), partition, expired_ms=expired_ms
-        )
+        return Exclusions(await audit.purge_history(log_id), partition, expired_ms=expired_ms)
 
-    async def planned_for(view: PartitionView) -> tuple[Scope, PartitionReport, Exclusions]:
-        stored, out = extents.get(view.number), await exclusions(view.number)
-        scope, report = await scope_of(
-            view,
-            Source(log_and_store.log_id, view.number),
-            origin=log_and_store.log.origin,
-            from_ms=from_ms,
-            last_stored=None if stored is None else stored.last_offset,
-        )
-        return scope, report, out
-
-    planned = [await planned_for(view) for view in await log_and_store.log.partitions()]
-    await log_and_store.audit.sync_replicas()
-    total, done = sum(scope.length for scope, _, _ in planned), 0
-
-    def moved(offsets: int) -> None:
-        nonlocal done
-        done += offsets
-        progress(done, total)
-
+    read = ReadProgress(progress)
     context = VerifyContext(
-        log_and_store.audit,
+        audit,
         DeadLetterIndex(log_and_store.dead_letters),
         log_and_store.registry,
-        exclusions,
+        exclusions_of,
         repair,
-        moved,
+        chunk_policy,
+        read,
     )
-    moved(0)
+
+    async def verifier_of(view: PartitionView) -> PartitionVerifier:
+        partition, exclusions = stored.get(view.number), await exclusions_of(view.number)
+        scope, report = await scope_of(
+            view,
+            Source(log_id, view.number),
+            origin=log.origin,
+            from_ms=from_ms,
+            last_stored=None if partition is None else partition.last_offset,
+        )
+        return PartitionVerifier(scope, report, exclusions, context)
+
+    verifiers = [await verifier_of(view) for view in await log.partitions()]
+    await audit.sync_replicas()
+    read.total = sum(verifier.scope.length for verifier in verifiers)
+    read.advance(0)
     reports = []
-    for scope, report, out in planned:
+    for verifier in verifiers:
         try:
-            await PartitionVerifier(scope, report, out, context).run()
-            reports.append(report)
+            reports.append(await verifier.run())
         except UnreadableHereError as error:
             raise RecordsUnreadableError(
-                f"some records of partition {scope.view.number} cannot be read here ({error.reason}): run this command "
-                "in the version that the consumers have, installed with all its dependencies"
+                f"some records of partition {verifier.report.partition} cannot be read here ({error.reason}): run this "
+                "command in the version that the consumers have, installed with all its dependencies"
             ) from None
-        except RecordsGone:  # the log was trimmed meanwhile: from where it begins now
-            later, again, out_by_now = await planned_for(scope.view)
-            await PartitionVerifier(later, again, out_by_now, context).run()
-            reports.append(again)
-    there = {report.partition for report in reports}
+        except RecordsGone:  # the log was trimmed meanwhile: verify it again from its new start
+            reports.append(await (await verifier_of(verifier.scope.view)).run())
+    existing = {report.partition for report in reports}
     reports += [
-        PartitionReport(number, surplus=extent.rows, trouble=NO_SUCH_PARTITION)
-        for number, extent in sorted(extents.items())
-        if number not in there
+        PartitionReport(number, surplus=partition.rows, trouble=NO_SUCH_PARTITION)
+        for number, partition in sorted(stored.items())
+        if number not in existing
     ]
-    return VerifyReport(log_and_store.log_id, max((out.since_ms for _, _, out in planned), default=0), tuple(reports))
+    since_ms = max((verifier.exclusions.since_ms for verifier in verifiers), default=0)
+    return VerifyReport(log_id, since_ms, tuple(reports))
