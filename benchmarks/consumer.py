@@ -46,8 +46,8 @@ from tests.product.deployments import Deployment, migrate, start_member, unmigra
 from tests.unit.schemas.shipped import REGISTRY
 
 HOW = (
-    "Rows a second, from a topic that is full to a table, from the first assignment of partitions on; both cores for "
-    "everybody together."
+    "Rows per second, from a full topic to a table, counted from the first assignment of partitions. All processes "
+    "share both cores."
 )
 PARTITIONS = 8
 ASSIGNED_S = 30.0

@@ -24,9 +24,9 @@ from tests.product.process import COMMAND
 CONNECTIONS = 64
 OURS, THEIRS = "up", "bare handler, fdatasync a group"
 HOW = (
-    "One core for whoever is measured, all of its threads: for ours that is the gateway, SQLite, the consumer and the "
-    "ClickHouse engine, which go on storing what was accepted meanwhile. The other core is the load's (wrk, one "
-    "thread). Both write to the same disk. Every round measures both, beginning with another one each time."
+    "The process under test has one core for all of its threads. Ours runs the gateway, SQLite, the consumer and the "
+    "ClickHouse engine on it, and stores accepted counts meanwhile. The load (wrk, one thread) has the other core. "
+    "Both write to the same disk. Every round measures both, in alternating order."
 )
 
 

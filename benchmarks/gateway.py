@@ -49,9 +49,9 @@ from tests.product.deployments import start_member, unmigrated_cluster
 from tests.product.process import COMMAND
 
 HOW = (
-    "One core for whoever is measured, the other for the broker, warm, and the load (wrk, one thread; at half the peak "
-    "rate a program of the benchmark's own); every round measures everybody, beginning with another one each time. "
-    "1,000 viewers whose tokens were verified before, bodies as the SDK spells them."
+    "The process under test has one core. The other core is for the broker, warmed up, and the load (wrk, one thread; "
+    "at half the peak rate a program of the benchmark). Every round measures all of them, each round in another "
+    "order. 1,000 viewers whose tokens were verified before; bodies as the SDK writes them."
 )
 CONNECTIONS = (32, 256)
 BATCH_EVENTS = 100

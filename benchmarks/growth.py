@@ -34,8 +34,8 @@ from tests.product.deployments import migrate, numbered, start_member, unmigrate
 from tests.product.process import ServiceProcess
 
 HOW = (
-    "Processor time of our processes for each event, one size against the next in the same rounds. A step of n times "
-    "as many is linear where an event costs n times as much at most; connections that say nothing should cost nothing."
+    "Processor time of our processes per event, one size against the next in the same rounds. A step to n times the "
+    "size is linear if an event costs at most n times as much. Idle connections should cost nothing."
 )
 LOAD_CONNECTIONS = 128
 IDLE_CONNECTIONS = 10_000

@@ -44,12 +44,12 @@ DAY_MS = 24 * AN_HOUR_MS
 OURS, THEIRS = "ClickHouse, our table", "PostgreSQL 15"
 
 HOW = (
-    f"{COUNTED / 1e6:g} million counted, {VIEWERS:,} viewers, {DAYS} days, the same in both; servers on both cores, "
-    "asked in turns. PostgreSQL as Debian sets it up: one row a count, index on its three columns, COPY, a "
-    f"transaction for each block of {BLOCK_ROWS:,} of our rows. Ours: the table of `migrate`, the same blocks through "
-    "the consumer's own store, each until its merges are done. A round of inserts is the next block of the history: "
-    "both tables grow as they would, and the first tenth of it is told apart from the last. The whole history takes "
-    "until it is tidied up: VACUUM and CHECKPOINT there, one part a day here."
+    f"{COUNTED / 1e6:g} million counts, {VIEWERS:,} viewers, {DAYS} days, the same in both. Both servers may use both "
+    "cores and are measured in turns. PostgreSQL as Debian configures it: one row per count, an index on its three "
+    f"columns, COPY, one transaction for each block of {BLOCK_ROWS:,} of our rows. Ours: the table of `migrate`, the "
+    "same blocks through the consumer's own store, each until its merges are done. A round of inserts is the next "
+    "block of the history, so that both tables grow; the first tenth is reported apart from the last. The time of the "
+    "whole history includes tidying up: VACUUM and CHECKPOINT in PostgreSQL, one part per day in ours."
 )
 TABLE = "CREATE TABLE telemetry (viewer_id text NOT NULL, event text NOT NULL, created_at timestamptz NOT NULL)"
 INDEX = "CREATE INDEX ON telemetry (viewer_id, event, created_at)"

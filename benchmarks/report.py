@@ -8,19 +8,19 @@ from statistics import median
 from benchmarks.rounds import Comparison
 
 HEAD = """\
-| what | against | ratio: median (lowest to highest) | reach | | medians in this run |
+| what | against | ratio: median (lowest to highest) | goal | | medians in this run |
 |---|---|---|---|---|---|
 """
 
 
 INTRODUCTION = (
-    "Written by `make bench`; each part says when it was measured. Only ratios within one run mean anything: the "
-    "medians are those of a small shared machine on that day, and stand here so that a ratio can be judged.\n"
+    "Written by `make bench`. Each part says when it was measured. Only ratios within one run mean anything. The "
+    "medians are of a small shared machine on that day; they are here so that a ratio can be judged.\n"
 )
 
 
 def table(comparisons: Sequence[Comparison]) -> str:
-    """One line for each."""
+    """One line for each comparison, under the head."""
     return HEAD + "".join(f"{_line(comparison)}\n" for comparison in comparisons)
 
 
@@ -51,7 +51,7 @@ def _line(one: Comparison) -> str:
 
 
 def figure(value: float) -> str:
-    """Three digits that count, with separators."""
-    if abs(value) >= 100:  # noqa: PLR2004  # three digits before the point
+    """Three significant digits, with separators."""
+    if abs(value) >= 100:  # noqa: PLR2004  # three digits before the decimal point
         return f"{value:,.0f}"
     return f"{value:.3g}"

@@ -34,9 +34,9 @@ GIVE_UP_S = 30.0  # for one count
 GOALS_S: Mapping[str, float] = {"embedded": 0.25, "cluster": 1.2}
 
 HOW = (
-    "One client that posts a count and asks for its summary, without a pause, until it is there, then posts the next; "
-    f"{SAMPLES_A_ROUND} counts a round, after {WARM_UP} others, each of a viewer of its own. Every process is on both "
-    "cores, and nothing else asks them anything."
+    "One client posts a count, asks for its summary without a pause until the count is there, and then posts the "
+    f"next. {SAMPLES_A_ROUND} counts a round, after {WARM_UP} others, each of a viewer of its own. Every process may "
+    "use both cores, and there is no other load."
 )
 
 
