@@ -16,9 +16,10 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web.client_memory import MAX_CLIENT_MEMORY_BYTES
-from siddes_telemetry.web.connection import App, ClientTimeouts
+from siddes_telemetry.web.connection_limits import ClientTimeouts
 from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.credentials import Credentials, Identity, KeyRefreshPending, NoViewer
+from siddes_telemetry.web.incoming_request import App
 from siddes_telemetry.web.metrics import ConnectionMetrics, HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
 from siddes_telemetry.web.request_pipeline import RequestPipeline

@@ -10,7 +10,7 @@ import pytest
 from aiohttp.streams import StreamReader
 
 from siddes_telemetry.web.auth.request_headers import MAX_COOKIE_CHARS
-from siddes_telemetry.web.connection import MAX_OVERHEAD_BYTES, MAX_QUEUED, READ_BUFFER_BYTES, ClientTimeouts
+from siddes_telemetry.web.connection_limits import MAX_OVERHEAD_BYTES, MAX_QUEUED, READ_BUFFER_BYTES, ClientTimeouts
 from tests.fakes.web_service import MAX_BODY_BYTES, RawClient, Service, connected, get, post, running
 
 CHUNKED_HEAD = post(Content_Length="", Transfer_Encoding="chunked", body=b"")

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from siddes_telemetry.web.connection import ClientTimeouts
+from siddes_telemetry.web.connection_limits import ClientTimeouts
 from tests.fakes.web_service import Service, connected, get, post, running
 
 

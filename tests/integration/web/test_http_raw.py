@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from siddes_telemetry.web.connection import READ_BUFFER_BYTES, ClientTimeouts
+from siddes_telemetry.web.connection_limits import READ_BUFFER_BYTES, ClientTimeouts
 from tests.fakes.web_service import DEFECT, MAX_BODY_BYTES, RawClient, Service, connected, get, post, running
 
 CANARY = "canary5e1f"

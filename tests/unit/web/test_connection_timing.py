@@ -6,44 +6,12 @@ import asyncio
 
 import pytest
 
-from siddes_telemetry.web.connection import ClientTimeouts, Connection
+from siddes_telemetry.web.connection import Connection
+from siddes_telemetry.web.connection_limits import ClientTimeouts
 from siddes_telemetry.web.server import HttpServer
 from tests.fakes.virtual_time import in_virtual_time
 from tests.fakes.web_service import Service, post
-
-
-class Wire(asyncio.Transport):
-    """A transport that keeps what is sent and when it was closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent = b""
-        self.closed_at_s: float | None = None
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.sent += bytes(data)
-
-    def write_eof(self) -> None:
-        pass
-
-    def close(self) -> None:
-        if self.closed_at_s is None:
-            self.closed_at_s = asyncio.get_running_loop().time()
-
-    def is_closing(self) -> bool:
-        return self.closed_at_s is not None
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def resume_reading(self) -> None:
-        pass
-
-    def pause_reading(self) -> None:
-        pass
+from tests.unit.web.wire import Wire
 
 
 async def connect() -> tuple[Connection, Wire]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
-from aiohttp.streams import StreamReader
-
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.web.aiohttp_internals import StreamReader
 
 _TYPES = frozenset({"application/json", "text/plain"})
 _CHARSETS = frozenset({"utf-8", "utf8"})

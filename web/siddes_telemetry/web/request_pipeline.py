@@ -10,17 +10,16 @@ from random import Random
 
 import structlog
 from aiohttp import hdrs
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.http_writer import HttpVersion10, HttpVersion11
 from multidict import CIMultiDictProxy, istr
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web import request_body
+from siddes_telemetry.web.aiohttp_internals import HttpVersion10, HttpVersion11, RawRequestMessage
 from siddes_telemetry.web.auth.request_headers import joined_cookies
-from siddes_telemetry.web.connection import IncomingRequest
 from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.credentials import Authenticator, Credentials, Identity, KeyRefreshPending, NoViewer
 from siddes_telemetry.web.cross_site import is_cross_site
+from siddes_telemetry.web.incoming_request import IncomingRequest
 from siddes_telemetry.web.logs import code_location
 from siddes_telemetry.web.loopback import names_loopback
 from siddes_telemetry.web.metrics import UNMATCHED, HttpMetrics, method_label

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from http import HTTPStatus
 
-from aiohttp.helpers import rfc822_formatted_time
-
+from siddes_telemetry.web.aiohttp_internals import rfc822_formatted_time
 from siddes_telemetry.web.routing import Response
 
 _JSON = "Content-Type: application/json\r\n"

@@ -10,7 +10,10 @@ from typing import cast
 import structlog
 
 from siddes_telemetry.web.client_memory import MAX_CLIENT_MEMORY_BYTES, ClientMemoryLimit
-from siddes_telemetry.web.connection import App, ClientTimeouts, Connection, WaitingFor
+from siddes_telemetry.web.connection import Connection
+from siddes_telemetry.web.connection_closing import WaitingFor
+from siddes_telemetry.web.connection_limits import ClientTimeouts
+from siddes_telemetry.web.incoming_request import App
 from siddes_telemetry.web.metrics import ConnectionMetrics
 
 log = structlog.get_logger(__name__)
@@ -120,7 +123,7 @@ class HttpServer:
 
     def _make_room(self) -> None:
         """Close some of the connections that wait for their clients, and can best be spared."""
-        waiting = [(waits, each) for each in self._connections if (waits := each.waits()) is not None]
+        waiting = [(waits, each) for each in self._connections if (waits := each.waiting_for()) is not None]
         spared = nsmallest(max(1, self._max_connections // MADE_ROOM_SHARE), waiting, key=_by_need)
         for _, connection in spared:
             connection.make_room()

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import hdrs
-from aiohttp.http_parser import RawRequestMessage
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.web.aiohttp_internals import RawRequestMessage
 from siddes_telemetry.web.client_memory import ClientMemoryLimit
-from siddes_telemetry.web.connection import READ_BUFFER_BYTES
+from siddes_telemetry.web.connection_limits import READ_BUFFER_BYTES
 
 MAX_UNIDENTIFIED_BYTES = 32 * 1024 * 1024  # as they are sent: heads are held several times over, 250 MB at the worst
 _MAX_UNREAD_BYTES = 2 * READ_BUFFER_BYTES  # of a body that nobody asks for; beyond, its connection is not read
