@@ -34,9 +34,10 @@ from benchmarks.suite import Bench
 from benchmarks.tools.clickhouse import local_clickhouse
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
+from siddes_telemetry.schemas.client_batch import Line
 from siddes_telemetry.schemas.ddl import StoreSchema
-from siddes_telemetry.schemas.record import Line, format_time
 from siddes_telemetry.schemas.table import encode_row, insert_token
+from siddes_telemetry.schemas.timestamps import format_time
 from tests.infrastructure.clickhouse import LocalClickHouse
 from tests.infrastructure.databases import own_database
 from tests.infrastructure.downloads import kafka_jars

@@ -40,7 +40,8 @@ from siddes_telemetry.backends.kafka.appender import KafkaAppender
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
 from siddes_telemetry.backends.kafka.range_reads import end_offsets
-from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines
+from siddes_telemetry.schemas.client_batch import NO_BATCH
+from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
 from tests.infrastructure.downloads import kafka_jars
 from tests.infrastructure.kafka import LocalKafka
 from tests.infrastructure.ports import free_ports

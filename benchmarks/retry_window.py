@@ -44,8 +44,10 @@ from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.retry_window.key_notes import encode_notes
 from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
 from siddes_telemetry.consumer.retry_window.partition_window import PartitionWindow
-from siddes_telemetry.schemas.bodies import add_up
-from siddes_telemetry.schemas.record import LogRecord, encode_headers, encode_lines, format_time
+from siddes_telemetry.schemas.record import LogRecord
+from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
+from siddes_telemetry.schemas.request_bodies import add_up
+from siddes_telemetry.schemas.timestamps import format_time
 from siddes_telemetry.web import logs
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_store import MemoryStore

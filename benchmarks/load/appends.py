@@ -17,7 +17,8 @@ from benchmarks.load.paced import DRAIN_S, TICK_S
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
-from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines
+from siddes_telemetry.schemas.client_batch import NO_BATCH
+from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
 
 LINE = encode_lines("viewer-1", {"suggestion_shown": 1}, "2026-11-26 10:00:00.000")
 

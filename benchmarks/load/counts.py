@@ -9,8 +9,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from siddes_telemetry.schemas.record import Line, format_time
+from siddes_telemetry.schemas.client_batch import Line
 from siddes_telemetry.schemas.table import encode_row
+from siddes_telemetry.schemas.timestamps import format_time
 
 LOG_ID, PARTITIONS = 305_419_896, 8
 EVENTS_A_VISIT = (

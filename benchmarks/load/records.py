@@ -9,7 +9,10 @@ from collections.abc import Iterator
 
 from aiokafka import AIOKafkaProducer
 
-from siddes_telemetry.schemas.record import NO_BATCH, Headers, encode_headers, format_time
+from siddes_telemetry.schemas.client_batch import NO_BATCH
+from siddes_telemetry.schemas.record import Headers
+from siddes_telemetry.schemas.record_encoding import encode_headers
+from siddes_telemetry.schemas.timestamps import format_time
 
 EVENTS = ("suggestion_shown", "suggestion_accepted", "suggestion_skipped", "suggestion_edited", "suggestion_undo")
 VIEWERS = 100_000

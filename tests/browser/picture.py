@@ -15,7 +15,7 @@ from typing import Literal
 
 from playwright.sync_api import Browser, sync_playwright
 
-from siddes_telemetry.schemas.record import Line
+from siddes_telemetry.schemas.client_batch import Line
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH
 from tests.browser.conftest import ARGUMENTS
 from tests.infrastructure.found import find_chromium

@@ -13,7 +13,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import BrowserContext, CDPSession, Page, expect
 
-from siddes_telemetry.schemas.record import Line
+from siddes_telemetry.schemas.client_batch import Line
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH
 from tests.browser.pages import ACCEPTED, EDITED, SHOWN, SKIPPED, be, expect_counts, open_dashboard, press
 from tests.product.client import token

@@ -14,7 +14,10 @@ from aiokafka import AIOKafkaProducer
 from siddes_telemetry.backends.sqlite.headers import pack_headers
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
-from siddes_telemetry.schemas.record import NO_BATCH, Headers, encode_headers, format_time
+from siddes_telemetry.schemas.client_batch import NO_BATCH
+from siddes_telemetry.schemas.record import Headers
+from siddes_telemetry.schemas.record_encoding import encode_headers
+from siddes_telemetry.schemas.timestamps import format_time
 
 LARGEST_REQUEST = 1_048_000  # within a broker's default limit, and more than our producers send
 FOREIGN_VIEWER = "foreign"

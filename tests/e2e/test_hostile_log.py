@@ -21,7 +21,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from siddes_telemetry.schemas.record import NO_BATCH, Headers, batch_key, encode_headers, format_time, partition_of
+from siddes_telemetry.schemas.client_batch import NO_BATCH, batch_key, partition_of
+from siddes_telemetry.schemas.record import Headers
+from siddes_telemetry.schemas.record_encoding import encode_headers
+from siddes_telemetry.schemas.timestamps import format_time
 from tests.fakes.raw_batches import GZIP, LZ4, SNAPPY, ZSTD, batch, lz4, sealed, send, xerial, zlib_gzip, zstd
 from tests.infrastructure.kafka import LocalKafka
 from tests.product.admin import Operator

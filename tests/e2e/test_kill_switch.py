@@ -9,7 +9,9 @@ from pathlib import Path
 import aiohttp
 from aiokafka import AIOKafkaProducer
 
-from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines, format_time
+from siddes_telemetry.schemas.client_batch import NO_BATCH
+from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
+from siddes_telemetry.schemas.timestamps import format_time
 from tests.e2e.http_requests import ALIAS, BATCH, INGEST, ME, SERIES, SUMMARY, ApiClient
 from tests.product.admin import Operator
 from tests.product.client import Client, bearer, eventually

@@ -17,8 +17,11 @@ from siddes_telemetry.consumer.intent import NO_INTENT
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.service import Consumer
 from siddes_telemetry.consumer.worker import PartitionWorker
-from siddes_telemetry.schemas.record import NO_BATCH, Headers, LogRecord, encode_headers, encode_lines, format_time
+from siddes_telemetry.schemas.client_batch import NO_BATCH
+from siddes_telemetry.schemas.record import Headers, LogRecord
+from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
 from siddes_telemetry.schemas.registry import Event, RatePart, Registry
+from siddes_telemetry.schemas.timestamps import format_time
 from tests.fakes.latency import Delay, SlowReader
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog, MemoryPartition

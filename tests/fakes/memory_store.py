@@ -24,8 +24,9 @@ from siddes_telemetry.backends.ports.store import (
     StoredDay,
     StoredPartition,
 )
-from siddes_telemetry.schemas.record import MAX_LINE_COUNT, Line, format_time, parse_time
+from siddes_telemetry.schemas.client_batch import MAX_LINE_COUNT, Line
 from siddes_telemetry.schemas.table import encode_row, row_checksum
+from siddes_telemetry.schemas.timestamps import format_time, parse_time
 from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
 
 CANNOT_PARSE, UNKNOWN_FIELD, CONSTRAINT, UNKNOWN_ENUM = 27, 117, 469, 691  # ClickHouse's numbers

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 from siddes_telemetry.consumer.retry_window.window import WINDOW_MS
-from siddes_telemetry.schemas.bodies import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_SINGLE_BYTES
-from siddes_telemetry.schemas.coercion import MAX_COUNT
+from siddes_telemetry.schemas.api_models import MAX_BATCH_EVENTS
+from siddes_telemetry.schemas.clamping import MAX_COUNT
 from siddes_telemetry.schemas.registry import RatePart
+from siddes_telemetry.schemas.request_bodies import MAX_BATCH_BYTES, MAX_SINGLE_BYTES
 from siddes_telemetry.schemas.viewer import VIEWER_ID
 from siddes_telemetry_client import batch, calls
 from siddes_telemetry_client.client import MAX_REQUEST_TIMEOUT_S

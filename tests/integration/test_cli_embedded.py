@@ -17,7 +17,10 @@ import aiohttp
 import pytest
 
 from siddes_telemetry.backends.sqlite.log import SqliteLog
-from siddes_telemetry.schemas.record import NO_BATCH, Headers, encode_headers, encode_lines, format_time
+from siddes_telemetry.schemas.client_batch import NO_BATCH
+from siddes_telemetry.schemas.record import Headers
+from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
+from siddes_telemetry.schemas.timestamps import format_time
 from tests.product.client import Client, eventually
 from tests.product.deployments import ANY_PORT, JWT_SECRET, Deployment, embedded, start_embedded
 from tests.product.process import run

@@ -14,8 +14,9 @@ from pathlib import Path
 from siddes_telemetry.cli.embedded import open_embedded
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import Settings
-from siddes_telemetry.schemas.record import Line, format_time
+from siddes_telemetry.schemas.client_batch import Line
 from siddes_telemetry.schemas.table import encode_row, insert_token
+from siddes_telemetry.schemas.timestamps import format_time
 
 ROOT = Path(__file__).parents[2]
 LOG_ID = 1  # no log's: those of instances are random

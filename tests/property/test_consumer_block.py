@@ -19,18 +19,12 @@ from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import RowTotals, Source, decode_all, rows_to_store
 from siddes_telemetry.schemas.canonical import CanonicalReader
-from siddes_telemetry.schemas.record import (
-    MAX_LINE_COUNT,
-    NO_BATCH,
-    BadRecordError,
-    Headers,
-    LogRecord,
-    decode,
-    encode_headers,
-    encode_lines,
-    format_time,
-)
+from siddes_telemetry.schemas.client_batch import MAX_LINE_COUNT, NO_BATCH
+from siddes_telemetry.schemas.record import BadRecordError, Headers, LogRecord
+from siddes_telemetry.schemas.record_decoding import decode
+from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
 from siddes_telemetry.schemas.registry import Event, RatePart, Registry
+from siddes_telemetry.schemas.timestamps import format_time
 from tests.fakes.consumer_process import DAY_MS, MINUTE_MS, NOON_MS, headers_in
 from tests.property.test_consumer_retry_window import contents
 from tests.unit.schemas.shipped import REGISTRY

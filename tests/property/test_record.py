@@ -8,23 +8,12 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siddes_telemetry.schemas.bodies import add_up
-from siddes_telemetry.schemas.record import (
-    BAD_REASONS,
-    NO_BATCH,
-    BadRecordError,
-    ClientBatch,
-    Headers,
-    Line,
-    LogRecord,
-    UnreadableHereError,
-    decode,
-    encode_headers,
-    encode_lines,
-    format_time,
-    halt_reason,
-    parse_time,
-)
+from siddes_telemetry.schemas.client_batch import NO_BATCH, ClientBatch, Line
+from siddes_telemetry.schemas.record import BAD_REASONS, BadRecordError, Headers, LogRecord, UnreadableHereError
+from siddes_telemetry.schemas.record_decoding import decode, halt_reason
+from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
+from siddes_telemetry.schemas.request_bodies import add_up
+from siddes_telemetry.schemas.timestamps import format_time, parse_time
 from tests.unit.schemas.shipped import REGISTRY
 
 LAST_MS = 253_402_300_799_999  # the end of 9999

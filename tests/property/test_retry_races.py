@@ -20,7 +20,9 @@ from siddes_telemetry.consumer.intent import NO_INTENT
 from siddes_telemetry.ingest_gateway.group_commit import GroupCommit, GroupCommitLimits
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.schemas.errors import ApiError
-from siddes_telemetry.schemas.record import Headers, encode_lines, format_time
+from siddes_telemetry.schemas.record import Headers
+from siddes_telemetry.schemas.record_encoding import encode_lines
+from siddes_telemetry.schemas.timestamps import format_time
 from tests.fakes.consumer_process import REGISTRY, SHOWN, Process, World, key
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog

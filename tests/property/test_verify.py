@@ -16,7 +16,7 @@ from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.retry_window import start_search
 from siddes_telemetry.consumer.verify.chunk import ChunkPolicy
 from siddes_telemetry.consumer.verify.verifier import CHUNK_POLICY
-from siddes_telemetry.schemas.record import NO_BATCH
+from siddes_telemetry.schemas.client_batch import NO_BATCH
 from tests.fakes.consumer_process import (
     ACCEPTED,
     DAY_MS,

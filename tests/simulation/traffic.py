@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from siddes_telemetry.schemas.record import NO_BATCH, format_time, partition_of
+from siddes_telemetry.schemas.client_batch import NO_BATCH, partition_of
+from siddes_telemetry.schemas.timestamps import format_time
 from tests.fakes.consumer_process import (
     ACCEPTED,
     DAY_MS,
@@ -59,7 +60,7 @@ class Traffic:
         self._setting = len(partitions)
         self.two_versions = rng.random() < 0.4  # of the consumer: some records are for the newer one alone
         self._formats = rng.choice(((1,), (2,), (2,), (1, 2)))  # that the gateways write
-        self._more_letters = rng.choice((0, 0, 0.1, 0.5))  # how many viewers have those that came with format 3
+        self._wide_viewer_ids = rng.choice((0, 0, 0.1, 0.5))  # the share of viewers whose ids need format 3
         self._appended: dict[int, list[_Appended]] = {}  # by partition, in order
         self._set_aside: dict[int, list[tuple[int, int]]] = {}  # by partition: ranges
         self._times_ms: dict[int, list[int]] = {}  # by partition, of all records there ever were
@@ -130,7 +131,7 @@ class Traffic:
         events = rng.sample((SHOWN, ACCEPTED), rng.randint(1, 2))
         return Sent(
             key(rng.randint(1, 8)) if rng.random() < 0.6 else NO_BATCH,
-            f"viewer{'|' if rng.random() < self._more_letters else '-'}{rng.randrange(4)}",
+            f"viewer{'|' if rng.random() < self._wide_viewer_ids else '-'}{rng.randrange(4)}",
             {event: rng.randint(1, 50) for event in events},
             self.now_ms + rng.choice(SKEWS_MS),
         )

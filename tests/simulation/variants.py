@@ -33,7 +33,7 @@ from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions
 from siddes_telemetry.consumer.unreadable import UnreadableRecords
 from siddes_telemetry.consumer.worker import PartitionWorker
-from siddes_telemetry.schemas import record
+from siddes_telemetry.schemas import record_encoding
 from siddes_telemetry.schemas.record import LogRecord
 from tests.simulation import schedule, store
 from tests.simulation.group import NO_ERROR, Group
@@ -176,9 +176,9 @@ def lease_ignored() -> Iterator[None]:
         yield
 
 
-def more_letters_in_the_old_format() -> AbstractContextManager[Any]:
-    """A gateway lets viewers of more letters into records of the format that has none."""
-    return patch.object(record, "has_more_letters", lambda _value: False)
+def wide_viewer_ids_in_the_old_format() -> AbstractContextManager[Any]:
+    """A gateway writes viewer ids of format 3 into records of format 2."""
+    return patch.object(record_encoding, "has_wide_viewer_id", lambda _value: False)
 
 
 @contextmanager
@@ -238,7 +238,7 @@ VARIANTS: dict[str, Variant] = {
     "time is a running maximum": time_is_a_running_maximum,
     "time is the sum of steps, of records of format 1 too": time_is_the_sum_of_steps,
     "steps are not clamped": steps_not_clamped,
-    "viewers of more letters go under the old format": more_letters_in_the_old_format,
+    "wide viewer ids go under the old format": wide_viewer_ids_in_the_old_format,
     "spent tokens are trusted": spent_tokens_trusted,
     "the lease is ignored": lease_ignored,
     "a set-aside is not known to one version": set_aside_not_known_to_one_version,

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from siddes_telemetry.cli.endpoints import broker_list, clickhouse_url, http_url, origin
 from siddes_telemetry.cli.secret_form import form_problem
+from siddes_telemetry.schemas.viewer import DEFAULT_SESSION_COOKIE
 from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS
 
 PREFIX = "SIDDES_TELEMETRY_"
@@ -118,7 +119,7 @@ class Settings(BaseSettings):
 
     # Authentication by session cookies.
     session_cookie: Annotated[str, _matching(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", "must be a cookie's name")] = (
-        "sessionid"  # holds a JWT, or a session that the app knows
+        DEFAULT_SESSION_COOKIE  # holds a JWT, or a session that the app knows
     )
     auth_url: Url | None = None  # the app's who-am-I endpoint, which says whose session it is
     auth_field: Annotated[str, Field(min_length=1, max_length=200)] = "viewer_id"  # the viewer's path in its answer

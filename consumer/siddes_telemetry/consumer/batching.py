@@ -8,19 +8,20 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from operator import ne
 
+from siddes_telemetry.backends.ports.store import MAX_BLOCK_BYTES, MAX_BLOCK_ROWS
 from siddes_telemetry.schemas.record import LogRecord
+from siddes_telemetry.schemas.timestamps import DAY_MS
 
 SOURCE_COLUMN_BYTES = 76  # what log_id, log_partition and log_offset add to a line of a record, at most
 LEAST_BLOCK_BYTES = 1_000_000  # a full record: smaller ones would cost the store more than memory is worth
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
 class FlushPolicy:
     """When pending records become a block: at the first of these."""
 
-    max_rows: int = 200_000  # the store takes a block of this size as one, whatever its profile says
-    max_bytes: int = 20_000_000  # the same
+    max_rows: int = MAX_BLOCK_ROWS
+    max_bytes: int = MAX_BLOCK_BYTES
     all_bytes: int = 200_000_000  # of all partitions' blocks: each holds one while the store is away
     max_age_s: float = 1.0  # how long a count may wait to be seen
     max_days: int = 33  # of append: each touches three table days at most, of which the store takes 100 in one insert

@@ -17,7 +17,7 @@ from siddes_telemetry.consumer.rows import MAX_CLOCK_SKEW_MS, Decoded, RowTotals
 from siddes_telemetry.schemas.canonical import CanonicalReader, CanonicalRun
 from siddes_telemetry.schemas.record import LogRecord
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.schemas.table import encode_values
+from siddes_telemetry.schemas.table import encode_canonical_rows
 
 RUN_BYTES = 256 * 1024  # checked at once: some thousand lines' worth of objects stay in the processor's cache
 
@@ -90,7 +90,7 @@ def build_block(
     for part_records, read in reader.divided(parts, repeated):
         if isinstance(read, CanonicalRun):
             day = days.setdefault(read.day, _Growing())
-            day.pieces += encode_values(part_records, source.log_id, source.partition)
+            day.pieces += encode_canonical_rows(part_records, source.log_id, source.partition)
             day.rows += read.rows
             totals.counts += read.counts
         else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from siddes_telemetry.backends.ports.store import PurgeHistory, StoredDay
 from siddes_telemetry.consumer.halt import OFFSET_BEYOND, ROWS_BEYOND, Halt
 from siddes_telemetry.consumer.intent import GroupState
-from siddes_telemetry.schemas.record import format_time
+from siddes_telemetry.schemas.timestamps import format_time
 
 
 @dataclass(frozen=True, slots=True)

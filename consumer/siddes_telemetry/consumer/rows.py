@@ -11,17 +11,13 @@ from dataclasses import dataclass
 from siddes_telemetry.backends.ports.log import DeadLetter
 from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
-from siddes_telemetry.schemas.record import (
-    NO_BATCH,
-    BadRecordError,
-    ClientBatch,
-    LogRecord,
-    decode,
-    format_time,
-    uses_max_append_time,
-)
+from siddes_telemetry.schemas.client_batch import NO_BATCH, ClientBatch
+from siddes_telemetry.schemas.record import BadRecordError, LogRecord
+from siddes_telemetry.schemas.record_decoding import decode
+from siddes_telemetry.schemas.record_formats import uses_max_append_time
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.table import encode_row
+from siddes_telemetry.schemas.timestamps import format_time
 
 MAX_CLOCK_SKEW_MS = 600_000  # beyond this a gateway's clock is wrong, and the log's is taken
 

@@ -22,9 +22,10 @@ from siddes_telemetry.backends.ports.errors import LogUnavailable
 from siddes_telemetry.backends.ports.log import LogAppender
 from siddes_telemetry.ingest_gateway.metrics import AppendOutcome, GatewayMetrics, RefusalReason
 from siddes_telemetry.ingest_gateway.pending_batches import BATCH_OVERHEAD_BYTES, GroupRecord, PendingBatch, fill_record
-from siddes_telemetry.schemas.bodies import NO_COUNTS, Counts
+from siddes_telemetry.schemas.client_batch import NO_BATCH, partition_of
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
-from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, partition_of
+from siddes_telemetry.schemas.record_encoding import encode_headers
+from siddes_telemetry.schemas.request_bodies import NO_COUNTS, EventCounts
 from siddes_telemetry.web.reply_future import ReplyFuture
 
 Reply = TypeVar("Reply")
@@ -100,7 +101,7 @@ class GroupCommit:
         self._draining = False
 
     def submit(
-        self, lines: bytes, rows: int, key: bytes | None, *, counts: Counts = NO_COUNTS, reply: Reply
+        self, lines: bytes, rows: int, key: bytes | None, *, counts: EventCounts = NO_COUNTS, reply: Reply
     ) -> ReplyFuture[Reply]:
         """Gives `reply` once the log has these lines durably, under this batch key if there is one.
 

@@ -7,9 +7,9 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from siddes_telemetry.schemas.bodies import Counts
 from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.request_bodies import EventCounts
 from siddes_telemetry.web.buffered_metrics import BufferedMetrics
 
 
@@ -87,7 +87,7 @@ class GatewayMetrics:
             multiprocess_mode="livemax",
         )
 
-    def accept(self, batches: Iterable[Counts]) -> None:
+    def accept(self, batches: Iterable[EventCounts]) -> None:
         """Count what has been answered 200. Added up first: a record has many reports of few events."""
         sums: dict[str, int] = {}
         reports: dict[str, int] = {}

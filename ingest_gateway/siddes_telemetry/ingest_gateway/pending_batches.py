@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from siddes_telemetry.schemas.bodies import Counts
+from siddes_telemetry.schemas.request_bodies import EventCounts
 from siddes_telemetry.web.reply_future import ReplyFuture
 
 MAX_RECORD_BYTES = 512 * 1024  # half of Kafka's default 1 MiB: headers and a broker's own overhead still fit
@@ -22,7 +22,7 @@ class PendingBatch:
     lines: bytes
     rows: int
     key: bytes
-    counts: Counts
+    counts: EventCounts
     reply: Any  # what the answer is where the lines are durable
     deadline: float
     answer: ReplyFuture[Any]

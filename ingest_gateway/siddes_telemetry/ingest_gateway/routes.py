@@ -7,9 +7,17 @@ from collections.abc import Awaitable, Callable
 
 from siddes_telemetry.ingest_gateway.group_commit import GroupCommit
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
-from siddes_telemetry.schemas.bodies import MAX_BATCH_BYTES, MAX_SINGLE_BYTES, Batch, BodyParser, Counts
+from siddes_telemetry.schemas.client_batch import batch_key
 from siddes_telemetry.schemas.errors import ErrorCode
-from siddes_telemetry.schemas.record import batch_key, encode_lines, format_time
+from siddes_telemetry.schemas.record_encoding import encode_lines
+from siddes_telemetry.schemas.request_bodies import (
+    MAX_BATCH_BYTES,
+    MAX_SINGLE_BYTES,
+    BodyParser,
+    EventCounts,
+    ParsedBatch,
+)
+from siddes_telemetry.schemas.timestamps import format_time
 from siddes_telemetry.web.reply_future import ReplyFuture
 from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
 
@@ -49,22 +57,22 @@ class IngestHandlers:
         committed = self._commit(request.viewer_id, batch.counts, batch_key(batch.batch_id, request.viewer_id), answer)
         return self._counted_when(committed, batch) if batch.rejected else committed
 
-    def _commit(self, viewer_id: str, counts: Counts, key: bytes | None, reply: Response) -> ReplyFuture[Response]:
+    def _commit(self, viewer_id: str, counts: EventCounts, key: bytes | None, reply: Response) -> ReplyFuture[Response]:
         lines = encode_lines(viewer_id, counts.sums, format_time(self._wall_clock_ms()))
         return self._committer.submit(lines, len(counts.sums), key, counts=counts, reply=reply)
 
-    async def _counted_when(self, committed: ReplyFuture[Response], batch: Batch) -> Response:
+    async def _counted_when(self, committed: ReplyFuture[Response], batch: ParsedBatch) -> Response:
         """A batch that is not taken now will be sent again: only what is answered 200 is counted."""
         answer = await committed
         self._count_rejected(batch)
         return answer
 
-    def _count_rejected(self, batch: Batch) -> None:
+    def _count_rejected(self, batch: ParsedBatch) -> None:
         for _, code in batch.rejected:
             self._metrics.rejected[code].inc()
 
 
-def _batch_answer(batch: Batch) -> Response:
+def _batch_answer(batch: ParsedBatch) -> Response:
     if not batch.rejected:
         return Response(b'{"ok":true,"accepted":%d,"rejected":[]}' % batch.accepted)
     rejected = [{"index": index, "error": code.name} for index, code in batch.rejected]

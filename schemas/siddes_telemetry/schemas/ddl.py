@@ -1,6 +1,7 @@
-"""The store's tables as SQL: the numbered files of migrations/, rendered, and what new settings change. Pure.
+"""The store's DDL: renders the files of migrations/, and writes ALTERs for a changed retention or registry. Pure.
 
-A file is statements ended by `;`, with `${placeholders}`. A `.cluster.sql` runs only with a cluster.
+A file holds statements that end with `;` and contain `${placeholders}`. A `.cluster.sql` runs only with a cluster. The
+TTL is `retention_days` (migrations/0002_counts.sql; changed by modify_retention).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import Template
 
-from siddes_telemetry.schemas.record import MAX_LINE_COUNT, format_time
+from siddes_telemetry.schemas.client_batch import MAX_LINE_COUNT
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.table import (
     COUNTS_TABLE,
@@ -20,12 +21,13 @@ from siddes_telemetry.schemas.table import (
     PURGES_TABLE,
     SET_ASIDES_TABLE,
 )
+from siddes_telemetry.schemas.timestamps import format_time
 from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
 
-DEDUPLICATION_WINDOW = 10_000  # parts: ten times what a lease of 60 s allows, blocks of several days included
-DEDUPLICATION_WINDOW_S = 7 * 24 * 3600  # replicated tables forget by age too: as long as the log keeps its records
+DEDUPLICATION_WINDOW = 10_000  # parts: ten times what a lease of 60 s allows, including blocks of several days
+DEDUPLICATION_WINDOW_S = 7 * 24 * 3600  # replicated tables drop tokens by age too: as long as the log keeps records
 MAX_COMPACT_PART_BYTES = 64 * 1024**3  # uncompressed: a billion rows a day; the marks of such a part are some 50 MB
-DAY_CLOSES_AFTER_S = 3600  # without an insert; a late row has its whole day written anew, so at most once an hour
+DAY_CLOSES_AFTER_S = 3600  # without an insert; a late row rewrites its whole day, so at most once an hour
 
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)(\.cluster)?\.sql")
 _EVENT_COLUMN = re.compile(r"`event` Enum8\(([^)]*)\)")
@@ -35,7 +37,7 @@ _TTL_DAYS = re.compile(r"\bTTL toDateTime\(created_at\) \+ toIntervalDay\((\d+)\
 
 @dataclass(frozen=True, slots=True)
 class StoreSchema:
-    """What the tables depend on. `cluster`: the name under which the servers know their cluster, or None."""
+    """The parameters of the DDL. `cluster`: the cluster's name in the servers' configuration, or None."""
 
     database: str
     cluster: str | None
@@ -44,7 +46,7 @@ class StoreSchema:
 
     @property
     def stored_counts(self) -> str:
-        """The name of the table that holds the rows; with a cluster COUNTS_TABLE is the Distributed one before it."""
+        """The table that holds the rows. With a cluster COUNTS_TABLE is the Distributed table in front of it."""
         return COUNTS_TABLE if self.cluster is None else f"{COUNTS_TABLE}_local"
 
     def table(self, name: str) -> str:
@@ -62,17 +64,17 @@ class Migration:
 
 
 def quote_identifier(name: str) -> str:
-    """A name as SQL's back-quoted identifier."""
+    """A name as a back-quoted SQL identifier."""
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
 def quote_string(text: str) -> str:
-    """A text as SQL's string literal."""
+    """A text as an SQL string literal."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def render(files: Mapping[str, str], schema: StoreSchema) -> tuple[Migration, ...]:
-    """The migrations that apply, by number, from file names and texts. Raises ValueError for a misnamed file."""
+    """The migrations that apply, by number, from texts by file name. Raises ValueError for a misnamed file."""
     values = _placeholders(schema)
     migrations: list[Migration] = []
     for name, text in sorted(files.items()):
@@ -91,60 +93,60 @@ def create_database(schema: StoreSchema) -> str:
 
 
 def event_type(registry: Registry) -> str:
-    """The type of the event column, as the store itself writes it."""
+    """The type of the event column, spelled as ClickHouse spells it."""
     by_id = sorted(registry.events, key=lambda event: event.id)
     return "Enum8(" + ", ".join(f"'{event.name}' = {event.id}" for event in by_id) + ")"
 
 
 def stored_events(create_query: str) -> Mapping[str, int]:
-    """The names and ids of the events that a table's own CREATE statement knows."""
+    """The event names and ids in a table's CREATE statement."""
     match = _EVENT_COLUMN.search(create_query)
     return {name: int(identifier) for name, identifier in _ENUM_MEMBER.findall(match[1])} if match else {}
 
 
 def stored_retention_days(create_query: str) -> int | None:
-    """The retention that a table's own CREATE statement says, or None where it says none that is ours."""
+    """The retention in a table's CREATE statement, or None if it has no TTL of ours."""
     match = _TTL_DAYS.search(create_query)
     return None if match is None else int(match[1])
 
 
-def forgotten_events(stored: Mapping[str, int], registry: Registry) -> Sequence[str]:
-    """The stored events that the registry lacks, renamed or renumbered, as `name = id`: rows may hold them."""
+def removed_events(stored: Mapping[str, int], registry: Registry) -> Sequence[str]:
+    """The stored events that the registry removed, renamed or renumbered, as `name = id`: rows may hold them."""
     known = {event.name: event.id for event in registry.events}
     return [f"{name} = {identifier}" for name, identifier in stored.items() if known.get(name) != identifier]
 
 
 def modify_events(schema: StoreSchema, table: str) -> str:
-    """Gives a table's event column the registry's type; adding to an Enum8 touches no rows."""
+    """The ALTER that gives the event column the registry's type. Adding to an Enum8 rewrites no rows."""
     return f"ALTER TABLE {schema.table(table)}{_on_cluster(schema)} MODIFY COLUMN event {event_type(schema.registry)}"
 
 
 def modify_retention(schema: StoreSchema) -> str:
-    """Gives the rows another life, those of existing parts included (as the settings beside it say)."""
+    """The ALTER that changes the TTL. Applies to existing rows too, with settings.ALTER_PINS."""
     return f"ALTER TABLE {schema.table(schema.stored_counts)}{_on_cluster(schema)} MODIFY TTL {_ttl(schema)}"
 
 
 def delete_purged(
     schema: StoreSchema, *, before_ms: int | None, ahead_ms: int, ahead: Sequence[tuple[int, int, int]]
 ) -> str:
-    """Removes the rows created before the one time (None: none of these), and those not before the other.
+    """The mutation that removes rows created before `before_ms` (None: none of these), or at `ahead_ms` or later.
 
-    Of the latter only those whose place is in `ahead`: log, partition, and offset up to which. One of the two is given.
-    A mutation keeps deduplication tokens; DROP PARTITION would forget them.
+    Of the latter it removes only those in `ahead`: (log id, partition, highest offset). At least one of `before_ms` and
+    `ahead` must be given. A mutation keeps deduplication tokens; DROP PARTITION would lose them.
     """
     conditions = [] if before_ms is None else [f"created_at < {_time(before_ms)}"]
     if ahead:
-        places = " OR ".join(
+        sources = " OR ".join(
             f"(log_id = {log_id} AND log_partition = {partition} AND log_offset <= {up_to_offset})"
             for log_id, partition, up_to_offset in ahead
         )
-        conditions.append(f"(created_at >= {_time(ahead_ms)} AND ({places}))")
+        conditions.append(f"(created_at >= {_time(ahead_ms)} AND ({sources}))")
     table = f"{schema.table(schema.stored_counts)}{_on_cluster(schema)}"
     return f"ALTER TABLE {table} DELETE WHERE {' OR '.join(conditions)}"
 
 
-def synchronise_replicas(schema: StoreSchema) -> Sequence[str]:
-    """Wait until every replica has the counts, purges and decisions that were confirmed before."""
+def sync_replicas(schema: StoreSchema) -> Sequence[str]:
+    """Statements that wait until every replica has the counts, purges and set-asides that were confirmed before."""
     return [
         f"SYSTEM SYNC REPLICA{_on_cluster(schema)} {schema.table(table)}"
         for table in (schema.stored_counts, PURGES_TABLE, PURGES_AHEAD_TABLE, SET_ASIDES_TABLE)
@@ -201,7 +203,7 @@ def _counts_engine(schema: StoreSchema) -> str:
 
 
 def _bookkeeping_engine(schema: StoreSchema, table: str) -> str:
-    """With a cluster every server of every shard holds the same rows."""
+    """With a cluster, every server of every shard has the same rows."""
     if schema.cluster is None:
         return "MergeTree"
     path = f"/clickhouse/tables/everywhere/{schema.database}/{table}"
@@ -209,7 +211,7 @@ def _bookkeeping_engine(schema: StoreSchema, table: str) -> str:
 
 
 def _table_settings(schema: StoreSchema) -> str:
-    """A confirmed insert is on disk, and its token is known for as long as it may be sent again."""
+    """Settings that fsync each insert, and keep its token for as long as the insert may be retried."""
     durable = "fsync_after_insert = 1, fsync_part_directory = 1"
     if schema.cluster is None:
         return f"non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}, {durable}"

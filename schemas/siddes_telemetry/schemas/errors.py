@@ -1,6 +1,6 @@
-"""Every answer that is not 200: its code, its status, and whether sending the same again can help.
+"""The HTTP error codes: status, meaning, and whether a retry of the same request may succeed.
 
-An error's body is `{"ok":false,"error":CODE}` and never holds a word of what was sent.
+An error's body is `{"ok":false,"error":CODE}` and never contains any part of the request.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ class _Code:
     status: int
     meaning: str
     retriable: bool = False
+    retry_after: bool = False
 
 
 class ErrorCode(Enum):
-    """The documented codes. `retriable`: the same request may succeed later; else it is terminal."""
+    """The documented codes. `retriable`: the same request may succeed later; otherwise the error is terminal."""
 
     invalid_event = _Code(400, "The body is not a JSON object with an event of the registry.")
     invalid_batch = _Code(400, "The body is not a JSON object with a UUID batch_id and a list of events.")
@@ -33,10 +34,15 @@ class ErrorCode(Enum):
     request_timeout = _Code(408, "The request took more than 10 s to arrive.", retriable=True)
     too_large = _Code(413, "The body is over 64 KiB (single) or 256 KiB (batch), or has over 500 events.")
     unsupported_type = _Code(415, "The Content-Type or Content-Encoding is not one that is read.")
-    rate_limited = _Code(429, "This viewer sends too fast; Retry-After says when to go on.", retriable=True)
+    rate_limited = _Code(
+        429, "This viewer sends too fast; Retry-After says when to go on.", retriable=True, retry_after=True
+    )
     internal = _Code(500, "A defect of this service; the log has it under the request id.", retriable=True)
     unavailable = _Code(
-        503, "May or may not be stored: retry under the same batch_id after Retry-After.", retriable=True
+        503,
+        "May or may not be stored: retry under the same batch_id after Retry-After.",
+        retriable=True,
+        retry_after=True,
     )
 
     @property
@@ -48,17 +54,22 @@ class ErrorCode(Enum):
         return self.value.retriable
 
     @property
+    def retry_after(self) -> bool:
+        """Whether responses with this code have a Retry-After header."""
+        return self.value.retry_after
+
+    @property
     def meaning(self) -> str:
         return self.value.meaning
 
     @property
     def body(self) -> bytes:
-        """The whole answer body."""
+        """The whole response body."""
         return b'{"ok":false,"error":"%s"}' % self.name.encode()
 
 
 class ApiError(Exception):
-    """Ends a request with this code. `retry_after_s`: whole seconds for the Retry-After header."""
+    """Ends a request with this code. `retry_after_s`: the Retry-After header, in whole seconds."""
 
     def __init__(self, code: ErrorCode, *, retry_after_s: int | None = None) -> None:
         super().__init__(code.name)

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class EventName(StrEnum):
-    """What can be counted; events.toml says what each means."""
+    """The events that can be counted; events.toml says what each means."""
 
     SUGGESTION_SHOWN = "suggestion_shown"
     SUGGESTION_ACCEPTED = "suggestion_accepted"

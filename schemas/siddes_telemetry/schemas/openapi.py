@@ -1,7 +1,7 @@
-"""The OpenAPI 3.1 document of the services, made from the body models, the error codes and the registry. Pure.
+"""The OpenAPI 3.1 document, generated from the body models, the error codes and the registry. Pure.
 
-It says what is true rather than what is advised: `count`, `days` and `interval` take anything, and an event of a batch
-that is not good is no error of the batch.
+It describes what the services accept, not what clients should send: `count`, `days` and `interval` take any value, and
+an invalid event does not make its batch invalid.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from enum import Enum
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from siddes_telemetry.schemas.bodies import (
-    MAX_BATCH_BYTES,
+from siddes_telemetry.schemas.api_models import (
     MAX_BATCH_EVENTS,
-    MAX_SINGLE_BYTES,
     BatchBody,
     BatchOk,
     Ok,
@@ -24,20 +22,26 @@ from siddes_telemetry.schemas.bodies import (
     ViewerOk,
     count_model,
 )
-from siddes_telemetry.schemas.coercion import DEFAULT_DAYS, MAX_DAYS, MIN_DAYS
+from siddes_telemetry.schemas.clamping import DEFAULT_DAYS, MAX_DAYS, MIN_DAYS
 from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.schemas.openapi_components import HEADERS, REF, Json, answer, body, failures, headers
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.schemas.viewer import VIEWER_ID
+from siddes_telemetry.schemas.request_bodies import MAX_BATCH_BYTES, MAX_SINGLE_BYTES
+from siddes_telemetry.schemas.viewer import DEFAULT_SESSION_COOKIE, DEV_VIEWER_COOKIE, DEV_VIEWER_HEADER, VIEWER_ID
 
 _EXAMPLE_ID = "0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11"
 
-_OF_A_VIEWER = (ErrorCode.no_viewer, ErrorCode.rate_limited, ErrorCode.unavailable)
-_OF_A_WRITE = (ErrorCode.forbidden_origin, ErrorCode.too_large, ErrorCode.unsupported_type, ErrorCode.unexpected_field)
+_VIEWER_ERRORS = (ErrorCode.no_viewer, ErrorCode.rate_limited, ErrorCode.unavailable)
+_WRITE_ERRORS = (
+    ErrorCode.forbidden_origin,
+    ErrorCode.too_large,
+    ErrorCode.unsupported_type,
+    ErrorCode.unexpected_field,
+)
 
 
 class Api(Enum):
-    """A part of the API that a process may serve."""
+    """A part of the HTTP API. A process serves one or both."""
 
     INGEST = "ingest"
     SUMMARY = "summary"
@@ -48,10 +52,10 @@ def openapi(
     registry: Registry,
     *,
     version: str,
-    session_cookie: str = "sessionid",
+    session_cookie: str = DEFAULT_SESSION_COOKIE,
     debug: bool = False,
 ) -> Json:
-    """The document of a process that serves these. `debug`: the dev viewer is taken too, and Host must be loopback."""
+    """The document of a process that serves `apis`. `debug`: it accepts the dev viewer, and Host must be loopback."""
     security = _security(session_cookie, debug=debug)
     paths: Json = {}
     if Api.INGEST in apis:
@@ -83,12 +87,17 @@ def openapi(
 
 def _security(session_cookie: str, *, debug: bool) -> Json:
     schemes: Json = {
-        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Decides alone."},
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "If present, the only credential that is looked at.",
+        },
         "session": {"type": "apiKey", "in": "cookie", "name": session_cookie},
     }
     if debug:
-        schemes["devViewer"] = {"type": "apiKey", "in": "header", "name": "x-sd-viewer"}
-        schemes["devViewerCookie"] = {"type": "apiKey", "in": "cookie", "name": "sd_viewer"}
+        schemes["devViewer"] = {"type": "apiKey", "in": "header", "name": DEV_VIEWER_HEADER}
+        schemes["devViewerCookie"] = {"type": "apiKey", "in": "cookie", "name": DEV_VIEWER_COOKIE}
     return schemes
 
 
@@ -103,7 +112,7 @@ def _schemas(registry: Registry) -> Json:
     schemas["BatchBody"]["properties"]["events"] |= {
         "maxItems": MAX_BATCH_EVENTS,
         "items": {"anyOf": [{"$ref": REF.format(model="CountBody")}, {}]},
-        "description": "What is no CountBody is named in `rejected`; the others count all the same.",
+        "description": "Events that are not a CountBody are listed in `rejected`; the others count.",
     }
     for model in ("SummaryOk", "SeriesStep"):
         schemas[model]["properties"]["counts"] = {
@@ -136,8 +145,8 @@ def _ingest(name: str, registry: Registry) -> Json:
         "summary": "Count one event",
         "requestBody": body("CountBody", MAX_SINGLE_BYTES, {"event": event, "count": 3}),
         "responses": {
-            "200": answer("Ok", "The log has the count durably.", {"ok": True}),
-            **failures(ErrorCode.telemetry_disabled, ErrorCode.invalid_event, *_OF_A_WRITE, *_OF_A_VIEWER),
+            "200": answer("Ok", "The count is durable in the log.", {"ok": True}),
+            **failures(ErrorCode.telemetry_disabled, ErrorCode.invalid_event, *_WRITE_ERRORS, *_VIEWER_ERRORS),
         },
     }
 
@@ -149,12 +158,12 @@ def _batch(registry: Registry) -> Json:
     return {
         "operationId": "batch",
         "summary": "Count many events, once",
-        "description": "The same batch_id of the same viewer within 10 minutes counts once; what its second body "
-        "says is not looked at.",
+        "description": "The same batch_id of the same viewer within 10 minutes counts once; the body of a retry is "
+        "ignored.",
         "requestBody": body("BatchBody", MAX_BATCH_BYTES, example),
         "responses": {
-            "200": answer("BatchOk", "The log has the accepted events durably.", taken),
-            **failures(ErrorCode.telemetry_disabled, ErrorCode.invalid_batch, *_OF_A_WRITE, *_OF_A_VIEWER),
+            "200": answer("BatchOk", "The accepted events are durable in the log.", taken),
+            **failures(ErrorCode.telemetry_disabled, ErrorCode.invalid_batch, *_WRITE_ERRORS, *_VIEWER_ERRORS),
         },
     }
 
@@ -162,10 +171,10 @@ def _batch(registry: Registry) -> Json:
 def _summary(name: str, registry: Registry) -> Json:
     counts = answer(
         "SummaryOk",
-        "The asking viewer's counts; only events that occurred.",
+        "The viewer's counts; only events that occurred.",
         {"ok": True, "days": DEFAULT_DAYS, "counts": {registry.events[0].name: 12}},
     )
-    return _window(name, "The asking viewer's counts", counts)
+    return _window(name, "The viewer's counts", counts)
 
 
 def _series(registry: Registry) -> Json:
@@ -173,21 +182,21 @@ def _series(registry: Registry) -> Json:
     steps = [{"start": "2026-11-21T00:00:00Z", "counts": {}}, {"start": "2026-11-22T00:00:00Z", "counts": counted}]
     counts = answer(
         "SeriesOk",
-        "The asking viewer's counts by step; those of all steps are the summary's.",
+        "The viewer's counts by step. Their sums are the summary's counts.",
         {"ok": True, "days": 1, "interval": "day", "series": steps},
     )
     interval = {
         "name": "interval",
         "in": "query",
-        "description": "What a step is, in UTC: `hour`; anything else is `day`.",
+        "description": "The length of a step, in UTC: `hour`; any other value is `day`.",
         "schema": {"type": "string", "default": "day"},
         "examples": {"days": {"value": "day"}, "hours": {"value": "hour"}},
     }
-    return _window("series", "The asking viewer's counts by day or hour", counts, interval)
+    return _window("series", "The viewer's counts by day or hour", counts, interval)
 
 
 def _window(name: str, summary: str, counts: Json, *parameters: Json) -> Json:
-    """A GET of counts over `days`, which may be asked conditionally. `counts` is its 200."""
+    """A GET of counts over `days`, with conditional requests. `counts` is its 200 response."""
     caching = {
         **headers("ETag"),
         "Vary": {"schema": {"const": "Authorization, Cookie"}},
@@ -200,22 +209,22 @@ def _window(name: str, summary: str, counts: Json, *parameters: Json) -> Json:
             {
                 "name": "days",
                 "in": "query",
-                "description": f"Up to now, N x 24 h: coerced as by Python's int(), clamped to {MIN_DAYS}..{MAX_DAYS}; "
-                f"what cannot be coerced is {DEFAULT_DAYS}.",
+                "description": f"The last N x 24 h: converted as by Python's int(), clamped to {MIN_DAYS}..{MAX_DAYS}; "
+                f"a value that cannot be converted is {DEFAULT_DAYS}.",
                 "schema": {"type": "string", "default": str(DEFAULT_DAYS)},
             },
             *parameters,
             {
                 "name": "If-None-Match",
                 "in": "header",
-                "description": "Entity tags of earlier answers.",
+                "description": "Entity tags of earlier responses.",
                 "schema": {"type": "string"},
             },
         ],
         "responses": {
             "200": {**counts, "headers": {**counts["headers"], **caching}},
-            "304": {"description": "Nothing has changed since.", "headers": {**headers("X-Request-Id"), **caching}},
-            **failures(ErrorCode.telemetry_disabled, *_OF_A_VIEWER),
+            "304": {"description": "Not changed.", "headers": {**headers("X-Request-Id"), **caching}},
+            **failures(ErrorCode.telemetry_disabled, *_VIEWER_ERRORS),
         },
     }
 
@@ -226,7 +235,7 @@ def _auth_me(*, has_dev_viewer: bool) -> Json:
         "summary": "Who is signed in",
         "responses": {
             "200": answer("ViewerOk", "The viewer.", {"ok": True, "viewer_id": "42"}),
-            **failures(*_OF_A_VIEWER),
+            **failures(*_VIEWER_ERRORS),
         },
     }
     if has_dev_viewer:

@@ -1,4 +1,4 @@
-"""The pieces that every operation of the OpenAPI document is made of. Pure."""
+"""The parts that the operations of the OpenAPI document share: bodies, responses, errors, headers. Pure."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ from siddes_telemetry.schemas.errors import ErrorCode
 Json = dict[str, Any]
 
 REF = "#/components/schemas/{model}"
-_ANY_REQUEST = (ErrorCode.bad_request, ErrorCode.method_not_allowed, ErrorCode.request_timeout, ErrorCode.internal)
-_RETRY_AFTER = {ErrorCode.rate_limited.status, ErrorCode.unavailable.status}
+_EVERY_OPERATION = (ErrorCode.bad_request, ErrorCode.method_not_allowed, ErrorCode.request_timeout, ErrorCode.internal)
 
 HEADERS: Json = {
     "X-Request-Id": {
-        "description": "The request's own id, taken over if it is a UUID or 16 to 32 hex digits, else a new one.",
+        "description": "The request's own id if it is a UUID or 16 to 32 hex digits, otherwise a new one.",
         "schema": {"type": "string"},
     },
     "Retry-After": {
-        "description": "Seconds after which sending the same again may help.",
+        "description": "Seconds after which a retry of the same request may succeed.",
         "schema": {"type": "integer", "minimum": 1},
     },
     "ETag": {"description": "For If-None-Match.", "schema": {"type": "string"}},
-    "Allow": {"description": "The methods that this path has.", "schema": {"type": "string"}},
+    "Allow": {"description": "The methods of this path.", "schema": {"type": "string"}},
 }
 
 
 def body(model: str, max_bytes: int, example: Json) -> Json:
-    """A request body of this model, `max_bytes` at most after decompression."""
+    """A request body of this model; at most `max_bytes` after decompression."""
     return {
         "required": True,
-        "description": f"At most {max_bytes // 1024} KiB of JSON, which may be sent with Content-Encoding: gzip, and "
-        "as application/json, as text/plain (so that a browser's beacon needs no preflight) or without a type.",
+        "description": f"At most {max_bytes // 1024} KiB of JSON. Content-Encoding may be gzip. Content-Type may be "
+        "application/json, text/plain (so that a browser's beacon needs no preflight) or missing.",
         "content": {"application/json": {"schema": {"$ref": REF.format(model=model)}, "example": example}},
     }
 
 
 def answer(model: str, description: str, example: Json) -> Json:
-    """A 200 whose body is this model."""
+    """A 200 response whose body is this model."""
     return {
         "description": description,
         "headers": headers("X-Request-Id"),
@@ -47,15 +46,15 @@ def answer(model: str, description: str, example: Json) -> Json:
 
 
 def failures(*codes: ErrorCode) -> Json:
-    """The error answers of an operation by status; those that any request may meet come with every one."""
+    """The error responses of an operation, by status: these codes and those that every operation has."""
     by_status: dict[int, list[ErrorCode]] = {}
-    for code in sorted({*_ANY_REQUEST, *codes}, key=list(ErrorCode).index):
+    for code in sorted({*_EVERY_OPERATION, *codes}, key=list(ErrorCode).index):
         by_status.setdefault(code.status, []).append(code)
     return {str(status): _failure(status, by_status[status]) for status in sorted(by_status)}
 
 
 def _failure(status: int, codes: list[ErrorCode]) -> Json:
-    extra = ["Retry-After"] if status in _RETRY_AFTER else []
+    extra = ["Retry-After"] if any(code.retry_after for code in codes) else []
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         extra = ["Allow"]
     return {

@@ -1,7 +1,7 @@
-"""The event registry: which events exist, under which stable id, and the part each plays in a rate.
+"""The event registry: which events exist, their stable ids, and the part each has in a rate. Pure.
 
 Everything that lists events (the enums in Python, SQL, OpenAPI and TypeScript, the dashboard's labels) is derived
-from a Registry, and a Registry only ever comes from a text in the form of events.toml.
+from a Registry. A Registry is parsed from a text in the format of events.toml.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ EVENT_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class RegistryError(ValueError):
-    """The registry text is not one: says which entry and why. The file is the operator's own, so it is quoted."""
+    """The text is not a valid registry; the message says which entry and why. It may quote the operator's own file."""
 
 
 class RatePart(StrEnum):
-    """What an event does in a rate: `shown` is the denominator, `none` takes no part, the rest are numerators."""
+    """An event's part in a rate: `shown` is the denominator, `none` has no part, the others are numerators."""
 
     SHOWN = "shown"
     ACCEPT = "accept"
@@ -34,7 +34,7 @@ class RatePart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One countable thing. `id` is what the store keeps, 1..127, and never changes."""
+    """One event. The store keeps its `id`, 1..127, which never changes."""
 
     name: str
     id: int
@@ -44,7 +44,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Registry:
-    """All events, in the order of the file, which is the order of every answer."""
+    """All events, in the order of the file. Every response lists them in this order."""
 
     revision: int
     events: tuple[Event, ...]
@@ -54,12 +54,12 @@ class Registry:
         object.__setattr__(self, "names", frozenset(event.name for event in self.events))
 
     def in_order(self, counts: Mapping[str, int]) -> dict[str, int]:
-        """The given counts, in registry order; names the registry does not know are left out."""
+        """The given counts, in registry order, without events that the registry does not have."""
         return {event.name: counts[event.name] for event in self.events if event.name in counts}
 
 
 def parse_registry(text: str) -> Registry:
-    """A Registry from the text of an events.toml. Raises RegistryError."""
+    """The Registry of an events.toml text. Raises RegistryError."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -1,4 +1,7 @@
-"""The counts table: its rows as they are inserted. Its DDL is the numbered SQL files of migrations/."""
+"""The rows of the counts table as JSONEachRow lines, their checksum, and the names of all tables. Pure.
+
+The DDL is in ddl.py and migrations/.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from siddes_telemetry.schemas.record import Line, LogRecord
+from siddes_telemetry.schemas.client_batch import Line
+from siddes_telemetry.schemas.record import LogRecord
 
 COUNTS_TABLE = "telemetry_counts"
 LOGS_TABLE = "telemetry_logs"
@@ -17,9 +21,9 @@ PURGES_AHEAD_TABLE = "telemetry_purges_ahead"
 
 CHECKSUM_MODULUS = 2**64  # sums of row_checksum wrap around, as ClickHouse's sumWithOverflow does
 
-_PLACE = re.compile(rb'"created_at":"([0-9-]{10}) ([^"]*)",.*"log_offset":([0-9]+)\}\n$')
+_DAY_TIME_OFFSET = re.compile(rb'"created_at":"([0-9-]{10}) ([^"]*)",.*"log_offset":([0-9]+)\}\n$')
 
-# The same line as encode_row's, of a stored row, in ClickHouse's SQL.
+# SQL that gives, for a stored row, the line of encode_row.
 ROW_AS_LINE = (
     """concat('{"viewer_id":"', viewer_id, '","event":"', toString(event), '","count":', toString(count), """
     """',"created_at":"', toString(created_at), '","log_id":', toString(log_id), """
@@ -28,7 +32,7 @@ ROW_AS_LINE = (
 
 
 def encode_row(line: Line, created_at: str, log_id: int, partition: int, offset: int) -> bytes:
-    """One JSONEachRow line. `created_at` (format_time's text) is given apart: it may have been corrected."""
+    """One JSONEachRow line. `created_at` (a text of format_time) replaces the line's own: it may be corrected."""
     return (
         f'{{"viewer_id":"{line.viewer_id}","event":"{line.event}","count":{line.count},'
         f'"created_at":"{created_at}",'
@@ -36,39 +40,39 @@ def encode_row(line: Line, created_at: str, log_id: int, partition: int, offset:
     ).encode("ascii")
 
 
-def encode_values(records: Iterable[LogRecord], log_id: int, partition: int) -> list[bytes]:
-    """For each record, which is canonical, encode_row's lines of all its lines as they are.
+def encode_canonical_rows(records: Iterable[LogRecord], log_id: int, partition: int) -> list[bytes]:
+    """For each canonical record, its lines as encode_row encodes them.
 
-    A canonical line has one brace pair: its last brace is where the source goes.
+    A canonical line has one pair of braces, so the source fields go before its closing brace.
     """
     source = b',"log_id":%d,"log_partition":%d,"log_offset":' % (log_id, partition)
     return [value.replace(b"}", b"%b%d}" % (source, offset)) for offset, _, value, _, _ in records]
 
 
-def place_of_row(line: bytes) -> tuple[str, int]:
-    """(table day, log offset) of a line of encode_row. Raises ValueError where it is none."""
-    match = _PLACE.search(line)
+def row_day_and_offset(line: bytes) -> tuple[str, int]:
+    """(table day, log offset) of a line of encode_row. Raises ValueError for any other line."""
+    match = _DAY_TIME_OFFSET.search(line)
     if match is None:
         raise ValueError("not a line of encode_row")
     return match[1].decode(), int(match[3])
 
 
-def time_of_row(line: bytes) -> str:
-    """When it was created, format_time's text, of a line of encode_row. Raises ValueError where it is none."""
-    match = _PLACE.search(line)
+def row_time(line: bytes) -> str:
+    """created_at, as a text of format_time, of a line of encode_row. Raises ValueError for any other line."""
+    match = _DAY_TIME_OFFSET.search(line)
     if match is None:
         raise ValueError("not a line of encode_row")
     return f"{match[1].decode()} {match[2].decode()}"
 
 
 def row_checksum(line: bytes) -> int:
-    """64 bits of a row: the first eight bytes of its line's MD5, which ClickHouse knows as halfMD5."""
+    """The first 64 bits of the MD5 of a row's line: ClickHouse's halfMD5."""
     return int.from_bytes(hashlib.md5(line, usedforsecurity=False).digest()[:8], "big")
 
 
 def insert_token(log_id: int, partition: int, start: int, end: int, *, spent: int = 0) -> str:
-    """The name under which the block of records [start, end) is stored once: the same range, the same token.
+    """The deduplication token of the block [start, end): the same range always has the same token.
 
-    `spent`: how many tokens of this range the store is known to hold without their rows.
+    `spent`: how many tokens of this range the store is known to have without their rows.
     """
     return f"v1:{COUNTS_TABLE}:{log_id}:{partition}:{start}-{end}" + (f":{spent}" if spent else "")

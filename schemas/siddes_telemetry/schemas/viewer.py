@@ -1,4 +1,4 @@
-"""What a viewer id may look like, and the two ways one is kept from saying who it is."""
+"""Viewer ids: their format, their pseudonyms, and the cookies and header that carry them. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import hmac
 import re
 
 MAX_VIEWER_ID = 64  # characters; also a constraint of the table
-MAX_SUBJECT = 255  # characters of what an issuer calls a viewer (OpenID Connect Core 1.0, 2: `sub`)
-VIEWER_ID = re.compile(r"[A-Za-z0-9._:@|+/=~-]{1,64}")  # nothing that JSON or a log line would have to escape
+MAX_SUBJECT = 255  # characters of an issuer's id for a viewer (OpenID Connect Core 1.0, section 2: `sub`)
+VIEWER_ID = re.compile(r"[A-Za-z0-9._:@|+/=~-]{1,64}")  # no character that JSON or a log line must escape
 EMAIL_SHAPE = re.compile(r".+@.+\..+")
+
+DEFAULT_SESSION_COOKIE = "sessionid"
+DEV_VIEWER_HEADER = "x-sd-viewer"  # taken in debug mode only, as the cookie is
+DEV_VIEWER_COOKIE = "sd_viewer"
 
 
 def is_viewer_id(text: str) -> bool:
@@ -18,12 +22,12 @@ def is_viewer_id(text: str) -> bool:
 
 
 def has_email_shape(viewer_id: str) -> bool:
-    """Whether it holds something like x@y.z: such an id names a person and is only taken where pseudonyms are on."""
+    """Whether the id looks like x@y.z: it names a person, and is accepted only if pseudonyms are on."""
     return EMAIL_SHAPE.fullmatch(viewer_id) is not None
 
 
 def is_subject(text: str) -> bool:
-    """Whether a pseudonym can be made of `text`: 1..255 characters, none of which is half a surrogate pair."""
+    """Whether `text` can have a pseudonym: 1..255 characters, without lone surrogates."""
     if not 1 <= len(text) <= MAX_SUBJECT:
         return False
     try:
@@ -34,8 +38,9 @@ def is_subject(text: str) -> bool:
 
 
 def pseudonym(subject: str, key: bytes) -> str:
-    """The keyed pseudonym that stands for a viewer everywhere behind authentication: 64 hex digits (HMAC-SHA256).
+    """The pseudonym that replaces a viewer id everywhere behind authentication: 64 hex digits (HMAC-SHA256).
 
-    Of the subject's UTF-8 bytes as they came: what looks alike and is written with other code points is another viewer.
+    Computed over the subject's UTF-8 bytes without normalisation: other code points are another viewer, even if the
+    text looks the same.
     """
     return hmac.new(key, subject.encode(), hashlib.sha256).hexdigest()

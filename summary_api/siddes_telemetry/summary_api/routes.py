@@ -9,11 +9,12 @@ from urllib.parse import parse_qsl
 
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.backends.ports.store import CountReader
-from siddes_telemetry.schemas.coercion import Interval, coerce_days, coerce_interval
+from siddes_telemetry.schemas.clamping import Interval, clamp_days, interval_or_day
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.timestamps import DAY_MS
 from siddes_telemetry.summary_api.etag import entity_tag, is_match
-from siddes_telemetry.summary_api.series import DAY_MS, STEP_MS, lay_out
+from siddes_telemetry.summary_api.series import STEP_MS, lay_out
 from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
 
 QUERY_DEADLINE_S = 5.0  # a hundred times what 30 days of a large table take; a dashboard's patience
@@ -76,12 +77,12 @@ class Summary:
 
 def requested_days(query: str) -> int:
     """The window that a query string asks for: its first `days`, coerced; 7 where there is none."""
-    return coerce_days(_first(query, "days"))
+    return clamp_days(_first(query, "days"))
 
 
 def requested_interval(query: str) -> Interval:
     """The steps that a query string asks for: its first `interval`, coerced; days where there is none."""
-    return coerce_interval(_first(query, "interval"))
+    return interval_or_day(_first(query, "interval"))
 
 
 def summary_routes(summary: Summary) -> list[Route]:

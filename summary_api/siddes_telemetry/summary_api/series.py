@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypedDict
 
-from siddes_telemetry.schemas.coercion import Interval
+from siddes_telemetry.schemas.clamping import Interval
 from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.timestamps import DAY_MS, HOUR_MS
 
-HOUR_MS = 60 * 60 * 1000
-DAY_MS = 24 * HOUR_MS
 STEP_MS: Mapping[Interval, int] = {"day": DAY_MS, "hour": HOUR_MS}
 
 

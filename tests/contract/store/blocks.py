@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
-from siddes_telemetry.schemas.record import Line, format_time
+from siddes_telemetry.schemas.client_batch import Line
 from siddes_telemetry.schemas.table import encode_row
+from siddes_telemetry.schemas.timestamps import format_time
 from tests.unit.schemas.shipped import REGISTRY
 
 __all__ = ["DAY_MS", "LOG", "NEVER_MS", "NOON_MS", "REGISTRY", "block", "day_of", "line", "row"]

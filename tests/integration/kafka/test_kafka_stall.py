@@ -27,7 +27,9 @@ from siddes_telemetry.cli.services.readiness_checks import consumer_check, ping_
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.consumer.batching import FlushPolicy
-from siddes_telemetry.schemas.record import NO_BATCH, encode_headers, encode_lines, format_time
+from siddes_telemetry.schemas.client_batch import NO_BATCH
+from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
+from siddes_telemetry.schemas.timestamps import format_time
 from tests.integration.kafka.kit import appending, until
 from tests.product.admin import Operator
 from tests.product.deployments import migrate, unmigrated_cluster

@@ -9,7 +9,6 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.topics import (
-    DAY_MS,
     AddPartitions,
     AlterSettings,
     CreateTopic,
@@ -21,6 +20,7 @@ from siddes_telemetry.backends.kafka.topics import (
     wanted_topics,
 )
 from siddes_telemetry.backends.ports.errors import LogUnavailable
+from siddes_telemetry.schemas.timestamps import DAY_MS
 from tests.infrastructure.names import fresh
 
 

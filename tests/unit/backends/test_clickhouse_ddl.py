@@ -28,7 +28,7 @@ def all_statements(schema: ddl.StoreSchema) -> str:
         )
     ]
     if schema.cluster is not None:
-        statements += ddl.synchronise_replicas(schema)
+        statements += ddl.sync_replicas(schema)
     return "".join(f"{statement};\n\n" for statement in statements)
 
 
@@ -44,7 +44,7 @@ def test_the_statements_are_those_of_the_golden_file(name: str) -> None:
 def test_no_event_id_of_a_golden_file_was_reused_or_renumbered(name: str) -> None:
     stored = ddl.stored_events((GOLDEN / name).read_text().replace("event         Enum8", "`event` Enum8", 1))
     assert len(stored) >= 7
-    assert ddl.forgotten_events(stored, REGISTRY) == []
+    assert ddl.removed_events(stored, REGISTRY) == []
 
 
 def test_the_ids_of_the_first_release_are_for_ever() -> None:
@@ -57,7 +57,7 @@ def test_the_ids_of_the_first_release_are_for_ever() -> None:
         "embeddings_opt_in": 6,
         "embeddings_opt_out": 7,
     }
-    assert ddl.forgotten_events(first, REGISTRY) == []
+    assert ddl.removed_events(first, REGISTRY) == []
 
 
 def test_names_are_quoted() -> None:

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 from siddes_telemetry.backends.clickhouse.settings import (
     INSERT_PINS,
-    MAX_BLOCK_BYTES,
-    MAX_BLOCK_ROWS,
     READ_PINS,
     SUMMARY_PINS,
     as_known,
     within,
 )
+from siddes_telemetry.backends.ports.store import MAX_BLOCK_BYTES, MAX_BLOCK_ROWS
 
 
 def test_what_an_older_engine_does_not_know_is_left_out() -> None:

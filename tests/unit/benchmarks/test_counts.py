@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from benchmarks.load.counts import history
-from siddes_telemetry.schemas.table import place_of_row
+from siddes_telemetry.schemas.table import row_day_and_offset
 from tests.unit.schemas.shipped import REGISTRY
 
 DAY_MS = 86_400_000
@@ -37,6 +37,6 @@ def test_both_forms_of_a_count_say_the_same() -> None:
         first, *more = count.copied().splitlines()
         assert more == [first] * (count.line.count - 1)
         viewer, event, created_at = first.split("\t")
-        assert place_of_row(count.json()) == (created_at[:10], count.offset)
+        assert row_day_and_offset(count.json()) == (created_at[:10], count.offset)
         said = f'"viewer_id":"{viewer}","event":"{event}","count":{count.line.count},"created_at":"{created_at[:-3]}"'
         assert said in count.json().decode()

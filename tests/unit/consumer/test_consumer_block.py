@@ -9,7 +9,8 @@ from siddes_telemetry.consumer.block import Block, build_block
 from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.schemas.record import LogRecord, UnreadableHereError, format_time
+from siddes_telemetry.schemas.record import LogRecord, UnreadableHereError
+from siddes_telemetry.schemas.timestamps import format_time
 from tests.fakes.consumer_process import (
     ACCEPTED,
     DAY_MS,

@@ -10,8 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.ingest_gateway.group_commit import GroupCommit, GroupCommitLimits
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
+from siddes_telemetry.schemas.client_batch import ClientBatch
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
-from siddes_telemetry.schemas.record import ClientBatch, Headers, LogRecord, decode, encode_lines
+from siddes_telemetry.schemas.record import Headers, LogRecord
+from siddes_telemetry.schemas.record_decoding import decode
+from siddes_telemetry.schemas.record_encoding import encode_lines
 from tests.unit.schemas.shipped import REGISTRY
 
 CREATED_AT = "2026-11-22 10:00:00.123"

@@ -11,7 +11,7 @@ import pytest
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
 from siddes_telemetry.ingest_gateway.group_commit import GroupCommitLimits
 from siddes_telemetry.ingest_gateway.pending_batches import BATCH_OVERHEAD_BYTES, MAX_RECORD_BYTES, MAX_RECORD_ROWS
-from siddes_telemetry.schemas.record import NO_BATCH, partition_of
+from siddes_telemetry.schemas.client_batch import NO_BATCH, partition_of
 from tests.unit.ingest_gateway.group_commit_harness import HeldLog, Rig, is_durable, is_refused, settle
 
 DEADLINE_S = GroupCommitLimits().deadline_s

@@ -10,9 +10,10 @@ import pytest
 
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 from siddes_telemetry.ingest_gateway.routes import IngestHandlers, gateway_routes
-from siddes_telemetry.schemas.bodies import BodyParser
+from siddes_telemetry.schemas.client_batch import NO_BATCH, Line, batch_key, partition_of
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
-from siddes_telemetry.schemas.record import NO_BATCH, Line, batch_key, parse_time, partition_of
+from siddes_telemetry.schemas.request_bodies import BodyParser
+from siddes_telemetry.schemas.timestamps import parse_time
 from siddes_telemetry.web.routing import Request, Response, RouteAccess
 from tests.unit.ingest_gateway.group_commit_harness import CREATED_AT, Rig, settle
 from tests.unit.schemas.shipped import REGISTRY

@@ -8,29 +8,21 @@ from uuid import UUID
 
 import pytest
 
-from siddes_telemetry.schemas.bodies import add_up
+from siddes_telemetry.schemas.client_batch import MAX_LINE_COUNT, NO_BATCH, ClientBatch, Line, batch_key, partition_of
 from siddes_telemetry.schemas.record import (
     BAD_REASONS,
     HALT_REASONS,
-    MAX_LINE_COUNT,
     NEWER_SCHEMA,
-    NO_BATCH,
     BadRecordError,
-    ClientBatch,
     Defect,
     Headers,
-    Line,
     LogRecord,
     UnreadableHereError,
-    batch_key,
-    decode,
-    encode_headers,
-    encode_lines,
-    format_time,
-    halt_reason,
-    parse_time,
-    partition_of,
 )
+from siddes_telemetry.schemas.record_decoding import decode, halt_reason
+from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
+from siddes_telemetry.schemas.request_bodies import add_up
+from siddes_telemetry.schemas.timestamps import format_time, parse_time
 from tests.unit.schemas.shipped import REGISTRY
 
 GOOD = b'{"viewer_id":"42","event":"suggestion_accepted","count":3,"created_at":"2026-11-22 10:00:00.123"}'
@@ -226,7 +218,7 @@ def test_a_record_says_the_format_that_its_viewers_need() -> None:
 
 
 @pytest.mark.parametrize("text", [MORE, MORE.replace(b",", b" , "), MORE.replace(b"|", b"\\u007c")])
-def test_viewers_of_more_letters_count_in_format_3_and_are_dead_letters_before(text: bytes) -> None:
+def test_wide_viewer_ids_count_in_format_3_and_are_dead_letters_before(text: bytes) -> None:
     (batch,) = decode(record(text, headers(schema=b"3.1")), REGISTRY)
     assert batch.lines == (replace(LINE, viewer_id="auth0|65f1+/=~"),)
     for before in (b"1.1", b"2.1"):

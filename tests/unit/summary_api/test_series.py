@@ -11,8 +11,8 @@ import pytest
 
 from siddes_telemetry.backends.ports.errors import StoreMissing, StoreRefused, StoreUnavailable
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.schemas.timestamps import DAY_MS, HOUR_MS
 from siddes_telemetry.summary_api.routes import Summary, requested_interval
-from siddes_telemetry.summary_api.series import DAY_MS, HOUR_MS
 from siddes_telemetry.web.routing import Request, Response
 from tests.fakes.memory_store import MemoryStore
 from tests.unit.schemas.shipped import REGISTRY

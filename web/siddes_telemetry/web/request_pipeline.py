@@ -13,6 +13,7 @@ from aiohttp import hdrs
 from multidict import CIMultiDictProxy, istr
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.schemas.viewer import DEV_VIEWER_HEADER
 from siddes_telemetry.web import request_body
 from siddes_telemetry.web.aiohttp_internals import HttpVersion10, HttpVersion11, RawRequestMessage
 from siddes_telemetry.web.auth.request_headers import joined_cookies
@@ -35,7 +36,7 @@ AUTH_PATH = "/api/auth/"  # where the dev viewer never applies
 RETRY_AFTER_S = (1, 5)  # for 503s: spread, so that clients do not come back all at once
 
 _REQUEST_ID = istr("X-Request-Id")
-_DEV_VIEWER = istr("X-Sd-Viewer")
+_DEV_VIEWER = istr(DEV_VIEWER_HEADER)
 _FETCH_SITE = istr("Sec-Fetch-Site")
 _VERSIONS = (HttpVersion11, HttpVersion10)
 
@@ -250,7 +251,7 @@ class RequestPipeline:
         if code is ErrorCode.method_not_allowed:
             headers = (("Allow", ", ".join(methods)),)
         wait_s = error.retry_after_s
-        if wait_s is None and code is ErrorCode.unavailable:
+        if wait_s is None and code.retry_after:
             wait_s = self._random.randint(*RETRY_AFTER_S)
         if wait_s is not None:
             headers = (("Retry-After", str(wait_s)),)

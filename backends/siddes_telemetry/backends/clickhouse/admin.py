@@ -19,13 +19,7 @@ from siddes_telemetry.backends.clickhouse.settings import (
 from siddes_telemetry.backends.ports.administration import PurgeTotals
 from siddes_telemetry.backends.ports.errors import StoreConflict, StoreUnavailable
 from siddes_telemetry.schemas import ddl
-from siddes_telemetry.schemas.table import (
-    COUNTS_TABLE,
-    LOGS_TABLE,
-    MIGRATIONS_TABLE,
-    PURGES_AHEAD_TABLE,
-    PURGES_TABLE,
-)
+from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE, MIGRATIONS_TABLE, PURGES_AHEAD_TABLE, PURGES_TABLE
 
 QUESTION_DEADLINE_S = 60.0  # a question about tables, or a row of the bookkeeping
 CHANGE_DEADLINE_S = 3000.0  # an ALTER may rewrite every part there is
@@ -147,10 +141,10 @@ class ClickHouseAdmin:
         for table in dict.fromkeys((schema.stored_counts, COUNTS_TABLE)):
             if table in tables:
                 stored = ddl.stored_events(tables[table])
-                forgotten = ddl.forgotten_events(stored, schema.registry)
-                if forgotten:
+                removed = ddl.removed_events(stored, schema.registry)
+                if removed:
                     raise StoreConflict(
-                        f"the registry lacks events that rows may hold: {', '.join(forgotten)}; "
+                        f"the registry lacks events that rows may hold: {', '.join(removed)}; "
                         "an event is never removed, renamed or renumbered"
                     )
                 if len(stored) < len(schema.registry.events):

@@ -8,7 +8,7 @@ from siddes_telemetry.backends.clickhouse.engine import Engine, Row
 from siddes_telemetry.backends.clickhouse.settings import ALTER_PINS, READ_PINS, within
 from siddes_telemetry.backends.clickhouse.store import PURGE_HISTORY, as_purge_history, read_set_asides
 from siddes_telemetry.backends.ports.store import PurgeHistory, RowSelection, RowSums, SetAside, StoredPartition
-from siddes_telemetry.schemas.ddl import StoreSchema, synchronise_replicas
+from siddes_telemetry.schemas.ddl import StoreSchema, sync_replicas
 from siddes_telemetry.schemas.table import ROW_AS_LINE
 
 DEADLINE_S = 600.0  # a question may read some columns of the whole table, beside everything else the store does
@@ -42,7 +42,7 @@ class ClickHouseAudit:
 
     async def sync_replicas(self) -> None:
         if self._schema.cluster is not None:
-            for statement in synchronise_replicas(self._schema):
+            for statement in sync_replicas(self._schema):
                 await self._engine.run(statement, settings={**ALTER_PINS, **within(DEADLINE_S)}, deadline_s=DEADLINE_S)
 
     async def stored_partitions(self, log_id: int) -> Mapping[int, StoredPartition]:

@@ -7,10 +7,8 @@ from math import ceil
 
 from siddes_telemetry.backends.clickhouse.engine import Settings
 
-MAX_BLOCK_ROWS = 200_000  # what may be inserted at once: the cut below is far above it
-MAX_BLOCK_BYTES = 20 * 1024 * 1024
-_NO_CUT_ROWS = 1_048_576  # one table block for each insert: five times MAX_BLOCK_ROWS
-_NO_CUT_BYTES = 256 * 1024 * 1024  # in memory, where a row is at most three times its JSON
+_NO_CUT_ROWS = 1_048_576  # five times MAX_BLOCK_ROWS: one insert is one block of the table
+_NO_CUT_BYTES = 256 * 1024 * 1024  # in memory, where a row is at most three times its JSON: above MAX_BLOCK_BYTES
 
 # Nothing of a statement goes to system.query_log: an error there would quote the data it is about.
 _UNLOGGED: Settings = {"log_queries": 0}

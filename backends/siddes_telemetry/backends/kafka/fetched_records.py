@@ -10,14 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from siddes_telemetry.schemas.record import (
-    APPEND_TIME,
-    LAST_APPENDED_MS,
-    LOG_DAMAGED,
-    Defect,
-    Headers,
-    LogRecord,
-)
+from siddes_telemetry.schemas.record import APPEND_TIME, LAST_APPENDED_MS, LOG_DAMAGED, Defect, Headers, LogRecord
 
 MAX_HEADERS_A_RECORD = 100  # further ones are ignored, and not kept; our records have three
 

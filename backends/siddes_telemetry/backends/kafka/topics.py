@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from siddes_telemetry.backends.ports.errors import BackendError
+from siddes_telemetry.schemas.timestamps import DAY_MS, HOUR_MS
 
-DAY_MS = 24 * 3600 * 1000
 LOG_RETENTION_DAYS = 7  # how long the store may be away before counts are lost
 DEAD_RETENTION_DAYS = 30  # how long an operator may take to look
 SEGMENT_MS = DAY_MS  # only whole segments are dropped: nothing stays longer than a day over its time
 SAFE_REPLICAS = 3  # from this on two replicas must have a record before it is acknowledged
 DEAD_PARTITIONS = 1  # few records, read as a whole
-HOUR_MS = 3600 * 1000
 KEYS_RETENTION_MS = HOUR_MS  # ten minutes matter; more, so that a consumer that is behind finds what it left
 KEYS_RETENTION_BYTES = 64 * 1024 * 1024  # of a partition: ten times what its retry window may hold in keys
 KEYS_SEGMENT_MS = HOUR_MS // 6  # only whole segments are dropped

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from siddes_telemetry.schemas.timestamps import HOUR_MS
+
 # A time further in the future than this came from a wrong clock. It is six times the skew that a gateway's clock may
 # have (rows.MAX_CLOCK_SKEW_MS), because the judging clock may be some minutes off too.
-FAR_AHEAD_MS = 3_600_000
+FAR_AHEAD_MS = HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,10 @@ from typing import Protocol
 
 from siddes_telemetry.schemas.table import CHECKSUM_MODULUS
 
+# One block: the store inserts it whole, whatever the server's profile says.
+MAX_BLOCK_ROWS = 200_000
+MAX_BLOCK_BYTES = 20_000_000
+
 
 class CountReader(Protocol):
     """Reads one viewer's counts, for the summary API."""
@@ -88,7 +92,7 @@ class BlockStore(Protocol):
         """
 
     async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
-        """Insert lines of table.encode_row under a deduplication token. A token seen before inserts nothing.
+        """Insert a block, lines of table.encode_row, under a deduplication token. A token seen before inserts nothing.
 
         Returns when the rows are durable. Raises StoreUnavailable (they may or may not be stored) or StoreRefused.
         """

@@ -25,10 +25,11 @@ from siddes_telemetry.backends.sqlite.reading_thread import SqliteReads
 from siddes_telemetry.backends.sqlite.tail import Tail
 from siddes_telemetry.backends.sqlite.writing_thread import SqliteWriter
 from siddes_telemetry.schemas.record import LAST_APPENDED_MS, Headers, LogRecord
+from siddes_telemetry.schemas.timestamps import DAY_MS, HOUR_MS
 
-RECORDS_KEPT_MS = 24 * 3600 * 1000  # stored records stay a day, for an operator to look at, and for client retries
-NOTES_KEPT_MS = 3600 * 1000  # as on Kafka: ten minutes matter
-DEAD_LETTERS_KEPT_MS = 30 * 24 * 3600 * 1000  # as on Kafka: time to act on them, not for ever
+RECORDS_KEPT_MS = DAY_MS  # stored records stay a day, for an operator to look at, and for client retries
+NOTES_KEPT_MS = HOUR_MS  # as on Kafka: ten minutes matter
+DEAD_LETTERS_KEPT_MS = 30 * DAY_MS  # as on Kafka: time to act on them, not for ever
 
 
 class Trimmed(NamedTuple):

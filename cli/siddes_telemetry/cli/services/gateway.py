@@ -24,9 +24,9 @@ from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.ingest_gateway.group_commit import GroupCommit, GroupCommitLimits
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.ingest_gateway.routes import IngestHandlers, gateway_routes
-from siddes_telemetry.schemas.bodies import BodyParser
 from siddes_telemetry.schemas.openapi import Api
 from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.request_bodies import BodyParser
 from siddes_telemetry.web.routing import Route
 
 COMMIT_DRAIN_S = 2.0  # for appends that no request waits for any more: all requests have been answered by then

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from siddes_telemetry.consumer.retry_window.log_clock import MAX_STEP_MS, RunTail, WindowEntry, merge_runs
-from siddes_telemetry.schemas.record import NO_BATCH
+from siddes_telemetry.schemas.client_batch import NO_BATCH
 
 VERSION = 2
 MAX_NOTE_BYTES = 512 * 1024  # as a record: half of Kafka's default 1 MiB. Only one record's keys may pass it

@@ -14,7 +14,8 @@ from siddes_telemetry.consumer.retry_window.rebuild import notes_and_gaps, read_
 from siddes_telemetry.consumer.retry_window.start_search import StartSearch, search_start
 from siddes_telemetry.consumer.retry_window.window import WINDOW_MS, RetryWindow
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.schemas.record import LogRecord, uses_max_append_time
+from siddes_telemetry.schemas.record import LogRecord
+from siddes_telemetry.schemas.record_formats import uses_max_append_time
 
 
 class PartitionWindow:

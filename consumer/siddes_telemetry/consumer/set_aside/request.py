@@ -11,7 +11,8 @@ from siddes_telemetry.backends.ports.log import LogView, PartitionView
 from siddes_telemetry.backends.ports.store import BlockStore, SetAside
 from siddes_telemetry.consumer.intent import GroupState, UnknownIntentError, decode_state
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.schemas.record import LOG_DAMAGED, Defect, LogRecord, halt_reason
+from siddes_telemetry.schemas.record import LOG_DAMAGED, Defect, LogRecord
+from siddes_telemetry.schemas.record_decoding import halt_reason
 from siddes_telemetry.schemas.registry import Registry
 
 LOOK_EVERY_S = 0.5

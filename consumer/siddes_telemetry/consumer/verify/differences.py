@@ -8,7 +8,7 @@ from siddes_telemetry.backends.ports.store import RowSelection
 from siddes_telemetry.consumer.verify.context import VerifyContext
 from siddes_telemetry.consumer.verify.expected import Expected
 from siddes_telemetry.consumer.verify.report import PartitionReport
-from siddes_telemetry.schemas.table import place_of_row
+from siddes_telemetry.schemas.table import row_day_and_offset
 
 
 async def enter_differences(
@@ -29,12 +29,12 @@ async def enter_differences(
     missing, surplus = _by_offset(wanted - stored), _by_offset(stored - wanted)
     report.add_differences(missing, surplus)
     if missing and context.repair is not None and report.trouble is None:
-        clean = Counter({line: times for line, times in wanted.items() if place_of_row(line)[1] not in surplus})
+        clean = Counter({line: times for line, times in wanted.items() if row_day_and_offset(line)[1] not in surplus})
         report.repaired += await context.repair(selection, clean)
 
 
 def _by_offset(lines: Counter[bytes]) -> Counter[int]:
     by_offset: Counter[int] = Counter()
     for line, times in lines.items():
-        by_offset[place_of_row(line)[1]] += times
+        by_offset[row_day_and_offset(line)[1]] += times
     return by_offset

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from siddes_telemetry.backends.ports.store import PurgeHistory
-from siddes_telemetry.schemas.record import format_time
-from siddes_telemetry.schemas.table import place_of_row, time_of_row
+from siddes_telemetry.schemas.table import row_day_and_offset, row_time
+from siddes_telemetry.schemas.timestamps import format_time
 
 
 class Exclusions:
@@ -19,7 +19,7 @@ class Exclusions:
 
     def has(self, line: bytes) -> bool:
         """Returns whether this row, a line of table.encode_row, is excluded."""
-        return self.has_created(time_of_row(line), line)
+        return self.has_created(row_time(line), line)
 
     def has_created(self, created_at: str, line: bytes) -> bool:
         """The same, with the row's time, a text of format_time: these sort as the times do."""
@@ -27,5 +27,5 @@ class Exclusions:
             return True
         if self._earliest_ahead is None or created_at < self._earliest_ahead:
             return False
-        _, offset = place_of_row(line)
+        _, offset = row_day_and_offset(line)
         return any(created_at >= since and offset <= up_to_offset for since, up_to_offset in self._ahead)

@@ -7,7 +7,8 @@ from itertools import groupby
 
 from siddes_telemetry.consumer.retry_window.log_clock import LogClock
 from siddes_telemetry.consumer.retry_window.window import WINDOW_MS
-from siddes_telemetry.schemas.record import LogRecord, uses_max_append_time
+from siddes_telemetry.schemas.record import LogRecord
+from siddes_telemetry.schemas.record_formats import uses_max_append_time
 
 
 class LogStart:

@@ -11,7 +11,7 @@ import structlog
 from siddes_telemetry.backends.ports.errors import BackendError, StoreUnavailable
 from siddes_telemetry.backends.ports.store import BlockStore, RowSelection, StoreAudit
 from siddes_telemetry.consumer.verify.exclusions import Exclusions
-from siddes_telemetry.schemas.table import COUNTS_TABLE, place_of_row
+from siddes_telemetry.schemas.table import COUNTS_TABLE, row_day_and_offset
 
 OFFSETS = 200  # in one insert: a record has at most 5,000 rows, mostly about a hundred
 MAX_ROWS = 50_000  # in one insert: 12 MB, below the 20 MB that the store takes as one block
@@ -71,7 +71,7 @@ def blocks(rows: Counter[bytes]) -> Iterable[bytes]:
     """Yields the rows of each insert: of one day and one fixed range of offsets, so it is stored whole or not."""
     groups: dict[tuple[str, int], list[bytes]] = defaultdict(list)
     for line in sorted(rows.elements()):
-        day, offset = place_of_row(line)
+        day, offset = row_day_and_offset(line)
         groups[day, offset // OFFSETS].append(line)
     for _, lines in sorted(groups.items()):
         for start in range(0, len(lines), MAX_ROWS):

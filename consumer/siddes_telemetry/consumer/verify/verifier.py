@@ -17,9 +17,8 @@ from siddes_telemetry.consumer.verify.report import NO_SUCH_PARTITION, Partition
 from siddes_telemetry.consumer.verify.scope import scope_of
 from siddes_telemetry.schemas.record import UnreadableHereError
 from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.timestamps import DAY_MS, HOUR_MS
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
 EXPIRY_MARGIN_MS = HOUR_MS  # rows may expire while this runs
 CHUNK_POLICY = ChunkPolicy()
 

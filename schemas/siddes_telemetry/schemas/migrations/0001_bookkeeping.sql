@@ -1,5 +1,5 @@
--- What the store knows of itself: which migrations ran, and which identity each log was given.
--- Rows come in under a deduplication token each, so that of many migrators at once exactly one is heard.
+-- Bookkeeping: which migrations ran, and the id of each log.
+-- Each row is inserted under its own deduplication token: if several processes migrate at once, one row is kept.
 CREATE TABLE IF NOT EXISTS ${migrations}${on_cluster}
 (
     number     UInt16,

@@ -1,6 +1,7 @@
--- The counts, and where in the log each row came from. The deduplication window counts parts, one for each day of a
--- block. A part's rows go together, by the day: merges drop it within an hour of its last row's end. One viewer's rows of
--- a day are a few: small granules, so that few others are read with them. A table keeps the granularity it was made with.
+-- The counts, and the log offset that each row came from. The deduplication window counts parts: one for each day of a
+-- block. TTL: a part has the rows of one day, and is dropped as a whole within an hour of its last row's expiry. Granules
+-- are small because a viewer has few rows a day, and a summary reads whole granules. A table keeps the granularity it was
+-- created with.
 CREATE TABLE IF NOT EXISTS ${stored_counts}${on_cluster}
 (
     viewer_id     String CODEC(ZSTD(1)),

@@ -1,6 +1,6 @@
--- What `verify` needs: counts that were purged are not missing; and the rows of a stretch of a log are found without
--- reading every day. Rows of one part lie by viewer, so a granule spans the offsets of its whole part: days are told
--- apart, and what was stored just now from all that is older. GRANULARITY: an entry for each 131,072 rows.
+-- For `verify`: purged counts are not missing, and the rows of an offset range are found without reading every day.
+-- Rows of a part are sorted by viewer, so each granule spans all offsets of its part: the index can tell days apart, and
+-- recent inserts from older ones. GRANULARITY: one entry for each 131,072 rows.
 CREATE TABLE IF NOT EXISTS ${purges}${on_cluster}
 (
     before_ms Int64,

@@ -1,5 +1,5 @@
--- How rows lie on disk. No row is touched: new parts are written so, and old ones when they are merged. T64 keeps the
--- bits that tell a part's values apart, whether or not neighbours are alike; its rows are sorted by viewer.
+-- Compression. No row is rewritten now: new parts use these codecs, and old parts once they are merged. T64 keeps only
+-- the bits in which a part's values differ, even if neighbouring values do not; rows are sorted by viewer.
 ALTER TABLE ${stored_counts}${on_cluster}
 MODIFY COLUMN viewer_id CODEC(ZSTD(3)),
 MODIFY COLUMN event CODEC(ZSTD(1)),
@@ -8,9 +8,9 @@ MODIFY COLUMN created_at CODEC(T64, ZSTD(1)),
 MODIFY COLUMN log_id CODEC(ZSTD(1)),
 MODIFY COLUMN log_partition CODEC(T64);
 
--- A summary pays for each part it opens: one file a part (compact), below the size at which the marks of all columns in
--- one would weigh more; and one part a day, as soon as nothing came to it for an hour. A statement of its own, since
--- replicas do not pass settings on to one another.
+-- A summary's cost grows with the parts it opens. So a part is one file (compact), up to the size at which the marks of
+-- all columns in one file would cost more, and a day is merged into one part once it had no insert for an hour. A separate
+-- statement, because replicas do not replicate settings.
 ALTER TABLE ${stored_counts}${on_cluster}
 MODIFY SETTING
     min_bytes_for_wide_part = ${max_compact_part_bytes},

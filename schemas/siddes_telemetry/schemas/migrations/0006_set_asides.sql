@@ -1,5 +1,5 @@
--- Records that an operator does not want to be counted or waited for: what was asked for (until_offset 0), and what an
--- owner of the partition took up: the offsets from log_offset to until_offset, exclusive.
+-- Records that an operator sets aside, so that they do not count and do not halt their partition: requests (until_offset
+-- 0), and decisions, which the partition's owner made of them: the offsets from log_offset to until_offset, exclusive.
 CREATE TABLE IF NOT EXISTS ${set_asides}${on_cluster}
 (
     log_id        UInt32,

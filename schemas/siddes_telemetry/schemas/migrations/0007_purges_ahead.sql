@@ -1,5 +1,5 @@
--- What a purge removed that lay ahead of now, where a clock had been wrong. Rows will rightly have such times one day, so
--- a time alone would not do: what went are the rows of a log's partition up to an offset. Written before the rows go.
+-- Purges of rows dated in the future by a wrong clock. Later rows may rightly have such times one day, so a time alone is
+-- not enough: a purge removed the rows of a partition up to an offset. Inserted before the rows are removed.
 CREATE TABLE IF NOT EXISTS ${purges_ahead}${on_cluster}
 (
     log_id        UInt32,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siddes_telemetry.schemas.coercion import coerce_count
+from siddes_telemetry.schemas.clamping import clamp_count
 from siddes_telemetry.schemas.registry import EVENT_NAME
 from siddes_telemetry_client.calls import clamped, may_be_event, may_be_token
 
@@ -17,7 +17,7 @@ from siddes_telemetry_client.calls import clamped, may_be_event, may_be_token
     + [(not_finite, 1) for not_finite in (math.inf, -math.inf, math.nan)],
 )
 def test_a_count_is_truncated_and_clamped_as_the_server_has_it(count: float, expected: int) -> None:
-    assert clamped(count) == coerce_count(count) == expected
+    assert clamped(count) == clamp_count(count) == expected
 
 
 @given(st.one_of(st.text(), st.from_regex(EVENT_NAME), st.from_regex(EVENT_NAME, fullmatch=True)))

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Self
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.schemas.viewer import DEV_VIEWER_COOKIE
 from siddes_telemetry.web.auth.http_client import AuthenticationUnavailable
 from siddes_telemetry.web.auth.introspection import Introspection
 from siddes_telemetry.web.auth.metrics import AuthMetrics, Method, Outcome
@@ -31,8 +32,6 @@ from siddes_telemetry.web.auth.request_headers import (
 from siddes_telemetry.web.auth.tokens import TokenVerifier, looks_like_jwt
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
 from siddes_telemetry.web.credentials import Credentials, Identity, KeyRefreshPending, NoViewer
-
-DEV_VIEWER_COOKIE = "sd_viewer"
 
 
 class ViewerAuthenticator:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from yarl import URL
 
+from siddes_telemetry.schemas.viewer import DEFAULT_SESSION_COOKIE
 from siddes_telemetry.web.auth.claims import DEFAULT_LEEWAY_S, SUBJECT_CLAIM
 from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS, secret_problem
 from siddes_telemetry.web.auth.request_headers import is_cookie_name
@@ -92,7 +93,7 @@ class AuthConfiguration:
 
     tokens: TokenConfiguration | None = None
     introspection: IntrospectionConfiguration | None = None
-    session_cookie: str = "sessionid"
+    session_cookie: str = DEFAULT_SESSION_COOKIE
     viewer_key: bytes | None = field(default=None, repr=False)
     debug: bool = False
 

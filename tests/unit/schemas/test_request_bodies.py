@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from siddes_telemetry.schemas.bodies import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_SINGLE_BYTES, BodyParser
+from siddes_telemetry.schemas.api_models import MAX_BATCH_EVENTS
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.schemas.request_bodies import MAX_BATCH_BYTES, MAX_SINGLE_BYTES, BodyParser
 from tests.unit.schemas.shipped import REGISTRY
 
 PARSER = BodyParser(REGISTRY)
