@@ -78,7 +78,7 @@ class Ends:
     """A log and its journal."""
 
     appender: LogAppender
-    reader: GroupConsumer
+    group_consumer: GroupConsumer
     journal: KeyJournal
     noted: Callable[[], float]  # how many notes are kept
 
@@ -107,7 +107,7 @@ async def opened(place: Place) -> AsyncIterator[Ends]:
             stack.push_async_callback(log.close)
             table = log.journal(metrics)
             stack.push_async_callback(table.close)
-            yield Ends(log, log.reader(), table, noted)
+            yield Ends(log, log.group_consumer(), table, noted)
             return
         producers = KafkaAppenderMetrics(registry)
         appender = KafkaAppender(KafkaConnection(place.bootstrap), place.topic, 1, metrics=producers, rng=rng)
@@ -117,14 +117,14 @@ async def opened(place: Place) -> AsyncIterator[Ends]:
             KafkaConnection(place.bootstrap), place.topic, metrics=metrics, appender_metrics=producers, rng=rng
         )
         stack.push_async_callback(topic.close)
-        reader = KafkaGroupConsumer(
+        group_consumer = KafkaGroupConsumer(
             KafkaConnection(place.bootstrap), place.topic, fresh("group"), metrics=KafkaGroupMetrics(registry), rng=rng
         )
-        yield Ends(appender, reader, topic, noted)
+        yield Ends(appender, group_consumer, topic, noted)
 
 
 @asynccontextmanager
-async def owning(reader: GroupConsumer) -> AsyncIterator[OwnedPartition]:
+async def owning(group_consumer: GroupConsumer) -> AsyncIterator[OwnedPartition]:
     """The partition, owned for as long as the block runs."""
     given: asyncio.Future[OwnedPartition] = asyncio.get_running_loop().create_future()
 
@@ -132,7 +132,7 @@ async def owning(reader: GroupConsumer) -> AsyncIterator[OwnedPartition]:
         given.set_result(partition)
         await asyncio.Event().wait()
 
-    running = asyncio.ensure_future(reader.run(work))
+    running = asyncio.ensure_future(group_consumer.run(work))
     try:
         yield await given
     finally:
@@ -164,7 +164,7 @@ async def fill(place: Place, batches: int, note_records: int) -> None:
                 await free.acquire()
                 records.append([rng.randbytes(16) for _ in range(RECORD_BATCHES)])
                 group.create_task(append(records[-1]))
-        async with owning(ends.reader) as partition:
+        async with owning(ends.group_consumer) as partition:
             first, _ = await partition.bounds()
         left = 0
         for at in range(0, len(records), note_records):
@@ -186,7 +186,7 @@ async def unchecked(_records: Sequence[LogRecord]) -> None:
 async def rebuild(place: Place, source: str) -> Figures:
     """Bring an empty window to the end of the partition."""
     counted = CollectorRegistry()
-    async with opened(place) as ends, owning(ends.reader) as partition:
+    async with opened(place) as ends, owning(ends.group_consumer) as partition:
         ctx = ConsumerContext(
             store=MemoryStore(),
             dead_letters=ends.journal,  # type: ignore[arg-type]  # there are none, and none is asked for

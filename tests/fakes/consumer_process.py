@@ -22,7 +22,7 @@ from siddes_telemetry.schemas.record import Headers, LogRecord
 from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
 from siddes_telemetry.schemas.registry import Event, RatePart, Registry
 from siddes_telemetry.schemas.timestamps import format_time
-from tests.fakes.latency import Delay, SlowReader
+from tests.fakes.latency import Delay, SlowGroupConsumer
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog, MemoryPartition
 from tests.fakes.memory_store import MemoryStore
@@ -107,8 +107,8 @@ class Process:
         loop = asyncio.get_running_loop()
         self._metrics = CollectorRegistry()
         self.slept_s = 0.0  # how long the machine was suspended: only the lease's clock ran
-        self.member = log.reader()
-        self.reader = SlowReader(self.member, delay)
+        self.member = log.group_consumer()
+        self.group_consumer = SlowGroupConsumer(self.member, delay)
         self.ctx = ConsumerContext(
             store=store,
             dead_letters=dead_letters or log.dead_letters,
@@ -120,7 +120,7 @@ class Process:
             metrics=ConsumerMetrics(self._metrics),
             rng=random.Random(seed),
         )
-        self.consumer = Consumer(self.reader, self.ctx)
+        self.consumer = Consumer(self.group_consumer, self.ctx)
         self.task: asyncio.Future[None]
 
     def begin(self) -> Process:

@@ -35,18 +35,18 @@ class Hanging:
         return yielding if inspect.isasyncgenfunction(call) else returning
 
 
-class HangingReader:
+class HangingGroupConsumer:
     """A GroupConsumer whose partitions hang in this call."""
 
-    def __init__(self, reader: GroupConsumer, call: str, released: asyncio.Event) -> None:
-        self._reader = reader
+    def __init__(self, group_consumer: GroupConsumer, call: str, released: asyncio.Event) -> None:
+        self._group_consumer = group_consumer
         self._call = call
         self._released = released
 
     async def run(self, work: PartitionWork) -> None:
-        await self._reader.run(
+        await self._group_consumer.run(
             lambda partition: work(cast("OwnedPartition", Hanging(partition, self._call, self._released)))
         )
 
     async def ping(self) -> None:
-        await self._reader.ping()
+        await self._group_consumer.ping()

@@ -1,4 +1,4 @@
-"""A reader and a store in memory whose every call takes its time, so that anything can happen in between."""
+"""A group consumer and a store in memory whose every call takes its time, so that anything can happen in between."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.fakes.memory_store import MemoryStore
 Delay = Callable[[], float]  # seconds
 
 
-class SlowReader:
+class SlowGroupConsumer:
     """A GroupConsumer whose partitions answer late: each call may be cancelled before and after it took effect."""
 
-    def __init__(self, reader: GroupConsumer, delay: Delay) -> None:
-        self._reader = reader
+    def __init__(self, group_consumer: GroupConsumer, delay: Delay) -> None:
+        self._group_consumer = group_consumer
         self._delay = delay
         self.reads: list[tuple[int, int]] = []  # the ranges that were read apart from the stream
 
     async def run(self, work: PartitionWork) -> None:
-        await self._reader.run(lambda partition: work(SlowPartition(partition, self._delay, self.reads)))
+        await self._group_consumer.run(lambda partition: work(SlowPartition(partition, self._delay, self.reads)))
 
     async def ping(self) -> None:
-        await self._reader.ping()
+        await self._group_consumer.ping()
 
 
 class SlowPartition:

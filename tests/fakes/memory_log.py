@@ -37,7 +37,7 @@ class _Partition:
 
 
 class MemoryLog:
-    """A LogAppender and a LogView; `reader()` gives LogReaders, `dead_letters` is a DeadLetters."""
+    """A LogAppender and a LogView; `group_consumer()` makes GroupConsumers, `dead_letters` is a DeadLetters."""
 
     origin = 0
 
@@ -72,7 +72,7 @@ class MemoryLog:
 
     # What tests look at, and do
 
-    def reader(self) -> MemoryGroupConsumer:
+    def group_consumer(self) -> MemoryGroupConsumer:
         return MemoryGroupConsumer(self)
 
     def records(self, partition: int) -> Sequence[LogRecord]:

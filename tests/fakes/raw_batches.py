@@ -13,7 +13,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
-from siddes_telemetry.backends.kafka.produce_request import ProduceForm
+from siddes_telemetry.backends.kafka.produce_request import ProduceEncoder
 from siddes_telemetry.schemas.record import Headers
 
 NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
@@ -81,7 +81,7 @@ async def send(bootstrap: str, topic: str, *batches: bytes | bytearray, partitio
     await client.bootstrap()
     try:
         await client.force_metadata_update()
-        form = ProduceForm(topic, 5000)
+        form = ProduceEncoder(topic, 5000)
         for raw in batches:
             leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
             codes = await client.send(leader, form.request({partition: bytes(raw)}))

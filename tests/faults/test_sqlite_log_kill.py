@@ -101,12 +101,12 @@ def append_until_killed(path: Path, number: int, rng: random.Random) -> set[byte
 
 
 async def records_of(log: SqliteLog) -> list[LogRecord]:
-    async with owning(log.reader()) as partition:
+    async with owning(log.group_consumer()) as partition:
         return await everything_in(partition)
 
 
 async def trim_all(log: SqliteLog) -> None:
-    async with owning(log.reader()) as partition:
+    async with owning(log.group_consumer()) as partition:
         _, following = await partition.bounds()
         await partition.commit_offset(following, "")
     await log.trim(LATER_MS, below=log.end)
@@ -127,7 +127,7 @@ async def append_for_ever(path: Path, number: int, seed: int) -> None:
             os.write(sys.stdout.fileno(), value + b"\n")
 
     async with opened(path) as log:
-        async with owning(log.reader()) as partition:
+        async with owning(log.group_consumer()) as partition:
             _, following = await partition.bounds()
             await partition.commit_offset(following, "")
         await asyncio.gather(

@@ -1,4 +1,4 @@
-"""One consumer process: the product's own consumer and Kafka reader, on a host that may be stopped or killed."""
+"""One consumer process: the product's own consumer and group consumer, on a host that may be stopped or killed."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ class Process:
             metrics=metrics[0],
             rng=random.Random(host.name),
         )
-        reader = KafkaGroupConsumer(
+        group_consumer = KafkaGroupConsumer(
             KafkaConnection(host.name), TOPIC, "group", metrics=metrics[1], rng=self.ctx.rng, monotonic=host.monotonic_s
         )
-        self.consumer = Consumer(reader, self.ctx)
+        self.consumer = Consumer(group_consumer, self.ctx)
         self.task = loop.create_task(self.consumer.run(), context=host.context)
 
     def kill(self) -> None:

@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""Exponential back-off with jitter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LONGEST_S = 10.0
 
 
 class Backoff:
-    """Doubling waits, jittered by half: many processes do not come back at once."""
+    """Waits that double, jittered by half so that processes do not reconnect at the same moment."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng

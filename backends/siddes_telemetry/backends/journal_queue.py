@@ -1,4 +1,4 @@
-"""Notes on their way into a journal: bounded, in order, and dropped rather than waited for."""
+"""A bounded queue of key notes on their way into a key journal. A note that would have to wait is dropped."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from prometheus_client import CollectorRegistry, Counter
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
 
 QUEUE_BYTES = 8 * 1024 * 1024  # some blocks of every partition: a broker may be away for seconds without a loss
-LEAVE_S = 5.0  # for one note; mostly it takes milliseconds
-CLOSE_S = 1.0  # for what is queued at the end: its loss costs the reading of a second's records
+WRITE_S = 5.0  # for one note; mostly it takes milliseconds
+CLOSE_S = 1.0  # for what is queued at the end: a lost note costs the next owner the reading of a second's records
 
-Leave = Callable[[int, bytes], Awaitable[None]]
+WriteNote = Callable[[int, bytes], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
 
 class JournalMetrics:
-    """What a journal counts. Labels hold our own words only."""
+    """The metrics of a key journal. Labels hold our own words only."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.notes = Counter("siddes_journal_notes", "Notes left in the journal of keys.", registry=registry)
@@ -30,31 +30,31 @@ class JournalMetrics:
 
 
 class JournalQueue:
-    """Leaves notes one by one, by `leave`, which may raise LogUnavailable, or ValueError for what is too large."""
+    """Writes notes one by one. `write` may raise LogUnavailable, or ValueError for a note that is too large."""
 
-    def __init__(self, leave: Leave, metrics: JournalMetrics) -> None:
-        self._leave = leave
+    def __init__(self, write: WriteNote, metrics: JournalMetrics) -> None:
+        self._write = write
         self._metrics = metrics
         self._queue: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
         self._bytes = 0
-        self._trouble = ""
+        self._last_drop = ""  # its reason; empty after a success: a series of drops is logged once
         self._closed = False
-        self._leaving: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
 
     def put(self, partition: int, note: bytes) -> None:
-        """Take it along, or drop it. Never blocks."""
+        """Queue the note, or drop it. Never blocks."""
         if self._closed or self._bytes + len(note) > QUEUE_BYTES:
             self._drop("closed" if self._closed else "queue_full")
             return
         self._bytes += len(note)
         self._queue.put_nowait((partition, note))
-        if self._leaving is None:
-            self._leaving = asyncio.ensure_future(self._leave_for_ever())
+        if self._writing is None:
+            self._writing = asyncio.ensure_future(self._write_queued())
 
     async def close(self) -> None:
-        """Leave what is queued, as far as that goes within CLOSE_S."""
+        """Write what is queued, as far as CLOSE_S suffices."""
         self._closed = True
-        if self._leaving is None:
+        if self._writing is None:
             return
         try:
             async with asyncio.timeout(CLOSE_S):
@@ -62,15 +62,15 @@ class JournalQueue:
         except TimeoutError:
             for _ in range(self._queue.qsize()):
                 self._drop("closed")
-        self._leaving.cancel()
-        await asyncio.wait({self._leaving})
+        self._writing.cancel()
+        await asyncio.wait({self._writing})
 
-    async def _leave_for_ever(self) -> None:
+    async def _write_queued(self) -> None:
         while True:
             partition, note = await self._queue.get()
             try:
-                async with asyncio.timeout(LEAVE_S):
-                    await self._leave(partition, note)
+                async with asyncio.timeout(WRITE_S):
+                    await self._write(partition, note)
             except LogMissing:
                 self._drop("missing")
             except (LogUnavailable, TimeoutError):
@@ -81,14 +81,14 @@ class JournalQueue:
                 self._drop("closed")
                 raise
             else:
-                self._trouble = ""
+                self._last_drop = ""
                 self._metrics.notes.inc()
             finally:
                 self._bytes -= len(note)
                 self._queue.task_done()
 
     def _drop(self, reason: str) -> None:
-        if self._trouble != reason:
+        if self._last_drop != reason:
             log.warning("journal_note_dropped", reason=reason)
-        self._trouble = reason
+        self._last_drop = reason
         self._metrics.dropped.labels(reason).inc()

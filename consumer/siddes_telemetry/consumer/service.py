@@ -22,10 +22,10 @@ log = structlog.get_logger(__name__)
 
 
 class Consumer:
-    """Runs until `stop`. Everything it needs from outside is in the reader and the surroundings."""
+    """Runs until `stop`. Everything it needs from outside is in the group consumer and the surroundings."""
 
-    def __init__(self, reader: GroupConsumer, ctx: ConsumerContext) -> None:
-        self._reader = reader
+    def __init__(self, group_consumer: GroupConsumer, ctx: ConsumerContext) -> None:
+        self._group_consumer = group_consumer
         self._ctx = ctx
         self._stalls: dict[int, tuple[int, float]] = {}  # by partition: position, and when it was given up
         self._idle = asyncio.Event()
@@ -33,7 +33,7 @@ class Consumer:
 
     async def run(self) -> None:
         """Be a member of the group until `stop` is called or the task is cancelled. A worker's defect is raised."""
-        reading = asyncio.ensure_future(self._reader.run(self._work))
+        reading = asyncio.ensure_future(self._group_consumer.run(self._work))
         stopping = asyncio.ensure_future(self._ctx.stopping.wait())
         try:
             await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)

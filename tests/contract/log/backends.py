@@ -23,7 +23,7 @@ from siddes_telemetry.backends.sqlite.log import SqliteLog
 from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog
 from tests.infrastructure.names import fresh
-from tests.integration.kafka.kit import appending, delete_records, make_reader, make_topic, pingable
+from tests.integration.kafka.kit import appending, delete_records, make_group_consumer, make_topic, pingable
 
 START_MS = 1_790_000_000_000
 TWO_DAYS_MS = 2 * 24 * 3600 * 1000
@@ -47,12 +47,12 @@ class LogUnderTest:
     """An empty log, and what a test may do to it. A hook that a backend has not is None: its tests are skipped."""
 
     appender: LogAppender
-    make_reader: Callable[[], GroupConsumer]
+    make_group_consumer: Callable[[], GroupConsumer]
     dead_letters: DeadLetters
     journal: KeyJournal
     view: Callable[[], AbstractAsyncContextManager[LogView]]  # of the same group
     partitions: int
-    shares_partitions: bool  # among several readers at once
+    shares_partitions: bool  # among several members at once
     set_clock_ms: Callable[[int], None] | None  # of append times
     trim: Callable[[int, int], Awaitable[None]] | None  # (partition, first): `first` is committed
 
@@ -76,7 +76,7 @@ async def memory_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTe
         log.now_ms = now_ms
 
     journal = MemoryJournal(lambda: log.now_ms)
-    yield LogUnderTest(log, log.reader, log.dead_letters, journal, log_itself(log), 3, True, set_clock_ms, trim)
+    yield LogUnderTest(log, log.group_consumer, log.dead_letters, journal, log_itself(log), 3, True, set_clock_ms, trim)
 
 
 @asynccontextmanager
@@ -91,7 +91,9 @@ async def sqlite_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTe
         await log.trim(clock.now_ms + TWO_DAYS_MS, below=log.end)
 
     try:
-        yield LogUnderTest(log, log.reader, log.dead_letters, journal, log_itself(log), 1, False, clock.set, trim)
+        yield LogUnderTest(
+            log, log.group_consumer, log.dead_letters, journal, log_itself(log), 1, False, clock.set, trim
+        )
     finally:
         await journal.close()
         await log.close()
@@ -118,11 +120,11 @@ async def kafka_log(request: pytest.FixtureRequest) -> AsyncIterator[LogUnderTes
     try:
         async with appending(bootstrap, topic, partitions=3) as appender:
             await pingable(appender)
-            reader, view = (
-                partial(make_reader, bootstrap, topic, topic),
+            group_consumer, view = (
+                partial(make_group_consumer, bootstrap, topic, topic),
                 partial(open_log_view, KafkaConnection(bootstrap), topic, topic),
             )
-            yield LogUnderTest(appender, reader, letters, journal, view, 3, True, None, trim)
+            yield LogUnderTest(appender, group_consumer, letters, journal, view, 3, True, None, trim)
     finally:
         await letters.close()
         await journal.close()

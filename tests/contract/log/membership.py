@@ -13,9 +13,9 @@ PATIENCE_S = 30  # of a test that waits for what must come; generous: a group ta
 
 
 @asynccontextmanager
-async def member(reader: GroupConsumer, work: PartitionWork) -> AsyncIterator[asyncio.Task[None]]:
-    """`reader.run(work)` as a task, ended on the way out."""
-    running = asyncio.create_task(reader.run(work))
+async def member(group_consumer: GroupConsumer, work: PartitionWork) -> AsyncIterator[asyncio.Task[None]]:
+    """`group_consumer.run(work)` as a task, ended on the way out."""
+    running = asyncio.create_task(group_consumer.run(work))
     try:
         yield running
     finally:
@@ -25,7 +25,7 @@ async def member(reader: GroupConsumer, work: PartitionWork) -> AsyncIterator[as
 
 
 @asynccontextmanager
-async def owning(reader: GroupConsumer, number: int = 0) -> AsyncIterator[OwnedPartition]:
+async def owning(group_consumer: GroupConsumer, number: int = 0) -> AsyncIterator[OwnedPartition]:
     """A partition, owned for as long as the block runs."""
     given: asyncio.Queue[OwnedPartition] = asyncio.Queue()
 
@@ -34,7 +34,7 @@ async def owning(reader: GroupConsumer, number: int = 0) -> AsyncIterator[OwnedP
             given.put_nowait(partition)
         await asyncio.Event().wait()
 
-    async with member(reader, work) as running:
+    async with member(group_consumer, work) as running:
         yield await first_of(given, running)
 
 

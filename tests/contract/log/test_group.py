@@ -18,27 +18,27 @@ class WorkBroke(Exception):
 
 
 async def test_a_new_group_has_committed_nothing(log: LogUnderTest) -> None:
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         assert await partition.committed() is None
 
 
 @pytest.mark.parametrize("metadata", ["", '{"v":1,"end":18446744073709551615}', "ü→\n\0.", "x" * 1000])
 async def test_the_metadata_of_a_commit_comes_back_as_it_was(log: LogUnderTest, metadata: str) -> None:
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         await partition.commit_offset(7, metadata)
         assert await partition.committed() == Committed(7, metadata)
 
 
-async def test_a_new_reader_finds_what_was_committed(log: LogUnderTest) -> None:
-    async with owning(log.make_reader()) as partition:
+async def test_a_new_member_finds_what_was_committed(log: LogUnderTest) -> None:
+    async with owning(log.make_group_consumer()) as partition:
         await partition.commit_offset(3, "first")
         await partition.commit_offset(5, "second")
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         assert await partition.committed() == Committed(5, "second")
 
 
 async def test_a_commit_may_go_back(log: LogUnderTest) -> None:
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         await partition.commit_offset(5, "")
         await partition.commit_offset(3, "intent")
         assert await partition.committed() == Committed(3, "intent")
@@ -46,17 +46,17 @@ async def test_a_commit_may_go_back(log: LogUnderTest) -> None:
 
 async def test_partitions_commit_apart(log: LogUnderTest) -> None:
     for number in range(log.partitions):
-        async with owning(log.make_reader(), number) as partition:
+        async with owning(log.make_group_consumer(), number) as partition:
             await partition.commit_offset(10 + number, "")
     for number in range(log.partitions):
-        async with owning(log.make_reader(), number) as partition:
+        async with owning(log.make_group_consumer(), number) as partition:
             assert await partition.committed() == Committed(10 + number, "")
 
 
 async def test_a_commit_under_an_old_generation_is_refused(log: LogUnderTest) -> None:
-    async with owning(log.make_reader()) as former:
+    async with owning(log.make_group_consumer()) as former:
         await former.commit_offset(1, "")
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         with pytest.raises(PartitionLost):
             await former.commit_offset(2, "too late")
         await partition.commit_offset(3, "")
@@ -66,15 +66,15 @@ async def test_a_commit_under_an_old_generation_is_refused(log: LogUnderTest) ->
 
 
 async def test_a_partition_kept_beyond_run_is_lost(log: LogUnderTest) -> None:
-    async with owning(log.make_reader()) as former:
+    async with owning(log.make_group_consumer()) as former:
         await former.commit_offset(1, "")
     with pytest.raises(PartitionLost):
         await former.commit_offset(2, "too late")
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         assert await partition.committed() == Committed(1, "")
 
 
-async def test_one_reader_is_given_every_partition(log: LogUnderTest) -> None:
+async def test_one_member_is_given_every_partition(log: LogUnderTest) -> None:
     given: set[int] = set()
     all_given = asyncio.Event()
 
@@ -84,11 +84,11 @@ async def test_one_reader_is_given_every_partition(log: LogUnderTest) -> None:
             all_given.set()
         await asyncio.Event().wait()
 
-    async with member(log.make_reader(), work), asyncio.timeout(PATIENCE_S):
+    async with member(log.make_group_consumer(), work), asyncio.timeout(PATIENCE_S):
         await all_given.wait()
 
 
-async def test_two_readers_never_own_a_partition_at_once(log: LogUnderTest) -> None:
+async def test_two_members_never_own_a_partition_at_once(log: LogUnderTest) -> None:
     if not log.shares_partitions:
         pytest.skip("this log has one member at a time")
     owners: dict[int, list[str]] = {number: [] for number in range(log.partitions)}
@@ -114,9 +114,9 @@ async def test_two_readers_never_own_a_partition_at_once(log: LogUnderTest) -> N
                 lambda: all(owners.values()) and {o for each in owners.values() for o in each} == names
             )
 
-    async with member(log.make_reader(), owned_by("a")) as a:
+    async with member(log.make_group_consumer(), owned_by("a")) as a:
         await until_owners_are({"a"})
-        async with member(log.make_reader(), owned_by("b")) as b:
+        async with member(log.make_group_consumer(), owned_by("b")) as b:
             await until_owners_are({"a", "b"})
             a.cancel()
             await asyncio.wait([a])
@@ -124,7 +124,7 @@ async def test_two_readers_never_own_a_partition_at_once(log: LogUnderTest) -> N
             assert not b.done()
 
 
-async def test_a_second_reader_takes_over_when_the_first_leaves(log: LogUnderTest) -> None:
+async def test_a_second_member_takes_over_when_the_first_leaves(log: LogUnderTest) -> None:
     given: asyncio.Queue[OwnedPartition] = asyncio.Queue()
 
     async def commit_once(partition: OwnedPartition) -> None:
@@ -138,9 +138,9 @@ async def test_a_second_reader_takes_over_when_the_first_leaves(log: LogUnderTes
             given.put_nowait(partition)
         await asyncio.Event().wait()
 
-    async with member(log.make_reader(), commit_once) as first:
+    async with member(log.make_group_consumer(), commit_once) as first:
         former = await first_of(given, first)
-        async with member(log.make_reader(), take) as second:
+        async with member(log.make_group_consumer(), take) as second:
             first.cancel()
             await asyncio.wait([first])
             while (taken := await first_of(given, second)) is former:
@@ -164,14 +164,14 @@ async def test_cancelling_run_awaits_the_tasks_and_they_may_still_commit(log: Lo
             await partition.commit_offset(4, "on leaving")
             left.append(partition.number)
 
-    async with member(log.make_reader(), work) as running:
+    async with member(log.make_group_consumer(), work) as running:
         async with asyncio.timeout(PATIENCE_S):
             await working.wait()
         running.cancel()
         await asyncio.wait([running])
         assert left == [0]
         assert running.cancelled()
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         assert await partition.committed() == Committed(4, "on leaving")
 
 
@@ -185,7 +185,7 @@ async def test_a_task_that_will_not_be_cancelled_does_not_hide_that_run_was(log:
         except asyncio.CancelledError:
             raise PartitionLost from None  # what a last commit may come to
 
-    running = asyncio.create_task(log.make_reader().run(work))
+    running = asyncio.create_task(log.make_group_consumer().run(work))
     async with asyncio.timeout(PATIENCE_S):
         await working.wait()
         running.cancel()
@@ -206,7 +206,7 @@ async def test_work_that_lost_its_partition_gets_it_again_in_a_new_generation(lo
                 raise PartitionLost
         await asyncio.Event().wait()
 
-    async with member(log.make_reader(), work) as running:
+    async with member(log.make_group_consumer(), work) as running:
         former = await first_of(given, running)
         partition = await first_of(given, running)
         with pytest.raises(PartitionLost):
@@ -231,11 +231,11 @@ async def test_any_other_error_of_the_work_ends_run_and_is_raised(log: LogUnderT
 
     with pytest.raises(WorkBroke):
         async with asyncio.timeout(PATIENCE_S):
-            await log.make_reader().run(work)
+            await log.make_group_consumer().run(work)
     assert not working
 
 
 async def test_a_member_answers_ping(log: LogUnderTest) -> None:
-    reader = log.make_reader()
-    async with owning(reader):
-        await reader.ping()
+    consumer = log.make_group_consumer()
+    async with owning(consumer):
+        await consumer.ping()

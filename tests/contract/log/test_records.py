@@ -24,7 +24,7 @@ async def append(log: LogUnderTest, number: int, *, partition: int = 0, size: in
 async def test_an_appended_record_is_read_back_with_its_bytes_and_headers(log: LogUnderTest) -> None:
     value = bytes(range(256)) * 4
     await log.appender.append(0, value, HEADERS)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         [record] = await everything_in(partition)
         await partition.seek(record.offset)
         assert await fetched(partition, 1) == [record]
@@ -34,14 +34,14 @@ async def test_an_appended_record_is_read_back_with_its_bytes_and_headers(log: L
 
 async def test_a_record_without_headers_has_none(log: LogUnderTest) -> None:
     await log.appender.append(0, b"plain", ())
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         assert [record.headers for record in await everything_in(partition)] == [()]
 
 
 async def test_offsets_increase_in_the_order_of_appends(log: LogUnderTest) -> None:
     for number in range(20):
         await append(log, number)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         records = await everything_in(partition)
     assert [record.value for record in records] == [b"record %d" % number for number in range(20)]
     assert all(a.offset < b.offset for a, b in pairwise(records))
@@ -49,7 +49,7 @@ async def test_offsets_increase_in_the_order_of_appends(log: LogUnderTest) -> No
 
 async def test_concurrent_appends_are_each_there_once(log: LogUnderTest) -> None:
     await asyncio.gather(*(append(log, number) for number in range(100)))
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         records = await everything_in(partition)
     assert sorted(record.value for record in records) == sorted(b"record %d" % number for number in range(100))
     assert len({record.offset for record in records}) == 100
@@ -61,7 +61,7 @@ async def test_a_cancelled_append_only_stops_the_wait(log: LogUnderTest) -> None
     cancelled.cancel()
     await asyncio.wait([cancelled])
     await append(log, 2)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         values = [record.value for record in await everything_in(partition)]
     assert values in ([b"record 1", b"record 2"], [b"record 2"])
 
@@ -70,7 +70,7 @@ async def test_partitions_are_apart(log: LogUnderTest) -> None:
     for number in range(log.partitions):
         await append(log, number, partition=number)
     for number in range(log.partitions):
-        async with owning(log.make_reader(), number) as partition:
+        async with owning(log.make_group_consumer(), number) as partition:
             assert [record.value for record in await everything_in(partition)] == [b"record %d" % number]
 
 
@@ -81,12 +81,12 @@ async def test_append_times_are_the_logs_clock_wherever_it_is_set(log: LogUnderT
     for number, now_ms in enumerate(times):
         log.set_clock_ms(now_ms)
         await append(log, number)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         assert [record.appended_at_ms for record in await everything_in(partition)] == times
 
 
 async def test_an_empty_log_begins_where_it_ends(log: LogUnderTest) -> None:
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         first, following = await partition.bounds()
         assert first == following
         assert first in (0, 1)
@@ -94,7 +94,7 @@ async def test_an_empty_log_begins_where_it_ends(log: LogUnderTest) -> None:
 
 
 async def test_bounds_follow_appends(log: LogUnderTest) -> None:
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         first, _ = await partition.bounds()
         for number in range(3):
             await append(log, number)
@@ -104,7 +104,7 @@ async def test_bounds_follow_appends(log: LogUnderTest) -> None:
 async def test_read_gives_exactly_the_range(log: LogUnderTest) -> None:
     for number in range(6):
         await append(log, number)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         first, following = await partition.bounds()
         for start in range(first, following + 1):
             for end in range(start, following + 1):
@@ -114,7 +114,7 @@ async def test_read_gives_exactly_the_range(log: LogUnderTest) -> None:
 async def test_read_comes_in_bounded_pieces(log: LogUnderTest) -> None:
     for number in range(24):
         await append(log, number, size=500_000)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         first, following = await partition.bounds()
         pieces = [piece async for piece in partition.read(first, following)]
     assert len(pieces) > 1
@@ -124,7 +124,7 @@ async def test_read_comes_in_bounded_pieces(log: LogUnderTest) -> None:
 async def test_read_leaves_the_place_of_fetch_alone(log: LogUnderTest) -> None:
     for number in range(4):
         await append(log, number)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         first, following = await partition.bounds()
         await partition.seek(first)
         got = [*await fetched(partition, 1)]
@@ -136,7 +136,7 @@ async def test_read_leaves_the_place_of_fetch_alone(log: LogUnderTest) -> None:
 async def test_fetch_gives_everything_from_the_sought_place_in_order(log: LogUnderTest) -> None:
     for number in range(30):
         await append(log, number)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         first, following = await partition.bounds()
         await partition.seek(first + 3)
         assert [record.offset for record in await fetched(partition, 27)] == list(range(first + 3, following))
@@ -145,7 +145,7 @@ async def test_fetch_gives_everything_from_the_sought_place_in_order(log: LogUnd
 async def test_fetch_can_go_back(log: LogUnderTest) -> None:
     for number in range(3):
         await append(log, number)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         first, _ = await partition.bounds()
         for _ in range(2):
             await partition.seek(first)
@@ -153,7 +153,7 @@ async def test_fetch_can_go_back(log: LogUnderTest) -> None:
 
 
 async def test_fetch_waits_for_the_next_record(log: LogUnderTest) -> None:
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         first, _ = await partition.bounds()
         await partition.seek(first)
         for number in range(3):
@@ -166,7 +166,7 @@ async def test_fetch_waits_for_the_next_record(log: LogUnderTest) -> None:
 
 async def test_no_append_is_slept_through(log: LogUnderTest) -> None:
     rng = random.Random(1)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         first, _ = await partition.bounds()
         await partition.seek(first)
         reading = asyncio.create_task(fetched(partition, 100))
@@ -178,7 +178,7 @@ async def test_no_append_is_slept_through(log: LogUnderTest) -> None:
 
 
 async def test_a_cancelled_fetch_loses_nothing(log: LogUnderTest) -> None:
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         first, _ = await partition.bounds()
         await partition.seek(first)
         waiting = asyncio.create_task(partition.fetch())
@@ -192,7 +192,7 @@ async def test_a_cancelled_fetch_loses_nothing(log: LogUnderTest) -> None:
 async def test_the_high_watermark_is_beyond_what_was_fetched(log: LogUnderTest) -> None:
     for number in range(3):
         await append(log, number)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         first, following = await partition.bounds()
         await partition.seek(first)
         await fetched(partition, 3)
@@ -204,7 +204,7 @@ async def test_offset_at_is_the_first_record_not_before_a_time(log: LogUnderTest
         if log.set_clock_ms is not None:
             log.set_clock_ms(START_MS + step_ms)
         await append(log, number)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         records = await everything_in(partition)
         for record in records:
             for asked_ms in (record.appended_at_ms - 1, record.appended_at_ms, record.appended_at_ms + 1):
@@ -217,14 +217,14 @@ async def test_offset_at_answers_where_times_step_back_too(log: LogUnderTest) ->
         if log.set_clock_ms is not None:
             log.set_clock_ms(START_MS + step_ms)
         await append(log, number)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         offsets = [record.offset for record in await everything_in(partition)]
         for asked_ms in (0, START_MS - DAY_MS, START_MS, START_MS + 15, START_MS + 50 * DAY_MS):
             assert await partition.offset_at(asked_ms) in (*offsets, None)
 
 
 async def test_offset_at_of_an_empty_log_is_none(log: LogUnderTest) -> None:
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         assert await partition.offset_at(0) is None
 
 
@@ -233,7 +233,7 @@ async def test_records_gone_names_where_the_log_begins(log: LogUnderTest) -> Non
         pytest.skip("this log cannot be trimmed by a test")
     for number in range(6):
         await append(log, number)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         first, following = await partition.bounds()
         await partition.commit_offset(first + 4, "")
         await log.trim(0, first + 4)
@@ -252,7 +252,7 @@ async def test_an_offset_is_not_given_again_when_all_records_are_gone(log: LogUn
         pytest.skip("this log cannot be trimmed by a test")
     for number in range(4):
         await append(log, number)
-    async with owning(log.make_reader()) as partition:
+    async with owning(log.make_group_consumer()) as partition:
         _, following = await partition.bounds()
         await partition.commit_offset(following, "")
         await log.trim(0, following)

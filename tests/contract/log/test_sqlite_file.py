@@ -44,7 +44,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def values_in(log: SqliteLog) -> list[bytes]:
-    async with owning(log.reader()) as partition:
+    async with owning(log.group_consumer()) as partition:
         return [record.value for record in await everything_in(partition)]
 
 
@@ -141,13 +141,13 @@ async def test_offsets_go_on_after_trimming_all_and_reopening(path: Path) -> Non
     async with opened(path, clock) as log:
         for number in range(3):
             await log.append(0, b"%d" % number, ())
-        async with owning(log.reader()) as partition:
+        async with owning(log.group_consumer()) as partition:
             _, following = await partition.bounds()
             await partition.commit_offset(following, "")
         assert (await log.trim(START_MS + TWO_DAYS_MS, below=log.end)).records == 3
     async with opened(path, clock) as log:
         await log.append(0, b"new", ())
-        async with owning(log.reader()) as partition:
+        async with owning(log.group_consumer()) as partition:
             [record] = await everything_in(partition)
     assert record.offset == following
 
@@ -159,7 +159,7 @@ async def test_append_times_are_right_at_once_in_a_file_whose_clock_was_ahead(pa
     clock.set(START_MS)
     async with opened(path, clock) as log:
         await log.append(0, b"right", ())
-        async with owning(log.reader()) as partition:
+        async with owning(log.group_consumer()) as partition:
             times = [record.appended_at_ms for record in await everything_in(partition)]
     assert times == [START_MS + 40 * DAY_MS, START_MS]
 
@@ -214,7 +214,7 @@ async def test_a_closed_log_is_unavailable(path: Path) -> None:
     with pytest.raises(LogUnavailable):
         await log.ping()
     with pytest.raises(LogUnavailable):
-        await log.reader().ping()
+        await log.group_consumer().ping()
 
 
 async def test_appends_that_wait_share_transactions(path: Path) -> None:
@@ -237,7 +237,7 @@ async def test_a_fetch_that_waits_asks_nothing_of_the_file(path: Path, monkeypat
         asked.append(query)
         return await run(self, query)
 
-    async with opened(path) as log, owning(log.reader()) as partition:
+    async with opened(path) as log, owning(log.group_consumer()) as partition:
         _, following = await partition.bounds()
         await partition.seek(following)
         monkeypatch.setattr(SqliteReads, "run", counted)
@@ -250,7 +250,7 @@ async def test_a_fetch_that_waits_asks_nothing_of_the_file(path: Path, monkeypat
 
 
 async def test_a_record_that_was_kept_though_its_append_failed_is_fetched(path: Path) -> None:
-    async with opened(path) as log, owning(log.reader()) as partition:
+    async with opened(path) as log, owning(log.group_consumer()) as partition:
         _, following = await partition.bounds()
         await partition.seek(following)
         await log.append(0, b"before", ())
@@ -261,7 +261,7 @@ async def test_a_record_that_was_kept_though_its_append_failed_is_fetched(path: 
 
 
 async def test_an_append_that_nobody_waits_for_any_more_is_kept_and_fetched(path: Path) -> None:
-    async with opened(path) as log, owning(log.reader()) as partition:
+    async with opened(path) as log, owning(log.group_consumer()) as partition:
         _, following = await partition.bounds()
         await partition.seek(following)
         waiting = asyncio.create_task(partition.fetch())
@@ -273,7 +273,7 @@ async def test_an_append_that_nobody_waits_for_any_more_is_kept_and_fetched(path
 
 
 async def test_what_another_process_wrote_is_fetched_at_the_latest_with_the_next_append(path: Path) -> None:
-    async with opened(path) as log, opened(path) as other, owning(log.reader()) as partition:
+    async with opened(path) as log, opened(path) as other, owning(log.group_consumer()) as partition:
         first, _ = await partition.bounds()
         await partition.seek(first)
         waiting = asyncio.create_task(partition.fetch())
@@ -295,13 +295,13 @@ async def test_two_writers_of_one_file_corrupt_nothing(path: Path) -> None:
 
 
 async def test_a_second_reader_stands_by_while_the_first_owns_the_partition(path: Path) -> None:
-    async with opened(path) as log, owning(log.reader()) as partition:
+    async with opened(path) as log, owning(log.group_consumer()) as partition:
         given: list[OwnedPartition] = []
 
         async def take(taken: OwnedPartition) -> None:
             given.append(taken)
 
-        async with member(log.reader(), take) as standing_by:
+        async with member(log.group_consumer(), take) as standing_by:
             done, _ = await asyncio.wait([standing_by], timeout=0.05)
             assert not done
             await partition.commit_offset(1, "")
@@ -309,9 +309,9 @@ async def test_a_second_reader_stands_by_while_the_first_owns_the_partition(path
 
 
 async def test_a_member_in_another_process_fences_the_first(path: Path) -> None:
-    async with opened(path) as one, opened(path) as other, owning(one.reader()) as former:
+    async with opened(path) as one, opened(path) as other, owning(one.group_consumer()) as former:
         await former.commit_offset(1, "")
-        async with owning(other.reader()) as partition:
+        async with owning(other.group_consumer()) as partition:
             with pytest.raises(PartitionLost):
                 await former.commit_offset(2, "too late")
             committed = await partition.committed()
@@ -337,7 +337,7 @@ async def test_a_row_that_cannot_be_read_stops_no_other(
             row = (appended_at_ms, headers, b"foreign")
             other.execute("INSERT INTO records (appended_at_ms, headers, value) VALUES (?, ?, ?)", row)
         await log.append(0, b"after", ())
-        async with owning(log.reader()) as partition:
+        async with owning(log.group_consumer()) as partition:
             records = await everything_in(partition)
     assert [(record.value, record.defect) for record in records] == [
         (b"before", None),
@@ -350,7 +350,7 @@ async def test_a_row_that_cannot_be_read_stops_no_other(
 async def test_a_clock_beyond_what_the_store_can_keep_is_taken_as_its_bound(path: Path, clock_ms: int) -> None:
     async with opened(path, clock_ms=lambda: clock_ms) as log:
         await log.append(0, b"x", ())
-        async with owning(log.reader()) as partition:
+        async with owning(log.group_consumer()) as partition:
             (record,) = await everything_in(partition)
     assert record.defect is None
     assert record.appended_at_ms in (0, LAST_APPENDED_MS)

@@ -42,13 +42,13 @@ async def log(tmp_path: Path, clock: ManualClock) -> AsyncIterator[SqliteLog]:
 
 async def commit(log: SqliteLog, records: int) -> None:
     """Commit so many records beyond the first there is."""
-    async with owning(log.reader()) as partition:
+    async with owning(log.group_consumer()) as partition:
         first, _ = await partition.bounds()
         await partition.commit_offset(first + records, "")
 
 
 async def values_in(log: SqliteLog) -> list[bytes]:
-    async with owning(log.reader()) as partition:
+    async with owning(log.group_consumer()) as partition:
         return [record.value for record in await everything_in(partition)]
 
 
@@ -73,7 +73,7 @@ async def appended(log: SqliteLog, clock: ManualClock, *steps_ms: int) -> None:
     for number, step_ms in enumerate(steps_ms):
         clock.set(START_MS + step_ms)
         await log.append(0, b"%d" % number, ())
-    async with owning(log.reader()) as partition:
+    async with owning(log.group_consumer()) as partition:
         await partition.commit_offset(log.end, "")
 
 

@@ -29,7 +29,7 @@ async def test_every_partition_is_there_and_begins_at_the_origin(log: LogUnderTe
 async def test_records_are_read_beside_their_owner(log: LogUnderTest) -> None:
     for value in (b"a", b"b", b"c"):
         await log.appender.append(0, value, ())
-    async with owning(log.make_reader()) as owned, log.view() as view:
+    async with owning(log.make_group_consumer()) as owned, log.view() as view:
         partition = (await view.partitions())[0]
         first, end = await partition.bounds()
         assert (first, end) == await owned.bounds() == (view.origin, view.origin + 3)
@@ -41,7 +41,7 @@ async def test_records_are_read_beside_their_owner(log: LogUnderTest) -> None:
 
 async def test_what_the_group_has_committed_is_seen_with_its_metadata(log: LogUnderTest) -> None:
     await log.appender.append(0, b"a", ())
-    async with owning(log.make_reader()) as owned, log.view() as view:
+    async with owning(log.make_group_consumer()) as owned, log.view() as view:
         partition = (await view.partitions())[0]
         first, end = await partition.bounds()
         await owned.commit_offset(first, encode_intent(end))
@@ -51,7 +51,7 @@ async def test_what_the_group_has_committed_is_seen_with_its_metadata(log: LogUn
 
 
 async def test_looking_takes_nothing_from_the_owner(log: LogUnderTest) -> None:
-    async with owning(log.make_reader()) as owned:
+    async with owning(log.make_group_consumer()) as owned:
         first, _ = await owned.bounds()
         async with log.view() as view:
             await (await view.partitions())[0].committed()
@@ -63,7 +63,7 @@ async def test_a_trimmed_log_begins_later(log: LogUnderTest) -> None:
         pytest.skip("this log is not trimmed by hand")
     for value in (b"a", b"b"):
         await log.appender.append(0, value, ())
-    async with owning(log.make_reader()) as owned:
+    async with owning(log.make_group_consumer()) as owned:
         _, end = await owned.bounds()
         await owned.commit_offset(end, "")
     await log.trim(0, end)

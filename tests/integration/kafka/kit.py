@@ -88,7 +88,7 @@ async def appending(
 
 def shared_requests(appender: KafkaAppender) -> Callable[[], list[int]]:
     """From now on: of how many records each of the requests was that carried more than one."""
-    form = appender._session.result().producer._form
+    form = appender._session.result().producer._encoder
     ask, sizes = form.request, list[int]()
 
     def noted(batches: Mapping[int, bytes]) -> ProduceRequest:
@@ -122,7 +122,7 @@ async def missing(target: KafkaAppender) -> None:
             raise AssertionError("it is ready")
 
 
-def make_reader(
+def make_group_consumer(
     bootstrap: str, topic: str, group: str, times: GroupTimes = QUICK, registry: CollectorRegistry | None = None
 ) -> KafkaGroupConsumer:
     metrics = KafkaGroupMetrics(registry or CollectorRegistry())
@@ -132,9 +132,9 @@ def make_reader(
 
 
 @asynccontextmanager
-async def running(reader: KafkaGroupConsumer, work: PartitionWork) -> AsyncIterator[asyncio.Task[None]]:
+async def running(group_consumer: KafkaGroupConsumer, work: PartitionWork) -> AsyncIterator[asyncio.Task[None]]:
     """A member of the group, until the end of the block; what its run raised is raised there."""
-    task = asyncio.ensure_future(reader.run(work))
+    task = asyncio.ensure_future(group_consumer.run(work))
     try:
         yield task
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[3]))  # run as a script, from anywhere
 
 from siddes_telemetry.backends.ports.log import OwnedPartition
-from tests.integration.kafka.kit import make_reader
+from tests.integration.kafka.kit import make_group_consumer
 
 
 async def work(partition: OwnedPartition) -> None:
@@ -21,4 +21,4 @@ async def work(partition: OwnedPartition) -> None:
 
 if __name__ == "__main__":
     bootstrap, topic = sys.argv[1:]
-    asyncio.run(make_reader(bootstrap, topic, topic).run(work))
+    asyncio.run(make_group_consumer(bootstrap, topic, topic).run(work))

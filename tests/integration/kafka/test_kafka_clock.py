@@ -27,7 +27,7 @@ from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.memory_log import MemoryLog
 from tests.fakes.memory_store import MemoryStore
 from tests.infrastructure.names import fresh
-from tests.integration.kafka.kit import WAIT_S, make_reader, make_topic, opened_journal
+from tests.integration.kafka.kit import WAIT_S, make_group_consumer, make_topic, opened_journal
 
 pytestmark = pytest.mark.servers
 
@@ -83,7 +83,7 @@ class Scene:
             metrics=ConsumerMetrics(CollectorRegistry()),
             rng=random.Random(1),
         )
-        consumer = Consumer(make_reader(self._bootstrap, self._topic, self._topic), ctx)
+        consumer = Consumer(make_group_consumer(self._bootstrap, self._topic, self._topic), ctx)
         running = asyncio.ensure_future(consumer.run())
         try:
             async with (

@@ -18,7 +18,16 @@ from siddes_telemetry.backends.ports.log import OwnedPartition
 from siddes_telemetry.schemas.record import Defect, LogRecord
 from tests.fakes.raw_batches import GZIP, LZ4, SNAPPY, ZSTD, batch, lz4, sealed, send, xerial, zlib_gzip, zstd
 from tests.infrastructure.kafka import LocalKafka
-from tests.integration.kafka.kit import HEADERS, WAIT_S, Hands, appending, make_reader, make_topic, running, soon
+from tests.integration.kafka.kit import (
+    HEADERS,
+    WAIT_S,
+    Hands,
+    appending,
+    make_group_consumer,
+    make_topic,
+    running,
+    soon,
+)
 
 pytestmark = pytest.mark.servers
 QUICK_STALL = GroupTimes(session_s=6.0, rebalance_s=10.0, release_s=5.0, stall_s=1.0)
@@ -36,7 +45,7 @@ async def fetched(partition: OwnedPartition, end: int) -> list[LogRecord]:
 
 async def both_ways(bootstrap: str, topic: str, end: int) -> list[LogRecord]:
     """The records of partition 0 up to `end`, the same for a member of the group and for whoever reads a range."""
-    async with running(make_reader(bootstrap, topic, topic), hands := Hands()):
+    async with running(make_group_consumer(bootstrap, topic, topic), hands := Hands()):
         while (partition := await hands.next()).number != 0:
             pass
         records = await fetched(partition, end)
@@ -92,7 +101,7 @@ async def test_transactions_are_marked_whatever_became_of_them_and_their_ends_ar
         await producer.send_and_wait(topic, b"open", partition=0)
         async with appending(kafka_bootstrap, topic) as appender:
             await soon(appender.append(0, b"ours", HEADERS))
-        async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
+        async with running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
             while (partition := await hands.next()).number != 0:
                 pass
             records = await fetched(partition, 6)
@@ -124,8 +133,8 @@ async def test_where_a_broker_cannot_read_its_own_log_only_that_partition_halts(
     await send(own_kafka.bootstrap, "log", *[batch(0, [b"%d" % number], flags=0) for number in range(4)])
     whole = segment(own_kafka).read_bytes()
     damage(own_kafka, number=2, at=8, with_bytes=struct.pack(">i", length))
-    reader = make_reader(own_kafka.bootstrap, "log", "group", times=QUICK_STALL)
-    async with running(reader, hands := Hands()):
+    consumer = make_group_consumer(own_kafka.bootstrap, "log", "group", times=QUICK_STALL)
+    async with running(consumer, hands := Hands()):
         held = {partition.number: partition for partition in [await hands.next(), await hands.next()]}
         records = await fetched(held[0], 2)
         assert [record.offset for record in records] == [0, 1]

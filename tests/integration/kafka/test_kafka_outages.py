@@ -18,7 +18,7 @@ from tests.integration.kafka.kit import (
     Hands,
     appending,
     fetch_values,
-    make_reader,
+    make_group_consumer,
     make_topic,
     pingable,
     running,
@@ -48,11 +48,11 @@ class Following:
 async def test_a_killed_broker_comes_back_and_everything_goes_on(own_kafka: LocalKafka) -> None:
     partitions = range(6)
     await make_topic(own_kafka.bootstrap, "log", len(partitions))
-    reader, following = make_reader(own_kafka.bootstrap, "log", "group"), Following()
+    consumer, following = make_group_consumer(own_kafka.bootstrap, "log", "group"), Following()
     answered: list[bytes] = []
     enough = asyncio.Event()
 
-    async with appending(own_kafka.bootstrap, "log", len(partitions)) as appender, running(reader, following):
+    async with appending(own_kafka.bootstrap, "log", len(partitions)) as appender, running(consumer, following):
 
         async def append(partition: int) -> None:
             number = 0
@@ -73,14 +73,14 @@ async def test_a_killed_broker_comes_back_and_everything_goes_on(own_kafka: Loca
         with pytest.raises(LogUnavailable):
             await appender.ping()
         with pytest.raises(LogUnavailable):
-            await reader.ping()
+            await consumer.ping()
         await asyncio.to_thread(own_kafka.start)
         before = len(answered)
         await until(lambda: len(answered) > before + 100)
         enough.set()
         await soon(asyncio.gather(*appends))
         await pingable(appender)
-        await pingable(reader)
+        await pingable(consumer)
         await until(lambda: set(answered) <= set(following.seen.values()))
     assert len(following.seen) == len(set(following.seen.values()))  # none was appended twice
 
@@ -93,7 +93,7 @@ async def test_a_record_that_is_sent_again_and_again_is_kept_once(
     hands = Hands()
     async with (
         appending(own_kafka.bootstrap, "log", 1) as appender,
-        running(make_reader(own_kafka.bootstrap, "log", "group"), hands),
+        running(make_group_consumer(own_kafka.bootstrap, "log", "group"), hands),
     ):
         await soon(appender.append(0, b"before", HEADERS))
         partition = await hands.next()
@@ -131,7 +131,7 @@ async def test_an_unanswered_commit_is_given_up_and_the_partition_taken_anew(
         await partition.commit_offset(2, "second")
         await asyncio.Event().wait()
 
-    async with running(make_reader(own_kafka.bootstrap, "log", "group"), work):
+    async with running(make_group_consumer(own_kafka.bootstrap, "log", "group"), work):
         await soon(paused.wait())
         await asyncio.sleep(1)
         own_kafka.resume()
@@ -144,11 +144,11 @@ async def test_a_member_that_starts_before_its_broker_joins_when_that_is_there(
     kafka_jars: Path, tmp_path: Path
 ) -> None:
     broker = LocalKafka(jars=kafka_jars, folder=tmp_path)
-    reader, hands = make_reader(broker.bootstrap, "log", "group"), Hands()
-    async with appending(broker.bootstrap, "log") as appender, running(reader, hands):
+    consumer, hands = make_group_consumer(broker.bootstrap, "log", "group"), Hands()
+    async with appending(broker.bootstrap, "log") as appender, running(consumer, hands):
         waiting = asyncio.ensure_future(appender.append(0, b"early", HEADERS))
         with pytest.raises(LogUnavailable):
-            await reader.ping()
+            await consumer.ping()
         with broker:
             with pytest.raises(LogMissing):  # the first answer it gets: nobody has migrated yet
                 await soon(waiting)
@@ -156,20 +156,20 @@ async def test_a_member_that_starts_before_its_broker_joins_when_that_is_there(
             await pingable(appender)
             await soon(appender.append(0, b"early", HEADERS))
             await until(lambda: len(hands.held) == 2)
-            await pingable(reader)
+            await pingable(consumer)
 
 
 async def test_no_topic_is_made_by_asking_for_it(kafka_jars: Path, tmp_path: Path) -> None:
     broker = LocalKafka(jars=kafka_jars, folder=tmp_path)
     broker._settings["auto.create.topics.enable"] = "true"  # Kafka's default
     with broker:
-        reader = make_reader(broker.bootstrap, "log", "group")
-        async with appending(broker.bootstrap, "log") as appender, running(reader, Hands()):
+        consumer = make_group_consumer(broker.bootstrap, "log", "group")
+        async with appending(broker.bootstrap, "log") as appender, running(consumer, Hands()):
             with pytest.raises(LogMissing):
                 await soon(appender.append(0, b"x", HEADERS))
-            await until(lambda: reader._consumer is not None)
+            await until(lambda: consumer._consumer is not None)
             with pytest.raises(LogMissing):
-                await reader.ping()
+                await consumer.ping()
             async with KafkaConnection(broker.bootstrap).reading_consumer() as consumer:
                 consumer.assign([TopicPartition("log", 0)])
                 await consumer.getmany(timeout_ms=1000)

@@ -51,12 +51,12 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
     journal = KafkaJournal(
         KafkaConnection(kafka_bootstrap), topic, metrics=JournalMetrics(metrics), appender_metrics=producers, rng=rng
     )
-    reader = KafkaGroupConsumer(
+    group_consumer = KafkaGroupConsumer(
         KafkaConnection(kafka_bootstrap), topic, topic, metrics=KafkaGroupMetrics(metrics), rng=rng, times=TIMES
     )
     async with clickhouse_store(Settings(clickhouse=SecretStr(clickhouse_database_url)), REGISTRY) as store:
         consumer = make_consumer(
-            reader,
+            group_consumer,
             store.counts,
             letters,
             journal,
@@ -66,7 +66,7 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
             metrics=metrics,
         )
         checks = {
-            "log": ping_check(reader.ping),
+            "log": ping_check(group_consumer.ping),
             "store": ping_check(store.counts.ping_insert),
             "consumer": consumer_check(consumer),
         }
@@ -81,8 +81,8 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
                 await operator.becomes_ready(process)
                 await append_count(kafka_bootstrap, topic)
                 await operator.becomes(process, "siddes_consumer_counts_stored_total", 3)
-                assert reader._consumer is not None
-                reader._consumer._fetcher._get_actions_per_node = lambda _assignment: ([], {}, 60, False, [])
+                assert group_consumer._consumer is not None
+                group_consumer._consumer._fetcher._get_actions_per_node = lambda _assignment: ([], {}, 60, False, [])
                 await asyncio.sleep(0.5)  # the request under way is answered; no other follows
                 await append_count(kafka_bootstrap, topic)
 

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from siddes_telemetry.backends.journal_queue import CLOSE_S, LEAVE_S, QUEUE_BYTES, JournalMetrics, JournalQueue
+from siddes_telemetry.backends.journal_queue import CLOSE_S, QUEUE_BYTES, WRITE_S, JournalMetrics, JournalQueue
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
 from tests.fakes.virtual_time import in_virtual_time, until
 
@@ -69,7 +69,7 @@ async def test_a_journal_that_does_not_answer_is_not_waited_for() -> None:
     journal = Journal()
     journal.open.clear()
     journal.queue.put(0, b"lost")
-    await asyncio.sleep(LEAVE_S + 1)
+    await asyncio.sleep(WRITE_S + 1)
     assert journal.dropped("unavailable") == 1
     journal.open.set()
     journal.queue.put(0, b"kept")

@@ -50,7 +50,7 @@ class Plain:
 
 def producer_of(cluster: Cluster) -> KafkaProducer:
     producer = KafkaProducer(cast("AIOKafkaClient", cluster), "log", 1, 0, random.Random(1))
-    producer._form = cast("Any", Plain())
+    producer._encoder = cast("Any", Plain())
     return producer
 
 

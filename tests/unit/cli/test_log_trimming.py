@@ -38,7 +38,7 @@ async def test_a_record_stays_for_a_whole_turn_whatever_its_time_says(
 
     async def append_and_commit() -> None:
         await log.append(0, b"x", ())
-        async with owning(log.reader()) as partition:
+        async with owning(log.group_consumer()) as partition:
             await partition.commit_offset(log.end, "")
 
     await append_and_commit()

@@ -86,7 +86,7 @@ async def test_a_replay_reads_exactly_the_declared_range_and_inserts_the_same_by
 
     first_try, second_try, *_ = world.store.attempts
     assert second_try == first_try
-    assert (0, 2) in heir.reader.reads
+    assert (0, 2) in heir.group_consumer.reads
     assert heir.metric("recoveries_total", found="replay") == 1
 
 

@@ -107,7 +107,7 @@ async def test_records_that_go_while_they_are_read_again_are_noticed() -> None:
     await world.append_viewers(*"abcd")
     world.log.set_committed(0, Committed(0, encode_intent(4)))
     process: Process = world.start(delay=lambda: 1.0)
-    await until(lambda: process.reader.reads)
+    await until(lambda: process.group_consumer.reads)
     world.log.trim(0, 3)
     await until(world.drained)
     await process.stop()

@@ -67,7 +67,7 @@ async def test_a_crash_is_got_over_from_the_notes_alone() -> None:
     heir = await retried(world, 1, 2, 3)
 
     assert world.viewers() == ["viewer-a"] * 3
-    assert heir.reader.reads == []
+    assert heir.group_consumer.reads == []
     assert heir.metric("read_backs_total", source="journal") == 1
     assert heir.metric("read_back_bytes_total", source="journal") == 3 * NOTE_BYTES
 
@@ -89,7 +89,7 @@ async def test_a_note_that_was_not_left_is_made_up_for_from_the_log() -> None:
     heir = await retried(world, 1, 2, 3, 4)
 
     assert world.viewers() == ["viewer-a"] * 4
-    assert heir.reader.reads == [(1, 2), (3, 4)]
+    assert heir.group_consumer.reads == [(1, 2), (3, 4)]
     assert heir.metric("read_backs_total", source="both") == 1
 
 
@@ -104,7 +104,7 @@ async def test_a_journal_that_does_not_answer_leaves_the_log(logs: list[EventDic
     heir = await retried(world, 1, 2)
 
     assert world.viewers() == ["viewer-a"] * 2
-    assert heir.reader.reads == [(0, 2)]
+    assert heir.group_consumer.reads == [(0, 2)]
     assert heir.metric("read_backs_total", source="log") == 1
     assert "journal_unavailable" in [entry["event"] for entry in logs]
 
@@ -123,7 +123,7 @@ async def test_a_note_that_cannot_be_read_is_no_note_and_counted(spoilt: bytes) 
 
     assert world.viewers() == ["viewer-a"] * 2
     assert heir.metric("bad_notes_total") == 1
-    assert heir.reader.reads == [(1, 2)]
+    assert heir.group_consumer.reads == [(1, 2)]
 
 
 @in_virtual_time
@@ -144,7 +144,7 @@ async def test_notes_of_another_log_under_this_name_are_no_notes() -> None:
     heir = await retried(anew, 2, 3)
 
     assert anew.viewers() == ["viewer-a"] * 2
-    assert heir.reader.reads == []
+    assert heir.group_consumer.reads == []
 
 
 @in_virtual_time
@@ -157,7 +157,7 @@ async def test_notes_hold_what_the_dead_letter_rule_leaves() -> None:
     heir = await retried(world, 1)
 
     assert world.viewers() == ["viewer-a"]
-    assert heir.reader.reads == []
+    assert heir.group_consumer.reads == []
 
 
 @in_virtual_time
@@ -177,7 +177,7 @@ async def test_a_rebalance_asks_the_journal_only_for_what_others_stored() -> Non
     await second.stop()
 
     assert world.viewers() == ["viewer-a"] * 2
-    assert first.reader.reads == second.reader.reads == []
+    assert first.group_consumer.reads == second.group_consumer.reads == []
     assert first.metric("read_backs_total", source="journal") == 1
 
 
@@ -210,7 +210,7 @@ async def test_a_journal_whose_clock_is_off_leaves_the_log(ahead_ms: int) -> Non
     heir = await retried(world, 1, 2)
 
     assert world.viewers() == ["viewer-a"] * 2
-    assert heir.reader.reads == ([] if ahead_ms > 0 else [(0, 2)])
+    assert heir.group_consumer.reads == ([] if ahead_ms > 0 else [(0, 2)])
 
 
 @in_virtual_time

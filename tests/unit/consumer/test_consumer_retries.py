@@ -66,7 +66,7 @@ async def test_a_retry_counts_once_across_a_crash() -> None:
     await heir.stop()
 
     assert world.viewers() == ["viewer-a"]
-    assert heir.reader.reads == [(0, 21)]
+    assert heir.group_consumer.reads == [(0, 21)]
 
 
 @in_virtual_time
@@ -81,7 +81,7 @@ async def test_with_a_clock_that_goes_on_little_more_is_read_back_than_ten_minut
     await until(world.drained)
     await heir.stop()
 
-    assert heir.reader.reads == [(200 - 10 - MARGIN_OFFSETS, 200)]
+    assert heir.group_consumer.reads == [(200 - 10 - MARGIN_OFFSETS, 200)]
 
 
 @pytest.mark.usefixtures("step_by_step")
@@ -178,7 +178,7 @@ async def test_the_window_outlives_a_rebalance_without_reading_back() -> None:
 
     assert process.metric("recoveries_total", found="resume") == 2
     assert world.viewers() == ["viewer-a"]
-    assert process.reader.reads == []
+    assert process.group_consumer.reads == []
 
 
 @in_virtual_time
@@ -221,7 +221,7 @@ async def test_what_others_stored_meanwhile_is_all_that_is_read_back() -> None:
     await second.stop()
 
     assert world.viewers() == ["viewer-a", "viewer-b"]
-    assert first.reader.reads == [(1, 2)]
+    assert first.group_consumer.reads == [(1, 2)]
 
 
 @in_virtual_time
@@ -266,5 +266,5 @@ async def test_keys_of_dead_letters_did_not_occur_also_where_they_are_read_back(
     await until(world.drained)
     await heir.stop()
 
-    assert heir.reader.reads == [(0, 1)]
+    assert heir.group_consumer.reads == [(0, 1)]
     assert world.viewers() == ["viewer-a"]

@@ -50,7 +50,7 @@ async def ask(world: World, offset: int = 2) -> None:
 def of_registry(process: Process, registry: Registry) -> Process:
     """The process as a version that has this registry, not begun yet."""
     process.ctx = replace(process.ctx, registry=registry)
-    process.consumer = Consumer(process.reader, process.ctx)
+    process.consumer = Consumer(process.group_consumer, process.ctx)
     return process
 
 

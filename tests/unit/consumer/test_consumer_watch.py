@@ -18,7 +18,7 @@ from siddes_telemetry.consumer.partition_state import PartitionState
 from siddes_telemetry.consumer.service import GIVEN_AWAY_S, Consumer
 from siddes_telemetry.consumer.watchdog import CHECK_EVERY_S, STALLED_AFTER_CHECKS, Watchdog, WorkerProgress
 from tests.fakes.consumer_process import LOG_NAME, NOON_MS, Process, World, key, one
-from tests.fakes.hanging import Hanging, HangingReader
+from tests.fakes.hanging import Hanging, HangingGroupConsumer
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
 
 NOTICED_S = (STALLED_AFTER_CHECKS + 2) * CHECK_EVERY_S
@@ -42,15 +42,15 @@ def calls_of(*ports: type) -> list[tuple[type, str]]:
 def hanging_process(world: World, port: type, call: str, released: asyncio.Event) -> Process:
     """A process in which this call of this port does not return before `released`."""
     process = world.process()
-    reader: Any = process.reader
+    group_consumer: Any = process.group_consumer
     ctx = process.ctx
     if port is BlockStore:
         ctx = replace(ctx, store=cast("BlockStore", Hanging(ctx.store, call, released)))
     elif port is DeadLetters:
         ctx = replace(ctx, dead_letters=cast("DeadLetters", Hanging(ctx.dead_letters, call, released)))
     else:
-        reader = HangingReader(reader, call, released)
-    process.consumer = Consumer(reader, ctx)
+        group_consumer = HangingGroupConsumer(group_consumer, call, released)
+    process.consumer = Consumer(group_consumer, ctx)
     return process.begin()
 
 

@@ -1,4 +1,4 @@
-"""Makes and mends our topics. Safe to run from many processes at once, and again."""
+"""Creates and changes our topics. Safe to repeat, and to run from many processes at once."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from siddes_telemetry.backends.kafka.topics import (
     wanted_topics,
 )
 
-SETTLE_S = 30.0  # from a change's acknowledgement to its being seen by every broker
+SETTLE_S = 30.0  # from the acknowledgement of a change until every broker shows it
 SETTLE_STEP_S = 0.1
 TOPIC_CONFIG = 1  # config_source DYNAMIC_TOPIC_CONFIG of DescribeConfigs (KIP-226)
 DONE_BY_ANOTHER = (TopicAlreadyExistsError, InvalidPartitionsError)
 
 
 class KafkaAdmin:
-    """What `migrate` asks of Kafka."""
+    """Creates and changes the topics of one deployment, for `migrate`."""
 
     def __init__(
         self, connection: KafkaConnection, topic: str, *, partitions: int, replication: int, retention_days: int
@@ -43,12 +43,12 @@ class KafkaAdmin:
         )
 
     async def pending(self) -> Sequence[str]:
-        """What `migrate` would do now, in order. Raises LogUnavailable or TopicRefused."""
+        """The changes that `migrate` would make now, in order. Raises LogUnavailable or TopicRefused."""
         async with self._connection.admin_client() as admin:
             return [str(change) for change in await self._changes(admin)]
 
     async def migrate(self) -> Sequence[str]:
-        """Do it; returns what was done, once that is seen. Raises LogUnavailable or TopicRefused."""
+        """Make the changes, and return them once the brokers show them. Raises LogUnavailable or TopicRefused."""
         done: list[str] = []
         async with self._connection.admin_client() as admin, asyncio.timeout(SETTLE_S):
             while changes := await self._changes(admin):
@@ -59,7 +59,7 @@ class KafkaAdmin:
         return done
 
     async def _changes(self, admin: AIOKafkaAdminClient) -> list[Change]:
-        # All topics: a request that names one would create it, where brokers are set to do so.
+        # Of all topics: a request that names a topic creates it on brokers with auto.create.topics.enable.
         there = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
         found: list[Change] = []
         for spec in self._wanted:
@@ -94,7 +94,7 @@ async def _apply(admin: AIOKafkaAdminClient, change: Change) -> None:
         return
     except BrokerResponseError as error:
         if error.retriable:
-            return  # looked at again, and tried again, until SETTLE_S
+            return  # checked and tried again until SETTLE_S
         raise TopicRefused(f"the broker refused to {change}: {type(error).__name__}") from None
 
 

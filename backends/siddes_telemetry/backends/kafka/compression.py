@@ -1,6 +1,7 @@
-"""Kafka's compression codecs, each stopped at a limit while it inflates.
+"""Decompresses Kafka's codecs, each up to a limit.
 
-Inflated through aiokafka, a batch of 1 MB may take gigabytes. cramjam is what aiokafka uses for all but gzip.
+aiokafka's own decompression has no limit: a batch of 1 MB may take gigabytes. cramjam is the library that aiokafka uses
+for all codecs but gzip.
 """
 
 from __future__ import annotations
@@ -13,31 +14,32 @@ from collections.abc import Callable, Mapping
 
 try:
     import cramjam
-except ImportError:  # the batches that need it wait for an installation that has it
+except ImportError:  # batches that need it halt their partition until it is installed
     cramjam = None  # type: ignore[assignment]  # a module otherwise
 
-_XERIAL = b"\x82SNAPPY\x00"  # java-snappy's stream of blocks, which Kafka's own clients write
+_XERIAL = b"\x82SNAPPY\x00"  # the stream format of java-snappy, which Kafka's own clients write
 _XERIAL_HEAD = len(_XERIAL) + 8  # two versions follow
 _BLOCK_LENGTH = struct.Struct(">i")
 _FIRST_GUESS_BYTES = 256 * 1024
 _GUESS_GROWS = 4
-_NO_ROOM = "failed to write whole buffer"  # cramjam's word for an output that is too small
+_NO_ROOM = "failed to write whole buffer"  # cramjam's message for an output buffer that is too small
 
 Inflate = Callable[[memoryview, int], bytes | bytearray | memoryview]
 
 
 class DecompressedTooLarge(Exception):
-    """More comes out than the limit."""
+    """The decompressed data is larger than the limit."""
 
 
 class CorruptCompression(Exception):
-    """These bytes are not what the codec makes."""
+    """The bytes are not valid for their codec."""
 
 
 def codecs_here() -> Mapping[int, Inflate]:
-    """What inflates a batch, by the number that its attributes name, as far as this installation has it.
+    """The installed codecs, by their number in a batch's attributes.
 
-    Each takes the bytes and the most bytes that may come out. Raises DecompressedTooLarge or CorruptCompression.
+    Each takes the compressed bytes and the limit of decompressed bytes. Raises DecompressedTooLarge or
+    CorruptCompression.
     """
     return {1: _gzip} if cramjam is None else {1: _gzip, 2: _snappy, 3: _lz4, 4: _zstd}
 
@@ -91,7 +93,7 @@ def _zstd(deflated: memoryview, limit: int) -> memoryview:
 def _into_buffer(
     decompress_into: Callable[[memoryview, bytearray], int], deflated: memoryview, limit: int
 ) -> memoryview:
-    """By buffers that grow: a frame need not say how much comes out, and what it says need not be true."""
+    """Tries growing buffers: a frame may omit its decompressed size, or state a wrong one."""
     size = min(_FIRST_GUESS_BYTES, limit)
     while True:
         buffer = bytearray(size)

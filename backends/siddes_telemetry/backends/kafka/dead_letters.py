@@ -1,7 +1,7 @@
-"""Dead letters in a topic beside the log, keyed by the place they come from.
+"""Dead letters in a topic beside the log. The key of each is the partition and offset that it comes from.
 
-A letter that is appended again, by a consumer that died before it committed, is a second record under the same key:
-reading keeps the first.
+A consumer that dies before it commits leaves its dead letters to be appended again, as second records under the same
+keys. Reading keeps the first.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable, R
 from siddes_telemetry.backends.ports.log import DeadLetter, DeadLetterEntry
 from siddes_telemetry.schemas.record import BAD_REASONS, Headers
 
-APPEND_S = 30.0  # then the caller tries again, or gives the partition up
+APPEND_S = 30.0  # then the caller retries, or gives the partition up
 OVERHEAD_BYTES = 100  # for each header, and for the record: lengths, offsets, our own headers
 HEADER_REASON, HEADER_SIZE = "reason", "size"
-ORIGINAL = "original-"  # before the names of the headers that the record had
+ORIGINAL = "original-"  # prefix of the names of the record's own headers
 
 _KEY = re.compile(rb"([0-9]{1,10}):([0-9]{1,19})")
 _SIZE = re.compile(rb"[0-9]{1,10}")
@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 class KafkaDeadLetters:
-    """DeadLetters. Connects when the first letter is appended."""
+    """A DeadLetters. Connects at the first letter."""
 
     def __init__(
         self, connection: KafkaConnection, topic: str, *, metrics: KafkaDeadLetterMetrics, rng: random.Random
@@ -76,16 +76,16 @@ class KafkaDeadLetters:
                     if (entry := letter_entry(record)) is not None:
                         found.setdefault((entry.partition, entry.offset), entry)
         except RecordsGone:
-            raise LogUnavailable("the log dropped what was being read") from None
+            raise LogUnavailable("the topic no longer has the dead letters that were being read") from None
         return [entry for _, entry in sorted(found.items())]
 
     async def close(self) -> None:
-        """Finish what is in flight, as far as the log still answers, and let go."""
+        """Wait for the appends in flight, as far as the log still answers, and release everything."""
         await self._appender.close()
 
 
 def letter_record(letter: DeadLetter) -> tuple[bytes, Headers]:
-    """(value, headers) of the record that keeps a letter: of one too large for a request, only its size."""
+    """(value, headers) of the record that keeps a letter. A letter too large for a request keeps only its size."""
     own = ((HEADER_REASON, letter.reason.encode("ascii")), (HEADER_SIZE, b"%d" % len(letter.value)))
     original = tuple((ORIGINAL + name, value) for name, value in letter.headers)
     size = len(letter.value) + sum(len(name.encode()) + len(value) for name, value in original)
@@ -95,7 +95,7 @@ def letter_record(letter: DeadLetter) -> tuple[bytes, Headers]:
 
 
 def letter_entry(record: FetchedRecord) -> DeadLetterEntry | None:
-    """What may be shown of a letter's record, or None (and a log line) where somebody else wrote it."""
+    """The entry of a letter's record, or None (and a log line) if another program wrote the record."""
     place = _KEY.fullmatch(record.key or b"")
     headers = dict(record.headers)
     reason = (headers.get(HEADER_REASON) or b"").decode("ascii", "replace")

@@ -1,4 +1,4 @@
-"""The journal of keys in a topic beside the log, with the same partitions."""
+"""The key journal: a topic beside the log, with the same partitions."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from siddes_telemetry.backends.kafka.range_reads import read_range
 from siddes_telemetry.backends.kafka.topics import keys_topic
 from siddes_telemetry.backends.ports.errors import LogUnavailable, RecordsGone
 
-BROKERS_SKEW_MS = 60_000  # how far the clocks of two brokers may be apart: beyond, more of the log is read
-PATIENCE_ROUNDS = 5  # of a second each, without progress: the log is there to be read instead
-CLOSE_S = 1.0  # for saying goodbye: what was left in time is acknowledged by then
+BROKERS_SKEW_MS = 60_000  # how far two brokers' clocks may be apart: notes beyond it are missed, and the log is read
+PATIENCE_ROUNDS = 5  # of a second each, without progress; then the log is read instead
+CLOSE_S = 1.0  # for closing: notes written in time are acknowledged by then
 
 log = structlog.get_logger(__name__)
 
 
 class KafkaJournal:
-    """A KeyJournal. Connects when the first note is left."""
+    """A KeyJournal. Connects at the first note."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class KafkaJournal:
                 for record in piece:
                     yield record.value or b""
         except RecordsGone:
-            raise LogUnavailable("the journal dropped what was being read") from None
+            raise LogUnavailable("the journal no longer has the notes that were being read") from None
 
     async def close(self) -> None:
-        """Leave what is queued, as far as the broker still answers, and let go."""
+        """Write what is queued, as far as the broker still answers, and release everything."""
         await self._queue.close()
         await self._appender.close()
 

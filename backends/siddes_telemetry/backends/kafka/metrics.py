@@ -1,4 +1,4 @@
-"""What the Kafka clients count. Labels hold our own words only."""
+"""The metrics of the Kafka backend. Labels hold our own words only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class KafkaAppenderMetrics:
-    """What a producer counts."""
+    """Metrics of a KafkaAppender."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.rebuilds = Counter(
@@ -15,7 +15,7 @@ class KafkaAppenderMetrics:
 
 
 class KafkaDeadLetterMetrics(KafkaAppenderMetrics):
-    """What the producer of dead letters counts."""
+    """Metrics of KafkaDeadLetters and their producer."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
@@ -27,7 +27,7 @@ class KafkaDeadLetterMetrics(KafkaAppenderMetrics):
 
 
 class KafkaGroupMetrics:
-    """What a group member counts."""
+    """Metrics of a KafkaGroupConsumer."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.rebalances = Counter("siddes_kafka_rebalances", "Assignments received from the group", registry=registry)

@@ -20,14 +20,14 @@ RETRY_S = 0.1  # while the coordinator loads or moves
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Under which generation and name partitions were given."""
+    """The generation and member id under which partitions were assigned."""
 
     generation: int
     member_id: str
 
 
 class CommitRejected(Exception):
-    """The broker said no. `reason` is the driver's name for its code."""
+    """The broker rejected a commit. `reason` is the driver's name of the error code."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -35,7 +35,7 @@ class CommitRejected(Exception):
 
 
 class OffsetCommitter:
-    """The coordinator of a started consumer."""
+    """Commits offsets through the group coordinator of a started consumer."""
 
     def __init__(self, consumer: AIOKafkaConsumer, group: str) -> None:
         self._consumer = consumer
@@ -43,24 +43,24 @@ class OffsetCommitter:
         self._group = group
 
     def membership(self) -> Membership | None:
-        """Who this member is in the group now, or None while it is not in it."""
+        """The member's present membership, or None while it is not in the group."""
         coordinator = self._coordinator
         if coordinator.generation <= 0 or not coordinator.member_id:
             return None
         return Membership(coordinator.generation, coordinator.member_id)
 
     def coordinator_known(self) -> bool:
-        """Whether the broker that coordinates the group is known and was not found dead."""
+        """Whether the coordinating broker is known and was not found dead."""
         return self._coordinator.coordinator_id is not None
 
     def check(self) -> None:
-        """Raise the KafkaError that ended or paused one of the driver's background tasks, if there is one."""
+        """Raise the KafkaError that ended or paused one of aiokafka's background tasks, if there is one."""
         if has_failed(self._consumer):
             raise KafkaConnectionError
         self._coordinator.check_errors()
 
     async def committed(self, partition: TopicPartition) -> Committed | None:
-        """What the group has committed, waiting while the coordinator loads or moves. Raises KafkaError."""
+        """The committed offset. Waits while the coordinator loads or moves. Raises KafkaError."""
         offsets = await self._coordinator.fetch_committed_offsets([partition])
         if partition not in offsets:
             return None
@@ -70,10 +70,11 @@ class OffsetCommitter:
     async def commit_offset(
         self, partition: TopicPartition, membership: Membership, offset: int, metadata: str
     ) -> None:
-        """Commit under this membership. Has no deadline: the caller ends it.
+        """Commit under this membership. It has no deadline: the caller sets one.
 
-        Sent again only after the broker answered that it is not, or not yet, the coordinator: a request without an
-        answer could come into force after a later one. Raises CommitRejected, or KafkaError for no answer.
+        It is sent again only after the broker answered that it is not, or not yet, the coordinator. A request without
+        an answer is not repeated: the first could take effect after a later commit. Raises CommitRejected, or
+        KafkaError if there is no answer.
         """
         while True:
             await self._coordinator.ensure_coordinator_known()

@@ -1,8 +1,8 @@
-"""A produce request and its answer, as bytes (Kafka protocol, Produce v7, one topic, one record batch a partition).
+"""Encodes Produce requests and decodes their responses (Kafka protocol, version 7: one topic, a batch a partition).
 
-aiokafka writes requests field by field from a description of their form, which takes longer than all else that an
-append does here; this one has one form, so most of it is written once. aiokafka's connection still numbers, sends and
-matches it: that is asked for here by the names it calls.
+aiokafka encodes a request field by field from its schema, which takes longer than all the rest of an append. This
+request has one form, so most of its bytes are made once. aiokafka's connection still numbers it, sends it and matches
+the response; the methods here have the names that it calls.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from io import BytesIO
 from aiokafka.errors import IncompatibleBrokerVersion
 
 MAX_REQUEST_BYTES = 1_000_000  # under a broker's default message.max.bytes (1,048,588), with its batch header
-API_KEY, API_VERSION = 0, 7  # from 2.1 on every broker takes it; later forms add nothing that is asked for here
-ALL_IN_SYNC = -1  # acks: every in-sync replica has it
+API_KEY, API_VERSION = 0, 7  # accepted by brokers from 2.1 on; later versions add nothing that is needed here
+ALL_IN_SYNC = -1  # acks=all
 
-_HEADER = struct.Struct(">hhih")  # api key, version, correlation id, length of the client's name
+_HEADER = struct.Struct(">hhih")  # api key, version, correlation id, length of the client id
 _COUNT = struct.Struct(">i")
 _BATCH = struct.Struct(">ii")  # partition, bytes of the batch
 _CORRELATION = struct.Struct(">i")
-_ANSWER = struct.Struct(">ih24x")  # partition, error code; offset, time and the log's start are of no use here
+_ANSWER = struct.Struct(">ih24x")  # partition, error code; offset, time and log start offset are skipped
 
 
-class ProduceForm:
-    """Requests for one topic."""
+class ProduceEncoder:
+    """Makes the requests for one topic."""
 
     def __init__(self, topic: str, timeout_ms: int) -> None:
         name = topic.encode()
         # no transaction; acks; time-out; one topic
         self._head = struct.pack(f">hhiih{len(name)}s", -1, ALL_IN_SYNC, timeout_ms, 1, len(name), name)
-        self._answers_at = 4 + 2 + len(name)  # in an answer: how many topics, the name; then the partitions
+        self._answers_at = 4 + 2 + len(name)  # in a response: number of topics, topic name, then the partitions
 
     def request(self, batches: Mapping[int, bytes]) -> ProduceRequest:
-        """Of one record batch for each of these partitions."""
+        """A request with one record batch for each of these partitions."""
         body = [self._head, _COUNT.pack(len(batches))]
         for partition, batch in batches.items():
             body += (_BATCH.pack(partition, len(batch)), batch)
@@ -42,7 +42,7 @@ class ProduceForm:
 
 
 class ProduceRequest:
-    """What aiokafka's connection sends; answered with the error codes alone."""
+    """A request that aiokafka's connection can send. The response is decoded to the error codes."""
 
     def __init__(self, body: bytes, answers_at: int) -> None:
         self._body = body

@@ -39,7 +39,7 @@ from aiokafka.errors import (
 from siddes_telemetry.backends.kafka.aiokafka_internals import encode_record_batch, init_producer_id
 from siddes_telemetry.backends.kafka.connection import REQUEST_S
 from siddes_telemetry.backends.kafka.errors import CONNECTION_CLOSED
-from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES, ProduceForm
+from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES, ProduceEncoder
 from siddes_telemetry.backends.kafka.sender import Batches, Codes, Sender
 from siddes_telemetry.schemas.record import Headers
 
@@ -66,7 +66,7 @@ class KafkaProducer:
     def __init__(self, client: AIOKafkaClient, topic: str, producer_id: int, epoch: int, rng: random.Random) -> None:
         self.client = client
         self._topic = topic
-        self._form = ProduceForm(topic, int(REQUEST_S * 1000))
+        self._encoder = ProduceEncoder(topic, int(REQUEST_S * 1000))
         self._producer_id = producer_id
         self._epoch = epoch
         self._rng = rng
@@ -135,7 +135,7 @@ class KafkaProducer:
     async def _request(self, broker: int, batches: Batches) -> Codes:
         if self._finished:  # the client is closed, or is about to be: it would connect again
             raise KafkaError("finished")
-        codes: Codes = await self.client.send(broker, self._form.request(batches))
+        codes: Codes = await self.client.send(broker, self._encoder.request(batches))
         return codes
 
     def _leader(self, partition: int) -> int | None:

@@ -1,4 +1,4 @@
-"""What our topics should be like, and what is to be done about those that are not. Pure."""
+"""The topics that we want, and the changes that lead from the present ones to them. Pure."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from siddes_telemetry.schemas.timestamps import DAY_MS, HOUR_MS
 
 LOG_RETENTION_DAYS = 7  # how long the store may be away before counts are lost
 DEAD_RETENTION_DAYS = 30  # how long an operator may take to look
-SEGMENT_MS = DAY_MS  # only whole segments are dropped: nothing stays longer than a day over its time
-SAFE_REPLICAS = 3  # from this on two replicas must have a record before it is acknowledged
+SEGMENT_MS = DAY_MS  # Kafka deletes whole segments: a record outlives its retention by a day at most
+SAFE_REPLICAS = 3  # with so many or more, min.insync.replicas is 2
 DEAD_PARTITIONS = 1  # few records, read as a whole
-KEYS_RETENTION_MS = HOUR_MS  # ten minutes matter; more, so that a consumer that is behind finds what it left
-KEYS_RETENTION_BYTES = 64 * 1024 * 1024  # of a partition: ten times what its retry window may hold in keys
-KEYS_SEGMENT_MS = HOUR_MS // 6  # only whole segments are dropped
+KEYS_RETENTION_MS = HOUR_MS  # ten minutes are needed; a consumer that is behind needs older notes
+KEYS_RETENTION_BYTES = 64 * 1024 * 1024  # of a partition: ten times the keys that its retry window may hold
+KEYS_SEGMENT_MS = HOUR_MS // 6  # Kafka deletes whole segments
 KEYS_SEGMENT_BYTES = 16 * 1024 * 1024
 
 
 class TopicRefused(BackendError):
-    """A topic cannot be made as it is set. The text says why, in the driver's words or ours."""
+    """A topic cannot be made as configured. The text says why: the driver's error name, or the setting to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as it should be. `replication` counts when it is made, and is left alone later."""
+    """A topic as we want it. `replication` applies when the topic is created, and is not changed later."""
 
     name: str
     partitions: int
@@ -35,7 +35,7 @@ class TopicSpec:
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic as it is. `overrides` are the settings made on the topic itself, ours and the operator's."""
+    """A topic as it is. `overrides` are the settings of the topic itself, ours and the operator's."""
 
     partitions: int
     overrides: Mapping[str, str]
@@ -43,7 +43,7 @@ class TopicState:
 
 @dataclass(frozen=True, slots=True)
 class CreateTopic:
-    """Make a topic that is not there."""
+    """Create a missing topic."""
 
     spec: TopicSpec
 
@@ -68,7 +68,7 @@ class AddPartitions:
 
 @dataclass(frozen=True, slots=True)
 class AlterSettings:
-    """Set `changed`. `overrides` is all that the topic has afterwards: AlterConfigs resets what it does not name."""
+    """Set `changed`. `overrides` is the full set of overrides afterwards: AlterConfigs resets what it does not name."""
 
     topic: str
     changed: Mapping[str, str]
@@ -82,19 +82,19 @@ Change = CreateTopic | AddPartitions | AlterSettings
 
 
 def dead_topic(topic: str) -> str:
-    """The name of the topic that takes the dead letters of this one."""
+    """The name of this topic's dead letter topic."""
     return f"{topic}.dead"
 
 
 def keys_topic(topic: str) -> str:
-    """The name of the topic that takes the notes of the client batches of this one."""
+    """The name of this topic's key journal."""
     return f"{topic}.keys"
 
 
 def wanted_topics(
     topic: str, *, partitions: int, replication: int, retention_days: int
 ) -> tuple[TopicSpec, TopicSpec, TopicSpec]:
-    """The log, its dead letters and its journal of keys. None keeps anything longer than the store does."""
+    """The log, its dead letters and its key journal. None keeps records longer than the store keeps counts."""
 
     def settings(retention_ms: int, segment_ms: int = SEGMENT_MS) -> dict[str, str]:
         return {
@@ -103,7 +103,7 @@ def wanted_topics(
             "retention.ms": str(min(retention_ms, retention_days * DAY_MS)),
             "segment.ms": str(segment_ms),
             "min.insync.replicas": "2" if replication >= SAFE_REPLICAS else "1",
-            "compression.type": "producer",  # a broker that compresses takes every record apart
+            "compression.type": "producer",  # otherwise the broker decodes every batch to compress it
         }
 
     bounds = {"retention.bytes": str(KEYS_RETENTION_BYTES), "segment.bytes": str(KEYS_SEGMENT_BYTES)}
@@ -115,7 +115,7 @@ def wanted_topics(
 
 
 def changes(spec: TopicSpec, state: TopicState | None) -> list[Change]:
-    """What makes the topic as it should be, in order. Raises TopicRefused where it has more partitions than that."""
+    """The changes that make the topic as wanted, in order. Raises TopicRefused if it has too many partitions."""
     if state is None:
         return [CreateTopic(spec)]
     if state.partitions > spec.partitions:

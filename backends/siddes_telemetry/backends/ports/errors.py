@@ -1,29 +1,29 @@
-"""What can go wrong with a log or a store. None of the texts holds a value that came from outside."""
+"""The exceptions of logs and stores. No text holds a value that came from outside."""
 
 from __future__ import annotations
 
 
 class BackendError(Exception):
-    """Something a backend could not do."""
+    """Base of all exceptions of a backend."""
 
 
 class LogUnavailable(BackendError):
-    """The log did not answer. An append may or may not have been kept."""
+    """The log did not answer. It may or may not have kept an append."""
 
 
 class LogMissing(LogUnavailable):
-    """The topic is not there yet: `migrate` makes it."""
+    """The topic does not exist yet: `migrate` creates it."""
 
 
 class LogStalled(LogUnavailable):
-    """The log answers and has records for this reader, and they do not come."""
+    """The log answers and has records for this reader, but does not return them."""
 
 
 class StoreFailed(BackendError):
-    """What the store answered, or that it did not.
+    """The store answered with an error, or not at all.
 
-    `reason` is one of clickhouse_errors.REASONS: a word for metrics and readiness. `code` is the store's own error
-    number, if it gave one; `remedy` what an operator can do.
+    `reason` is one of clickhouse/errors.py's REASONS, for metrics and readiness. `code` is the store's own error
+    number, if there is one. `remedy` is what an operator can do.
     """
 
     def __init__(self, text: str, *, reason: str, code: int | None = None, remedy: str = "") -> None:
@@ -34,14 +34,14 @@ class StoreFailed(BackendError):
 
     @property
     def word(self) -> str:
-        """The reason, and the number and remedy that belong to it: for readiness."""
+        """The reason with its error number and remedy, for readiness."""
         details = [f"error {self.code}"] if self.code is not None else []
         details += [self.remedy] if self.remedy else []
         return f"{self.reason}: {', '.join(details)}" if details else self.reason
 
 
 class StoreUnavailable(StoreFailed):
-    """The store did not answer, or asked for patience ("too many parts"). An insert may or may not have been kept."""
+    """The store did not answer, or asked to try later ("too many parts"). It may or may not have kept an insert."""
 
     def __init__(
         self, text: str = "no answer", *, reason: str = "unavailable", code: int | None = None, remedy: str = ""
@@ -50,14 +50,14 @@ class StoreUnavailable(StoreFailed):
 
 
 class StoreMissing(StoreUnavailable):
-    """The table is not there yet: `migrate` makes it."""
+    """The table does not exist yet: `migrate` creates it."""
 
     def __init__(self, text: str = "no table", *, code: int | None = None) -> None:
         super().__init__(text, reason="missing", code=code, remedy="run siddes-telemetry migrate")
 
 
 class StoreRefused(StoreFailed):
-    """The store will not take this, now or later. `code` is the store's own error number."""
+    """The store rejects this, now and later. `code` is the store's own error number."""
 
     code: int
 
@@ -66,15 +66,15 @@ class StoreRefused(StoreFailed):
 
 
 class StoreConflict(BackendError):
-    """The tables and this version's registry contradict each other; the text names the events. Needs the operator."""
+    """The tables contradict this version's event registry. The text names the events. An operator must act."""
 
 
 class PartitionLost(BackendError):
-    """This partition may belong to somebody else by now: drop what was cut; rejoin and recover."""
+    """Another member may own this partition by now: drop the pending records, rejoin and recover."""
 
 
 class RecordsGone(BackendError):
-    """The log no longer has these offsets; `first` is where it begins now."""
+    """The log no longer has these offsets. `first` is where it begins now."""
 
     def __init__(self, first: int) -> None:
         super().__init__(f"the log begins at offset {first}")

@@ -1,6 +1,6 @@
-"""What the services ask of a log. One contract suite runs on every backend.
+"""The protocols of a log: what the services ask of Kafka or SQLite. One contract suite runs on every backend.
 
-Times are UTC epoch milliseconds on the log's clock unless a name says otherwise. The errors are those of errors.py.
+Times are UTC epoch milliseconds on the log's clock unless a name says otherwise. The exceptions are in errors.py.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from siddes_telemetry.schemas.record import Headers, LogRecord
 
 
 class LogAppender(Protocol):
-    """The writing end of a log."""
+    """Appends records to a log."""
 
     async def append(self, partition: int, value: bytes, headers: Headers) -> None:
         """Return once the record is durable (Kafka: acknowledged by all in-sync replicas; SQLite: fsynced).
 
-        Has no deadline of its own: the caller stops waiting, and the record may still be kept later. Cancelling
-        stops the wait only. Raises LogUnavailable.
+        It has no deadline: the caller may stop waiting. After a cancellation the log may get the record all the same.
+        Raises LogUnavailable.
         """
 
     async def ping(self) -> None:
-        """Return if an append could be expected to succeed now. Raises LogUnavailable or LogMissing."""
+        """Return if an append is expected to succeed now. Raises LogUnavailable or LogMissing."""
 
     async def close(self) -> None:
-        """Finish what is in flight, as far as the log still answers, and let go."""
+        """Wait for the appends in flight, as far as the log still answers, and release everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +38,28 @@ class Committed:
 
 
 class PartitionView(Protocol):
-    """One partition, looked at: nothing here changes anything. Every call may raise LogUnavailable."""
+    """Read-only access to one partition. Every call may raise LogUnavailable."""
 
     @property
     def number(self) -> int: ...
 
     async def committed(self) -> Committed | None:
-        """What the group has committed, or None where it never has (or the log forgot)."""
+        """The group's committed offset, or None if there is none (never committed, or forgotten by the log)."""
 
     async def bounds(self) -> tuple[int, int]:
-        """(first offset the log still has, next offset it will give)."""
+        """(the first offset that the log still has, the next offset that it will assign)."""
 
     async def offset_at(self, appended_at_ms: int) -> int | None:
-        """The first offset whose append time is not before this, or None where there is none.
+        """The first offset whose append time is not before this, or None if there is none.
 
-        Exact where append times never step back. Where they do (a clock was set right), a hint and no more: about
-        where such records begin. Who relies on it looks at the records themselves.
+        Exact as long as append times never decrease. If they do (a clock was corrected), it is only a hint about where
+        such records begin, and the caller has to look at the records themselves.
         """
 
     def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
-        """Exactly the records of [start, end), apart from the stream of `fetch`, in bounded pieces.
+        """Yields exactly the records of [start, end), in bounded pieces, independently of `fetch`.
 
-        Raises RecordsGone if the log no longer begins at or before `start`, LogStalled if it does not give all of it.
+        Raises RecordsGone if the log no longer begins at or before `start`, LogStalled if it does not return them all.
         """
 
 
@@ -67,62 +67,62 @@ class OwnedPartition(PartitionView, Protocol):
     """One partition, owned in one generation of the group. Every call may raise PartitionLost too."""
 
     async def commit_offset(self, offset: int, metadata: str) -> None:
-        """Commit under the generation in which this partition was given, once, never under another.
+        """Commit once, under the generation in which this partition was assigned, and never under another.
 
-        Returns only when the log said yes. Anything else, no answer included, raises PartitionLost: the partition
-        is then given up, and taken again only under a new generation.
+        Returns only when the log has confirmed it. Otherwise, also without an answer, it raises PartitionLost: the
+        partition is then given up, and owned again only under a new generation.
         """
 
     async def seek(self, offset: int) -> None:
-        """Where the next `fetch` begins. Must be called once before the first."""
+        """Set where the next `fetch` begins. Must be called once before the first."""
 
     async def fetch(self) -> Sequence[LogRecord]:
-        """Wait for the next records, in order, as many as are at hand up to a bound.
+        """Wait for the next records, in order: those at hand, up to a bound.
 
-        None are given where the log went on by offsets that have none (Kafka's control records). What could not be
-        decoded comes as a record with a defect. Raises RecordsGone where the log has moved past the place. That it
-        does not wait while the log has records is the backend's to see to: nobody else can tell.
+        Returns none if the log went on by offsets without records (Kafka's control records). What cannot be decoded
+        comes as a record with a defect. Raises RecordsGone if the log now begins after the position. The backend has
+        to notice a fetch that waits although the log has records: no caller can tell.
         """
 
     @property
     def position(self) -> int:
-        """The offset at which the next `fetch` goes on; after those of the last, and what it passed over behind them.
+        """The offset at which the next `fetch` begins: after the last records and the offsets passed behind them.
 
-        There must have been a `seek`.
+        Requires a `seek`.
         """
 
     async def high_watermark(self) -> int:
-        """The next offset the log will give, as last heard: free of a round trip where that can be had."""
+        """The next offset that the log will assign, as last heard: without a round trip where possible."""
 
 
 class LogView(Protocol):
-    """A log, looked at."""
+    """Read-only access to a log."""
 
     @property
     def origin(self) -> int:
         """The offset of the first record that a partition ever had."""
 
     async def partitions(self) -> Sequence[PartitionView]:
-        """All of them, by number. Raises LogUnavailable or LogMissing."""
+        """All partitions, by number. Raises LogUnavailable or LogMissing."""
 
 
 PartitionWork = Callable[[OwnedPartition], Awaitable[None]]
 
 
 class GroupConsumer(Protocol):
-    """The reading end of a log: a member of the consumer group."""
+    """A member of the log's consumer group."""
 
     async def run(self, work: PartitionWork) -> None:
         """Be a member until cancelled: `work` runs as a task for each partition while it is owned.
 
-        When a partition is revoked its task is cancelled and awaited before the group is rejoined. When a task
-        raises PartitionLost, this member leaves and comes back under a new generation, with back-off. Any other
-        exception of a task ends `run` and is raised. Outages of the log are waited out with back-off. On
-        cancellation the tasks are cancelled and awaited (they commit what they have stored), then the group is left.
+        When a partition is revoked, its task is cancelled and awaited before the group is rejoined. When a task raises
+        PartitionLost, this member leaves and rejoins under a new generation, with back-off. Any other exception of a
+        task ends `run` and is raised. Outages of the log are retried with back-off. On cancellation the tasks are
+        cancelled and awaited (they commit what they have stored), and then the member leaves the group.
         """
 
     async def ping(self) -> None:
-        """Return if the log answers and this member is in its group and gets its records.
+        """Return if the log answers and this member is in its group and receives records.
 
         Raises LogUnavailable, LogMissing or LogStalled.
         """
@@ -130,7 +130,7 @@ class GroupConsumer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that could not be read. `reason` is one of record.BAD_REASONS."""
+    """A record that cannot be read. `reason` is one of record.BAD_REASONS."""
 
     partition: int
     offset: int
@@ -141,7 +141,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterEntry:
-    """What may be shown of a dead letter: never its bytes. `size` is the bytes of its value."""
+    """The part of a dead letter that may be shown: never its bytes. `size` is the number of bytes of its value."""
 
     partition: int
     offset: int
@@ -150,23 +150,23 @@ class DeadLetterEntry:
 
 
 class DeadLetters(Protocol):
-    """Where unreadable records go. The place (partition, offset) is the key: a second copy is ignored."""
+    """Keeps unreadable records. The key is (partition, offset): a second copy is ignored."""
 
     async def append(self, letter: DeadLetter) -> None:
         """Return once it is durable. Raises LogUnavailable."""
 
     async def entries(self) -> Sequence[DeadLetterEntry]:
-        """All of them, each place once, in order of place. Raises LogUnavailable."""
+        """All entries, one for each (partition, offset), in that order. Raises LogUnavailable."""
 
 
 class KeyJournal(Protocol):
-    """Short notes beside a log, by partition. Best effort: it may lose some, and gives none that were not left."""
+    """Short-lived key notes beside a log, by partition. Best effort: it may lose notes, and never invents any."""
 
     def append(self, partition: int, note: bytes) -> None:
-        """Leave a note, some time soon. Never blocks, and never raises for an outage: the note is dropped."""
+        """Write a note soon. Never blocks, and raises nothing in an outage: the note is dropped."""
 
     def notes(self, partition: int, since_ms: int) -> AsyncGenerator[bytes]:
-        """All notes left since then that are kept still, in order, and maybe some from before; in bounded pieces.
+        """Yields all notes written since then that are still kept, in order, and maybe some earlier ones.
 
-        They are short-lived: an hour or so. Raises LogUnavailable.
+        Notes are kept for an hour or so. Raises LogUnavailable.
         """

@@ -40,7 +40,7 @@ class Trimmed(NamedTuple):
 
 
 class SqliteLog:
-    """A LogAppender and a LogView; `reader()` gives a GroupConsumer, `dead_letters` is a DeadLetters.
+    """A LogAppender and a LogView; `group_consumer()` makes a GroupConsumer, `dead_letters` is a DeadLetters.
 
     `clock_ms` is the wall clock, UTC epoch milliseconds: append times are what it says, and step back where it is set
     back, so that a clock that was ahead is over with once it is right. `random_bits` makes the identity of a new
@@ -88,7 +88,7 @@ class SqliteLog:
         await self._reads.close()
         await self._writer.close()
 
-    def reader(self) -> SqliteGroupConsumer:
+    def group_consumer(self) -> SqliteGroupConsumer:
         """A member of the one consumer group."""
         return SqliteGroupConsumer(self._reads, self._writer, self._tail, self._membership, self._rng)
 

@@ -54,7 +54,7 @@ async def _open_all(settings: Settings, registry: Registry, metrics: CollectorRe
         journal = instance.log.journal(JournalMetrics(metrics))
         stack.push_async_callback(journal.close)
         consumer = make_consumer(
-            instance.log.reader(),
+            instance.log.group_consumer(),
             instance.store.counts,
             instance.log.dead_letters,
             journal,

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.backends.kafka.owned_partition import KafkaPartition
 from siddes_telemetry.backends.ports.errors import PartitionLost
 from siddes_telemetry.backends.ports.log import Committed, OwnedPartition
-from tests.integration.kafka.kit import WAIT_S, Hands, make_reader, running, soon, until
+from tests.integration.kafka.kit import WAIT_S, Hands, make_group_consumer, running, soon, until
 
 servers = pytest.mark.servers
 
@@ -23,10 +23,10 @@ servers = pytest.mark.servers
 @servers
 async def test_a_commit_of_an_older_generation_is_refused(kafka_bootstrap: str, topic: str) -> None:
     registry = CollectorRegistry()
-    async with running(make_reader(kafka_bootstrap, topic, topic, registry=registry), one := Hands()):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic, registry=registry), one := Hands()):
         held = {partition.number: partition for partition in [await one.next(), await one.next()]}
         await held[0].commit_offset(1, "mine")
-        async with running(make_reader(kafka_bootstrap, topic, topic), two := Hands()):
+        async with running(make_group_consumer(kafka_bootstrap, topic, topic), two := Hands()):
             await two.next()
             await until(lambda: len(one.held) == 1)
             for old in held.values():
@@ -43,13 +43,13 @@ async def test_a_commit_of_an_older_generation_is_refused(kafka_bootstrap: str, 
 
 @servers
 async def test_a_commit_after_the_group_was_left_is_refused(kafka_bootstrap: str, topic: str) -> None:
-    leaver = make_reader(kafka_bootstrap, topic, topic)
+    leaver = make_group_consumer(kafka_bootstrap, topic, topic)
     async with running(leaver, one := Hands()):
         old = await one.next()
     assert isinstance(old, KafkaPartition)
     with pytest.raises(PartitionLost):  # it was given up
         await old.commit_offset(5, "late")
-    async with running(make_reader(kafka_bootstrap, topic, topic), two := Hands()):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), two := Hands()):
         new = await two.next()
         assert isinstance(new, KafkaPartition)
         forged = KafkaPartition(new.key, old._membership, new._context)  # the old name over a living connection
@@ -60,7 +60,7 @@ async def test_a_commit_after_the_group_was_left_is_refused(kafka_bootstrap: str
 
 @servers
 async def test_after_a_failed_commit_the_partition_is_given_up(kafka_bootstrap: str, topic: str) -> None:
-    async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
         partition = await hands.next()
         assert isinstance(partition, KafkaPartition)
         waiting = asyncio.ensure_future(partition.commit_offset(1, ""))
@@ -97,9 +97,9 @@ async def test_a_commit_in_flight_ends_before_the_group_is_rejoined(kafka_bootst
             events.append("commit ended")
 
     two = Hands("two", events)
-    async with running(make_reader(kafka_bootstrap, topic, topic), work):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), work):
         await soon(committing.wait())
-        async with running(make_reader(kafka_bootstrap, topic, topic), two):
+        async with running(make_group_consumer(kafka_bootstrap, topic, topic), two):
             await two.next()
     assert events[0] == "commit ended"
 
@@ -108,9 +108,9 @@ async def test_a_commit_in_flight_ends_before_the_group_is_rejoined(kafka_bootst
 async def test_a_revoked_task_has_ended_before_another_member_begins(kafka_bootstrap: str, topic: str) -> None:
     events: list[str] = []
     one, two = Hands("one", events, goodbye_s=0.5), Hands("two", events, goodbye_s=0.5)
-    async with running(make_reader(kafka_bootstrap, topic, topic), one):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), one):
         await until(lambda: len(one.held) == 2)
-        async with running(make_reader(kafka_bootstrap, topic, topic), two):
+        async with running(make_group_consumer(kafka_bootstrap, topic, topic), two):
             taken = (await two.next()).number
             assert events.index(f"one ended {taken}") < events.index(f"two begins {taken}")
             await until(lambda: len(one.held) == 1)
@@ -134,12 +134,12 @@ async def test_a_task_that_does_not_end_is_left_behind_with_its_consumer(kafka_b
                 continue
 
     again, other, registry = Hands(), Hands(), CollectorRegistry()
-    reader = make_reader(kafka_bootstrap, topic, topic, registry=registry)
-    reader._times = type(reader._times)(session_s=6.0, rebalance_s=10.0, release_s=0.5)
+    consumer = make_group_consumer(kafka_bootstrap, topic, topic, registry=registry)
+    consumer._times = type(consumer._times)(session_s=6.0, rebalance_s=10.0, release_s=0.5)
     try:
-        async with running(reader, work):
+        async with running(consumer, work):
             await until(lambda: len(stubborn) == 2)
-            async with running(make_reader(kafka_bootstrap, topic, topic), other):
+            async with running(make_group_consumer(kafka_bootstrap, topic, topic), other):
                 await other.next()
                 await again.next()
                 for partition in stubborn:
@@ -161,7 +161,7 @@ async def test_a_killed_members_partitions_go_to_another(kafka_bootstrap: str, t
         async with asyncio.timeout(WAIT_S):
             while await child.stdout.readline() != b"committed\n":
                 assert child.returncode is None
-        async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
+        async with running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
             await hands.next()
             os.kill(child.pid, signal.SIGKILL)
             await until(lambda: len(hands.held) == 2)

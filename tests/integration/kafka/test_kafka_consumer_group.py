@@ -15,7 +15,7 @@ from tests.integration.kafka.kit import (
     appending,
     delete_records,
     fetch_values,
-    make_reader,
+    make_group_consumer,
     make_topic,
     pingable,
     read_all,
@@ -41,7 +41,7 @@ async def take_zero(hands: Hands) -> OwnedPartition:
 
 async def test_a_new_group_has_committed_nothing_and_begins_where_it_is_told(kafka_bootstrap: str, topic: str) -> None:
     await append(kafka_bootstrap, topic, b"a", b"b", b"c")
-    async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
         partition = await take_zero(hands)
         assert await partition.committed() is None
         assert await partition.bounds() == (0, 3)
@@ -52,27 +52,27 @@ async def test_a_new_group_has_committed_nothing_and_begins_where_it_is_told(kaf
 
 async def test_before_seek_nothing_is_fetched_by_the_driver_itself(kafka_bootstrap: str, topic: str) -> None:
     await append(kafka_bootstrap, topic, b"a", b"b")
-    async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
         partition = await take_zero(hands)
         with pytest.raises(RuntimeError, match="seek"):
             await partition.fetch()
         await partition.commit_offset(1, "")
-    async with running(reader := make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
+    async with running(consumer := make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
         partition = await take_zero(hands)
         await asyncio.sleep(1)  # long enough for the driver to have fetched from the committed offset
-        assert reader._consumer is not None
-        assert not reader._consumer._fetcher._records
+        assert consumer._consumer is not None
+        assert not consumer._consumer._fetcher._records
         await partition.seek(0)
         assert await fetch_values(partition, 2) == [b"a", b"b"]
 
 
 async def test_what_is_committed_comes_back_with_its_metadata(kafka_bootstrap: str, topic: str) -> None:
     metadata = '{"v":1,"end":7}'
-    async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
         partition = await take_zero(hands)
         await partition.commit_offset(3, metadata)
         assert await partition.committed() == Committed(3, metadata)
-    async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
         assert await (await take_zero(hands)).committed() == Committed(3, metadata)
 
 
@@ -80,7 +80,7 @@ async def test_fetch_waits_for_the_next_record_and_loses_none_where_the_wait_is_
     kafka_bootstrap: str, topic: str
 ) -> None:
     async with (
-        running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()),
+        running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()),
         appending(kafka_bootstrap, topic) as appender,
     ):
         partition = await take_zero(hands)
@@ -105,7 +105,7 @@ async def test_fetch_waits_for_the_next_record_and_loses_none_where_the_wait_is_
 
 async def test_read_gives_exactly_the_range_beside_the_stream(kafka_bootstrap: str, topic: str) -> None:
     await append(kafka_bootstrap, topic, *(b"%d" % number for number in range(10)))
-    async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
         partition = await take_zero(hands)
         await partition.seek(0)
         assert await fetch_values(partition, 10) == [b"%d" % number for number in range(10)]
@@ -122,7 +122,7 @@ async def test_read_gives_exactly_the_range_beside_the_stream(kafka_bootstrap: s
 async def test_records_that_the_log_dropped_are_said_to_be_gone(kafka_bootstrap: str, topic: str) -> None:
     await append(kafka_bootstrap, topic, b"a", b"b", b"c", b"d")
     await delete_records(kafka_bootstrap, topic, 0, 2)
-    async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
         partition = await take_zero(hands)
         assert await partition.bounds() == (2, 4)
         with pytest.raises(RecordsGone) as gone:
@@ -138,7 +138,7 @@ async def test_records_that_the_log_dropped_are_said_to_be_gone(kafka_bootstrap:
 
 async def test_a_place_beyond_the_log_is_no_place_to_go_on_from(kafka_bootstrap: str, topic: str) -> None:
     await append(kafka_bootstrap, topic, b"a")
-    async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
         partition = await take_zero(hands)
         await partition.seek(5)
         with pytest.raises(PartitionLost):
@@ -147,7 +147,7 @@ async def test_a_place_beyond_the_log_is_no_place_to_go_on_from(kafka_bootstrap:
 
 async def test_a_member_without_partitions_is_ready_and_one_without_a_topic_waits(kafka_bootstrap: str) -> None:
     topic = fresh("log")
-    first, second = (make_reader(kafka_bootstrap, topic, topic) for _ in range(2))
+    first, second = (make_group_consumer(kafka_bootstrap, topic, topic) for _ in range(2))
     async with running(first, one := Hands()), running(second, two := Hands()):
         await until(lambda: first._consumer is not None and second._consumer is not None)
         with pytest.raises(LogMissing):
@@ -161,7 +161,7 @@ async def test_a_member_without_partitions_is_ready_and_one_without_a_topic_wait
 
 async def test_new_partitions_are_noticed(kafka_bootstrap: str, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("siddes_telemetry.backends.kafka.connection.METADATA_MAX_AGE_MS", 500)
-    async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
         await until(lambda: set(hands.held) == {0, 1})
         await make_topic(kafka_bootstrap, topic, 3)
         await until(lambda: set(hands.held) == {0, 1, 2})
@@ -184,7 +184,7 @@ async def test_a_task_that_lost_its_partition_gets_it_again_under_a_new_generati
         await asyncio.Event().wait()
 
     registry = CollectorRegistry()
-    async with running(make_reader(kafka_bootstrap, topic, topic, registry=registry), work):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic, registry=registry), work):
         await soon(again.wait())
     assert registry.get_sample_value("siddes_kafka_rejoins_total", {"reason": "partition_lost"}) == 1
 
@@ -199,7 +199,7 @@ async def test_any_other_exception_of_a_task_ends_the_run(kafka_bootstrap: str, 
         await hands(partition)
 
     with pytest.raises(ZeroDivisionError):
-        await soon(make_reader(kafka_bootstrap, topic, topic).run(work))
+        await soon(make_group_consumer(kafka_bootstrap, topic, topic).run(work))
     assert hands.events == [" begins 1", " ended 1"]
 
 
@@ -213,26 +213,26 @@ async def test_a_cancelled_run_lets_its_tasks_commit_first(kafka_bootstrap: str,
         finally:
             await partition.commit_offset(partition.number + 10, "stored")
 
-    async with running(make_reader(kafka_bootstrap, topic, topic), work):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), work):
         await soon(begun.wait())
-    async with running(make_reader(kafka_bootstrap, topic, topic), hands := Hands()):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
         assert await (await take_zero(hands)).committed() == Committed(10, "stored")
 
 
 async def test_a_consumer_that_has_fallen_silent_is_made_anew(kafka_bootstrap: str, topic: str) -> None:
     registry = CollectorRegistry()
     times = GroupTimes(session_s=6.0, rebalance_s=10.0, release_s=5.0, stall_s=0.5)
-    reader = make_reader(kafka_bootstrap, topic, topic, times, registry)
+    consumer = make_group_consumer(kafka_bootstrap, topic, topic, times, registry)
 
     async def work(partition: OwnedPartition) -> None:
         await partition.seek(0)
         seen.extend(record.value for record in await partition.fetch())
 
     seen: list[bytes] = []
-    async with running(reader, work):
-        await pingable(reader)
-        assert reader._consumer is not None
-        reader._consumer._fetcher._get_actions_per_node = lambda _assignment: ([], {}, 60, False, [])
+    async with running(consumer, work):
+        await pingable(consumer)
+        assert consumer._consumer is not None
+        consumer._consumer._fetcher._get_actions_per_node = lambda _assignment: ([], {}, 60, False, [])
         await asyncio.sleep(0.5)  # the request under way is answered; no other follows
         await append(kafka_bootstrap, topic, b"a")
         await until(lambda: seen == [b"a"])
@@ -243,7 +243,7 @@ async def test_a_consumer_that_has_nothing_to_fetch_is_left_alone(kafka_bootstra
     await append(kafka_bootstrap, topic, b"a")
     registry = CollectorRegistry()
     times = GroupTimes(session_s=6.0, rebalance_s=10.0, release_s=5.0, stall_s=0.2)
-    async with running(make_reader(kafka_bootstrap, topic, topic, times, registry), hands := Hands()):
+    async with running(make_group_consumer(kafka_bootstrap, topic, topic, times, registry), hands := Hands()):
         partition = await take_zero(hands)
         await partition.seek(0)
         await fetch_values(partition, 1)
