@@ -27,7 +27,7 @@ from siddes_telemetry.web.auth.configuration import (
 )
 from siddes_telemetry.web.auth.factory import make_authenticator
 from siddes_telemetry.web.auth.http_client import FetchError, HttpGet
-from siddes_telemetry.web.auth.jwks import ASK_EVERY_S, MAX_JWKS_BYTES
+from siddes_telemetry.web.auth.jwks import FETCH_EVERY_S, MAX_JWKS_BYTES
 from siddes_telemetry.web.credentials import Credentials
 from tests.unit.web.auth.auth_harness import Metrics, bearer, claims, jwk, jwk_set, outcome, pem, private_key
 
@@ -127,11 +127,11 @@ async def test_a_made_up_token_before_a_rotation_costs_nobody_a_401() -> None:
     provider, clock = Provider(), ShiftedClock()
     async with serving({"/jwks": provider.answer}) as base, chain(jwks_url=f"{base}/jwks", clock=clock) as auth:
         assert await outcome(auth, signed()) == ("viewer-1", False)
-        clock.ahead_s += ASK_EVERY_S
+        clock.ahead_s += FETCH_EVERY_S
         assert await outcome(auth, signed(66)) == "no_viewer"
         provider.keys.append(jwk("ES256", 1))
         assert await outcome(auth, signed(1)) == "unavailable"
-        clock.ahead_s += ASK_EVERY_S
+        clock.ahead_s += FETCH_EVERY_S
         assert await outcome(auth, signed(1)) == ("viewer-1", False)
         assert await outcome(auth, signed()) == ("viewer-1", False)
     assert len(provider.seen) == 3
@@ -145,7 +145,7 @@ async def test_a_crowd_under_a_new_key_is_one_question_and_known_keys_do_not_wai
         chain(jwks_url=f"{base}/jwks", clock=clock, metrics=metrics) as auth,
     ):
         await outcome(auth, signed())
-        clock.ahead_s += ASK_EVERY_S
+        clock.ahead_s += FETCH_EVERY_S
         provider.keys.append(jwk("ES256", 1))
         provider.gate.clear()
         provider.asked.clear()
@@ -174,24 +174,24 @@ async def test_while_the_provider_is_away_known_keys_go_on_and_no_other_token_is
         await outcome(auth, signed())
         provider.keys = []  # no keys are no answer
         for _ in range(3):
-            clock.ahead_s += ASK_EVERY_S
+            clock.ahead_s += FETCH_EVERY_S
             for number in range(20):
                 assert await outcome(auth, signed(1, f"v{number}")) == "unavailable"
                 assert await outcome(auth, signed(0, f"v{number}")) == (f"v{number}", False)
         assert len(provider.seen) == 4
         provider.keys = [jwk("ES256"), jwk("ES256", 1)]
-        clock.ahead_s += ASK_EVERY_S
+        clock.ahead_s += FETCH_EVERY_S
         assert await outcome(auth, signed(1)) == ("viewer-1", False)
     assert metrics.refused() == {}
 
 
 @pytest.mark.timeout(20)
 async def test_a_provider_that_hangs_holds_nobody_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jwks_module, "WAIT_S", 0.1)
+    monkeypatch.setattr(jwks_module, "MAX_WAIT_S", 0.1)
     provider, clock = Provider(), ShiftedClock()
     async with serving({"/jwks": provider.answer}) as base, chain(jwks_url=f"{base}/jwks", clock=clock) as auth:
         await outcome(auth, signed())
-        clock.ahead_s += ASK_EVERY_S
+        clock.ahead_s += FETCH_EVERY_S
         provider.keys.append(jwk("ES256", 1))
         provider.gate.clear()
         waiting = [outcome(auth, signed(number)) for number in (1, 1, 66)]
@@ -449,7 +449,7 @@ def _by_drips(over: asyncio.Event) -> Handler:
 @pytest.mark.timeout(20)  # far over the deadline under test, and far under aiohttp's own
 @pytest.mark.parametrize("hang", [_before_the_head, _in_mid_body, _by_drips])
 async def test_an_app_that_hangs_is_given_up_on(hang: Hang, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(introspection_module, "ANSWER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(introspection_module, "REQUEST_TIMEOUT_S", 0.2)
     over, metrics = asyncio.Event(), Metrics()
     async with (
         serving({"/me": hang(over)}) as base,

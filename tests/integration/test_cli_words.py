@@ -24,7 +24,7 @@ SECRET = {"JWT_SECRET": JWT_SECRET}
 KAFKA = {"KAFKA": "127.0.0.1:9"}
 CLICKHOUSE = {"CLICKHOUSE": "http://user:canary@127.0.0.1:9/counts"}
 CANARY = "canary1f6f0f9d"
-NO_AUTHENTICATOR = "error: nobody could be authenticated: "
+NO_AUTHENTICATOR = "error: no viewer could be authenticated: "
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from siddes_telemetry.web.auth.introspection import (
-    BELIEVE_MEANWHILE_S,
-    BELIEVE_VIEWER_S,
-    MAX_OPEN_QUESTIONS,
+    FRESH_S,
+    MAX_CONCURRENT_REQUESTS,
+    STALE_S,
 )
 from tests.integration.session_flood import Person, scene
 from tests.product.client import eventually
@@ -29,8 +29,8 @@ async def everybody(people: dict[str, Person]) -> list[int]:
 @pytest.mark.parametrize(
     ("pause_s", "enough"),
     [
-        pytest.param(BELIEVE_VIEWER_S + 1, 0.95, id="an answer is at hand"),
-        pytest.param(BELIEVE_VIEWER_S + BELIEVE_MEANWHILE_S + 1, 0.6, id="they wait for one, on whatever machine"),
+        pytest.param(FRESH_S + 1, 0.95, id="an answer is at hand"),
+        pytest.param(FRESH_S + STALE_S + 1, 0.6, id="they wait for one, on whatever machine"),
     ],
 )
 async def test_whose_cookie_was_good_lately_is_let_in_under_a_flood_of_made_up_ones(
@@ -55,7 +55,7 @@ async def test_whose_cookie_was_good_lately_is_let_in_under_a_flood_of_made_up_o
                 await where.until(lambda: all(where.app.asked[cookie] > before[cookie] for cookie in people))  # noqa: B023  # it is awaited in this round
     print(f"signed in: {signed_in}; newly signed in: {newcomers}; strangers: {strangers}")
     assert strangers.total() > STRANGERS
-    assert where.app.most_open <= MAX_OPEN_QUESTIONS
+    assert where.app.most_open <= MAX_CONCURRENT_REQUESTS
     assert signed_in[200] >= enough * signed_in.total()
     assert newcomers[200] > newcomers.total() / 2
 
@@ -68,7 +68,7 @@ async def test_who_signs_out_under_a_flood_is_out_as_soon_as_the_app_says_so() -
         assert await person.ask("good-1") == 200
         async with where.flood(STRANGERS):
             where.app.signed_out.add("good-1")
-            where.clocks.advance(BELIEVE_VIEWER_S)
+            where.clocks.advance(FRESH_S)
             assert await person.ask("good-1") == 200  # the app is asked meanwhile
 
             async def is_out() -> bool:

@@ -160,7 +160,7 @@ def signed(text: str) -> SignedToken:
 async def judged(keys: KeySource, text: str) -> str | int:
     """`ok`, the reason of a refusal, or the seconds after which to ask again. Raises AuthenticationUnavailable."""
     try:
-        await keys.payload(signed(text))
+        await keys.verified_payload(signed(text))
     except Refused as refused:
         return refused.reason
     except KeyRefreshPending as pending:

@@ -182,9 +182,9 @@ class _NoKeys:
     def __init__(self) -> None:
         down = Elsewhere()
         down.down = True
-        self.payload = JwksUrl(
+        self.verified_payload = JwksUrl(
             "https://idp.example/", "ES256", get=down, monotonic_s=lambda: 0.0, metrics=Metrics()
-        ).payload
+        ).verified_payload
 
 
 async def test_without_keys_tokens_are_unavailable_but_sessions_can_still_be_asked_about() -> None:
@@ -209,7 +209,7 @@ async def test_without_keys_the_apps_nobody_is_not_the_last_word() -> None:
 class _NewerKeys:
     """Keys that may be older than any token."""
 
-    async def payload(self, _: SignedToken) -> bytes:
+    async def verified_payload(self, _: SignedToken) -> bytes:
         raise KeyRefreshPending(retry_after_s=4)
 
 

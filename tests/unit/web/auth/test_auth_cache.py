@@ -58,11 +58,11 @@ async def test_askers_share_an_answer_and_the_next_asks_anew() -> None:
         await gate.wait()
         return asked
 
-    waiting = [asyncio.create_task(flights.ask("a", question)) for _ in range(3)]
+    waiting = [asyncio.create_task(flights.result("a", question)) for _ in range(3)]
     await turns()
     gate.set()
     assert await asyncio.gather(*waiting) == [1, 1, 1]
-    assert await flights.ask("a", question) == 2
+    assert await flights.result("a", question) == 2
 
 
 async def test_an_answer_survives_the_one_who_asked_first() -> None:
@@ -73,7 +73,7 @@ async def test_an_answer_survives_the_one_who_asked_first() -> None:
         await gate.wait()
         return 7
 
-    first, second = (asyncio.create_task(flights.ask("a", question)) for _ in range(2))
+    first, second = (asyncio.create_task(flights.result("a", question)) for _ in range(2))
     await turns()
     first.cancel()
     await turns()
@@ -89,7 +89,7 @@ async def test_a_failure_nobody_waits_for_is_no_noise(caplog: pytest.LogCaptureF
         await gate.wait()
         raise ConnectionError
 
-    asker = asyncio.create_task(flights.ask("a", question))
+    asker = asyncio.create_task(flights.result("a", question))
     await turns()
     asker.cancel()
     gate.set()

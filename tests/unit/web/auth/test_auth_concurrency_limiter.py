@@ -1,4 +1,4 @@
-"""QueryLimiter of questions: how many at once, in which order, and when there is none."""
+"""The concurrency limiter: how many hold a slot at once, in which order, and who gets none."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ LONG_S = 3600.0
 
 
 class Rig:
-    """Holds each turn until it is told to end it; who had a turn is noted in order."""
+    """Holds each slot until it is told to release it, and notes the order in which slots were got."""
 
-    def __init__(self, at_once: int = 1, *, reserved: int = 0, max_waiting: int = 100, wait_s: float = LONG_S) -> None:
-        self.turns = ConcurrencyLimiter(at_once, reserved=reserved, max_waiting=max_waiting, wait_s=wait_s)
+    def __init__(self, slots: int = 1, *, reserved: int = 0, max_waiting: int = 100, wait_s: float = LONG_S) -> None:
+        self.limiter = ConcurrencyLimiter(slots, reserved=reserved, max_waiting=max_waiting, wait_s=wait_s)
         self.began: list[str] = []
         self.gates: dict[str, asyncio.Event] = {}
 
-    def begin(self, name: str, lane: Priority = Priority.UNKNOWN) -> asyncio.Task[None]:
+    def begin(self, name: str, priority: Priority = Priority.UNKNOWN) -> asyncio.Task[None]:
         self.gates[name] = asyncio.Event()
-        return asyncio.create_task(self._hold(name, lane))
+        return asyncio.create_task(self._hold(name, priority))
 
     async def end(self, name: str) -> None:
         self.gates[name].set()
         await let_others_run()
 
-    async def _hold(self, name: str, lane: Priority) -> None:
-        async with self.turns.turn(lane):
+    async def _hold(self, name: str, priority: Priority) -> None:
+        async with self.limiter.slot(priority):
             self.began.append(name)
             await self.gates[name].wait()
 
 
-async def begun(rig: Rig, *names: str, lane: Priority = Priority.UNKNOWN) -> list[asyncio.Task[None]]:
-    tasks = [rig.begin(name, lane) for name in names]
+async def begun(rig: Rig, *names: str, priority: Priority = Priority.UNKNOWN) -> list[asyncio.Task[None]]:
+    tasks = [rig.begin(name, priority) for name in names]
     await let_others_run()
     return tasks
 
 
-async def test_so_many_at_once_and_then_first_come_first_served() -> None:
-    rig = Rig(at_once=2)
+async def test_slots_are_limited_and_then_first_come_first_served() -> None:
+    rig = Rig(slots=2)
     tasks = await begun(rig, *"abcde")
     assert rig.began == ["a", "b"]
     for name, so_far in (("b", "abc"), ("a", "abcd"), ("c", "abcde")):
@@ -52,20 +52,20 @@ async def test_so_many_at_once_and_then_first_come_first_served() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_the_known_go_before_strangers_that_came_earlier() -> None:
+async def test_known_sessions_go_before_unknown_ones_that_came_earlier() -> None:
     rig = Rig()
-    tasks = await begun(rig, *"abc") + await begun(rig, *"xy", lane=Priority.KNOWN)
+    tasks = await begun(rig, *"abc") + await begun(rig, *"xy", priority=Priority.KNOWN)
     for name in "axybc":
         await rig.end(name)
     await asyncio.gather(*tasks)
     assert rig.began == list("axybc")
 
 
-async def test_strangers_leave_some_turns_to_the_known() -> None:
-    rig = Rig(at_once=3, reserved=1)
+async def test_unknown_sessions_leave_some_slots_to_known_ones() -> None:
+    rig = Rig(slots=3, reserved=1)
     tasks = await begun(rig, *"abc")
     assert rig.began == ["a", "b"]
-    tasks += await begun(rig, *"xy", lane=Priority.KNOWN)
+    tasks += await begun(rig, *"xy", priority=Priority.KNOWN)
     assert rig.began == ["a", "b", "x"]
     for name in "axyb":
         await rig.end(name)
@@ -74,7 +74,7 @@ async def test_strangers_leave_some_turns_to_the_known() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_once_somebody_waits_too_long_the_last_to_come_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_under_overload_the_last_to_come_is_served_first(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig()
     tasks = await begun(rig, *"abc")
     loop = asyncio.get_running_loop()
@@ -87,7 +87,7 @@ async def test_once_somebody_waits_too_long_the_last_to_come_is_first(monkeypatc
     assert rig.began == list("aedcb")
 
 
-async def test_a_turn_that_does_not_come_in_time_is_none() -> None:
+async def test_a_slot_that_is_not_free_in_time_is_none() -> None:
     rig = Rig(wait_s=0.01)
     holder, waits = await begun(rig, *"ab")
     with pytest.raises(NoSlot):
@@ -97,7 +97,7 @@ async def test_a_turn_that_does_not_come_in_time_is_none() -> None:
     assert await begun_and_ended(rig, "c")
 
 
-async def test_with_too_many_the_one_that_waits_longest_goes_without() -> None:
+async def test_a_full_queue_drops_the_one_that_waits_longest() -> None:
     rig = Rig(max_waiting=2)
     holder, longest, *others = await begun(rig, *"abcd")
     with pytest.raises(NoSlot):
@@ -109,11 +109,11 @@ async def test_with_too_many_the_one_that_waits_longest_goes_without() -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
-async def test_who_goes_away_takes_no_turn_along(after: int) -> None:
+async def test_one_that_is_cancelled_takes_no_slot_along(after: int) -> None:
     rig = Rig()
     holder, leaves, stays = await begun(rig, *"abc")
     rig.gates["a"].set()
-    for _ in range(after):  # before it is this one's turn, in the same moment, and after it
+    for _ in range(after):  # before it gets the slot, in the same turn of the loop, and after it
         await asyncio.sleep(0)
     leaves.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -124,17 +124,17 @@ async def test_who_goes_away_takes_no_turn_along(after: int) -> None:
     assert await begun_and_ended(rig, "d")
 
 
-async def test_a_turn_ends_with_what_it_was_for() -> None:
+async def test_an_error_releases_the_slot() -> None:
     rig = Rig()
     with pytest.raises(ZeroDivisionError):
-        async with rig.turns.turn(Priority.UNKNOWN):
+        async with rig.limiter.slot(Priority.UNKNOWN):
             raise ZeroDivisionError
     assert await begun_and_ended(rig, "a")
 
 
 async def begun_and_ended(rig: Rig, name: str) -> bool:
-    """Whether there is a turn at once, and there was none too many."""
-    task, *too_many = await begun(rig, name, *(f"{name}{number}" for number in range(len(rig.turns._floors) - 1)))
+    """Whether there is a free slot, and not one too many."""
+    task, *too_many = await begun(rig, name, *(f"{name}{number}" for number in range(len(rig.limiter._reserved) - 1)))
     had_one = rig.began[-1] == name
     for each in (name, f"{name}0"):
         await rig.end(each)

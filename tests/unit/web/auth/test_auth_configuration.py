@@ -45,7 +45,10 @@ def test_debug_needs_none() -> None:
         (TokenConfiguration(), "JWT_SECRET"),
         (TokenConfiguration(key_file=Path("x"), jwks_url=URL), "only one of"),
         (TokenConfiguration(secret=SECRET, key_file=Path("x"), jwks_url=URL), "only one of"),
-        (TokenConfiguration(secret=SECRET, jwks_url=URL, algorithm="HS256"), "a secret beside them is HS256 by itself"),
+        (
+            TokenConfiguration(secret=SECRET, jwks_url=URL, algorithm="HS256"),
+            "secret beside them is always for HS256",
+        ),
         (TokenConfiguration(secret=CANARY.encode()), "JWT_SECRET must be at least 32 bytes"),
         (TokenConfiguration(secret=SECRET, algorithm="RS256"), "JWT_ALGORITHM"),
         (TokenConfiguration(jwks_url=URL, algorithm="HS256"), "JWT_ALGORITHM"),

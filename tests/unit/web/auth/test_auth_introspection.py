@@ -9,12 +9,12 @@ from structlog.testing import capture_logs
 
 from siddes_telemetry.web.auth.http_client import AuthenticationUnavailable, FetchError, Redirected
 from siddes_telemetry.web.auth.introspection import (
-    ASK_AGAIN_S,
-    BELIEVE_MEANWHILE_S,
-    BELIEVE_REFUSAL_S,
-    BELIEVE_VIEWER_S,
-    FOR_KNOWN_ONLY,
-    MAX_OPEN_QUESTIONS,
+    FRESH_S,
+    MAX_CONCURRENT_REQUESTS,
+    REFUSED_S,
+    RESERVED_FOR_KNOWN,
+    REVALIDATE_RETRY_S,
+    STALE_S,
     Introspection,
 )
 from siddes_telemetry.web.auth.introspection_response import FieldAbsent, read_viewer
@@ -148,7 +148,7 @@ async def test_a_cookie_that_cannot_be_sent_is_nobody_unasked(cookie: str) -> No
 
 async def test_a_good_answer_is_taken_as_it_is_for_a_while() -> None:
     rig = Rig()
-    for advance in (0, 0, BELIEVE_VIEWER_S - 0.1):
+    for advance in (0, 0, FRESH_S - 0.1):
         rig.clocks.advance(advance)
         assert await rig.ask_again_meanwhile() == "v1"
         assert rig.asked == 1
@@ -157,7 +157,7 @@ async def test_a_good_answer_is_taken_as_it_is_for_a_while() -> None:
 
 async def test_a_refusal_is_believed_for_a_moment() -> None:
     rig = Rig(401)
-    for advance, asked in ((0, 1), (0, 1), (BELIEVE_REFUSAL_S - 0.1, 1), (0.1, 2)):
+    for advance, asked in ((0, 1), (0, 1), (REFUSED_S - 0.1, 1), (0.1, 2)):
         rig.clocks.advance(advance)
         assert await rig.ask() is None
         assert rig.asked == asked
@@ -166,7 +166,7 @@ async def test_a_refusal_is_believed_for_a_moment() -> None:
 async def test_then_the_known_answer_is_given_at_once_and_the_app_is_asked_beside_it() -> None:
     rig = Rig()
     await rig.ask()
-    rig.clocks.advance(BELIEVE_VIEWER_S)
+    rig.clocks.advance(FRESH_S)
     rig.app.gate.clear()
     for _ in range(3):
         assert await asyncio.wait_for(rig.ask_again_meanwhile(), timeout=5) == "v1"
@@ -181,12 +181,12 @@ async def test_then_the_known_answer_is_given_at_once_and_the_app_is_asked_besid
 async def test_a_refusal_ends_it_at_once() -> None:
     rig = Rig()
     await rig.ask()
-    rig.clocks.advance(BELIEVE_VIEWER_S)
+    rig.clocks.advance(FRESH_S)
     rig.app.status = 401
     assert await rig.ask_again_meanwhile() == "v1"
     assert await rig.ask_again_meanwhile() is None
     assert rig.asked == 2
-    rig.clocks.advance(BELIEVE_REFUSAL_S)
+    rig.clocks.advance(REFUSED_S)
     assert await rig.ask() is None
     assert rig.asked == 3
 
@@ -195,14 +195,14 @@ async def test_an_app_that_does_not_answer_leaves_the_known_answer_until_its_tim
     rig = Rig()
     await rig.ask()
     rig.app.down = True
-    rig.clocks.advance(BELIEVE_VIEWER_S)
+    rig.clocks.advance(FRESH_S)
     for asked in (2, 2):
         assert await rig.ask_again_meanwhile() == "v1"
         assert rig.asked == asked
-    rig.clocks.advance(ASK_AGAIN_S)
+    rig.clocks.advance(REVALIDATE_RETRY_S)
     assert await rig.ask_again_meanwhile() == "v1"
     assert rig.asked == 3
-    rig.clocks.advance(BELIEVE_MEANWHILE_S - ASK_AGAIN_S - 0.1)
+    rig.clocks.advance(STALE_S - REVALIDATE_RETRY_S - 0.1)
     assert await rig.ask_again_meanwhile() == "v1"
     rig.clocks.advance(0.1)
     with pytest.raises(AuthenticationUnavailable):
@@ -223,7 +223,7 @@ async def test_memory_of_answers_is_bounded_refusals_too() -> None:
     for number in range(50):
         rig.app.status = 401 if number % 2 else 200
         await rig.ask(f"c{number}")
-    assert len(rig.introspection._good) == len(rig.introspection._refused) == 10
+    assert len(rig.introspection._known) == len(rig.introspection._refused) == 10
 
 
 async def test_made_up_cookies_push_no_good_one_out() -> None:
@@ -239,7 +239,7 @@ async def test_made_up_cookies_push_no_good_one_out() -> None:
 async def test_what_is_remembered_holds_neither_cookie_nor_name() -> None:
     rig = Rig()
     await rig.ask("canary8812")
-    kept = repr(rig.introspection._good._entries)
+    kept = repr(rig.introspection._known._entries)
     assert "canary8812" not in kept
     assert "v1" not in kept
 
@@ -272,9 +272,9 @@ async def test_a_failure_is_shared_by_those_who_waited_and_counted_once() -> Non
 async def test_open_questions_are_bounded_and_the_others_wait() -> None:
     rig = Rig()
     rig.app.gate.clear()
-    waiting = [asyncio.create_task(rig.ask(f"c{number}")) for number in range(MAX_OPEN_QUESTIONS + 10)]
+    waiting = [asyncio.create_task(rig.ask(f"c{number}")) for number in range(MAX_CONCURRENT_REQUESTS + 10)]
     await turns()
-    assert rig.asked == MAX_OPEN_QUESTIONS - FOR_KNOWN_ONLY
+    assert rig.asked == MAX_CONCURRENT_REQUESTS - RESERVED_FOR_KNOWN
     rig.app.gate.set()
     assert await asyncio.gather(*waiting) == ["v1"] * len(waiting)
     assert rig.failures("crowded") == 0
@@ -283,9 +283,9 @@ async def test_open_questions_are_bounded_and_the_others_wait() -> None:
 async def test_a_cookie_that_was_good_lately_is_asked_about_before_unknown_ones() -> None:
     rig = Rig()
     await rig.ask("good")
-    rig.clocks.advance(BELIEVE_VIEWER_S + BELIEVE_MEANWHILE_S)
+    rig.clocks.advance(FRESH_S + STALE_S)
     rig.app.gate.clear()
-    unknown = [asyncio.create_task(rig.ask(f"c{number}")) for number in range(MAX_OPEN_QUESTIONS * 2)]
+    unknown = [asyncio.create_task(rig.ask(f"c{number}")) for number in range(MAX_CONCURRENT_REQUESTS * 2)]
     await turns()
     known = asyncio.create_task(rig.ask("good"))
     await turns()
@@ -296,19 +296,19 @@ async def test_a_cookie_that_was_good_lately_is_asked_about_before_unknown_ones(
 
 
 async def test_a_question_without_a_turn_is_counted_and_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("siddes_telemetry.web.auth.introspection.TURN_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("siddes_telemetry.web.auth.introspection.SLOT_TIMEOUT_S", 0.01)
     rig = Rig()
     rig.app.gate.clear()
-    waiting = [asyncio.create_task(rig.ask(f"c{number}")) for number in range(MAX_OPEN_QUESTIONS)]
+    waiting = [asyncio.create_task(rig.ask(f"c{number}")) for number in range(MAX_CONCURRENT_REQUESTS)]
     await turns()
     with pytest.raises(AuthenticationUnavailable):
         await rig.ask("one too many")
     rig.app.gate.set()
     answers = await asyncio.gather(*waiting, return_exceptions=True)
-    refused = FOR_KNOWN_ONLY + 1
+    refused = RESERVED_FOR_KNOWN + 1
     assert [type(answer) for answer in answers].count(AuthenticationUnavailable) == refused - 1
     assert rig.failures("crowded") == refused
-    assert rig.asked == MAX_OPEN_QUESTIONS - FOR_KNOWN_ONLY
+    assert rig.asked == MAX_CONCURRENT_REQUESTS - RESERVED_FOR_KNOWN
 
 
 async def test_chunks_go_to_the_app_under_their_own_names() -> None:
@@ -323,7 +323,7 @@ async def test_chunks_go_to_the_app_under_their_own_names() -> None:
 
 async def test_a_redirect_to_sign_in_is_nobody_and_is_remembered() -> None:
     rig = Rig()
-    rig.app.raises = Redirected(302, to_sign_in=True)
+    rig.app.raises = Redirected(302, "https://app.example/login")
     for _ in range(2):
         assert await rig.ask() is None
     assert rig.asked == 1
@@ -331,7 +331,7 @@ async def test_a_redirect_to_sign_in_is_nobody_and_is_remembered() -> None:
 
 async def test_a_redirect_elsewhere_is_no_answer_and_is_warned_of_once() -> None:
     rig = Rig()
-    rig.app.raises = Redirected(308, to_sign_in=False)
+    rig.app.raises = Redirected(308, "https://app.example/login")
     with capture_logs() as lines:
         for number in range(3):
             with pytest.raises(AuthenticationUnavailable):

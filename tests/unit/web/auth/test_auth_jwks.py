@@ -11,7 +11,7 @@ import pytest
 from siddes_telemetry.web.auth import jwks as jwks_module
 from siddes_telemetry.web.auth.http_client import AuthenticationUnavailable
 from siddes_telemetry.web.auth.jwks import (
-    ASK_EVERY_S,
+    FETCH_EVERY_S,
     KEEP_S,
     MAX_TRIED_KEYS,
     REFRESH_AFTER_S,
@@ -54,7 +54,7 @@ class Rig:
         """With keys at hand, and a question that may be asked."""
         rig = cls()
         assert await rig.judge(by(0)) == "ok"
-        rig.clocks.advance(ASK_EVERY_S)
+        rig.clocks.advance(FETCH_EVERY_S)
         return rig
 
     @property
@@ -126,7 +126,7 @@ async def test_there_is_one_question_in_five_seconds_whoever_asks_and_known_keys
         task = asyncio.create_task(rig.judge(by(0, sub=f"v{number}")))
         await asyncio.sleep(0)
         assert task.result() == "ok"  # at once
-    assert rig.fetches == 1 + 100 * 0.5 / ASK_EVERY_S
+    assert rig.fetches == 1 + 100 * 0.5 / FETCH_EVERY_S
 
 
 async def test_a_flood_of_made_up_tokens_does_not_keep_a_bad_token_from_its_401_nor_a_new_key_from_its_200() -> None:
@@ -137,7 +137,7 @@ async def test_a_flood_of_made_up_tokens_does_not_keep_a_bad_token_from_its_401_
     assert await rig.judge(bad) == 5
     rig.publish(0, 1)
     assert await rig.judge(by(1)) == 5
-    rig.clocks.advance(ASK_EVERY_S)
+    rig.clocks.advance(FETCH_EVERY_S)
     assert await rig.judge(made_up(1)) == "unknown_key"
     assert await rig.judge(bad) == "unknown_key"  # by a question that was asked after it had first come
     assert await rig.judge(by(1)) == "ok"
@@ -168,7 +168,7 @@ async def test_a_minute_begins_with_the_refusal() -> None:
     rig = await Rig.warm()
     await rig.judge(made_up(1))
     assert await rig.judge(made_up(2)) == 5
-    rig.clocks.advance(ASK_EVERY_S)
+    rig.clocks.advance(FETCH_EVERY_S)
     assert await rig.judge(made_up(2)) == "unknown_key"
     rig.clocks.advance(REMEMBER_REFUSED_S - 0.1)
     assert await rig.judge(made_up(2)) == "unknown_key"
@@ -179,7 +179,7 @@ async def test_a_refused_token_is_taken_as_soon_as_its_key_is_at_hand() -> None:
     rig = await Rig.warm()
     assert await rig.judge(by(1)) == "unknown_key"
     rig.publish(0, 1)
-    rig.clocks.advance(ASK_EVERY_S)
+    rig.clocks.advance(FETCH_EVERY_S)
     assert await rig.judge(made_up(1)) == "unknown_key"  # somebody else's question
     assert await rig.judge(by(1)) == "ok"
 
@@ -225,7 +225,7 @@ async def test_after_a_slow_question_the_next_is_asked_at_once() -> None:
     await turns()
     waiting += rig.judging(made_up(2))
     await turns()
-    rig.clocks.advance(ASK_EVERY_S)
+    rig.clocks.advance(FETCH_EVERY_S)
     rig.server.gate.set()
     assert await asyncio.gather(*waiting) == ["unknown_key"] * 2
     assert rig.fetches == 3
@@ -233,7 +233,7 @@ async def test_after_a_slow_question_the_next_is_asked_at_once() -> None:
 
 @SOON
 async def test_nobody_waits_longer_than_that_for_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jwks_module, "WAIT_S", 0.05)
+    monkeypatch.setattr(jwks_module, "MAX_WAIT_S", 0.05)
     rig = await Rig.warm()
     rig.server.gate.clear()
     assert await asyncio.gather(*rig.judging(made_up(1), by(1), made_up(2))) == [5] * 3
@@ -247,7 +247,7 @@ async def test_nobody_waits_longer_than_that_for_keys(monkeypatch: pytest.Monkey
 
 @SOON
 async def test_nobody_waits_longer_than_that_for_the_first_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jwks_module, "WAIT_S", 0.05)
+    monkeypatch.setattr(jwks_module, "MAX_WAIT_S", 0.05)
     rig = Rig()
     rig.server.gate.clear()
     with pytest.raises(AuthenticationUnavailable):
@@ -283,7 +283,7 @@ async def test_the_set_is_refreshed_in_the_background_while_in_use() -> None:
     await turns()
     assert await rig.judge(by(1)) == "ok"
     assert await rig.judge(by(0)) == 5
-    rig.clocks.advance(ASK_EVERY_S)
+    rig.clocks.advance(FETCH_EVERY_S)
     assert await rig.judge(by(0)) == "unknown_key"
 
 
@@ -304,7 +304,7 @@ async def test_the_last_good_set_outlives_an_outage_but_not_for_ever() -> None:
     with pytest.raises(AuthenticationUnavailable):
         await rig.judge(by(0))
     rig.server.down = False
-    rig.clocks.advance(ASK_EVERY_S)
+    rig.clocks.advance(FETCH_EVERY_S)
     assert await rig.judge(by(0)) == "ok"
 
 
@@ -316,7 +316,7 @@ async def test_an_unknown_key_cannot_be_told_from_a_new_one_while_the_url_is_dow
     assert rig.fetches == 2
     assert await rig.judge(by(0)) == "ok"
     rig.server.down = False
-    rig.clocks.advance(ASK_EVERY_S)
+    rig.clocks.advance(FETCH_EVERY_S)
     assert await rig.judge(by(1)) == "unknown_key"  # the URL has spoken
 
 
@@ -327,7 +327,7 @@ async def test_without_any_keys_nobody_can_be_told_and_the_url_is_asked_now_and_
         with pytest.raises(AuthenticationUnavailable):
             await rig.judge(text)
     assert rig.fetches == 1
-    rig.clocks.advance(ASK_EVERY_S)
+    rig.clocks.advance(FETCH_EVERY_S)
     rig.server.down = False
     assert await rig.judge(by(0)) == "ok"
     assert rig.metrics.value("siddes_auth_key_loads_total", source="jwks", outcome="unavailable") == 1

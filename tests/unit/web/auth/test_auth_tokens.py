@@ -16,7 +16,7 @@ from siddes_telemetry.web.auth.claims import ClaimRules
 from siddes_telemetry.web.auth.configuration import AuthConfiguration, TokenConfiguration
 from siddes_telemetry.web.auth.refusals import Refusal, Refused
 from siddes_telemetry.web.auth.signatures import SharedSecret, SignedToken
-from siddes_telemetry.web.auth.tokens import MAX_TOKEN_CHARS, REMEMBER_S, TokenVerifier
+from siddes_telemetry.web.auth.tokens import CACHE_S, MAX_TOKEN_CHARS, TokenVerifier
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
 from tests.unit.web.auth.auth_harness import (
     CURVES,
@@ -294,9 +294,9 @@ class CountedSecret(SharedSecret):
         super().__init__(SECRET)
         self.asked = 0
 
-    async def payload(self, token: SignedToken) -> bytes:
+    async def verified_payload(self, token: SignedToken) -> bytes:
         self.asked += 1
-        return await super().payload(token)
+        return await super().verified_payload(token)
 
 
 def _verifier(keys: CountedSecret, clocks: ManualClocks, capacity: int = 10) -> TokenVerifier:
@@ -309,7 +309,7 @@ async def viewer(verifier: TokenVerifier, text: str) -> str:
     """The viewer, or the reason of the refusal."""
     known = verifier.cached_identity(text, by_cookie=False)
     try:
-        return await verifier.verified(text) if known is None else known.viewer_id
+        return await verifier.viewer_id(text) if known is None else known.viewer_id
     except Refused as refused:
         return refused.reason
 
@@ -344,8 +344,8 @@ async def test_a_remembered_token_follows_the_wall_clock_when_it_is_set() -> Non
 async def test_a_long_lived_token_is_verified_again_after_a_few_minutes() -> None:
     clocks, keys = ManualClocks(), CountedSecret()
     verifier = _verifier(keys, clocks)
-    text = token(exp=NOW + 10 * REMEMBER_S)
-    for advance, asked in ((0, 1), (REMEMBER_S - 1, 1), (1, 2)):
+    text = token(exp=NOW + 10 * CACHE_S)
+    for advance, asked in ((0, 1), (CACHE_S - 1, 1), (1, 2)):
         clocks.advance(advance)
         assert await viewer(verifier, text) == "viewer-1"
         assert keys.asked == asked
@@ -358,7 +358,7 @@ async def test_memory_of_tokens_is_bounded_and_keeps_the_latest_used() -> None:
     for number in range(50):
         await viewer(verifier, token(sub=f"v{number}"))
         await viewer(verifier, first)
-        assert len(verifier._remembered) <= 3
+        assert len(verifier._cache) <= 3
     assert keys.asked == 51  # the first was used all along and is still known
 
 
@@ -372,15 +372,15 @@ async def test_refused_tokens_take_no_memory() -> None:
     verifier = _verifier(CountedSecret(), ManualClocks())
     for number in range(20):
         assert await viewer(verifier, token(sub=f"v{number}", exp=NOW - 1)) == Refusal.expired
-    assert len(verifier._remembered) == 0
+    assert len(verifier._cache) == 0
 
 
 async def test_what_is_remembered_does_not_hold_the_token() -> None:
     verifier = _verifier(CountedSecret(), ManualClocks())
     text = token()
     await viewer(verifier, text)
-    assert text not in repr(verifier._remembered._entries)
-    assert "viewer-1" not in repr(verifier._remembered._entries)
+    assert text not in repr(verifier._cache._entries)
+    assert "viewer-1" not in repr(verifier._cache._entries)
 
 
 async def test_a_refusal_quotes_nothing(caplog: pytest.LogCaptureFixture) -> None:

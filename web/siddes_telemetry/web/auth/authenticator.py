@@ -1,12 +1,20 @@
-"""The order in which a request's credentials are tried.
+"""The authenticator: the order in which a request's credentials are tried, and what answers 401 or 503.
 
-    Bearer token       decides alone: where it is there and not valid, nothing else is tried
-    session cookie     a valid JWT decides; else the app is asked, if it may be
-    dev viewer         in debug only, never under /api/auth/: the header, which decides if it is there; then the cookie
+    credential        if present
+    Bearer token      decides alone: if it is invalid, nothing else is tried
+    session cookie    a valid JWT decides; otherwise the app is asked, if AUTH_URL is set
+    dev viewer        in debug only, never under /api/auth/: the header decides; without it the cookie
 
-An Authorization header of another scheme is not for us (a proxy's Basic, say) and is ignored. Where nobody is found,
-the reason is that of the credential which came furthest. Where a token's keys are away, or may be newer than those at
-hand, the app may still say whose session it is, but not that it is nobody's: that is not known then.
+    result                                          answer
+    one is valid                                    the viewer
+    all are refused                                 401 (NoViewer), with the reason of the one that came furthest
+    the keys for a token may be outdated            503 with Retry-After (KeyRefreshPending)
+    the keys or the app cannot be reached           503 (AuthenticationUnavailable)
+
+If a token in a cookie cannot be verified now, the app is asked too. Its answer counts if it names a viewer; if it
+refuses, the answer is 503 all the same, because the token may be valid.
+
+An Authorization header of another scheme, such as a proxy's Basic, is ignored.
 """
 
 from __future__ import annotations
@@ -35,7 +43,7 @@ from siddes_telemetry.web.credentials import Credentials, Identity, KeyRefreshPe
 
 
 class ViewerAuthenticator:
-    """An Authenticator. Close it, or use it as an async context manager: it may hold connections."""
+    """An Authenticator. Holds connections: close it, or use it as an async context manager."""
 
     def __init__(
         self,
@@ -61,7 +69,7 @@ class ViewerAuthenticator:
         self._closers = closers
 
     def cached_identity(self, authorization: str | None, cookie: str | None) -> Identity | None:
-        """The hot path: by a token that was verified lately; the order is that of `_identified`."""
+        """The hot path: the identity of a token in the cache. Tries credentials in the order of `_identified`."""
         if self._tokens is None:
             return None
         token = bearer_token(authorization)
@@ -87,7 +95,7 @@ class ViewerAuthenticator:
             raise NoViewer(refused.reason) from None
 
     async def close(self) -> None:
-        """Drop open questions and connections."""
+        """Cancel requests under way and close connections."""
         for close in self._closers:
             await close()
 
@@ -115,7 +123,7 @@ class ViewerAuthenticator:
     async def _token_viewer(self, token: str) -> str:
         if self._tokens is None:
             raise Refused(Refusal.algorithm if looks_like_jwt(token) else Refusal.not_a_token)
-        return await self._tokens.verified(token)
+        return await self._tokens.viewer_id(token)
 
     async def _session_viewer(self, cookie: SessionCookie) -> str:
         token = unquoted(cookie.value)
@@ -124,7 +132,7 @@ class ViewerAuthenticator:
         reason = Refusal.no_credentials
         if self._tokens is not None and looks_like_jwt(token):
             try:
-                return await self._counted(Method.cookie_jwt, self._tokens.verified(token))
+                return await self._counted(Method.cookie_jwt, self._tokens.viewer_id(token))
             except Refused as refused:
                 reason = refused.reason
             except (AuthenticationUnavailable, KeyRefreshPending):
@@ -140,7 +148,7 @@ class ViewerAuthenticator:
         return await self._counted(Method.introspection, introspection.viewer(cookie))
 
     def _dev_identity(self, credentials: Credentials, otherwise: Refusal) -> Identity:
-        """The dev viewer. Raises Refused, for the reason `otherwise` where there is none."""
+        """The dev viewer. Raises Refused, with the reason `otherwise` if none was sent."""
         by_cookie = not credentials.dev_viewer
         sent = cookie_value(credentials.cookie, DEV_VIEWER_COOKIE) if by_cookie else credentials.dev_viewer
         if sent is None:

@@ -1,4 +1,4 @@
-"""A bounded cache of what was decided lately, by a digest of the credential: none is kept itself."""
+"""A bounded cache of decisions about credentials. Its keys are digests, so that it holds no credential."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Value = TypeVar("Value")
 
 
 def digest(credential: str) -> bytes:
-    """32 bytes that stand for a credential (printable ASCII)."""
+    """The 32-byte key of a credential (printable ASCII)."""
     return sha256(credential.encode("ascii")).digest()
 
 
 class ExpiringCache(Generic[Value]):
-    """The `capacity` most recently used values, each until a time on the caller's clock, exclusive."""
+    """The `capacity` most recently used values, each until a time on the caller's clock, exclusively."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -25,7 +25,7 @@ class ExpiringCache(Generic[Value]):
         return len(self._entries)
 
     def get(self, key: bytes, now: float) -> Value | None:
-        """The value, or None where there is none or its time is over."""
+        """The value, or None if there is none or it has expired."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -36,12 +36,12 @@ class ExpiringCache(Generic[Value]):
         return entry[1]
 
     def put(self, key: bytes, value: Value, *, until: float) -> None:
-        """Keep it, and let the least recently used go where there are too many."""
+        """Store the value, and evict the least recently used one if there are too many."""
         self._entries[key] = (until, value)
         self._entries.move_to_end(key)
         if len(self._entries) > self._capacity:
             self._entries.popitem(last=False)
 
     def drop(self, key: bytes) -> None:
-        """Forget it, if it is there."""
+        """Remove the value, if there is one."""
         self._entries.pop(key, None)

@@ -1,8 +1,8 @@
-"""What a token must claim (RFC 7519, 4.1) once its signature is known to be good. Pure.
+"""Checks the claims of a token (RFC 7519, 4.1) whose signature is valid. Pure.
 
-`exp` is required and has no leeway; `nbf` has some, for issuers whose clock is ahead of ours; `iat` is not looked at.
-`aud` where it is present must name us: with no audience configured, a token meant for somebody in particular is
-refused. `iss` is looked at where an issuer is configured.
+`exp` is required and exact. `nbf` has a leeway, for issuers whose clock is ahead of ours. `iat` is ignored. `aud`, if
+present, must name us: without a configured audience, a token with an audience is refused. `iss` is checked if an issuer
+is configured.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from dataclasses import dataclass
 
 from siddes_telemetry.web.auth.refusals import Refusal, Refused
 
-DEFAULT_LEEWAY_S = 30.0  # clocks that nobody watches differ by less
+DEFAULT_LEEWAY_S = 30.0  # unsynchronized clocks usually differ by less
 SUBJECT_CLAIM = "sub"
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
-    """Whose tokens are taken (`iss`), for whom they must be meant (`aud`), which claim says who it is (see
-    `find_claim`), and how many seconds before `nbf` they are taken already."""
+    """The required `iss` and `aud`, the claim that names the viewer (see `find_claim`), and the leeway of `nbf`."""
 
     issuer: str | None = None
     audience: str | None = None
@@ -31,7 +30,7 @@ class ClaimRules:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What is used of a token: who it is for, a number as its JSON text; and `exp` in epoch seconds."""
+    """The used claims: the subject, a number as its JSON text; and `exp` in epoch seconds."""
 
     subject: str
     expires_at: float
@@ -39,13 +38,13 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class JsonNumber:
-    """A number as it was written; equal to no text."""
+    """A number as it was written. Not equal to any string."""
 
     text: str
 
 
 def read_claims(payload: bytes, rules: ClaimRules, now: float) -> Claims:
-    """The claims. Raises Refused where they do not hold at `now` (epoch seconds)."""
+    """The claims. Raises Refused if they do not hold at `now` (epoch seconds)."""
     try:
         claims = json.loads(payload, parse_int=JsonNumber, parse_float=JsonNumber)
     except (ValueError, RecursionError):
@@ -68,10 +67,10 @@ def read_claims(payload: bytes, rules: ClaimRules, now: float) -> Claims:
 
 
 def find_claim(claims: Mapping[str, object], name: str) -> object:
-    """The claim of this name; None where there is none.
+    """The claim of this name, or None.
 
-    A name with dots is one claim's whole name, as `https://app.example/id` is; where there is no such claim, it is a
-    path through nested objects. Of several ways to read it the one with the longest first name goes.
+    A name with dots is first the whole name of a claim, such as `https://app.example/id`. If there is no such claim, it
+    is a path through nested objects; of several possible paths, the one with the longest first name is used.
     """
     if name in claims:
         return claims[name]

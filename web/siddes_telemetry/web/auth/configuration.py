@@ -1,4 +1,4 @@
-"""What authentication is told by the operator, and what is wrong with it. No secret shows in a repr."""
+"""The configuration of authentication, and its problems. Secrets do not show in a repr."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from siddes_telemetry.web.auth.claims import DEFAULT_LEEWAY_S, SUBJECT_CLAIM
 from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS, secret_problem
 from siddes_telemetry.web.auth.request_headers import is_cookie_name
 
-DEFAULT_PUBLIC_KEY_ALGORITHM = "RS256"  # what identity providers sign with unless told otherwise
+DEFAULT_PUBLIC_KEY_ALGORITHM = "RS256"  # the default of identity providers
 
 
 class ConfigurationError(ValueError):
@@ -28,8 +28,8 @@ class ConfigurationError(ValueError):
 class TokenConfiguration:
     """How JWTs are verified: by a `secret`, by public keys in a `key_file` or at a `jwks_url`, or by both kinds.
 
-    `algorithm` is that of the public keys, RS256 unless it is given; the secret's is HS256. `claim` says who a token
-    is for (see claims.find_claim), `leeway_s` how many seconds before its `nbf` it is taken.
+    `algorithm` is that of the public keys, RS256 by default; the secret's is HS256. `claim` names the viewer (see
+    claims.find_claim). `leeway_s` is how many seconds before its `nbf` a token is valid.
     """
 
     secret: bytes | None = field(default=None, repr=False)
@@ -43,11 +43,11 @@ class TokenConfiguration:
 
     @property
     def public_key_algorithm(self) -> str:
-        """The one algorithm that tokens may be signed with under a public key."""
+        """The one algorithm of tokens that are signed with a private key."""
         return self.algorithm or DEFAULT_PUBLIC_KEY_ALGORITHM
 
     def problems(self) -> Iterator[str]:
-        """What is wrong here, as far as it can be told without opening anything."""
+        """What is wrong, as far as the configuration alone tells."""
         has_public_keys = self.key_file is not None or self.jwks_url is not None
         if not has_public_keys and self.secret is None:
             yield (
@@ -59,7 +59,7 @@ class TokenConfiguration:
         if has_public_keys and self.public_key_algorithm not in PUBLIC_KEY_ALGORITHMS:
             yield (
                 f"SIDDES_TELEMETRY_JWT_ALGORITHM must be one of {', '.join(PUBLIC_KEY_ALGORITHMS)} where there are "
-                "public keys: it is theirs, and a secret beside them is HS256 by itself"
+                "public keys: it is theirs; a secret beside them is always for HS256"
             )
         if not has_public_keys and self.algorithm not in {None, HMAC_ALGORITHM}:
             yield (
@@ -74,13 +74,13 @@ class TokenConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class IntrospectionConfiguration:
-    """The app's own "who am I" URL, and the dotted path at which its answer holds the viewer."""
+    """The URL of the app's who-am-I endpoint, and the dotted path of the viewer in its response."""
 
     url: str = field(repr=False)
     field_path: str = "viewer_id"
 
     def problems(self) -> Iterator[str]:
-        """What is wrong here."""
+        """What is wrong."""
         if not _is_http_url(self.url):
             yield f"SIDDES_TELEMETRY_AUTH_URL {_URL_RULE}"
         if not all(self.field_path.split(".")):
@@ -89,7 +89,7 @@ class IntrospectionConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class AuthConfiguration:
-    """All of it. `viewer_key` turns pseudonyms on; `debug` lets the dev viewer in."""
+    """The whole configuration. `viewer_key` turns pseudonyms on; `debug` allows the dev viewer."""
 
     tokens: TokenConfiguration | None = None
     introspection: IntrospectionConfiguration | None = None
@@ -98,10 +98,10 @@ class AuthConfiguration:
     debug: bool = False
 
     def problems(self) -> Iterator[str]:
-        """What is wrong, all of it."""
+        """Everything that is wrong."""
         if self.tokens is None and self.introspection is None and not self.debug:
             yield (
-                "nobody could be authenticated: set SIDDES_TELEMETRY_JWT_SECRET, SIDDES_TELEMETRY_JWT_KEY_FILE, "
+                "no viewer could be authenticated: set SIDDES_TELEMETRY_JWT_SECRET, SIDDES_TELEMETRY_JWT_KEY_FILE, "
                 "SIDDES_TELEMETRY_JWT_JWKS_URL or SIDDES_TELEMETRY_AUTH_URL (or SIDDES_TELEMETRY_DEBUG on loopback)"
             )
         if self.tokens is not None:
@@ -116,7 +116,7 @@ class AuthConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class AuthClocks:
-    """Two clocks, in seconds: `epoch_s` as tokens tell the time (time.time), `monotonic_s` for ages."""
+    """Two clocks in seconds: `epoch_s` (time.time) for the dates in tokens, `monotonic_s` for ages."""
 
     epoch_s: Callable[[], float]
     monotonic_s: Callable[[], float]

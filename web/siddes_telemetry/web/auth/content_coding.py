@@ -1,4 +1,4 @@
-"""The content codings that an answer may have (RFC 9110, 8.4.1), undone with a cap on what comes out."""
+"""Decodes the content codings of a response (RFC 9110, 8.4.1), with a limit on the decoded size."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Callable, Mapping, Sequence
 
 try:
     import cramjam
-except ImportError:  # then br and zstd are codings that nobody here knows
+except ImportError:  # then br and zstd are unknown codings
     cramjam = None  # type: ignore[assignment]  # a module otherwise
 
-_GZIP = 16 + zlib.MAX_WBITS  # zlib's way to say: with gzip's header and trailer
+_GZIP = 16 + zlib.MAX_WBITS  # in zlib: with gzip's header and trailer
 _ZLIB = zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
-_NO_ROOM = "failed to write whole buffer"  # cramjam's word for an output that is too small
+_NO_ROOM = "failed to write whole buffer"  # cramjam's text if the output buffer is too small: it has no class for that
 
 Inflate = Callable[[bytes, int], bytes]
 
 
 class TooLargeError(Exception):
-    """More comes out than the cap."""
+    """The decoded content is over the limit."""
 
 
 class UndecodableError(Exception):
-    """An unknown coding, or bytes that it does not make."""
+    """The coding is unknown, or the content is not valid in it."""
 
 
 def decoded(content: bytes, codings: Sequence[str], max_bytes: int) -> bytes:
-    """The content without its coding, of which there may be one; `codings` is every Content-Encoding line.
+    """The decoded content. `codings` is every Content-Encoding line; one coding is accepted.
 
-    Makes no more than max_bytes and a little. Raises TooLargeError or UndecodableError.
+    Allocates little more than `max_bytes`. Raises TooLargeError or UndecodableError.
     """
     names = [name.strip().lower() for line in codings for name in line.split(",")]
     applied = [name for name in names if name not in ("", "identity")]
@@ -46,7 +46,7 @@ def _gzip(content: bytes, max_bytes: int) -> bytes:
 
 
 def _deflate(content: bytes, max_bytes: int) -> bytes:
-    """In zlib's format, as it should be, or without, as some servers send it."""
+    """In zlib's format, as the RFC says, or raw, as some servers send it."""
     try:
         return _inflated(content, max_bytes, _ZLIB)
     except UndecodableError:

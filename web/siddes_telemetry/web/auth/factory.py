@@ -1,4 +1,4 @@
-"""Builds the authenticator that a configuration asks for."""
+"""Builds the authenticator of a configuration."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
 def make_authenticator(
     configuration: AuthConfiguration, *, metrics: AuthMetrics, clocks: AuthClocks
 ) -> ViewerAuthenticator:
-    """Needs no running loop and opens no connection; reads the key file, if there is one.
+    """The authenticator. Opens no connection and needs no running loop; reads the key file if there is one.
 
-    Raises ConfigurationError, whose text says what to set and shows no value.
+    Raises ConfigurationError.
     """
     problems = list(configuration.problems())
     get = HttpGet()
@@ -61,7 +61,7 @@ def make_authenticator(
             metrics=metrics,
         )
         closers.append(introspection.close)
-    closers.append(get.close)  # last: the others use it
+    closers.append(get.close)  # last, because the others use it
     return ViewerAuthenticator(
         tokens=tokens,
         introspection=introspection,
@@ -80,11 +80,11 @@ def _claim_rules(tokens: TokenConfiguration) -> ClaimRules:
 def _key_sources(
     tokens: TokenConfiguration, *, get: HttpGet, metrics: AuthMetrics, clocks: AuthClocks
 ) -> Mapping[str, KeySource]:
-    """By algorithm. Raises UnusableKeys."""
+    """The key sources by algorithm. Raises UnusableKeys."""
     sources: dict[str, KeySource] = {}
     if tokens.secret is not None:
         sources[HMAC_ALGORITHM] = SharedSecret(tokens.secret)
-    algorithm = tokens.public_key_algorithm  # never HS256: problems() saw to it
+    algorithm = tokens.public_key_algorithm  # never HS256: problems() has checked it
     if tokens.key_file is not None:
         sources[algorithm] = KeyFile(tokens.key_file, algorithm, monotonic_s=clocks.monotonic_s, metrics=metrics)
     if tokens.jwks_url is not None:

@@ -1,4 +1,4 @@
-"""Bounded GETs to the two servers the operator named: the identity provider's and the app's."""
+"""GET with limits on time and size, for the two servers that the operator names: the identity provider and the app."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from collections.abc import Mapping
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Protocol
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from aiohttp import hdrs
 
 from siddes_telemetry.web.auth.content_coding import TooLargeError, UndecodableError, decoded
-from siddes_telemetry.web.auth.redirects import REDIRECTS, leads_to_sign_in
 
-MAX_CONNECTIONS = 80  # above introspection's open questions, so that keys can always be fetched
+MAX_CONNECTIONS = 80  # more than introspection's concurrent requests, so that keys can always be fetched
+REDIRECTS = frozenset(
+    {
+        HTTPStatus.MOVED_PERMANENTLY,
+        HTTPStatus.FOUND,
+        HTTPStatus.SEE_OTHER,
+        HTTPStatus.TEMPORARY_REDIRECT,
+        HTTPStatus.PERMANENT_REDIRECT,
+    }
+)
 
 
 class FetchErrorReason(StrEnum):
-    """Why asking another server came to nothing."""
+    """Why a request to another server brought no usable response."""
 
     connection = "connection"
     timeout = "timeout"
@@ -26,46 +35,46 @@ class FetchErrorReason(StrEnum):
     redirect = "redirect"
     size = "size"
     content = "content"
-    crowded = "crowded"  # it was not even asked: too many questions are open
+    crowded = "crowded"  # not sent: too many requests run already
 
 
 class AuthenticationUnavailable(Exception):
-    """Somebody who must be asked did not answer: who is asking cannot be told now."""
+    """The app or the identity provider did not answer, so it is not known who the viewer is."""
 
 
 class FetchError(Exception):
-    """There is no answer to work with. The text is a FetchErrorReason."""
+    """There is no usable response. The text is the reason."""
 
-    def __init__(self, problem: FetchErrorReason) -> None:
-        super().__init__(problem.value)
-        self.problem = problem
+    def __init__(self, reason: FetchErrorReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
 
 
 class Redirected(FetchError):
-    """The answer is a redirect, which nobody follows. `to_sign_in`: as redirects.leads_to_sign_in has it."""
+    """The response is a redirect, which is not followed. `location` may be relative, and may hold secrets."""
 
-    def __init__(self, status: int, *, to_sign_in: bool) -> None:
+    def __init__(self, status: int, location: str) -> None:
         super().__init__(FetchErrorReason.redirect)
         self.status = status
-        self.to_sign_in = to_sign_in
+        self.location = location
 
 
 class Get(Protocol):
-    """A bounded GET."""
+    """A GET with limits."""
 
     async def __call__(
         self, url: str, headers: Mapping[str, str], *, max_bytes: int, timeout_s: float
     ) -> tuple[int, bytes]:
-        """(status, body), all of it within `timeout_s`, the body of at most `max_bytes` with and without its coding.
+        """(status, body), within `timeout_s`. `max_bytes` limits the body, both as sent and decoded.
 
         The body of another status than 200 is not read. Raises FetchError.
         """
 
 
 class HttpGet:
-    """A client that opens with its first use, keeps no cookies, follows no redirects and reads no environment.
+    """A client without cookies, redirects and settings from the environment. Opens at its first use.
 
-    Besides Host it sends the headers it is given and no others.
+    Sends the given headers and Host, nothing else.
     """
 
     def __init__(self) -> None:
@@ -78,7 +87,7 @@ class HttpGet:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,  # nothing compressed is asked for; what comes so all the same is inflated below
+                auto_decompress=False,  # it has no limit; compression is not asked for, and decoded below if sent
                 skip_auto_headers=("Accept-Encoding", "User-Agent"),
                 trust_env=False,
             )
@@ -109,9 +118,10 @@ class HttpGet:
 
 def _redirected(status: int, url: str, location: str) -> FetchError:
     try:
-        return Redirected(status, to_sign_in=leads_to_sign_in(status, url, location))
-    except ValueError:
+        urlsplit(urljoin(url, location))
+    except ValueError:  # no URL
         return FetchError(FetchErrorReason.status)
+    return Redirected(status, location)
 
 
 async def _read(content: aiohttp.StreamReader, max_bytes: int) -> bytes:

@@ -1,15 +1,18 @@
-"""Public keys from a JWKS URL: fetched on first use, kept fresh while in use, kept through outages for a while.
+"""Public keys from a JWKS URL: fetched at the first use, refreshed while in use, kept through outages for a while.
 
-A token that the keys at hand did not sign may be signed by a key that is newer than they are, and a 401 is final for
-clients. So it is refused only by keys that were asked for after it had come in:
+A token that none of the keys signed may be signed by a newer key, and clients do not retry after a 401. So a token is
+refused only by keys whose fetch began after the token first came in. Until there are such keys, the answer is 503.
 
-    keys at hand                      the token
-    signed it                         is taken, and waits for nothing
-    asked for after it first came     is refused, and for a minute costs no further question
-    asked for before                  waits for the question under way, or asks one, WAIT_S at most
-    and none may be asked yet         is answered 503 with the time until one may be (KeyRefreshPending)
+    keys held              token                          does
+    none, or too old       any                            waits for a fetch; none: AuthenticationUnavailable
+    any                    signed by one of them          accepted at once; a due refresh begins in the background
+    fetched after it       not signed by any              Refused; for REMEMBER_REFUSED_S it costs no fetch again
+    fetched before it      not signed by any              waits for a fetch, MAX_WAIT_S at most, and is checked again
+    fetched before it      and no fetch may begin yet     KeyRefreshPending, with the seconds until one may
 
-Whoever asks, there is one question in ASK_EVERY_S: made-up tokens are no load on the identity provider.
+`Fetched before or after` compares numbers: fetches are numbered, and a token is remembered with the number of the last
+fetch that had begun when it first came in. At most one fetch begins in FETCH_EVERY_S, whoever causes it, so forged
+tokens put no load on the identity provider.
 """
 
 from __future__ import annotations
@@ -31,29 +34,29 @@ from siddes_telemetry.web.auth.signatures import SignedToken
 from siddes_telemetry.web.credentials import KeyRefreshPending
 
 MAX_JWKS_BYTES = 256 * 1024
-MAX_TRIED_KEYS = 8  # on one token, at up to 0.2 ms each: what is forged is tried with all of them
+MAX_TRIED_KEYS = 8  # for one token, at up to 0.2 ms each: a forged token is tried with all of them
 FETCH_TIMEOUT_S = 5.0
-ASK_EVERY_S = 5.0  # from one question's begin to the next one's
-WAIT_S = 2.0  # a token's, for keys: well below the 10 s after which a body that is not read has timed out
-REFRESH_AFTER_S = 600.0  # a key taken out of the set is forgotten this long after, and a cached token later
+FETCH_EVERY_S = 5.0  # from the begin of one fetch to that of the next
+MAX_WAIT_S = 2.0  # of a token for keys: well below the 10 s after which an unread request body times out
+REFRESH_AFTER_S = 600.0  # a key that was removed from the set is accepted for this long, a cached token a bit longer
 RETRY_REFRESH_AFTER_S = 60.0
-KEEP_S = 24 * 3600.0  # how long an outage of the URL may last before its keys are no longer believed
+KEEP_S = 24 * 3600.0  # how long an outage of the URL may last before its keys expire
 REMEMBER_REFUSED_S = 60.0
-MAX_REMEMBERED = 20_000  # refused tokens, about 5 MB; one over the bound may cost a question again
+MAX_REMEMBERED = 20_000  # refused tokens, about 5 MB; a forgotten one may cost a fetch again
 
-_REFUSED = -1  # in place of a question's number: any keys at hand may refuse it
+_REFUSED = -1  # instead of a fetch number: any keys held may refuse the token
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _FetchedKeys:
     keys: JwkSet
-    question: int  # the number of the one that brought them
+    fetch: int  # the number of their fetch
     fetched_at: float
 
     def candidates(self, key_id: str | None) -> Sequence[PublicKey]:
-        """The keys of this id; for a token without one, all."""
+        """The keys with this id, or all for a token without one."""
         if key_id is not None:
             return self.keys.get(key_id, ())[:MAX_TRIED_KEYS]
         return [key for keys in self.keys.values() for key in keys][:MAX_TRIED_KEYS]
@@ -77,86 +80,86 @@ class JwksUrl:
         self._get = get
         self._monotonic_s = monotonic_s
         self._metrics = metrics
-        self._held: _Held | None = None
+        self._held: _FetchedKeys | None = None
         self._refresh_at = 0.0
-        self._question: asyncio.Task[None] | None = None  # the last one
-        self._questions = 0  # asked so far
-        self._ask_at = monotonic_s()  # when the next may be asked
-        self._failed: ExpiringCache[int] = ExpiringCache(capacity)  # by token: questions before it came, or _REFUSED
+        self._fetching: asyncio.Task[None] | None = None  # the latest fetch
+        self._fetches = 0  # begun so far
+        self._fetch_at = monotonic_s()  # when the next may begin
+        self._failed: ExpiringCache[int] = ExpiringCache(capacity)  # by token: the last fetch before it, or _REFUSED
 
-    async def payload(self, token: SignedToken) -> bytes:
-        asked_before = self._questions
-        deadline = asyncio.get_running_loop().time() + WAIT_S
-        held = await self._believed(deadline)
-        while (payload := token.payload(candidates := held.candidates(token.key_id))) is None:
-            if self._is_last_word(held, token, asked_before):
+    async def verified_payload(self, token: SignedToken) -> bytes:
+        last_fetch = self._fetches
+        deadline = asyncio.get_running_loop().time() + MAX_WAIT_S
+        held = await self._current_keys(deadline)
+        while (payload := token.payload_signed_by(candidates := held.candidates(token.key_id))) is None:
+            if self._may_refuse(held, token, last_fetch):
                 raise Refused(Refusal.signature if candidates else Refusal.unknown_key)
-            held = await self._newer(held, deadline)
+            held = await self._newer_keys(held, deadline)
         return payload
 
     async def close(self) -> None:
-        """Drop the question under way."""
-        if self._question is not None:
-            self._question.cancel()
-            await asyncio.gather(self._question, return_exceptions=True)
+        """Cancel the fetch under way."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
 
-    def _is_last_word(self, held: _Held, token: SignedToken, asked_before: int) -> bool:
-        """Whether these keys, which did not sign the token, were asked for after it had first come in."""
+    def _may_refuse(self, held: _FetchedKeys, token: SignedToken, last_fetch: int) -> bool:
+        """Whether the fetch of these keys, which did not sign the token, began after the token first came in."""
         now = self._monotonic_s()
         key = digest(token.text)
         remembered = self._failed.get(key, now)
-        first_came_after = asked_before if remembered is None else remembered
-        is_last_word = held.question > first_came_after
-        state = _REFUSED if is_last_word else first_came_after
+        fetch_before_token = last_fetch if remembered is None else remembered
+        may_refuse = held.fetch > fetch_before_token
+        state = _REFUSED if may_refuse else fetch_before_token
         if state != remembered:
             self._failed.put(key, state, until=now + REMEMBER_REFUSED_S)
-        return is_last_word
+        return may_refuse
 
-    async def _believed(self, deadline: float) -> _Held:
-        """The keys held, with a refresh begun if it is time; waits only where there are none."""
+    async def _current_keys(self, deadline: float) -> _FetchedKeys:
+        """The keys held; waits for a fetch only if there are none. Begins a refresh that is due."""
         now = self._monotonic_s()
         if self._held is not None and now >= self._held.fetched_at + KEEP_S:
             self._held = None
         if self._held is None:
-            await self._asked(deadline)
+            await self._wait_for_fetch(deadline)
         elif now >= self._refresh_at:
-            self._open_question()
+            self._begin_fetch()
         if self._held is None:
             raise AuthenticationUnavailable
         return self._held
 
-    async def _newer(self, held: _Held, deadline: float) -> _Held:
-        """Keys of a later question than these. Raises KeyRefreshPending."""
-        while self._held is None or self._held.question <= held.question:
-            if not await self._asked(deadline):
-                raise KeyRefreshPending(retry_after_s=max(1, math.ceil(self._ask_at - self._monotonic_s())))
+    async def _newer_keys(self, held: _FetchedKeys, deadline: float) -> _FetchedKeys:
+        """The keys of a later fetch. Raises KeyRefreshPending."""
+        while self._held is None or self._held.fetch <= held.fetch:
+            if not await self._wait_for_fetch(deadline):
+                raise KeyRefreshPending(retry_after_s=max(1, math.ceil(self._fetch_at - self._monotonic_s())))
         return self._held
 
-    async def _asked(self, deadline: float) -> bool:
-        """Wait for a question's end; false where none may be asked now, or time is up (by the loop's clock)."""
-        question = self._open_question()
-        if question is None:
+    async def _wait_for_fetch(self, deadline: float) -> bool:
+        """Wait for the end of a fetch. False if none may begin now, or at the deadline (the loop's clock)."""
+        fetching = self._begin_fetch()
+        if fetching is None:
             return False
         try:
             async with asyncio.timeout_at(deadline):
-                await asyncio.shield(question)  # one who stops waiting takes no answer from the others
+                await asyncio.shield(fetching)  # others may wait for the same fetch
         except TimeoutError:
             return False
         return True
 
-    def _open_question(self) -> asyncio.Task[None] | None:
-        """The question under way, asked now if there is none and one may be."""
-        if self._question is None or self._question.done():
+    def _begin_fetch(self) -> asyncio.Task[None] | None:
+        """The fetch under way, or one that begins now, or None if none may begin yet."""
+        if self._fetching is None or self._fetching.done():
             now = self._monotonic_s()
-            if now < self._ask_at:
+            if now < self._fetch_at:
                 return None
-            self._ask_at = now + ASK_EVERY_S
-            self._question = asyncio.create_task(self._ask())
-        return self._question
+            self._fetch_at = now + FETCH_EVERY_S
+            self._fetching = asyncio.create_task(self._fetch())
+        return self._fetching
 
-    async def _ask(self) -> None:
-        self._questions += 1  # now: who came in the same turn of the loop came before
-        number = self._questions
+    async def _fetch(self) -> None:
+        self._fetches += 1  # in the task: tokens of the same turn of the loop count as before it
+        number = self._fetches
         try:
             keys = read_jwk_set(await self._document(), self._algorithm)
         except (FetchError, UnusableKeys) as problem:
@@ -165,7 +168,7 @@ class JwksUrl:
             log.warning("jwks_fetch_failed", problem=str(problem))
         else:
             now = self._monotonic_s()
-            self._held = _Held(keys, number, now)
+            self._held = _FetchedKeys(keys, number, now)
             self._refresh_at = now + REFRESH_AFTER_S
             self._metrics.key_loads[Keys.jwks, Outcome.ok].inc()
 

@@ -1,6 +1,6 @@
-"""Verification keys: which ones suit an algorithm, and how PEM files and JWK Sets are read. Pure.
+"""Verification keys: reads PEM files and JWK Sets, and checks that keys suit the algorithm. Pure.
 
-Texts of errors name what is wrong and hold nothing of what was read.
+Error texts hold nothing of what was read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PUBLIC_KEY_ALGORITHMS = (*_RSA_ALGORITHMS, *_CURVES, _EDDSA)
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: not shorter than the hash
 MIN_RSA_BITS = 2048  # RFC 7518, 3.3
-MAX_PEM_KEYS = 10  # each is tried on a forged token, at up to 0.2 ms
+MAX_PEM_KEYS = 10  # a forged token is tried with each, at up to 0.2 ms
 
 PublicKey: TypeAlias = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
 VerificationKey: TypeAlias = PublicKey | bytes
@@ -47,7 +47,7 @@ _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.
 
 
 class UnusableKeys(Exception):
-    """These are no keys to verify with. The text says why."""
+    """No usable verification keys. The text says why."""
 
 
 def secret_problem(secret: bytes) -> str | None:
@@ -66,7 +66,7 @@ def read_pem(pem: bytes, algorithm: str) -> Sequence[PublicKey]:
     blocks = list(_PEM_BLOCK.finditer(pem))
     if b"PRIVATE KEY-----" in pem:
         raise UnusableKeys("holds a private key: only public keys belong here")
-    if not blocks or len(blocks) != pem.count(b"-----BEGIN "):  # the second: cut off while being written
+    if not blocks or len(blocks) != pem.count(b"-----BEGIN "):  # the second: half written
         raise UnusableKeys("holds no PEM public key, or half of one")
     if len(blocks) > MAX_PEM_KEYS:
         raise UnusableKeys(f"holds more than {MAX_PEM_KEYS} keys")
@@ -83,7 +83,7 @@ def read_pem(pem: bytes, algorithm: str) -> Sequence[PublicKey]:
 
 
 def read_jwk_set(document: bytes, algorithm: str) -> JwkSet:
-    """The keys of a JWK Set (RFC 7517) that suit the algorithm. Raises UnusableKeys where there are none."""
+    """The keys of a JWK Set (RFC 7517) that suit the algorithm. Raises UnusableKeys if there are none."""
     try:
         parsed = json.loads(document)
     except (ValueError, RecursionError):
@@ -102,7 +102,7 @@ def read_jwk_set(document: bytes, algorithm: str) -> JwkSet:
 
 
 def _read_jwk(jwk: dict[str, object], algorithm: str) -> PublicKey | None:
-    """The key, or None where it is for something else, or is private, or broken."""
+    """The key, or None if it has another purpose, is not public or is malformed."""
     operations = jwk.get("key_ops")
     if (
         jwk.get("use", "sig") != "sig"
@@ -111,10 +111,16 @@ def _read_jwk(jwk: dict[str, object], algorithm: str) -> PublicKey | None:
     ):
         return None
     try:
-        key = PyJWK(jwk, algorithm).key  # refuses another kty
-    except (PyJWTError, ValueError, TypeError, KeyError, AttributeError):  # members of any JSON type reach its parsers
+        key = PyJWK(jwk, algorithm).key  # raises for another kty
+    except (
+        PyJWTError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+    ):  # it does not check the types of members
         return None
-    except UnsupportedAlgorithm:  # a curve that this machine's OpenSSL was built without
+    except UnsupportedAlgorithm:  # a curve that this OpenSSL does not have
         return None
     return key if _suits(key, algorithm) else None
 

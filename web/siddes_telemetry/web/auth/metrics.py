@@ -1,4 +1,4 @@
-"""What authentication counts. Every label is a word of ours."""
+"""The Prometheus metrics of authentication. No label value comes from outside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from siddes_telemetry.web.buffered_metrics import BufferedMetrics
 
 
 class Method(StrEnum):
-    """What was looked at. One request may try several: a cookie may be no token and yet a session."""
+    """The kind of credential. A request may try several: a cookie may be no valid JWT and yet a session."""
 
     bearer = "bearer"
     cookie_jwt = "cookie_jwt"

@@ -1,4 +1,4 @@
-"""A token whose signature is still to be checked, and who checks it."""
+"""A token whose signature is not verified yet, and the protocol of the key sources that verify it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from siddes_telemetry.web.auth.refusals import Refusal, Refused
 
 @dataclass(frozen=True, slots=True)
 class SignedToken:
-    """`algorithm` is one that is configured; it and `key_id` are what the token's header claims."""
+    """A token and its header's `alg`, which is a configured one, and `kid`. Neither is trusted."""
 
     text: str = field(repr=False)
     algorithm: str
     key_id: str | None = field(repr=False)
     jws: PyJWS = field(repr=False)
 
-    def payload(self, keys: Sequence[VerificationKey]) -> bytes | None:
-        """What one of these keys has signed; None where none of them did."""
+    def payload_signed_by(self, keys: Sequence[VerificationKey]) -> bytes | None:
+        """The payload, if one of these keys signed the token; otherwise None."""
         for key in keys:
             try:
                 payload: bytes = self.jws.decode_complete(self.text, key, algorithms=[self.algorithm])["payload"]
@@ -33,9 +33,9 @@ class SignedToken:
 
 
 class KeySource(Protocol):
-    """Where the verification keys of one algorithm come from."""
+    """Verifies tokens of one algorithm with its keys: SharedSecret, KeyFile or JwksUrl."""
 
-    async def payload(self, token: SignedToken) -> bytes:
+    async def verified_payload(self, token: SignedToken) -> bytes:
         """The payload of a token whose signature is good.
 
         Raises Refused (unknown_key or signature) if none of the keys signed it, KeyRefreshPending if a newer key may
@@ -44,13 +44,13 @@ class KeySource(Protocol):
 
 
 class SharedSecret:
-    """One HMAC secret."""
+    """One HMAC secret. A KeySource."""
 
     def __init__(self, secret: bytes) -> None:
         self._keys = (secret,)
 
-    async def payload(self, token: SignedToken) -> bytes:
-        payload = token.payload(self._keys)
+    async def verified_payload(self, token: SignedToken) -> bytes:
+        payload = token.payload_signed_by(self._keys)
         if payload is None:
             raise Refused(Refusal.signature)
         return payload

@@ -1,4 +1,4 @@
-"""One question at a time about one thing: those who ask meanwhile share the answer."""
+"""One request at a time for each key; callers that come meanwhile share its result."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-class SingleFlight(Generic[Key, Answer]):
-    """Open questions, each a task of its own: an asker that goes away takes no answer with it.
+class SingleFlight(Generic[Key, Result]):
+    """Requests under way, each in its own task: a caller that is cancelled does not cancel the request.
 
-    How many are open at a time is the questions' business.
+    Does not limit how many keys have a request at a time.
     """
 
     def __init__(self) -> None:
-        self._flights: dict[Key, asyncio.Task[Answer]] = {}
+        self._flights: dict[Key, asyncio.Task[Result]] = {}
 
     def __contains__(self, key: Key) -> bool:
         return key in self._flights
 
-    def start(self, key: Key, question: Callable[[], Coroutine[Any, Any, Answer]]) -> asyncio.Task[Answer]:
-        """The open question, asked now if it was not."""
+    def start(self, key: Key, request: Callable[[], Coroutine[Any, Any, Result]]) -> asyncio.Task[Result]:
+        """The task of the request under way, which starts now if there is none."""
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._flights[key] = asyncio.create_task(question())
-            flight.add_done_callback(lambda done: self._land(key, done))
+            flight = self._flights[key] = asyncio.create_task(request())
+            flight.add_done_callback(lambda done: self._remove(key, done))
         return flight
 
-    async def ask(self, key: Key, question: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-        """The answer, or what the question raised."""
-        return await asyncio.shield(self.start(key, question))
+    async def result(self, key: Key, request: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """The result of the request under way, or what it raises."""
+        return await asyncio.shield(self.start(key, request))
 
     async def close(self) -> None:
-        """Drop what is open."""
+        """Cancel all requests under way."""
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _land(self, key: Key, flight: asyncio.Task[Answer]) -> None:
+    def _remove(self, key: Key, flight: asyncio.Task[Result]) -> None:
         del self._flights[key]
         if not flight.cancelled():
-            flight.exception()  # seen: nobody may be waiting any more
+            flight.exception()  # marks it as retrieved: there may be no caller left

@@ -1,4 +1,4 @@
-"""Which ids authentication lets out, and under what name."""
+"""Turns an authenticated subject into the viewer id that is stored: as it is, or as a keyed pseudonym."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from siddes_telemetry.schemas.viewer import has_email_shape, is_subject, is_view
 
 @dataclass(frozen=True, slots=True)
 class ViewerPolicy:
-    """With a key, what leaves is the pseudonym of any subject; without one, the id itself, unless it names a person."""
+    """With a key, the viewer id is a pseudonym of the subject; without one, the subject, if it is no e-mail address."""
 
     key: bytes | None = field(default=None, repr=False)
 
     def viewer_id(self, subject: object) -> str | None:
-        """The viewer as everything behind authentication knows it, or None where this is nobody's id."""
+        """The viewer id of this subject, or None if it may not be used as one."""
         if not isinstance(subject, str):
             return None
         if self.key is not None:

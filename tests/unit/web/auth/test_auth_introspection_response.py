@@ -1,10 +1,10 @@
-"""A redirect means: sign in first, or ask elsewhere."""
+"""The response of the who-am-I endpoint: what a redirect means."""
 
 from __future__ import annotations
 
 import pytest
 
-from siddes_telemetry.web.auth.redirects import leads_to_sign_in
+from siddes_telemetry.web.auth.introspection_response import leads_to_sign_in
 
 URL = "http://app.example/api/auth/me"
 
