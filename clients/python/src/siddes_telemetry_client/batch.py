@@ -1,52 +1,60 @@
-"""A batch: the calls of one token that are sent, and sent again, under one id. Pure."""
+"""A batch: calls of one token that are sent, and retried, under one id. Pure."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
-from siddes_telemetry_client.calls import MAX_COUNT, Call
+from siddes_telemetry_client.validation import MAX_COUNT
 
-MAX_CALLS = 500  # of one batch: the server takes so many entries, and no call needs more than one
+MAX_CALLS = 500  # of one batch: the server accepts 500 entries, and a call never needs more than one
+
+
+class Call(NamedTuple):
+    """One call of count(): an event, and how many times it is counted, 1..MAX_COUNT."""
+
+    event: str
+    times: int
 
 
 @dataclass(slots=True)
 class Entry:
-    """Equal events added up. A call is never spread over two entries, so that a rejected entry is so many calls."""
+    """Calls of one event, summed. A call is never split between entries, so a rejected entry is a number of calls."""
 
     event: str
     count: int = 0
     calls: int = 0
 
-    def add(self, times: int) -> None:
-        """One more call."""
+    def include(self, times: int) -> None:
+        """Include one more call."""
         self.count += times
         self.calls += 1
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Immutable from its first try on: the server counts an id once and does not look at its second body."""
+    """Immutable, because the server counts an id once and ignores the body of a retry."""
 
     batch_id: UUID
     entries: tuple[Entry, ...]
-    first_try_s: float  # on a clock that counts suspend
+    first_try_s: float  # on a clock that includes suspend
 
     @property
     def calls(self) -> int:
-        """How many calls it carries."""
+        """The number of its calls."""
         return sum(entry.calls for entry in self.entries)
 
     def body(self) -> bytes:
-        """What is posted."""
+        """The request body of `POST /api/telemetry/batch`."""
         events = [{"event": entry.event, "count": entry.count} for entry in self.entries]
         return json.dumps({"batch_id": str(self.batch_id), "events": events}, separators=(",", ":")).encode()
 
 
-def add_up(calls: Iterable[Call]) -> tuple[Entry, ...]:
-    """The calls as entries of at most MAX_COUNT each, equal events together."""
+def merge_calls(calls: Iterable[Call]) -> tuple[Entry, ...]:
+    """The calls as entries of at most MAX_COUNT each; calls of one event share entries."""
     entries: list[Entry] = []
     last: dict[str, Entry] = {}
     for event, times in calls:
@@ -54,5 +62,5 @@ def add_up(calls: Iterable[Call]) -> tuple[Entry, ...]:
         if entry is None or entry.count + times > MAX_COUNT:
             entry = last[event] = Entry(event)
             entries.append(entry)
-        entry.add(times)
+        entry.include(times)
     return tuple(entries)

@@ -1,4 +1,4 @@
-"""The client: what an application uses."""
+"""The public client."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from siddes_telemetry_client.delivery import Delivery
+from siddes_telemetry_client.sender import Sender
 from siddes_telemetry_client.stats import Stats
 from siddes_telemetry_client.transport import HttpTransport, make_session
 
 LINGER_S = 2.0  # how long a call waits for others of its token
 MAX_WAITING = 10_000  # calls: some MB, and minutes of an outage of a busy process
-REQUEST_TIMEOUT_S = 10.0  # within which the server answers or gives up itself
-MAX_REQUEST_TIMEOUT_S = 30.0  # 9 minutes of tries and a last request stay below the server's 10
+REQUEST_TIMEOUT_S = 10.0  # the server's own limit
+MAX_REQUEST_TIMEOUT_S = 30.0  # 9 minutes of retries and one last request take less than the server's 10
 CLOSE_TIMEOUT_S = 5.0
 
 _PATH = "/api/telemetry/batch"
 
 
 class TelemetryClient:
-    """Counts on behalf of viewers: fire and forget, batched by token, bounded, each call counted at most once.
+    """Counts events of viewers: fire and forget, batched by token, bounded, each call counted at most once.
 
-    `url` is the gateway's address, https://telemetry.internal:8080 say; a path before /api/telemetry is kept.
-    Times are in seconds. An async context manager: leaving it sends what waits, for at most `close_timeout_s`.
+    `url` is the gateway's address, as in https://telemetry.internal:8080; its path is kept as a prefix.
+    Times are in seconds. An async context manager: its exit sends waiting calls, for at most `close_timeout_s`.
 
     It belongs to the thread and event loop that entered it. Other threads use loop.call_soon_threadsafe.
-    Raises ValueError on a setting that cannot work.
+    Raises ValueError for an invalid setting.
     """
 
     def __init__(
@@ -49,71 +49,70 @@ class TelemetryClient:
         self._max_waiting = max_waiting
         self._request_timeout_s = request_timeout_s
         self._close_timeout_s = close_timeout_s
-        self._delivery: Delivery | None = None
+        self._sender: Sender | None = None
         self._thread = 0
 
     async def __aenter__(self) -> Self:
-        """Ready to count. Raises RuntimeError the second time."""
-        if self._delivery is not None:
+        """Start sending. Raises RuntimeError the second time."""
+        if self._sender is not None:
             raise RuntimeError("a TelemetryClient is entered once")
         self._thread = threading.get_ident()
         self._session = make_session(self._request_timeout_s)
-        self._delivery = Delivery(
+        self._sender = Sender(
             HttpTransport(self._session, self._url), linger_s=self._linger_s, max_waiting=self._max_waiting
         )
-        self._running = asyncio.create_task(self._delivery.run())
+        self._running = asyncio.create_task(self._sender.run())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Send what waits, within the deadline; count the rest as abandoned."""
-        delivery = self._entered()
+        """Send waiting calls until `close_timeout_s` has passed; the rest is abandoned."""
+        sender = self._entered()
         try:
-            await delivery.flush(self._close_timeout_s)
+            await sender.flush(self._close_timeout_s)
         finally:
             self._running.cancel()
             try:
-                await delivery.end()
+                await sender.stop()
                 await asyncio.wait({self._running})
-            finally:  # it may be cancelled again, by frameworks that do so at every await
+            finally:  # some frameworks cancel at every await
                 await self._session.close()
 
     def count(self, event: str, count: float = 1, *, token: str) -> None:
-        """Say that `event` happened `count` times to the viewer whose bearer token this is. Returns at once.
+        """Count `event` `count` times for the viewer with this bearer token. Returns at once.
 
-        A `count` of exactly 0 counts nothing; else it is truncated and clamped to 1..50, and what is no finite number
-        is 1, as the server has it. `event` is any name: the server's
-        registry decides, and what it does not know is in `stats.rejected`. Whatever happens on the wire, this does
-        not raise: what cannot be sent is dropped and counted in `stats`, also after the client was closed.
+        A `count` of exactly 0 counts nothing. Any other is truncated and clamped to 1..50, as on the server; what is
+        no finite number is 1. The server's registry decides which events exist: others are in `stats.rejected`.
+        Network errors do not raise: calls that cannot be sent are dropped and are in `stats`, also after the exit.
 
-        Raises RuntimeError in another thread than the one that entered the client, or before it was entered, and
-        TypeError where event or token is no text.
+        Raises RuntimeError before the client is entered, or in another thread than the one that entered it, and
+        TypeError where event or token is no str.
         """
         self._own_thread().count(event, count, token)
 
     async def flush(self, timeout_s: float) -> bool:
-        """Send what waits without lingering: True as soon as nothing waits or is in flight, False when time is up.
+        """Send waiting calls without lingering. True as soon as all calls are settled, False after `timeout_s`.
 
-        What is called meanwhile is waited for too; a batch that backs off is not hurried.
+        Calls made meanwhile are waited for too. A batch in back-off is not retried sooner.
         """
         return await self._own_thread().flush(timeout_s)
 
     @property
     def stats(self) -> Stats:
-        """What became of the calls so far. Another thread may read it too: close to exact then, exact in its own."""
+        """A snapshot of the counters. Another thread may read it too, and may then see a change half done."""
         return self._entered().stats
 
-    def _entered(self) -> Delivery:
-        if self._delivery is None:
+    def _entered(self) -> Sender:
+        if self._sender is None:
             raise RuntimeError("use a TelemetryClient as an async context manager")
-        return self._delivery
+        return self._sender
 
-    def _own_thread(self) -> Delivery:
-        delivery = self._entered()
+    def _own_thread(self) -> Sender:
+        sender = self._entered()
         if threading.get_ident() != self._thread:
             raise RuntimeError("a TelemetryClient belongs to the thread that entered it")
-        return delivery
+        return sender
 
 
 def _batch_url(url: str) -> str:

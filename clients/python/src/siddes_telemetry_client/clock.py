@@ -1,4 +1,4 @@
-"""The clock that retries are held against."""
+"""The clock that limits retries."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import time
 
 
 def boot_clock_s() -> float:
-    """Monotonic seconds, suspend included where the system has such a clock (Linux).
+    """Monotonic seconds that include suspend where the system has such a clock (Linux).
 
-    Elsewhere time.monotonic: on Windows it counts suspend too, on macOS it does not.
+    Elsewhere time.monotonic, which includes suspend on Windows but not on macOS.
     """
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)

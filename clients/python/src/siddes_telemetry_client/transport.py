@@ -1,4 +1,4 @@
-"""Posting a batch over HTTP."""
+"""Posts a batch over HTTP."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Protocol
 
 import aiohttp
 
-from siddes_telemetry_client.verdict import Answer
+from siddes_telemetry_client.response import Response
 
-MAX_ANSWER_BYTES = 64 * 1024  # 500 rejected entries take 25 KiB; the rest of a longer answer is not read
+MAX_RESPONSE_BYTES = 64 * 1024  # 500 rejected entries take 25 KiB; the rest of a longer body is not read
 
 _HEADERS = {
     "Content-Type": "application/json",
@@ -18,18 +18,18 @@ _HEADERS = {
 
 
 class Unreachable(Exception):
-    """No answer came. Whether the batch was counted is not known."""
+    """No response arrived. The batch may or may not have been counted."""
 
 
 class Transport(Protocol):
     """Sends a batch."""
 
-    async def post(self, body: bytes, token: str) -> Answer:
-        """The answer. Raises Unreachable."""
+    async def post(self, body: bytes, token: str) -> Response:
+        """The response. Raises Unreachable."""
 
 
 def make_session(timeout_s: float) -> aiohttp.ClientSession:
-    """A session that keeps nothing of one viewer for another: no cookies, no credentials of the environment."""
+    """A session without state of a viewer: it keeps no cookies and reads no credentials from the environment."""
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=timeout_s),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -45,14 +45,14 @@ class HttpTransport:
         self._session = session
         self._url = url
 
-    async def post(self, body: bytes, token: str) -> Answer:
-        """The answer, a redirect too: it is not followed. Raises Unreachable."""
+    async def post(self, body: bytes, token: str) -> Response:
+        """The response, also of a redirect: it is not followed. Raises Unreachable."""
         headers = {**_HEADERS, "Authorization": f"Bearer {token}"}
         try:
-            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
-                start = bytearray()
-                while len(start) < MAX_ANSWER_BYTES and (chunk := await answer.content.read(MAX_ANSWER_BYTES)):
-                    start += chunk
-                return Answer(answer.status, bytes(start), answer.headers.get("Retry-After"))
+            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+                received = bytearray()
+                while len(received) < MAX_RESPONSE_BYTES and (chunk := await response.content.read(MAX_RESPONSE_BYTES)):
+                    received += chunk
+                return Response(response.status, bytes(received), response.headers.get("Retry-After"))
         except (aiohttp.ClientError, TimeoutError, OSError):
             raise Unreachable from None

@@ -10,9 +10,9 @@ from typing import Final, Literal, Self
 from uuid import UUID
 
 from siddes_telemetry_client.batch_id import new_id
-from siddes_telemetry_client.delivery import ConsumerContext, Delivery
+from siddes_telemetry_client.response import Response
+from siddes_telemetry_client.sender import Environment, Sender
 from siddes_telemetry_client.transport import Unreachable
-from siddes_telemetry_client.verdict import Answer
 
 WINDOW_S = 600.0  # for which an id is known
 KNOWN = ("suggestion_shown", "suggestion_accepted", "suggestion_undo")
@@ -20,11 +20,11 @@ KNOWN = ("suggestion_shown", "suggestion_accepted", "suggestion_undo")
 LOST: Final = "lost"  # the request never arrived
 UNANSWERED: Final = "unanswered"  # it was counted, and the answer never arrived
 
-Behaviour = Answer | Literal["lost", "unanswered"] | None
+Behaviour = Response | Literal["lost", "unanswered"] | None
 
-DISABLED = Answer(404, b'{"ok":false,"error":"telemetry_disabled"}')
-RATE_LIMITED = Answer(429, b'{"ok":false,"error":"rate_limited"}', "7")
-UNAVAILABLE = Answer(503, b'{"ok":false,"error":"unavailable"}')
+DISABLED = Response(404, b'{"ok":false,"error":"telemetry_disabled"}')
+RATE_LIMITED = Response(429, b'{"ok":false,"error":"rate_limited"}', "7")
+UNAVAILABLE = Response(503, b'{"ok":false,"error":"unavailable"}')
 
 
 def well(token: str) -> Behaviour:
@@ -45,7 +45,7 @@ class ModelServer:
         self.busiest = 0
         self._seen_s: dict[tuple[str, str], float] = {}
 
-    async def post(self, body: bytes, token: str) -> Answer:
+    async def post(self, body: bytes, token: str) -> Response:
         self.busy += 1
         self.busiest = max(self.busy, self.busiest)
         try:
@@ -54,7 +54,7 @@ class ModelServer:
             behaviour = self.behave(token)
             proper = self._take(json.loads(body), token) if behaviour in (None, UNANSWERED) else None
             await asyncio.sleep(self.latency_s)
-            if isinstance(behaviour, Answer):
+            if isinstance(behaviour, Response):
                 return behaviour
             if behaviour is not None or proper is None:
                 raise Unreachable
@@ -72,7 +72,7 @@ class ModelServer:
         events: list[dict[str, object]] = json.loads(self.bodies[request][1])["events"]
         return events
 
-    def _take(self, batch: dict[str, list[dict[str, object]]], token: str) -> Answer:
+    def _take(self, batch: dict[str, list[dict[str, object]]], token: str) -> Response:
         key = (token, str(batch["batch_id"]))
         first = now_s() - self._seen_s.get(key, -WINDOW_S) >= WINDOW_S
         self._seen_s[key] = now_s()
@@ -84,7 +84,7 @@ class ModelServer:
                 assert isinstance(entry["count"], int)
                 self.counted[token, str(entry["event"])] += entry["count"]
         body = {"ok": True, "accepted": len(batch["events"]) - len(rejected), "rejected": rejected}
-        return Answer(200, json.dumps(body).encode())
+        return Response(200, json.dumps(body).encode())
 
 
 def now_s() -> float:
@@ -104,24 +104,24 @@ class Running:
         new_id: Callable[[], UUID] = new_id,
     ) -> None:
         self.asleep_s = 0.0  # what the machine spent suspended
-        self.delivery = Delivery(
+        self.sender = Sender(
             server,
             linger_s=linger_s,
             max_waiting=max_waiting,
-            surroundings=ConsumerContext(lambda: now_s() + self.asleep_s, new_id, random),
+            env=Environment(lambda: now_s() + self.asleep_s, new_id, random),
         )
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self.delivery.run())
+        self._task = asyncio.create_task(self.sender.run())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._task.cancel()
         await asyncio.wait({self._task})
-        await self.delivery.end()
-        stats = self.delivery.stats
+        await self.sender.stop()
+        stats = self.sender.stats
         assert stats.waiting == 0
         assert stats.called == stats.accepted + stats.dropped
 
     def count(self, token: str, times: float = 1, event: str = "suggestion_shown") -> None:
-        self.delivery.count(event, times, token)
+        self.sender.count(event, times, token)

@@ -245,7 +245,7 @@ def test_count_needs_an_entered_client() -> None:
         TelemetryClient("http://localhost").count("suggestion_accepted", token="alice")
 
 
-async def test_neither_repr_nor_log_shows_a_token_or_an_answer(
+async def test_neither_repr_nor_log_shows_a_token_or_a_response(
     gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -253,9 +253,9 @@ async def test_neither_repr_nor_log_shows_a_token_or_an_answer(
     async with TelemetryClient(gateway.url, max_waiting=1) as telemetry:
         telemetry.count("suggestion_accepted", token="canary")
         telemetry.count("suggestion_accepted", token="canary")
-        assert telemetry._delivery is not None
-        lane = telemetry._delivery._lanes._lanes["canary"]
-        seen = [repr(thing) for thing in (telemetry, telemetry.stats, telemetry._delivery, lane, lane.waiting)]
+        assert telemetry._sender is not None
+        queue = telemetry._sender._scheduler._queues["canary"]
+        seen = [repr(thing) for thing in (telemetry, telemetry.stats, telemetry._sender, queue, queue.waiting)]
         assert await telemetry.flush(30.0)
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("siddes_telemetry_client")]
     assert len(ours) == 1

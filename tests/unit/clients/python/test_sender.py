@@ -1,4 +1,4 @@
-"""Delivery against a model of the gateway, on virtual time."""
+"""The sender against a model of the gateway, on virtual time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from uuid import UUID
 import pytest
 
 from siddes_telemetry_client.batch_id import uuid7
-from siddes_telemetry_client.delivery import IN_FLIGHT
-from siddes_telemetry_client.verdict import Answer
+from siddes_telemetry_client.response import Response
+from siddes_telemetry_client.sender import MAX_IN_FLIGHT
 from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
 from tests.unit.clients.python.model_server import (
     DISABLED,
@@ -40,7 +40,7 @@ async def test_calls_of_two_seconds_share_a_batch_of_their_token() -> None:
         running.count("alice", 4)
         running.count("bob")
         assert not server.bodies
-        assert await running.delivery.flush(60.0)
+        assert await running.sender.flush(60.0)
     assert [token for token, _ in server.bodies] == ["alice", "bob"]
     assert server.events(0) == [{"event": "suggestion_shown", "count": 7}]
 
@@ -52,12 +52,12 @@ async def test_a_count_of_nothing_is_no_call() -> None:
         for nothing in (0, 0.0, -0.0, False):
             running.count("alice", nothing)
         running.count("alice", 0, "alice@example.com")
-        assert running.delivery.stats.called == 0
-        assert await running.delivery.flush(60.0)
+        assert running.sender.stats.called == 0
+        assert await running.sender.flush(60.0)
         assert server.bodies == []
         for once in (0.4, -0.4, -7):
             running.count("alice", once)
-        assert await running.delivery.flush(60.0)
+        assert await running.sender.flush(60.0)
     assert server.events(0) == [{"event": "suggestion_shown", "count": 3}]
 
 
@@ -74,7 +74,7 @@ async def test_a_batch_gets_its_id_when_it_is_first_tried_and_the_id_says_when()
         running.count("alice")
         await asyncio.sleep(1.0)
         assert made == []
-        assert await running.delivery.flush(60.0)
+        assert await running.sender.flush(60.0)
     [made_s] = made
     assert 0 <= server.arrived_s[0] - made_s < 0.01
     assert set(server.ids) == {str(uuid7(0, 1))}
@@ -87,10 +87,10 @@ async def test_a_full_batch_does_not_wait() -> None:
         called_s = now_s()
         for _ in range(501):
             running.count("alice", 50)
-        await until(lambda: running.delivery.stats.accepted == 500)
+        await until(lambda: running.sender.stats.accepted == 500)
         assert now_s() - called_s < 1.0
         assert len(server.events(0)) == 500
-        assert running.delivery.stats.waiting == 1
+        assert running.sender.stats.waiting == 1
 
 
 @in_virtual_time
@@ -100,7 +100,7 @@ async def test_a_batch_keeps_its_id_and_its_body_through_retries() -> None:
         running.count("alice", 3)
         await until(lambda: len(server.bodies) == 2)
         running.count("alice", 5)
-        assert await running.delivery.flush(600.0)
+        assert await running.sender.flush(600.0)
     assert len(set(server.bodies[:4])) == 1
     assert len(set(server.ids)) == 2
     assert server.counted["alice", "suggestion_shown"] == 8
@@ -111,7 +111,7 @@ async def test_a_batch_is_never_sent_again_after_nine_minutes() -> None:
     server = ModelServer(lambda _: UNANSWERED)
     async with Running(server) as running:
         running.count("alice")
-        await until(lambda: running.delivery.stats.expired == 1)
+        await until(lambda: running.sender.stats.expired == 1)
         assert server.arrived_s[-1] - server.arrived_s[0] <= 540.0
         tries = len(server.bodies)
         await asyncio.sleep(3600)
@@ -126,7 +126,7 @@ async def test_the_time_a_machine_is_suspended_counts() -> None:
         await until(lambda: len(server.bodies) == 2)
         await until(lambda: not server.busy)
         running.asleep_s = 541.0
-        await until(lambda: running.delivery.stats.expired == 1)
+        await until(lambda: running.sender.stats.expired == 1)
         assert len(server.bodies) == 2
 
 
@@ -135,16 +135,16 @@ async def test_retry_after_is_waited_for() -> None:
     server = ModelServer(lambda _: RATE_LIMITED if len(server.bodies) == 1 else None)
     async with Running(server, random=lambda: 0.0) as running:
         running.count("alice")
-        await until(lambda: running.delivery.stats.accepted == 1)
+        await until(lambda: running.sender.stats.accepted == 1)
     assert 7.0 <= server.arrived_s[1] - server.arrived_s[0] < 7.1
 
 
 @in_virtual_time
 async def test_a_batch_that_would_have_to_wait_too_long_is_given_up_at_once() -> None:
-    server = ModelServer(lambda _: Answer(503, b"", "600"))
+    server = ModelServer(lambda _: Response(503, b"", "600"))
     async with Running(server) as running:
         running.count("alice")
-        await until(lambda: running.delivery.stats.expired == 1, within_s=3.0)
+        await until(lambda: running.sender.stats.expired == 1, within_s=3.0)
 
 
 @in_virtual_time
@@ -155,7 +155,7 @@ async def test_a_token_that_is_refused_for_long_holds_up_no_other() -> None:
             running.count(f"limited-{number}")
         await asyncio.sleep(60.0)
         running.count("alice")
-        await until(lambda: running.delivery.stats.accepted == 1, within_s=5.0)
+        await until(lambda: running.sender.stats.accepted == 1, within_s=5.0)
 
 
 @in_virtual_time
@@ -176,15 +176,15 @@ async def test_what_is_remembered_does_not_grow_with_flushes_nor_with_tokens_tha
     server = ModelServer()
     server.latency_s = 9.0
     async with Running(server) as running:
-        schedule = running.delivery._lanes
+        schedule = running.sender._scheduler
         for number in range(500):
             running.count(f"viewer-{number}")
         for _ in range(50):
-            assert not await running.delivery.flush(0.0)
-        assert len(schedule._schedule) < 1_500
+            assert not await running.sender.flush(0.0)
+        assert len(schedule._heap) < 1_500
         server.latency_s = 0.0
-        assert await running.delivery.flush(60.0)
-        assert len(schedule._schedule) < 100
+        assert await running.sender.flush(60.0)
+        assert len(schedule._heap) < 100
 
 
 @in_virtual_time
@@ -198,8 +198,8 @@ async def test_a_few_batches_are_on_their_way_at_once_and_one_of_each_token() ->
         assert server.busiest == 1
         for number in range(20):
             running.count(f"viewer-{number}")
-        assert await running.delivery.flush(60.0)
-    assert server.busiest == IN_FLIGHT
+        assert await running.sender.flush(60.0)
+    assert server.busiest == MAX_IN_FLIGHT
     assert len(server.bodies) == 22
 
 
@@ -209,11 +209,11 @@ async def test_what_waits_is_bounded_and_the_first_drop_is_said_once(caplog: pyt
     async with Running(server, max_waiting=10) as running:
         for _ in range(15):
             running.count("alice")
-        assert running.delivery.stats.waiting == 10
-        assert running.delivery.stats.overflow == 5
-        assert await running.delivery.flush(60.0)
+        assert running.sender.stats.waiting == 10
+        assert running.sender.stats.overflow == 5
+        assert await running.sender.flush(60.0)
         running.count("alice")
-        assert running.delivery.stats.waiting == 1
+        assert running.sender.stats.waiting == 1
     assert caplog.messages == ["too many counts are waiting to be sent: some are dropped"]
 
 
@@ -223,9 +223,9 @@ async def test_what_the_server_rejects_is_dropped_and_the_rest_counts() -> None:
     async with Running(server) as running:
         for event in ("suggestion_shown", "unknown_event", "suggestion_undo", "unknown_event"):
             running.count("alice", 30, event)
-        assert await running.delivery.flush(60.0)
-        assert running.delivery.stats.rejected == 2
-        assert running.delivery.stats.accepted == 2
+        assert await running.sender.flush(60.0)
+        assert running.sender.stats.rejected == 2
+        assert running.sender.stats.accepted == 2
 
 
 @in_virtual_time
@@ -234,8 +234,8 @@ async def test_what_cannot_be_an_event_or_a_token_is_never_sent() -> None:
     async with Running(server) as running:
         running.count("alice", event="alice@example.com")
         running.count("not a token")
-        assert await running.delivery.flush(60.0)
-        stats = running.delivery.stats
+        assert await running.sender.flush(60.0)
+        stats = running.sender.stats
         assert (stats.rejected, stats.refused, server.bodies) == (1, 1, [])
 
 
@@ -246,13 +246,13 @@ async def test_the_kill_switch_ends_it_for_all_tokens(caplog: pytest.LogCaptureF
         running.count("bob")
         await until(lambda: len(server.bodies) == 3)
         running.count("alice")
-        await until(lambda: running.delivery.stats.disabled == 2)
+        await until(lambda: running.sender.stats.disabled == 2)
         running.count("carol")
         tries = len(server.bodies)
-        assert await running.delivery.flush(60.0)
+        assert await running.sender.flush(60.0)
         await asyncio.sleep(3600)
         assert len(server.bodies) == tries
-        assert running.delivery.stats.disabled == 3
+        assert running.sender.stats.disabled == 3
     assert caplog.messages == ["telemetry is disabled on the server: counts are dropped from now on"]
 
 
@@ -262,8 +262,8 @@ async def test_what_was_in_flight_when_the_kill_switch_was_seen_is_not_tried_aga
     async with Running(server, linger_s=0.0) as running:
         running.count("alice")
         running.count("bob")
-        await until(lambda: running.delivery.stats.disabled == 2, within_s=0.1)
-        assert await running.delivery.flush(60.0)
+        await until(lambda: running.sender.stats.disabled == 2, within_s=0.1)
+        assert await running.sender.flush(60.0)
     assert len(server.bodies) == 2
 
 
@@ -272,7 +272,7 @@ async def test_a_flush_does_not_wait_for_fuller_batches() -> None:
     server = ModelServer()
     async with Running(server, linger_s=60.0) as running:
         running.count("alice")
-        assert await running.delivery.flush(1.0)
+        assert await running.sender.flush(1.0)
         running.count("alice")
         await asyncio.sleep(30.0)
         assert len(server.bodies) == 1
@@ -284,10 +284,10 @@ async def test_a_flush_says_when_it_did_not_get_everything_out() -> None:
     async with Running(server) as running:
         running.count("alice")
         started_s = now_s()
-        assert not await running.delivery.flush(5.0)
+        assert not await running.sender.flush(5.0)
         assert 5.0 <= now_s() - started_s < 5.1
         server.behave = well
-        assert await running.delivery.flush(60.0)
+        assert await running.sender.flush(60.0)
 
 
 @in_virtual_time
@@ -302,7 +302,7 @@ async def test_what_is_left_at_the_end_is_abandoned_in_flight_or_not() -> None:
         running.count("bob")
     running.count("bob")
     assert server.busy == 0
-    assert running.delivery.stats.abandoned == 4
+    assert running.sender.stats.abandoned == 4
 
 
 @in_virtual_time
@@ -311,14 +311,14 @@ async def test_a_request_that_had_not_begun_at_the_end_is_abandoned_too() -> Non
     async with Running(server, linger_s=0.0) as running:
         running.count("alice")
         await asyncio.sleep(0)  # run() has made its task, which has not begun
-        await running.delivery.end()
-        assert (running.delivery.stats.abandoned, server.bodies) == (1, [])
+        await running.sender.stop()
+        assert (running.sender.stats.abandoned, server.bodies) == (1, [])
 
 
 @in_virtual_time
 async def test_an_error_nobody_thought_of_holds_nothing_up() -> None:
     class Broken(ModelServer):
-        async def post(self, body: bytes, token: str) -> Answer:
+        async def post(self, body: bytes, token: str) -> Response:
             answer = await super().post(body, token)
             if len(self.bodies) == 1:
                 raise ZeroDivisionError
@@ -329,7 +329,7 @@ async def test_an_error_nobody_thought_of_holds_nothing_up() -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
     async with Running(server) as running:
         running.count("alice", 3)
-        assert await running.delivery.flush(60.0)
+        assert await running.sender.flush(60.0)
     assert server.counted["alice", "suggestion_shown"] == 3
     assert [type(error) for error in reported] == [ZeroDivisionError]
 
@@ -360,12 +360,12 @@ async def random_run(rng: random.Random, outage_s: float) -> None:
             running.count(viewer, times, event)
             called[viewer, event] += times
             calls += 1
-            stats = running.delivery.stats
+            stats = running.sender.stats
             assert stats.called == calls == stats.accepted + stats.dropped + stats.waiting
         server.behave = well
-        assert await running.delivery.flush(3600.0)
+        assert await running.sender.flush(3600.0)
         assert all(server.counted[key] <= called[key] for key in server.counted)
-        if not running.delivery.stats.dropped:
+        if not running.sender.stats.dropped:
             assert server.counted == called
         if outage_s < 540:
-            assert running.delivery.stats.accepted == calls
+            assert running.sender.stats.accepted == calls

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from siddes_telemetry_client.verdict import Answer, Disabled, Refused, Taken, TryAgain, judge
+from siddes_telemetry_client.response import Accepted, Disabled, Refused, Response, Retry, outcome_of
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 599])
 def test_what_may_pass_is_tried_again(status: int) -> None:
-    assert judge(Answer(status)) == TryAgain()
+    assert outcome_of(Response(status)) == Retry()
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 304, 400, 401, 403, 404, 413, 415])
 def test_what_will_not_pass_is_refused(status: int) -> None:
-    assert judge(Answer(status, b'{"ok":false,"error":"not_found"}')) == Refused()
+    assert outcome_of(Response(status, b'{"ok":false,"error":"not_found"}')) == Refused()
 
 
 @pytest.mark.parametrize(
@@ -21,18 +21,18 @@ def test_what_will_not_pass_is_refused(status: int) -> None:
     + [(garbage, 0.0) for garbage in ("", "-1", "1e9", "\u0667", "soon", "9" * 30)],
 )
 def test_retry_after_is_honoured_up_to_a_cap_and_garbage_is_not(retry_after: str | None, seconds: float) -> None:
-    assert judge(Answer(503, b"", retry_after)) == TryAgain(seconds)
+    assert outcome_of(Response(503, b"", retry_after)) == Retry(seconds)
 
 
 def test_the_kill_switch_is_told_from_another_404() -> None:
-    assert judge(Answer(404, b'{"ok":false,"error":"telemetry_disabled"}')) == Disabled()
+    assert outcome_of(Response(404, b'{"ok":false,"error":"telemetry_disabled"}')) == Disabled()
     for body in (b"", b"telemetry_disabled", b'["telemetry_disabled"]', b'{"error":["telemetry_disabled"]}'):
-        assert judge(Answer(404, body)) == Refused()
+        assert outcome_of(Response(404, body)) == Refused()
 
 
 def test_rejected_entries_are_known_by_their_place() -> None:
     body = b'{"ok":true,"accepted":1,"rejected":[{"index":0,"error":"invalid_event"},{"index":2,"error":"x"}]}'
-    assert judge(Answer(200, body)) == Taken(frozenset({0, 2}))
+    assert outcome_of(Response(200, body)) == Accepted(frozenset({0, 2}))
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_rejected_entries_are_known_by_their_place() -> None:
     [b"", b"\xff", b"null", b'{"rejected":7}', b'{"rejected":[7,{},{"index":"0"},{"index":true}]}', b"[" * 60_000],
 )
 def test_a_success_that_cannot_be_read_rejects_nothing(body: bytes) -> None:
-    assert judge(Answer(200, body)) == Taken()
+    assert outcome_of(Response(200, body)) == Accepted()
 
 
 def test_no_repr_shows_what_was_answered() -> None:
-    assert "secret" not in repr(Answer(503, b"secret", "secret"))
+    assert "secret" not in repr(Response(503, b"secret", "secret"))

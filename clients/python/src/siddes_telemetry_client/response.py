@@ -1,0 +1,83 @@
+"""Classifies the server's response to a batch. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+
+MAX_RETRY_AFTER_S = 600.0  # no batch lives that long: a longer wait changes nothing
+
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_RETRIABLE = frozenset({408, 429})  # besides every 5xx
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP response. Body and Retry-After do not show in a repr."""
+
+    status: int
+    body: bytes = field(default=b"", repr=False)
+    retry_after: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The batch is counted, except the entries at these indexes."""
+
+    rejected: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The batch is not counted, and never will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disabled:
+    """The server's kill switch is on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The batch may or may not be counted: send it again under the same id, after at least so many seconds."""
+
+    after_s: float = 0.0
+
+
+Outcome = Accepted | Refused | Disabled | Retry
+
+
+def outcome_of(response: Response) -> Outcome:
+    """What the response means for the batch. A redirect is a refusal: the token is for the configured address only."""
+    if 200 <= response.status < 300:  # noqa: PLR2004 - the class of success
+        return Accepted(_rejected(response.body))
+    if response.status in _RETRIABLE or response.status >= 500:  # noqa: PLR2004 - the class of server errors
+        return Retry(_seconds(response.retry_after))
+    if response.status == 404 and _fields(response.body).get("error") == "telemetry_disabled":  # noqa: PLR2004 - not found
+        return Disabled()
+    return Refused()
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Retry-After in seconds (RFC 9110, 10.2.3); 0 where it is missing, a date or malformed."""
+    if retry_after is None or _SECONDS.fullmatch(retry_after) is None:
+        return 0.0
+    return min(float(retry_after), MAX_RETRY_AFTER_S)
+
+
+def _rejected(body: bytes) -> frozenset[int]:
+    rejected = _fields(body).get("rejected")
+    if not isinstance(rejected, list):
+        return frozenset()
+    indexes = (item.get("index") for item in rejected if isinstance(item, dict))
+    return frozenset(index for index in indexes if type(index) is int)
+
+
+def _fields(body: bytes) -> dict[str, object]:
+    """The JSON object of a body; empty where it is none."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
