@@ -32,7 +32,8 @@ from benchmarks.rounds import Comparison, Contender, alternate, at_least
 from benchmarks.stored import LOOK_S, wait_for_rows
 from benchmarks.suite import Bench
 from benchmarks.tools.clickhouse import local_clickhouse
-from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
 from siddes_telemetry.schemas.client_batch import Line
 from siddes_telemetry.schemas.ddl import StoreSchema

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import uvloop
 
 from benchmarks.tools.clickhouse import local_clickhouse
-from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
 from siddes_telemetry.backends.clickhouse.query_limiter import QueryLimiter
-from siddes_telemetry.backends.clickhouse.settings import READ_PINS, within
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
+from siddes_telemetry.backends.clickhouse.settings import READ_PINS, time_limit
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.store import make_store
@@ -35,7 +36,7 @@ class RealStore:
     def __init__(self, runner: asyncio.Runner, engine: HttpEngine, schema: StoreSchema) -> None:
         self._runner = runner
         self._engine = engine
-        self._turns = QueryLimiter(engine.summaries_at_once)
+        self._limiter = QueryLimiter(engine.summaries_at_once)
         self._database = schema.database
         store = make_store(engine, schema)
         self.counts: ClickHouseStore = store.counts
@@ -56,9 +57,9 @@ class RealStore:
         return [list(row) for row in self.do(self._engine.read(question, names, settings={}, deadline_s=DEADLINE_S))]
 
     async def select_1(self, viewer: str, *, deadline_s: float) -> object:
-        """`SELECT 1`, sent as a summary is: in its turn, with a viewer, but with no settings of its own."""
-        async with self._turns.slot(deadline_s) as left_s:
-            settings = {**READ_PINS, **within(left_s)}
+        """`SELECT 1`, sent as a summary is: in a query slot, with a viewer, but with no settings of its own."""
+        async with self._limiter.slot(deadline_s) as left_s:
+            settings = {**READ_PINS, **time_limit(left_s)}
             return await self._engine.read("SELECT 1", {}, bound=viewer, settings=settings, deadline_s=left_s)
 
     def merge(self) -> None:

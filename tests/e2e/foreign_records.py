@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from siddes_telemetry.backends.sqlite.headers import pack_headers
+from siddes_telemetry.backends.sqlite.records import pack_headers
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.schemas.client_batch import NO_BATCH

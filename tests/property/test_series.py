@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siddes_telemetry.summary_api.routes import Summary
+from siddes_telemetry.summary_api.routes import SummaryHandlers
 from siddes_telemetry.web.routing import Request
 from tests.fakes.memory_store import MemoryStore, StoredRow
 from tests.unit.schemas.shipped import REGISTRY
@@ -27,11 +27,11 @@ STEPS = {"day": timedelta(days=1), "hour": timedelta(hours=1)}
 
 def both(store: MemoryStore, query: str, now_ms: int, retention_days: int) -> tuple[dict[str, int], list[Any]]:
     """What the summary and the series say at one moment."""
-    summary = Summary(store, REGISTRY, retention_days=retention_days, wall_clock_ms=lambda: now_ms)
+    summary = SummaryHandlers(store, REGISTRY, retention_days=retention_days, wall_clock_ms=lambda: now_ms)
     request = Request("42", query, None, b"")
 
     async def answers() -> tuple[bytes, bytes]:
-        return (await summary.counts(request)).body, (await summary.series(request)).body
+        return (await summary.summary(request)).body, (await summary.series(request)).body
 
     counts, series = (json.loads(body) for body in asyncio.run(answers()))
     return counts["counts"], series["series"]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from siddes_telemetry.backends.clickhouse.http_engine import parse_server_url
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.cli.endpoints import broker_list, clickhouse_url, http_url, origin
 from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError
 from siddes_telemetry.cli.settings_loader import load_settings

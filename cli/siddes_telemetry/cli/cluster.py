@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.cli.settings import Settings

@@ -18,8 +18,8 @@ from siddes_telemetry.consumer.set_aside.request import halted_record_at, is_set
 from siddes_telemetry.consumer.verify.context import Progress
 from siddes_telemetry.consumer.verify.repair import Repairer
 from siddes_telemetry.consumer.verify.verifier import LogAndStore, verify
+from siddes_telemetry.schemas.timestamps import DAY_MS
 
-DAY_MS = 86_400_000
 MAX_PURGE_DAYS = 36_500  # a century: no count is older
 MAX_VERIFY_HOURS = 24 * 366
 TAKEN_UP_S = 15.0  # a consumer looks every five seconds

@@ -1,1 +1,1 @@
-"""Store to HTTP: a viewer reads its own counts."""
+"""The HTTP API from which viewers read their own counts."""

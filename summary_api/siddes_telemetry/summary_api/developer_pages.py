@@ -1,4 +1,4 @@
-"""The developer dashboard and the demo page: built from clients/pages, served in debug only."""
+"""Serves the developer dashboard and the demo page, in debug mode only. They are built from clients/pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEMO_PATH = f"{DASHBOARD_PATH}/demo"
 
 _FOLDER = Path(__file__).parent / "pages"
 _DOCUMENTS = {DASHBOARD_PATH: "dashboard.html", f"{DASHBOARD_PATH}/": "dashboard.html", DEMO_PATH: "demo.html"}
-# By name: what an editor left beside them is neither served nor in the way.
+# A closed list, so that files that an editor leaves in the folder are not served.
 _LOADED = ("dashboard.js", "demo.js", "sdk.js", "pages.css", "icon.svg")
 _CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -22,7 +22,7 @@ _CONTENT_TYPES = {
     ".svg": "image/svg+xml",
     ".json": "application/json",
 }
-# Nothing but these files and this origin's API; no script or style in the page itself (CSP level 3, Trusted Types).
+# Allows only these files and this origin's API; no inline script or style (CSP level 3, Trusted Types).
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
@@ -30,7 +30,7 @@ _CONTENT_SECURITY_POLICY = (
 
 
 def developer_routes(registry: Registry) -> list[Route]:
-    """The two pages and what they load. They show nothing by themselves: counts come from the API, to its viewer."""
+    """Routes of the two pages and the files that they load. The pages have no counts: they read them from the API."""
     events = [{"name": event.name, "part": event.part, "meaning": event.meaning} for event in registry.events]
     labels = json.dumps({"ok": True, "events": events}, separators=(",", ":")).encode()
     files = _DOCUMENTS | {f"{DASHBOARD_PATH}/{name}": name for name in _LOADED}
@@ -47,7 +47,7 @@ def _route(path: str, name: str, content: bytes) -> Route:
             ("Content-Type", _CONTENT_TYPES[Path(name).suffix]),
             ("Cache-Control", "no-cache"),
             ("Content-Security-Policy", _CONTENT_SECURITY_POLICY),
-            ("Referrer-Policy", "same-origin"),  # with no-referrer a beacon may lack its origin, and be refused
+            ("Referrer-Policy", "same-origin"),  # with no-referrer a beacon may lack its Origin, and would be refused
         ),
     )
 

@@ -18,7 +18,7 @@ from siddes_telemetry.backends.ports.errors import LogUnavailable, PartitionLost
 from siddes_telemetry.backends.ports.log import OwnedPartition
 from siddes_telemetry.backends.sqlite.file import FORMAT, LogFileRefused, connect
 from siddes_telemetry.backends.sqlite.log import SqliteLog
-from siddes_telemetry.backends.sqlite.reading_thread import Query, SqliteReads
+from siddes_telemetry.backends.sqlite.reading_thread import Query, ReadingThread
 from siddes_telemetry.schemas.record import LAST_APPENDED_MS, Defect
 from tests.contract.log.backends import START_MS, TWO_DAYS_MS, ManualClock
 from tests.contract.log.membership import everything_in, member, owning
@@ -181,11 +181,11 @@ async def test_closing_finishes_what_is_queued(path: Path) -> None:
         held.wait()
 
     async with opened(path) as log:
-        holding = log._writer.submit(hold)
+        holding = log._writing.submit(hold)
         await writing.wait()
         appends = [asyncio.create_task(log.append(0, b"%d" % number, ())) for number in range(50)]
         closing = asyncio.create_task(log.close())
-        while log._writer._queue.qsize() < 51:  # noqa: ASYNC110 (nothing tells when the appends and the end are queued)
+        while log._writing._queue.qsize() < 51:  # noqa: ASYNC110 (nothing tells when the appends and the end are queued)
             await asyncio.sleep(0)
         held.set()
         await asyncio.gather(holding, closing, *appends)
@@ -201,7 +201,7 @@ async def test_a_write_that_breaks_spoils_only_its_own_transaction(path: Path) -
     async with opened(path) as log:
         await log.append(0, b"before", ())
         with pytest.raises(LogUnavailable):
-            await log._writer.run(breaks)
+            await log._writing.run(breaks)
         await log.append(0, b"after", ())
         assert await values_in(log) == [b"before", b"after"]
 
@@ -221,7 +221,7 @@ async def test_appends_that_wait_share_transactions(path: Path) -> None:
     async with opened(path) as log:
         await log.ping()  # the writer has settled
         statements: list[str] = []
-        connection = log._writer._connection
+        connection = log._writing._connection
         assert connection is not None
         connection.set_trace_callback(statements.append)
         await asyncio.gather(*(log.append(0, b"x", ()) for _ in range(200)))
@@ -231,16 +231,16 @@ async def test_appends_that_wait_share_transactions(path: Path) -> None:
 
 async def test_a_fetch_that_waits_asks_nothing_of_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    run = SqliteReads.run
+    run = ReadingThread.run
 
-    async def counted(self: SqliteReads, query: Query[object]) -> object:
+    async def counted(self: ReadingThread, query: Query[object]) -> object:
         asked.append(query)
         return await run(self, query)
 
     async with opened(path) as log, owning(log.group_consumer()) as partition:
         _, following = await partition.bounds()
         await partition.seek(following)
-        monkeypatch.setattr(SqliteReads, "run", counted)
+        monkeypatch.setattr(ReadingThread, "run", counted)
         waiting = asyncio.create_task(partition.fetch())
         await asyncio.wait([waiting], timeout=0.05)
         assert not asked

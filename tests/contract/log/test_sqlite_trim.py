@@ -12,14 +12,9 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.journal_queue import JournalMetrics
 from siddes_telemetry.backends.ports.log import DeadLetter
-from siddes_telemetry.backends.sqlite.log import (
-    DEAD_LETTERS_KEPT_MS,
-    NOTES_KEPT_MS,
-    RECORDS_KEPT_MS,
-    SqliteLog,
-    Trimmed,
-)
-from siddes_telemetry.backends.sqlite.queries import PIECE_RECORDS
+from siddes_telemetry.backends.sqlite.log import SqliteLog
+from siddes_telemetry.backends.sqlite.records import CHUNK_RECORDS
+from siddes_telemetry.backends.sqlite.trimming import DEAD_LETTERS_KEPT_MS, NOTES_KEPT_MS, RECORDS_KEPT_MS, Trimmed
 from tests.contract.log.backends import START_MS, ManualClock
 from tests.contract.log.membership import everything_in, owning
 
@@ -94,11 +89,11 @@ async def test_a_record_that_is_not_far_ahead_keeps_those_behind_it(log: SqliteL
 
 async def test_more_records_ahead_than_a_piece_has_stop_nothing(log: SqliteLog, clock: ManualClock) -> None:
     clock.set(START_MS + 40 * DAY_MS)
-    await asyncio.gather(*(log.append(0, b"ahead", ()) for _ in range(PIECE_RECORDS + 1)))
+    await asyncio.gather(*(log.append(0, b"ahead", ()) for _ in range(CHUNK_RECORDS + 1)))
     clock.set(START_MS)
     await log.append(0, b"right", ())
-    await commit(log, PIECE_RECORDS + 2)
-    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 1, below=log.end)).records == PIECE_RECORDS + 2
+    await commit(log, CHUNK_RECORDS + 2)
+    assert (await log.trim(START_MS + RECORDS_KEPT_MS + 1, below=log.end)).records == CHUNK_RECORDS + 2
 
 
 async def test_nothing_goes_from_the_given_offset_on_however_old_it_says_it_is(
@@ -137,14 +132,14 @@ async def test_the_room_is_given_back(log: SqliteLog, tmp_path: Path) -> None:
         await log.append(0, bytes(400_000), ())
     await commit(log, 40)
     await log.append(0, b"stays", ())
-    await log._reads.checkpoint()
+    await log._reading.checkpoint()
     assert file.stat().st_size > 15_000_000
     assert (await log.trim(START_MS + 2 * RECORDS_KEPT_MS, below=log.end)).records == 40
     assert sum(each.stat().st_size for each in tmp_path.iterdir()) < 500_000
 
 
 async def test_trimming_comes_in_pieces_and_appends_go_on_between(log: SqliteLog) -> None:
-    records = 2 * PIECE_RECORDS + 1
+    records = 2 * CHUNK_RECORDS + 1
     await asyncio.gather(*(log.append(0, b"old", ()) for _ in range(records)))
     await commit(log, records)
     trimming = asyncio.create_task(log.trim(START_MS + 2 * RECORDS_KEPT_MS, below=log.end))

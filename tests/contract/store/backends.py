@@ -13,7 +13,8 @@ import pytest
 from siddes_telemetry.backends.clickhouse.admin import ClickHouseAdmin
 from siddes_telemetry.backends.clickhouse.audit import ClickHouseAudit
 from siddes_telemetry.backends.clickhouse.engine import Engine
-from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
 from siddes_telemetry.backends.ports.administration import StoreAdmin
 from siddes_telemetry.backends.ports.store import BlockStore, CountReader, StoreAudit

@@ -10,7 +10,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from siddes_telemetry.backends.clickhouse.profile import is_operators
+from siddes_telemetry.backends.clickhouse.profile import is_operators_choice
 
 _SETTINGS = """
 SELECT name, type, default FROM system.settings WHERE alias_for = '' AND NOT is_obsolete ORDER BY name LIMIT 100000
@@ -54,7 +54,9 @@ def hostile_settings(url: str) -> Mapping[str, str]:
     """Flipped switches, a third of each number, another of each choice, and _TEXTS, as far as the server takes them."""
     with closing(clickhouse_connect.get_client(dsn=url)) as client:
         rows = client.query(_SETTINGS).result_rows
-        others = {name: _another(client, name, kind, default) for name, kind, default in rows if not is_operators(name)}
+        others = {
+            name: _another(client, name, kind, default) for name, kind, default in rows if not is_operators_choice(name)
+        }
     return {name: value for name, value in others.items() if value is not None}
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from tests.contract.store.backends import on
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.ports.store import MAX_BLOCK_BYTES, MAX_BLOCK_ROWS
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on
 from tests.contract.store.blocks import LOG, block

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, ServerAddress, parse_server_url
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
+from siddes_telemetry.backends.clickhouse.server_address import ServerAddress, parse_server_url
 from siddes_telemetry.backends.ports.errors import StoreFailed, StoreUnavailable
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on
 from tests.contract.store.blocks import LOG, NEVER_MS, NOON_MS, row

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.ports.errors import StoreMissing, StoreUnavailable
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on
 from tests.contract.store.blocks import LOG, row

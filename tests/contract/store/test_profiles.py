@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.backends.ports.store import RowSelection, RowSums, SetAside
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on

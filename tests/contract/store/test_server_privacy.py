@@ -11,7 +11,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from tests.contract.store.backends import DEADLINE_S, on
 from tests.contract.store.blocks import DAY_MS, NOON_MS, row
 from tests.contract.store.servers import ConfiguredClickHouse, talkative

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
-from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, parse_server_url
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.schemas.ddl import StoreSchema

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse.profile import ASK_PINS, is_operators, read_profile, unsetting
+from siddes_telemetry.backends.clickhouse.profile import (
+    PROFILE_QUERY_PINS,
+    is_operators_choice,
+    read_profile,
+    reset_clause,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +28,7 @@ from siddes_telemetry.backends.clickhouse.profile import ASK_PINS, is_operators,
     ],
 )
 def test_bounds_ways_and_logs_are_the_operators(name: str) -> None:
-    assert is_operators(name)
+    assert is_operators_choice(name)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +49,7 @@ def test_bounds_ways_and_logs_are_the_operators(name: str) -> None:
     ],
 )
 def test_what_may_change_an_answer_is_not(name: str) -> None:
-    assert not is_operators(name)
+    assert not is_operators_choice(name)
 
 
 def test_what_a_profile_changed_goes_back_unless_it_is_the_operators_or_fixed() -> None:
@@ -61,10 +66,10 @@ def test_what_a_profile_changed_goes_back_unless_it_is_the_operators_or_fixed() 
             ]
         ]
     )
-    assert profile.put_back == {"limit": "0"}
+    assert profile.resets == {"limit": "0"}
     assert profile.fixed == ["extremes"]
     assert "dialect" in profile.known
-    assert unsetting(profile.unset) == " SETTINGS force_data_skipping_indices = DEFAULT"
+    assert reset_clause(profile.reset_by_clause) == " SETTINGS force_data_skipping_indices = DEFAULT"
 
 
 @pytest.mark.parametrize(
@@ -76,4 +81,4 @@ def test_an_answer_that_is_none_is_refused(rows: list[list[object]]) -> None:
 
 
 def test_the_question_is_not_pinned_to_what_bounds_it() -> None:
-    assert {"limit", "offset", "dialect", "additional_table_filters"} <= ASK_PINS.keys()
+    assert {"limit", "offset", "dialect", "additional_table_filters"} <= PROFILE_QUERY_PINS.keys()

@@ -4,19 +4,21 @@ from siddes_telemetry.backends.clickhouse.settings import (
     INSERT_PINS,
     READ_PINS,
     SUMMARY_PINS,
-    as_known,
-    within,
+    known_only,
+    time_limit,
 )
 from siddes_telemetry.backends.ports.store import MAX_BLOCK_BYTES, MAX_BLOCK_ROWS
 
 
 def test_what_an_older_engine_does_not_know_is_left_out() -> None:
-    assert as_known({"async_insert": 0, "input_format_connection_handling": 0}, {"async_insert"}) == {"async_insert": 0}
+    assert known_only({"async_insert": 0, "input_format_connection_handling": 0}, {"async_insert"}) == {
+        "async_insert": 0
+    }
 
 
 def test_the_token_the_deadline_and_the_silence_are_never_left_out() -> None:
-    needed = {"insert_deduplication_token": "a", "log_queries": 0, **within(1)}
-    assert as_known(needed, set()) == needed
+    needed = {"insert_deduplication_token": "a", "log_queries": 0, **time_limit(1)}
+    assert known_only(needed, set()) == needed
 
 
 def test_no_block_is_cut() -> None:
@@ -31,7 +33,7 @@ def test_nothing_is_written_to_the_query_log() -> None:
 
 def test_deadlines_are_whole_seconds_and_not_none() -> None:
     """0 would mean no deadline at all."""
-    assert [within(seconds)["max_execution_time"] for seconds in (0, 0.2, 1, 1.1)] == [1, 1, 1, 2]
+    assert [time_limit(seconds)["max_execution_time"] for seconds in (0, 0.2, 1, 1.1)] == [1, 1, 1, 2]
 
 
 def test_a_summary_is_pinned_as_every_other_read_is() -> None:

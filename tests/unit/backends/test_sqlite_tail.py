@@ -15,7 +15,7 @@ def record(offset: int, size: int = 1) -> LogRecord:
 async def tail_of(*records: LogRecord) -> Tail:
     tail = Tail(1)
     for each in records:
-        tail.appended(each)
+        tail.append(each)
     return tail
 
 
@@ -27,20 +27,20 @@ async def test_what_is_at_hand_is_given_once() -> None:
     tail = await tail_of(record(1), record(2), record(3))
     assert offsets(tail, 2) == [2, 3]
     assert offsets(tail, 2) == []
-    tail.appended(record(4))
+    tail.append(record(4))
     assert offsets(tail, 4) == [4]
 
 
 async def test_nothing_is_given_where_the_first_one_is_not_at_hand() -> None:
     tail = Tail(5)
-    tail.appended(record(5))
+    tail.append(record(5))
     assert offsets(tail, 4) == []
     assert offsets(tail, 5) == [5]
 
 
 async def test_no_record_is_passed_over_that_only_the_file_has() -> None:
     tail = await tail_of(record(1), record(2))
-    tail.appended(record(4))  # the commit of 3 seemed to fail
+    tail.append(record(4))  # the commit of 3 seemed to fail
     assert offsets(tail, 1) == []
     assert offsets(tail, 3) == []
     assert tail.next_offset == 5
@@ -65,5 +65,5 @@ async def test_a_waiting_reader_hears_of_an_append() -> None:
     waiting = asyncio.ensure_future(tail.wait_beyond(1))
     await asyncio.sleep(0)
     assert not waiting.done()
-    tail.appended(record(1))
+    tail.append(record(1))
     await waiting

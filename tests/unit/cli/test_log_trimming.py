@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.sqlite.log import SqliteLog
-from siddes_telemetry.backends.sqlite.metrics import SqliteTrimMetrics
+from siddes_telemetry.backends.sqlite.trimming import SqliteTrimMetrics
 from siddes_telemetry.cli.services import log_trimming
 from tests.contract.log.membership import owning
 from tests.product.client import eventually

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import replace
-from uuid import UUID
 
 import pytest
 
-from siddes_telemetry.schemas.client_batch import MAX_LINE_COUNT, NO_BATCH, ClientBatch, Line, batch_key, partition_of
+from siddes_telemetry.schemas.client_batch import MAX_LINE_COUNT, NO_BATCH, ClientBatch, Line
 from siddes_telemetry.schemas.record import (
     BAD_REASONS,
     HALT_REASONS,
@@ -22,7 +21,6 @@ from siddes_telemetry.schemas.record import (
 from siddes_telemetry.schemas.record_decoding import decode, halt_reason
 from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
 from siddes_telemetry.schemas.request_bodies import add_up
-from siddes_telemetry.schemas.timestamps import format_time, parse_time
 from tests.unit.schemas.shipped import REGISTRY
 
 GOOD = b'{"viewer_id":"42","event":"suggestion_accepted","count":3,"created_at":"2026-11-22 10:00:00.123"}'
@@ -51,30 +49,6 @@ def test_a_line_is_written_as_documented() -> None:
     assert encode_lines("42", {"suggestion_accepted": 3}, "2026-11-22 10:00:00.123") == GOOD + b"\n"
 
 
-def test_times_are_utc_text_and_back() -> None:
-    assert format_time(AT_MS) == "2026-11-22 10:00:00.123"
-    assert parse_time("2026-11-22 10:00:00.123") == AT_MS
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2026-11-22T10:00:00.123",
-        "2026-11-22 10:00:00",
-        "2026-11-22 10:00:00.1234",
-        "2026-02-30 10:00:00.123",
-        "2026-11-22 25:00:00.123",
-        "2026-11-22 10:00:60.123",
-        "\u0662026-11-22 10:00:00.123",
-        " 2026-11-22 10:00:00.12",
-        "2026-11-22 10:00:00.123\n",
-    ],
-)
-def test_other_times_are_none(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        parse_time(text)
-
-
 def test_equal_events_of_a_batch_are_added_up() -> None:
     counts = add_up([("suggestion_shown", 50)] * 500)
     assert counts.reports == {"suggestion_shown": 500}
@@ -98,17 +72,6 @@ def test_runs_of_lines_without_a_batch_share_entries_as_far_as_a_u16_goes() -> N
         NO_BATCH + b"\xff\xff" + NO_BATCH + (70_000 - 0xFFFF).to_bytes(2, "big")
     )
     assert len(dict(encode_headers(1, b"", [(KEY, 1), (KEY, 1)]))["batches"]) == 36
-
-
-def test_a_batch_key_is_of_the_uuid_and_the_viewer() -> None:
-    batch_id, other = UUID(int=1).bytes, UUID(int=2).bytes
-    assert len({batch_key(batch_id, "1"), batch_key(batch_id, "2"), batch_key(other, "1"), NO_BATCH}) == 4
-    assert batch_key(batch_id, "1").hex() == "43bf84d0a3a64d063114abcfc80d30ed"  # written in logs: must not change
-
-
-def test_a_key_goes_to_one_partition() -> None:
-    assert partition_of(bytes(15) + b"\x0b", 8) == 3
-    assert partition_of(b"\xff" * 16, 1) == 0
 
 
 @pytest.mark.parametrize(

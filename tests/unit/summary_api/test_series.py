@@ -12,7 +12,7 @@ import pytest
 from siddes_telemetry.backends.ports.errors import StoreMissing, StoreRefused, StoreUnavailable
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.timestamps import DAY_MS, HOUR_MS
-from siddes_telemetry.summary_api.routes import Summary, requested_interval
+from siddes_telemetry.summary_api.routes import SummaryHandlers, requested_interval
 from siddes_telemetry.web.routing import Request, Response
 from tests.fakes.memory_store import MemoryStore
 from tests.unit.schemas.shipped import REGISTRY
@@ -53,7 +53,9 @@ async def ask(
     now_ms: int = NOW_MS,
     retention_days: int = 30,
 ) -> Response:
-    summary = Summary(store, REGISTRY, retention_days=retention_days, wall_clock_ms=lambda: now_ms, deadline_s=2.5)
+    summary = SummaryHandlers(
+        store, REGISTRY, retention_days=retention_days, wall_clock_ms=lambda: now_ms, deadline_s=2.5
+    )
     return await summary.series(Request(viewer, query, if_none_match, b""))
 
 

@@ -1,4 +1,4 @@
-"""What `migrate` and `purge` do to the store's tables: StoreAdmin over any Engine."""
+"""StoreAdmin over any Engine: `migrate` and `purge`."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 
 from siddes_telemetry.backends.clickhouse.engine import Engine, Row
-from siddes_telemetry.backends.clickhouse.errors import purge_undone
+from siddes_telemetry.backends.clickhouse.errors import purge_without_effect
 from siddes_telemetry.backends.clickhouse.settings import (
     ALTER_PINS,
     CLUSTER_INSERT_PINS,
     INSERT_PINS,
     READ_PINS,
-    within,
+    time_limit,
 )
 from siddes_telemetry.backends.ports.administration import PurgeTotals
 from siddes_telemetry.backends.ports.errors import StoreConflict, StoreUnavailable
 from siddes_telemetry.schemas import ddl
 from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE, MIGRATIONS_TABLE, PURGES_AHEAD_TABLE, PURGES_TABLE
 
-QUESTION_DEADLINE_S = 60.0  # a question about tables, or a row of the bookkeeping
-CHANGE_DEADLINE_S = 3000.0  # an ALTER may rewrite every part there is
+QUERY_DEADLINE_S = 60.0  # a query about tables, or a bookkeeping row
+CHANGE_DEADLINE_S = 3000.0  # an ALTER may rewrite every part
 
 _DATABASE = "SELECT 1 FROM system.databases WHERE name = {database:String}"
 
@@ -52,14 +52,14 @@ GROUP BY log_id, log_partition ORDER BY log_id, log_partition
 
 
 def shipped_migrations(schema: ddl.StoreSchema) -> Sequence[ddl.Migration]:
-    """The migrations that come with this version, rendered."""
+    """The migrations of this version, rendered."""
     folder = files("siddes_telemetry.schemas") / "migrations"
     texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".sql")}
     return ddl.render(texts, schema)
 
 
 class ClickHouseAdmin:
-    """The tables of one database. `random_log_id` gives 32 random bits."""
+    """The tables of one database. `random_log_id` returns 32 random bits."""
 
     def __init__(self, engine: Engine, schema: ddl.StoreSchema, *, random_log_id: Callable[[], int]) -> None:
         self._engine = engine
@@ -94,19 +94,19 @@ class ClickHouseAdmin:
             "log_id": self._random_log_id() if log_id is None else log_id,
         }
         await self._insert(LOGS_TABLE, row, token=f"log:{log_name}:{generation}")
-        last = await self._last_log(log_name)  # of several that adopt at once, one row was kept
+        last = await self._last_log(log_name)  # if several processes adopted at once, one row was kept
         if last is None:
             raise StoreUnavailable("the identity was written and cannot be read yet")
         return last[1]
 
     async def purgeable(self, before_ms: int, ahead_ms: int) -> PurgeTotals:
-        rows = await self._ask(_EXPIRED, before_ms=before_ms, ahead_ms=ahead_ms)
+        rows = await self._query(_EXPIRED, before_ms=before_ms, ahead_ms=ahead_ms)
         return PurgeTotals(*rows[0])
 
     async def purge(self, before_ms: int, ahead_ms: int) -> PurgeTotals:
         gone = await self.purgeable(before_ms, ahead_ms)
         old = _old_rows(gone) > 0
-        ahead = [(log, partition, offset) for log, partition, offset in await self._ask(_AHEAD, ahead_ms=ahead_ms)]
+        ahead = [(log, partition, offset) for log, partition, offset in await self._query(_AHEAD, ahead_ms=ahead_ms)]
         if old:
             await self._insert(PURGES_TABLE, {"before_ms": before_ms}, token=f"purge:{before_ms}")
         if ahead:
@@ -120,18 +120,18 @@ class ClickHouseAdmin:
             limit_ms = before_ms if old else None
             await self._change(ddl.delete_purged(self._schema, before_ms=limit_ms, ahead_ms=ahead_ms, ahead=ahead))
         if old and _old_rows(await self.purgeable(before_ms, ahead_ms)) >= _old_rows(gone):
-            raise purge_undone()
+            raise purge_without_effect()
         return gone
 
     async def _plan(self) -> tuple[list[ddl.Migration], list[str]]:
-        """What has not run yet, and what the settings of today change in tables that are there."""
+        """The migrations that have not run, and the ALTERs that today's settings and registry need."""
         schema = self._schema
         migrations = list(shipped_migrations(schema))
-        tables = {row[0]: row[1] for row in await self._ask(_TABLES)}
+        tables = {row[0]: row[1] for row in await self._query(_TABLES)}
         if MIGRATIONS_TABLE in tables:
-            applied = {row[0] for row in await self._ask(_APPLIED)}
+            applied = {row[0] for row in await self._query(_APPLIED)}
             migrations = [migration for migration in migrations if migration.number not in applied]
-        elif not await self._ask(_DATABASE):
+        elif not await self._query(_DATABASE):
             migrations.insert(0, ddl.Migration(0, "database", (ddl.create_database(schema),)))
         return migrations, self._alterations(tables)
 
@@ -158,28 +158,28 @@ class ClickHouseAdmin:
     async def _last_log(self, log_name: str) -> tuple[int, int] | None:
         if self._schema.cluster is not None:
             await self._change(f"SYSTEM SYNC REPLICA {self._schema.table(LOGS_TABLE)}")
-        rows = await self._ask(_LAST_LOG, bound=log_name)
+        rows = await self._query(_LAST_LOG, bound=log_name)
         return (rows[0][0], rows[0][1]) if rows else None
 
-    async def _ask(self, sql: str, *, bound: str = "", **parameters: int) -> Sequence[Row]:
+    async def _query(self, sql: str, *, bound: str = "", **parameters: int) -> Sequence[Row]:
         return await self._engine.read(
             sql,
             {"database": self._schema.database, **parameters},
             bound=bound,
-            settings={**READ_PINS, **within(QUESTION_DEADLINE_S)},
-            deadline_s=QUESTION_DEADLINE_S,
+            settings={**READ_PINS, **time_limit(QUERY_DEADLINE_S)},
+            deadline_s=QUERY_DEADLINE_S,
         )
 
     async def _change(self, statement: str) -> None:
         await self._engine.run(
-            statement, settings={**ALTER_PINS, **within(CHANGE_DEADLINE_S)}, deadline_s=CHANGE_DEADLINE_S
+            statement, settings={**ALTER_PINS, **time_limit(CHANGE_DEADLINE_S)}, deadline_s=CHANGE_DEADLINE_S
         )
 
     async def _insert(self, table: str, *rows: Mapping[str, object], token: str) -> None:
-        settings = {**self._pins, **within(QUESTION_DEADLINE_S), "insert_deduplication_token": token}
+        settings = {**self._pins, **time_limit(QUERY_DEADLINE_S), "insert_deduplication_token": token}
         block = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-        await self._engine.insert(self._schema.table(table), block, settings=settings, deadline_s=QUESTION_DEADLINE_S)
+        await self._engine.insert(self._schema.table(table), block, settings=settings, deadline_s=QUERY_DEADLINE_S)
 
 
-def _old_rows(expired: PurgeTotals) -> int:
-    return expired.rows - expired.ahead_rows
+def _old_rows(totals: PurgeTotals) -> int:
+    return totals.rows - totals.ahead_rows

@@ -1,17 +1,17 @@
-"""What `verify` asks of ClickHouse: StoreAudit over any Engine."""
+"""StoreAudit over any Engine: the queries of `verify`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from siddes_telemetry.backends.clickhouse.engine import Engine, Row
-from siddes_telemetry.backends.clickhouse.settings import ALTER_PINS, READ_PINS, within
+from siddes_telemetry.backends.clickhouse.settings import ALTER_PINS, READ_PINS, time_limit
 from siddes_telemetry.backends.clickhouse.store import PURGE_HISTORY, as_purge_history, read_set_asides
 from siddes_telemetry.backends.ports.store import PurgeHistory, RowSelection, RowSums, SetAside, StoredPartition
 from siddes_telemetry.schemas.ddl import StoreSchema, sync_replicas
 from siddes_telemetry.schemas.table import ROW_AS_LINE
 
-DEADLINE_S = 600.0  # a question may read some columns of the whole table, beside everything else the store does
+DEADLINE_S = 600.0  # a query may read some columns of the whole table, while the store is busy
 
 _SELECTION = """
 FROM {database:Identifier}.telemetry_counts
@@ -34,7 +34,7 @@ WHERE log_id = {log_id:UInt32} GROUP BY log_partition
 
 
 class ClickHouseAudit:
-    """The counts of one database, looked at."""
+    """Reads the counts of one database."""
 
     def __init__(self, engine: Engine, schema: StoreSchema) -> None:
         self._engine = engine
@@ -43,7 +43,9 @@ class ClickHouseAudit:
     async def sync_replicas(self) -> None:
         if self._schema.cluster is not None:
             for statement in sync_replicas(self._schema):
-                await self._engine.run(statement, settings={**ALTER_PINS, **within(DEADLINE_S)}, deadline_s=DEADLINE_S)
+                await self._engine.run(
+                    statement, settings={**ALTER_PINS, **time_limit(DEADLINE_S)}, deadline_s=DEADLINE_S
+                )
 
     async def stored_partitions(self, log_id: int) -> Mapping[int, StoredPartition]:
         rows = await self._read(_EXTENTS, {"log_id": log_id})
@@ -56,21 +58,21 @@ class ClickHouseAudit:
         return await read_set_asides(self._engine, self._schema.database, log_id, partition)
 
     async def row_count(self, selection: RowSelection) -> int:
-        ((rows,),) = await self._of(selection, "count()")
+        ((rows,),) = await self._select(selection, "count()")
         return int(rows)
 
     async def sums(self, selection: RowSelection) -> RowSums:
-        ((rows, counts, checksum),) = await self._of(selection, _SUMS)
+        ((rows, counts, checksum),) = await self._select(selection, _SUMS)
         return RowSums(rows, counts, checksum)
 
     async def sums_by_range(self, selection: RowSelection, width: int) -> Mapping[int, RowSums]:
-        found = await self._of(selection, f"{_RANGE} AS number, {_SUMS}", group_by="number", width=width)
+        found = await self._select(selection, f"{_RANGE} AS number, {_SUMS}", group_by="number", width=width)
         return {number: RowSums(rows, counts, checksum) for number, rows, counts, checksum in found}
 
     async def lines(self, selection: RowSelection) -> Sequence[bytes]:
-        return [str(line).encode() for (line,) in await self._of(selection, ROW_AS_LINE)]
+        return [str(line).encode() for (line,) in await self._select(selection, ROW_AS_LINE)]
 
-    async def _of(self, selection: RowSelection, what: str, *, group_by: str = "", **more: int) -> Sequence[Row]:
+    async def _select(self, selection: RowSelection, what: str, *, group_by: str = "", **more: int) -> Sequence[Row]:
         sql = f"SELECT {what} {_SELECTION}"
         for number, purged in enumerate(
             each for each in selection.purged_ahead if each.up_to_offset >= selection.start
@@ -93,6 +95,6 @@ class ClickHouseAudit:
         return await self._engine.read(
             sql,
             {"database": self._schema.database, **parameters},
-            settings={**READ_PINS, **within(DEADLINE_S)},
+            settings={**READ_PINS, **time_limit(DEADLINE_S)},
             deadline_s=DEADLINE_S,
         )

@@ -1,7 +1,9 @@
-"""chDB: the ClickHouse engine in this process, on a folder of its own. One folder and one process at a time.
+"""An Engine on chDB: ClickHouse in this process, on a folder of its own. One process has one folder, and no other.
 
-chdb is used directly: clickhouse-connect's chDB client writes every block to a file in the system's temporary folder
-first, where a crash would leave it. The block goes with the statement instead.
+We use chdb directly, because clickhouse-connect's chDB client writes each block to a temporary file first, which a
+crash would leave behind. Here the block is part of the statement, as bytes. chdb documents only `query(str)`, but it
+passes bytes on as they are; decoding a block of 20 MB would cost a copy. An error's number is parsed from its text,
+because ChdbError has no attribute for it.
 """
 
 from __future__ import annotations
@@ -13,21 +15,20 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from chdb import ChdbError
-from chdb.state.sqlitelike import Connection, connect
+from chdb import ChdbError, connect
 
 from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Settings, escape
 from siddes_telemetry.backends.clickhouse.errors import failure
-from siddes_telemetry.backends.clickhouse.settings import as_known
+from siddes_telemetry.backends.clickhouse.settings import known_only
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.schemas.ddl import quote_string
 
 SUMMARIES_AT_ONCE = 2
-THREADS = 2 + SUMMARIES_AT_ONCE  # an insert and an admin statement do not wait for summaries; each has a connection
-_CACHES = {  # bytes; the defaults are 5 GiB each, sized for a server of its own
+THREADS = 2 + SUMMARIES_AT_ONCE  # an insert and an admin statement need not wait for summaries
+_CACHES = {  # bytes; the defaults are 5 GiB each, for a dedicated server
     "mark_cache_size": 64 * 1024 * 1024,
     "index_mark_cache_size": 8 * 1024 * 1024,
     "primary_index_cache_size": 64 * 1024 * 1024,
@@ -39,26 +40,26 @@ _T = TypeVar("_T")
 
 
 class ChdbEngine:
-    """An Engine in the process. Statements run in threads of its own; a deadline stops the wait and, soon, the work."""
+    """Runs statements in threads of its own. A deadline ends the wait, and the statement itself soon after."""
 
     summaries_at_once = SUMMARIES_AT_ONCE
 
     def __init__(self, folder: Path) -> None:
-        """Opens the folder, making it where it is missing; takes well under a second.
+        """Opens the folder, creating it if it is missing. Takes well under a second.
 
-        Raises StoreUnavailable where it cannot be opened: another process has it, or this one has another.
+        Raises StoreUnavailable if another process has opened the folder, or this process another folder.
         """
         self.folder = folder.resolve()
         path = str(self.folder)
-        if "?" in path:  # it would begin chDB's options
+        if "?" in path:  # chDB would take what follows as options
             raise ValueError("chDB takes no question mark in its path")
-        self._connections: SimpleQueue[Connection] = SimpleQueue()
+        self._connections: SimpleQueue[Any] = SimpleQueue()
         try:
             for _ in range(THREADS):
                 self._connections.put(connect(f"{path}?{urlencode(_CACHES)}"))
         except (RuntimeError, ChdbError):
             self._disconnect()
-            raise StoreUnavailable("the folder of chDB cannot be opened") from None  # the cause has the whole path
+            raise StoreUnavailable("the folder of chDB cannot be opened") from None  # the cause quotes the path
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="chdb")
         self._closed = False
         self._known = frozenset(row[0] for row in self._query("SELECT name FROM system.settings", {}))
@@ -79,14 +80,14 @@ class ChdbEngine:
         await self._in_thread(lambda: self._query(statement, {}), deadline_s)
 
     async def close(self) -> None:
-        """Waits for what runs, then ends the engine."""
+        """Wait for running statements, then shut chDB down."""
         if not self._closed:
             self._closed = True
             await asyncio.to_thread(self._pool.shutdown, wait=True)
             await asyncio.to_thread(self._disconnect)
 
     def _clause(self, settings: Settings) -> str:
-        known = as_known(settings, self._known)
+        known = known_only(settings, self._known)
         if not known:
             return ""
         return " SETTINGS " + ", ".join(f"{name} = {quote_string(str(value))}" for name, value in known.items())
@@ -101,16 +102,16 @@ class ChdbEngine:
             raise StoreUnavailable("no answer before the deadline") from None
 
     def _query(self, statement: str | bytes, parameters: dict[str, str]) -> list[Row]:
-        connection = self._connections.get_nowait()  # there are as many as threads
+        connection = self._connections.get_nowait()  # there is one for each thread
         try:
             answer = connection.query(
-                statement,  # type: ignore[arg-type]  # bytes are taken as they are
+                statement,
                 "JSONCompactEachRow",
                 params=parameters,
             ).bytes()
         except ChdbError as error:
             match = _CODE.match(str(error))
-            raise failure(int(match[1]) if match else None) from None  # the cause quotes what was sent
+            raise failure(int(match[1]) if match else None) from None  # the cause quotes the statement
         finally:
             self._connections.put(connection)
         return [json.loads(line) for line in (answer or b"").splitlines()]

@@ -1,7 +1,21 @@
-"""clickhouse-connect's async client as it is used here, and what its errors mean."""
+"""clickhouse-connect's async client as it is used here. All uses of its undocumented parts are in this module.
+
+undocumented use                        why no documented API does it
+AsyncClient(...)                        create_async_client sets `settings` only after the handshake, whose own queries
+                                        would run under the server's profile
+AsyncClient.__aenter__() without exit   the handshake has no documented method outside `async with`
+client.server_settings = {}             the client drops settings that the server had not listed as writable at the
+                                        handshake; the profile may have changed since
+a Payload in place of bytes             raw_insert and ExternalData document bytes only. aiohttp would copy them, and
+                                        the client resends bytes when a connection breaks; it does not resend a Payload
+
+SentOnce also sets the attributes `_size` and `_consumed` of aiohttp's Payload: its documented subclasses cannot send a
+body of bytes in pieces without a copy.
+"""
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Collection, Iterator
 
@@ -10,23 +24,26 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import DatabaseError, Error, OperationalError
+from clickhouse_connect.driver.external import ExternalData
+from clickhouse_connect.driver.summary import QuerySummary
 
-from siddes_telemetry.backends.clickhouse.engine import Settings
-from siddes_telemetry.backends.clickhouse.errors import failure, on_the_way
+from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Settings, escape
+from siddes_telemetry.backends.clickhouse.errors import FIXED_SETTING, UNKNOWN_SETTING, connection_failure, failure
+from siddes_telemetry.backends.clickhouse.server_address import ServerAddress
 from siddes_telemetry.backends.ports.errors import StoreFailed
 
-CONNECT_TIMEOUT_S = 5  # a server that is there accepts at once
+CONNECT_TIMEOUT_S = 5  # a server that is up accepts at once
 SILENCE_TIMEOUT_S = 3600  # a long ALTER sends nothing until it is done; every call's own deadline is shorter
 IDLE_S = 8.0  # below the 10 s after which an older server closes an idle connection
-PIECE_BYTES = 256 * 1024  # of a body: then it waits until the server has taken it
-NO_LIMIT = 0  # of connections: what comes at once is bounded before (summaries; a few statements for each partition)
+PIECE_BYTES = 256 * 1024  # of a body: written, then drained, before the next one
+NO_LIMIT = 0  # of connections: QueryLimiter bounds the summaries, and each partition has a few statements
 
-# Raised by themselves for an answer: ClickHouse's own errors have a number, and its handshake is understood.
-_ANSWERED = (DatabaseError, OperationalError)
+# The driver raises these itself for an answer that is not ClickHouse's. ClickHouse's own errors have a number.
+_RAISED_BY_DRIVER = (DatabaseError, OperationalError)
 
 
 class SentOnce(Payload):
-    """A body as it is. aiohttp copies a BytesIO, and the driver sends bytes again where a connection breaks."""
+    """A body that is sent as it is, at most once."""
 
     _value: bytes
 
@@ -38,23 +55,23 @@ class SentOnce(Payload):
         return self._value.decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        self._consumed = True  # aiohttp does not take it to where it is redirected
+        self._consumed = True  # so that aiohttp does not send it to the target of a redirect
         body = memoryview(self._value)
         for start in range(0, len(body), PIECE_BYTES):
             await writer.write(body[start : start + PIECE_BYTES])
 
 
-async def connect(scheme: str, host: str, port: int, user: str, password: str, *, pins: Settings) -> AsyncClient:
-    """A client after its handshake. `pins` go with every statement, those of the handshake included.
+async def connect(address: ServerAddress, *, pins: Settings) -> AsyncClient:
+    """A client after its handshake. `pins` are sent with every statement, including those of the handshake.
 
-    Raises the driver's errors. It takes a proxy from the environment; cli/process_environment.py removes those.
+    Raises the driver's errors. The driver takes a proxy from the environment; cli/process_environment.py removes those.
     """
-    client = AsyncClient(  # not create_async_client, which sets the settings after the handshake
-        interface=scheme,
-        host=host,
-        port=port,
-        username=user,
-        password=password,
+    client = AsyncClient(
+        interface=address.scheme,
+        host=address.host,
+        port=address.port,
+        username=address.user,
+        password=address.password,
         client_name="siddes-telemetry",
         compress=False,
         query_retries=0,
@@ -63,33 +80,84 @@ async def connect(scheme: str, host: str, port: int, user: str, password: str, *
         connector_limit=NO_LIMIT,
         connector_limit_per_host=NO_LIMIT,
         keepalive_timeout=IDLE_S,
-        autogenerate_session_id=False,  # a session takes one statement at a time
+        autogenerate_session_id=False,  # a session runs one statement at a time
     )
     for name, value in pins.items():
         client.set_client_setting(name, value)
-    await client.__aenter__()  # its handshake
-    client.server_settings = {}  # else it leaves out settings by what was true at the handshake
+    await client.__aenter__()
+    client.server_settings = {}
     return client
 
 
+async def query(
+    client: AsyncClient, sql: str, parameters: Parameters, *, bound: str, settings: dict[str, str | int]
+) -> list[Row]:
+    """The rows of a SELECT. `bound`: see Engine.read. Raises the driver's errors, ValueError or StoreUnavailable."""
+    body = await client.raw_query(
+        sql,
+        parameters=dict(parameters),
+        settings=settings,
+        fmt="JSONCompactEachRowWithNames",  # even without rows there is a line of names: an empty body is no answer
+        external_data=ExternalData(
+            file_name="bound",
+            data=SentOnce(f"{escape(bound)}\n".encode()),  # type: ignore[arg-type]  # passed on to aiohttp
+            fmt="TSV",
+            structure="value String",
+        ),
+    )
+    if not body.startswith(b"["):
+        raise connection_failure("not_clickhouse")
+    return [json.loads(line) for line in body.splitlines()[1:]]
+
+
+async def command(client: AsyncClient, sql: str, *, settings: dict[str, str | int]) -> None:
+    """Run a statement that returns no rows. Raises the driver's errors, or StoreUnavailable."""
+    _check_answered(await client.command(sql, settings=settings))
+
+
+async def insert(client: AsyncClient, table: str, block: bytes, *, settings: dict[str, str | int]) -> None:
+    """Insert JSONEachRow lines, sent at most once. Raises the driver's errors, or StoreUnavailable."""
+    done = await client.raw_insert(
+        table,
+        insert_block=SentOnce(block),  # type: ignore[arg-type]  # passed on to aiohttp
+        fmt="JSONEachRow",
+        settings=settings,
+    )
+    _check_answered(done)
+
+
 def failure_of(error: Exception, *, database: str, settings: Collection[str]) -> StoreFailed:
-    """The error of ports.py for one of the driver's, aiohttp's or the system's; see clickhouse_errors.failure."""
+    """The error of ports/errors.py for an error of the driver, aiohttp or the system; see errors.failure."""
     if isinstance(error, Error) and error.code is not None:
         return failure(error.code, str(error), database=database, settings=settings)
-    causes = list(_chain(error))
+    causes = list(_causes(error))
     if any(isinstance(cause, aiohttp.ClientConnectorDNSError) for cause in causes):
-        return on_the_way("name")
+        return connection_failure("name")
     if any(isinstance(cause, (aiohttp.ClientSSLError, ssl.SSLError)) for cause in causes):
-        return on_the_way("tls")
-    if any(isinstance(cause, aiohttp.ClientResponseError) for cause in causes):  # it does not speak HTTP
-        return on_the_way("not_clickhouse")
-    if type(error) in _ANSWERED and len(causes) == 1:
-        return on_the_way("not_clickhouse")
+        return connection_failure("tls")
+    if any(isinstance(cause, aiohttp.ClientResponseError) for cause in causes):  # the server does not speak HTTP
+        return connection_failure("not_clickhouse")
+    if type(error) in _RAISED_BY_DRIVER and len(causes) == 1:
+        return connection_failure("not_clickhouse")
     return failure(None)
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and its causes."""
+def is_about_a_setting(error: Exception) -> bool:
+    """Whether the server refused a setting: it does not know it, or does not let this user change it."""
+    return isinstance(error, DatabaseError) and error.code in (UNKNOWN_SETTING, FIXED_SETTING)
+
+
+def _check_answered(done: object) -> None:
+    """Raise StoreUnavailable if a response without an error is not ClickHouse's: those have a query id.
+
+    With a cluster there is a list instead: what each server did.
+    """
+    if not (done.query_id() if isinstance(done, QuerySummary) else done == "" or isinstance(done, list)):
+        raise connection_failure("not_clickhouse")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and its chain of causes."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause

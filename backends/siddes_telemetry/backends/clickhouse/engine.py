@@ -1,8 +1,7 @@
-"""What ClickHouseStore and ClickHouseAdmin ask of an engine: a server over HTTP, or chDB in the process.
+"""The Engine protocol: runs statements on a ClickHouse server over HTTP, or on chDB in the process.
 
-An engine translates its driver's errors into those of ports.py and lets no word of the driver's through: ClickHouse
-quotes the data it refuses. It leaves out of `settings` those which its version does not know and clickhouse_settings
-does not require.
+An engine translates its driver's errors into those of ports/errors.py without the driver's text, because ClickHouse
+quotes the data that it refuses. It drops settings that its version does not know, unless settings.py requires them.
 """
 
 from __future__ import annotations
@@ -22,27 +21,27 @@ class Engine(Protocol):
 
     @property
     def summaries_at_once(self) -> int:
-        """How many summaries it should be asked at a time. Nothing else is held back."""
+        """How many summaries to run at a time. Other statements are not limited."""
 
     async def read(
         self, sql: str, parameters: Parameters, *, bound: str = "", settings: Settings, deadline_s: float
     ) -> Sequence[Row]:
-        """The rows of a SELECT, as JSON values. `parameters` stand in it as `{name:Type}` and are bound by the engine.
+        """The rows of a SELECT, as JSON values. The engine binds `parameters`, which the SQL has as `{name:Type}`.
 
-        `bound` is the one value that must not be seen: the SELECT finds it as the table `bound (value String)`. A
-        server writes the statement with its parameters filled in to its own log, but never a table's rows.
+        `bound` is a value that no log may contain: the SELECT reads it from a table `bound (value String)`. A server
+        logs statements with their parameters filled in, but never the rows of a table.
         """
 
     async def run(self, sql: str, *, settings: Settings, deadline_s: float) -> None:
         """Run a statement that changes tables."""
 
     async def insert(self, table: str, block: bytes, *, settings: Settings, deadline_s: float) -> None:
-        """Insert JSONEachRow lines into a table (its quoted name), sending them at most once."""
+        """Insert JSONEachRow lines into a table (its quoted name). Sends them at most once."""
 
     async def close(self) -> None:
-        """Let go of connections, files and threads."""
+        """Close connections and files, and end threads."""
 
 
 def escape(value: str) -> str:
-    """A value as ClickHouse reads parameters and TabSeparated fields."""
+    """A value escaped as in ClickHouse's parameters and TabSeparated fields."""
     return value.translate(_ESCAPES)

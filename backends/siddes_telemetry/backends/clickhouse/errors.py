@@ -1,23 +1,15 @@
-"""What ClickHouse's error numbers mean for a caller, in words. Numbers: src/Common/ErrorCodes.cpp of ClickHouse.
+"""Maps ClickHouse's error numbers to the errors of ports/errors.py, with a reason and a remedy.
 
-Of the server's own text nothing gets through but what is known beforehand: privileges, our database, tables and
-columns, and settings that were sent.
+The numbers are those of src/Common/ErrorCodes.cpp of ClickHouse. The server's own text never gets into an error, except
+for the words that error_text.py finds in it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 
+from siddes_telemetry.backends.clickhouse.error_text import missing_grant, setting_in
 from siddes_telemetry.backends.ports.errors import StoreFailed, StoreMissing, StoreRefused, StoreUnavailable
-from siddes_telemetry.schemas.table import (
-    COUNTS_TABLE,
-    LOGS_TABLE,
-    MIGRATIONS_TABLE,
-    PURGES_AHEAD_TABLE,
-    PURGES_TABLE,
-    SET_ASIDES_TABLE,
-)
 
 UNKNOWN_SETTING, FIXED_SETTING = 115, 452
 ACCESS_DENIED = 497
@@ -59,8 +51,8 @@ _NUMBERS: Mapping[str, tuple[int, ...]] = {
 _MISSING = frozenset({60, 81})  # UNKNOWN_TABLE, UNKNOWN_DATABASE
 _REASON_OF = {number: reason for reason, numbers in _NUMBERS.items() for number in numbers}
 
-# What was met on the way there, and has no number: the text, and the remedy.
-_ON_THE_WAY: Mapping[str, tuple[str, str]] = {
+# Failures without a number, before ClickHouse answered: (text, remedy).
+_CONNECTION_FAILURES: Mapping[str, tuple[str, str]] = {
     "name": ("the store's host has no address", "check the host in SIDDES_TELEMETRY_CLICKHOUSE"),
     "tls": (
         "no TLS with the store",
@@ -72,10 +64,10 @@ _ON_THE_WAY: Mapping[str, tuple[str, str]] = {
     ),
 }
 
-REASONS = ("unavailable", "missing", "refused", *_ON_THE_WAY, *_REMEDIES)
+REASONS = ("unavailable", "missing", "refused", *_CONNECTION_FAILURES, *_REMEDIES)
 
-# What no waiting mends: the statement or its data is wrong. Everything else may pass, or an operator can mend it
-# (credentials, grants, disks, memory, too many parts, read-only tables, keepers).
+# A retry cannot succeed: the statement or its data is wrong. Every other error may pass, or an operator can fix its
+# cause (credentials, grants, disks, memory, too many parts, read-only tables, keepers).
 _REFUSED: Mapping[int, str] = {
     6: "CANNOT_PARSE_TEXT",
     16: "NO_SUCH_COLUMN_IN_TABLE",
@@ -105,37 +97,11 @@ _REFUSED: Mapping[int, str] = {
     691: "UNKNOWN_ELEMENT_OF_ENUM",
 }
 
-_TABLES = frozenset(
-    {
-        *(COUNTS_TABLE, f"{COUNTS_TABLE}_local", LOGS_TABLE, MIGRATIONS_TABLE),
-        *(PURGES_TABLE, PURGES_AHEAD_TABLE, SET_ASIDES_TABLE),
-        *("databases", "tables", "settings", "*"),
-    }
-)
-_COLUMNS = frozenset(
-    {
-        *("viewer_id", "event", "count", "created_at", "log_id", "log_partition", "log_offset", "until_offset"),
-        *("number", "name", "log_name", "generation", "before_ms", "up_to_offset", "ahead_ms"),
-        *("applied_at", "adopted_at", "purged_at", "decided_at", "value", "readonly", "create_table_query"),
-    }
-)
-_PRIVILEGES = frozenset(
-    {
-        *("SELECT", "INSERT", "ALTER", "CREATE", "DROP", "UPDATE", "DELETE", "ADD", "MODIFY", "MATERIALIZE", "SHOW"),
-        *("TABLE", "TABLES", "DATABASE", "DATABASES", "TEMPORARY", "COLUMN", "COLUMNS", "INDEX", "TTL", "SETTINGS"),
-        *("SYSTEM", "SYNC", "REPLICA", "CLUSTER", "REMOTE", "READ", "WRITE", "ENGINE"),
-    }
-)
-_GRANT = re.compile(
-    r"necessary to have the grant (?P<what>[A-Z ]+)(?:\((?P<columns>[\w, ]+)\))? ON (?P<where>[\w`.*-]+)"
-)
-_SETTING = re.compile(r"[Ss]etting '?(\w+)")
-
 
 def failure(code: int | None, text: str = "", *, database: str = "", settings: Collection[str] = ()) -> StoreFailed:
-    """The error of ports.py for an engine's error number; None where there is no number: it did not answer.
+    """The error of ports/errors.py for an engine's error number. None means that the engine did not answer.
 
-    `text` is the engine's own: it is looked through for a grant in our `database` and for one of the `settings` that
+    `text` is the engine's own. It is searched for a missing grant in our `database`, and for one of the `settings` that
     were sent.
     """
     if code is None:
@@ -155,14 +121,14 @@ def failure(code: int | None, text: str = "", *, database: str = "", settings: C
     return StoreUnavailable(f"error {code} of the store ({reason})", reason=reason, code=code, remedy=remedy)
 
 
-def on_the_way(reason: str) -> StoreUnavailable:
-    """The error for what kept a statement from the store."""
-    text, remedy = _ON_THE_WAY[reason]
+def connection_failure(reason: str) -> StoreUnavailable:
+    """The error for a statement that did not reach ClickHouse. `reason` is a key of _CONNECTION_FAILURES."""
+    text, remedy = _CONNECTION_FAILURES[reason]
     return StoreUnavailable(text, reason=reason, remedy=remedy)
 
 
 def fixed_settings(names: Collection[str]) -> StoreUnavailable:
-    """The error for settings that change answers, that a profile has changed, and that its user may not change back."""
+    """The error for settings that a profile changes and fixes, and that change the results of queries."""
     return StoreUnavailable(
         "a profile of the store changes answers",
         reason="setting",
@@ -170,35 +136,10 @@ def fixed_settings(names: Collection[str]) -> StoreUnavailable:
     )
 
 
-def purge_undone() -> StoreUnavailable:
-    """The error for a mutation that is confirmed and changed nothing: it is done under the server's own profile."""
+def purge_without_effect() -> StoreUnavailable:
+    """The error for a mutation that was confirmed and removed nothing: mutations run under the server's own profile."""
     return StoreUnavailable(
         "the store confirms that rows are removed and has them still",
         reason="setting",
         remedy="take what changes answers (additional_result_filter, offset) out of the server's profile `default`",
     )
-
-
-def missing_grant(text: str, database: str) -> str | None:
-    """The grant that the engine's text says is missing, where it is of words, a database and tables that we know."""
-    match = _GRANT.search(text)
-    if match is None:
-        return None
-    words, where = match["what"].split(), match["where"].rstrip(".").replace("`", "")
-    columns = [name.strip() for name in (match["columns"] or "").split(",") if name.strip()]
-    named_database, _, table = where.rpartition(".")
-    known = (
-        _PRIVILEGES.issuperset(words)
-        and _COLUMNS.issuperset(columns)
-        and named_database in ("", "*", "system", database)
-        and table in _TABLES
-    )
-    if not known:
-        return None
-    listed = f"({', '.join(columns)})" if columns else ""
-    return f"{' '.join(words)}{listed} ON {where}"
-
-
-def setting_in(text: str, sent: Collection[str]) -> str | None:
-    """The setting, of those that were sent, that the engine's text names."""
-    return next((name for name in _SETTING.findall(text) if name in sent), None)

@@ -1,4 +1,4 @@
-"""The settings that go with every statement, so that no server profile changes what it means."""
+"""The settings that are sent with every statement, so that no server profile changes its meaning."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from siddes_telemetry.backends.clickhouse.engine import Settings
 _NO_CUT_ROWS = 1_048_576  # five times MAX_BLOCK_ROWS: one insert is one block of the table
 _NO_CUT_BYTES = 256 * 1024 * 1024  # in memory, where a row is at most three times its JSON: above MAX_BLOCK_BYTES
 
-# Nothing of a statement goes to system.query_log: an error there would quote the data it is about.
+# Statements are not written to system.query_log: an error there would quote their data.
 _UNLOGGED: Settings = {"log_queries": 0}
 
-# A token stands for a block together with the way the block was cut: cut it the same way everywhere.
+# ClickHouse deduplicates the parts of a block, so every server must cut a block into the same parts.
 # https://clickhouse.com/docs/guides/developer/deduplicating-inserts-on-retries
 INSERT_PINS: Settings = {
     **_UNLOGGED,
@@ -31,16 +31,16 @@ INSERT_PINS: Settings = {
     "insert_deduplicate": 1,
     "deduplicate_insert": "enable",
     "input_format_skip_unknown_fields": 0,
-    "input_format_allow_errors_num": 0,  # a profile that allows some would skip rows without a word
+    "input_format_allow_errors_num": 0,  # a profile that allows errors would skip rows silently
     "input_format_allow_errors_ratio": 0,
     "max_partitions_per_insert_block": 100,  # days
     "timeout_overflow_mode": "throw",
 }
 
-# With a cluster: confirmed only when a majority of the replicas of each shard has it.
+# With a cluster: an insert is confirmed only when a majority of the replicas of each shard has it.
 CLUSTER_INSERT_PINS: Settings = {"distributed_foreground_insert": 1, "insert_quorum": "auto"}
 
-# A sum is whole or an error: no profile may make it partial or old.
+# A sum is complete or an error: no profile may make it partial or stale.
 READ_PINS: Settings = {
     **_UNLOGGED,
     "timeout_overflow_mode": "throw",
@@ -50,13 +50,13 @@ READ_PINS: Settings = {
     "skip_unavailable_shards": 0,
     "use_query_cache": 0,
     "output_format_json_quote_64bit_integers": 0,
-    "cancel_http_readonly_queries_on_client_close": 1,  # of a read-only user: who asked has gone at a deadline
+    "cancel_http_readonly_queries_on_client_close": 1,  # at its deadline the client closes the connection
 }
 
-_SMALL_ANSWER_BYTES = 2 * 1024 * 1024  # above the default of 1 MiB the server holds it in memory: else in a new file
+_SMALL_ANSWER_BYTES = 2 * 1024 * 1024  # above the default of 1 MiB the server buffers it in memory, not in a file
 
-# One viewer's rows are a few, in many parts: no thread or pass of their own pays for those. A line goes in and a few
-# come out; and to read one column first, to see which granules of the others are wanted, costs more than to read all.
+# A viewer has few rows, in many parts. Parallel threads and parallel formatting cost more than they save, and so does
+# PREWHERE, which reads one column first to select the granules of the others.
 SUMMARY_PINS: Settings = {
     **READ_PINS,
     "max_threads": 1,
@@ -64,24 +64,24 @@ SUMMARY_PINS: Settings = {
     "input_format_parallel_parsing": 0,
     "output_format_parallel_formatting": 0,
     "http_response_buffer_size": _SMALL_ANSWER_BYTES,
-    "log_processors_profiles": 0,  # a row for each of a hundred steps
-    "use_query_condition_cache": 0,  # another viewer or another millisecond each time: it is never hit
+    "log_processors_profiles": 0,  # it would write a row for each of a hundred steps
+    "use_query_condition_cache": 0,  # never hit: each query has another viewer or another millisecond
     "optimize_use_projections": 0,  # there are none
     "optimize_use_implicit_projections": 0,
-    "merge_tree_coarse_index_granularity": 3,  # a primary key by thirds: 19 comparisons of 1000 marks, not 27
+    "merge_tree_coarse_index_granularity": 3,  # search the primary key by thirds: 19 comparisons for 1000 marks, not 27
 }
 
-# A statement returns when it is done, on every replica, and not when it is queued; existing rows follow a new TTL.
+# A statement returns when it is done on every replica, not when it is queued. A new TTL applies to existing rows.
 ALTER_PINS: Settings = {"mutations_sync": 2, "alter_sync": 2, "materialize_ttl_after_modify": 1}
 
 _REQUIRED = frozenset({"insert_deduplication_token", "log_queries", "max_execution_time"})
 
 
-def within(deadline_s: float) -> Settings:
-    """The engine's own deadline, in whole seconds: a little later than the caller's, so that work does not pile up."""
+def time_limit(deadline_s: float) -> Settings:
+    """The engine's own deadline, in whole seconds, slightly after the caller's: so abandoned work does not pile up."""
     return {"max_execution_time": max(1, ceil(deadline_s))}
 
 
-def as_known(settings: Settings, known: Collection[str]) -> Settings:
-    """Without those that this version of the engine does not know. What must not be left out stays, and is refused."""
+def known_only(settings: Settings, known: Collection[str]) -> Settings:
+    """The settings that this version of the engine knows, and required ones, which make it refuse the statement."""
     return {name: value for name, value in settings.items() if name in known or name in _REQUIRED}

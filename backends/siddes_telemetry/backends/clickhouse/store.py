@@ -1,4 +1,4 @@
-"""Counts in ClickHouse: BlockStore and CountReader over any Engine."""
+"""BlockStore and CountReader over any Engine: inserts blocks, and queries stored days, purges and summaries."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from siddes_telemetry.backends.clickhouse.settings import (
     INSERT_PINS,
     READ_PINS,
     SUMMARY_PINS,
-    within,
+    time_limit,
 )
 from siddes_telemetry.backends.ports.store import PurgedAhead, PurgeHistory, SetAside, StoredDay
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.table import COUNTS_TABLE, SET_ASIDES_TABLE
 
-PING_DEADLINE_S = 3.0  # a health check's patience
-STORED_DAYS_DEADLINE_S = 60.0  # it reads three columns of every row once, when a partition is taken over
+PING_DEADLINE_S = 3.0  # short enough for a health check
+STORED_DAYS_DEADLINE_S = 60.0  # reads three columns of every row, once for each takeover of a partition
 
 _COUNTS = """
 SELECT event, sum(count) FROM {database:Identifier}.telemetry_counts
@@ -58,9 +58,9 @@ SELECT DISTINCT log_offset, until_offset FROM {database:Identifier}.telemetry_se
 WHERE log_id = {log_id:UInt32} AND log_partition = {partition:UInt16}
 """
 
-_NOBODY = ""  # no viewer's id is empty
-_NEVER_MS = 1 << 43  # after every row: no day of the table is looked at
-_BEYOND = 2**64 - 1  # no log has this offset
+_NOBODY = ""  # no viewer id is empty
+_NEVER_MS = 1 << 43  # after every row, so that the query reads no day of the table
+_NO_OFFSET = 2**64 - 1  # no log has this offset
 
 
 class ClickHouseStore:
@@ -76,14 +76,14 @@ class ClickHouseStore:
         self.tokens_may_lack_rows = schema.cluster is None
 
     async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
-        settings = {**self._pins, **within(deadline_s), "insert_deduplication_token": token}
+        settings = {**self._pins, **time_limit(deadline_s), "insert_deduplication_token": token}
         await self._engine.insert(self._table, block, settings=settings, deadline_s=deadline_s)
 
     async def stored_days(self, log_id: int, partition: int, from_offset: int) -> Sequence[StoredDay]:
         rows = await self._engine.read(
             _STORED_DAYS,
             {"database": self._database, "log_id": log_id, "partition": partition, "from_offset": from_offset},
-            settings={**READ_PINS, **within(STORED_DAYS_DEADLINE_S)},
+            settings={**READ_PINS, **time_limit(STORED_DAYS_DEADLINE_S)},
             deadline_s=STORED_DAYS_DEADLINE_S,
         )
         return [StoredDay(date.fromisoformat(day), count, last_offset) for day, count, last_offset in rows]
@@ -92,7 +92,7 @@ class ClickHouseStore:
         rows = await self._engine.read(
             PURGE_HISTORY,
             {"database": self._database, "log_id": log_id},
-            settings={**READ_PINS, **within(PING_DEADLINE_S)},
+            settings={**READ_PINS, **time_limit(PING_DEADLINE_S)},
             deadline_s=PING_DEADLINE_S,
         )
         return as_purge_history(rows)
@@ -103,8 +103,13 @@ class ClickHouseStore:
     async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
         until = decision.end or 0
         row = {"log_id": log_id, "log_partition": partition, "log_offset": decision.start, "until_offset": until}
-        # Twice does no harm, and a lone server may remember a block that a crash has lost.
-        settings = {**self._pins, **within(PING_DEADLINE_S), "insert_deduplicate": 0, "deduplicate_insert": "disable"}
+        # A duplicate row does no harm, but a single server may remember the token of a block that a crash has lost.
+        settings = {
+            **self._pins,
+            **time_limit(PING_DEADLINE_S),
+            "insert_deduplicate": 0,
+            "deduplicate_insert": "disable",
+        }
         block = json.dumps(row).encode() + b"\n"
         await self._engine.insert(self._set_asides, block, settings=settings, deadline_s=PING_DEADLINE_S)
 
@@ -113,7 +118,7 @@ class ClickHouseStore:
             _LOG_ID,
             {"database": self._database},
             bound=log_name,
-            settings={**READ_PINS, **within(PING_DEADLINE_S)},
+            settings={**READ_PINS, **time_limit(PING_DEADLINE_S)},
             deadline_s=PING_DEADLINE_S,
         )
         return int(rows[0][0]) if rows else None
@@ -137,18 +142,18 @@ class ClickHouseStore:
             _COUNTS,
             {"database": self._database, "since_ms": _NEVER_MS},
             bound=_NOBODY,
-            settings={**SUMMARY_PINS, **within(PING_DEADLINE_S)},
+            settings={**SUMMARY_PINS, **time_limit(PING_DEADLINE_S)},
             deadline_s=PING_DEADLINE_S,
         )
 
     async def ping_insert(self) -> None:
         await self._engine.read(
             _STORED_DAYS,
-            {"database": self._database, "log_id": 0, "partition": 0, "from_offset": _BEYOND},
-            settings={**READ_PINS, **within(PING_DEADLINE_S)},
+            {"database": self._database, "log_id": 0, "partition": 0, "from_offset": _NO_OFFSET},
+            settings={**READ_PINS, **time_limit(PING_DEADLINE_S)},
             deadline_s=PING_DEADLINE_S,
         )
-        settings = {**self._pins, **within(PING_DEADLINE_S), "throw_if_no_data_to_insert": 0}
+        settings = {**self._pins, **time_limit(PING_DEADLINE_S), "throw_if_no_data_to_insert": 0}
         await self._engine.insert(self._table, b"", settings=settings, deadline_s=PING_DEADLINE_S)
 
     async def _read_counts(
@@ -159,23 +164,23 @@ class ClickHouseStore:
                 sql,
                 {"database": self._database, **window},
                 bound=viewer_id,
-                settings={**SUMMARY_PINS, **within(left_s)},
+                settings={**SUMMARY_PINS, **time_limit(left_s)},
                 deadline_s=left_s,
             )
 
 
 def as_purge_history(rows: Sequence[Row]) -> PurgeHistory:
-    """What the answer to PURGE_HISTORY says."""
+    """The history in the rows of PURGE_HISTORY."""
     ((before_ms, ahead),) = rows
     return PurgeHistory(int(before_ms), tuple(PurgedAhead(*each) for each in ahead))
 
 
 async def read_set_asides(engine: Engine, database: str, log_id: int, partition: int) -> Sequence[SetAside]:
-    """What operators have decided of a partition. Raises StoreUnavailable or StoreMissing."""
+    """The set-aside requests and decisions of a partition. Raises StoreUnavailable or StoreMissing."""
     rows = await engine.read(
         _SET_ASIDES,
         {"database": database, "log_id": log_id, "partition": partition},
-        settings={**READ_PINS, **within(PING_DEADLINE_S)},
+        settings={**READ_PINS, **time_limit(PING_DEADLINE_S)},
         deadline_s=PING_DEADLINE_S,
     )
     return [SetAside(start, until or None) for start, until in rows]

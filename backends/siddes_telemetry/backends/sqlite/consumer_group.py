@@ -1,32 +1,39 @@
-"""The embedded log's consumer group: one member at a time."""
+"""The embedded log's consumer group: one member at a time owns the one partition."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 
 import structlog
 
 from siddes_telemetry.backends.backoff import Backoff
 from siddes_telemetry.backends.ports.errors import LogUnavailable, PartitionLost
 from siddes_telemetry.backends.ports.log import PartitionWork
-from siddes_telemetry.backends.sqlite import queries
+from siddes_telemetry.backends.sqlite import records
+from siddes_telemetry.backends.sqlite.file import PARTITION
 from siddes_telemetry.backends.sqlite.partition import SqlitePartition
-from siddes_telemetry.backends.sqlite.reading_thread import SqliteReads
+from siddes_telemetry.backends.sqlite.reading_thread import ReadingThread
 from siddes_telemetry.backends.sqlite.tail import Tail
-from siddes_telemetry.backends.sqlite.writing_thread import SqliteWriter
+from siddes_telemetry.backends.sqlite.writing_thread import WritingThread
 
 log = structlog.get_logger(__name__)
 
 
 class SqliteGroupConsumer:
-    """A GroupConsumer. A second one waits, without the partition, until the first has left."""
+    """A GroupConsumer. A second one waits until the first has left the group."""
 
     def __init__(
-        self, reads: SqliteReads, writer: SqliteWriter, tail: Tail, membership: asyncio.Lock, rng: random.Random
+        self,
+        reading: ReadingThread,
+        writing: WritingThread,
+        tail: Tail,
+        membership: asyncio.Lock,
+        rng: random.Random,
     ) -> None:
-        self._reads = reads
-        self._writer = writer
+        self._reading = reading
+        self._writing = writing
         self._tail = tail
         self._membership = membership
         self._rng = rng
@@ -36,11 +43,11 @@ class SqliteGroupConsumer:
         async with self._membership:
             while True:
                 try:
-                    generation = await self._writer.run(queries.begin_generation)
+                    generation = await self._writing.run(_begin_generation)
                 except LogUnavailable:
                     log.warning("log_unavailable")
                 else:
-                    partition = SqlitePartition(generation, self._reads, self._writer, self._tail)
+                    partition = SqlitePartition(generation, self._reading, self._writing, self._tail)
                     await _until_lost(partition, work)
                     log.warning("partition_lost", partition=partition.number)
                     if partition.has_committed:
@@ -48,11 +55,11 @@ class SqliteGroupConsumer:
                 await asyncio.sleep(backoff.next_s())
 
     async def ping(self) -> None:
-        await self._reads.run(queries.bounds)
+        await self._reading.run(records.bounds)
 
 
 async def _until_lost(partition: SqlitePartition, work: PartitionWork) -> None:
-    """Return when the work raised PartitionLost; raise what else it raised."""
+    """Return when the work raised PartitionLost. Raises any other error of the work."""
     task = asyncio.ensure_future(work(partition))
     try:
         await asyncio.wait([task])
@@ -66,4 +73,12 @@ async def _until_lost(partition: SqlitePartition, work: PartitionWork) -> None:
         partition.give_up()
     if not task.cancelled() and not isinstance(task.exception(), PartitionLost):
         await task
-        await asyncio.Event().wait()  # work that is done stays owned, until cancelled
+        await asyncio.Event().wait()  # the work is done: the partition stays owned until this is cancelled
+
+
+def _begin_generation(connection: sqlite3.Connection) -> int:
+    """Begin a new generation of the group and return its number. Commits of older generations fail from now on."""
+    (generation,) = connection.execute(
+        "UPDATE consumer_group SET generation = generation + 1 WHERE partition = ? RETURNING generation", (PARTITION,)
+    ).fetchone()
+    return int(generation)

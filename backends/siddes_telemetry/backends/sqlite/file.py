@@ -1,4 +1,4 @@
-"""The file of the embedded log: how it is made, recognised and opened.
+"""The file of the embedded log: its schema, and how it is created, checked and opened.
 
 WAL and synchronous=FULL: a COMMIT that returned is fsynced (https://sqlite.org/pragma.html#pragma_synchronous).
 """
@@ -16,11 +16,11 @@ from siddes_telemetry.backends.ports.errors import BackendError, LogUnavailable
 FORMAT = 1
 PARTITION = 0  # the embedded log is one partition
 ORIGIN = 1  # its first offset: AUTOINCREMENT begins there
-_APPLICATION_ID = 0x53444C47  # "SDLG": tells our files from other SQLite databases
-_BUSY_TIMEOUT_S = 5.0  # longest another process may hold the file; one process at a time is the rule
-_WAL_KEPT_BYTES = 16 * 1024 * 1024  # what a burst may leave of the WAL after its checkpoint
+_APPLICATION_ID = 0x53444C47  # "SDLG": distinguishes our files from other SQLite databases
+_BUSY_TIMEOUT_S = 5.0  # how long to wait for another process that holds the file; there should be none
+_WAL_KEPT_BYTES = 16 * 1024 * 1024  # the WAL's size after the checkpoint that follows a burst
 
-# An offset is never given twice, trimmed or not: AUTOINCREMENT, https://sqlite.org/autoinc.html.
+# AUTOINCREMENT: an offset is never given twice, even after trimming (https://sqlite.org/autoinc.html).
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION_ID};
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
@@ -38,22 +38,22 @@ CREATE TABLE dead_letters (
 INSERT INTO consumer_group (partition, generation) VALUES ({PARTITION}, 0);
 INSERT INTO meta (name, value) VALUES ('format', {FORMAT}), ('newest_trimmed_ms', 0), ('times_proved_writable', 0);
 """  # noqa: S608 (our own integers)
-# newest_trimmed_ms: versions whose append times never stepped back ask for it where there is no record.
+# newest_trimmed_ms: read by earlier versions, whose append times never stepped back, if there are no records.
 
-# Younger than the format: files of earlier versions lack it, and earlier versions do not look at it.
+# Added without a new format: files of earlier versions do not have it, and earlier versions ignore it.
 _NOTES = """CREATE TABLE IF NOT EXISTS key_notes (
     id INTEGER PRIMARY KEY, added_at_ms INTEGER NOT NULL, note BLOB NOT NULL
 )"""
 
 
 class LogFileRefused(BackendError):
-    """This file is no log of ours, or one of a newer version: it is left untouched."""
+    """The file is not a log of ours, or has a newer format. It is not changed."""
 
 
 def open_or_make(path: Path, random_bits: Callable[[int], int]) -> tuple[sqlite3.Connection, int]:
-    """(a connection to write with, the identity of the log), making the file where there is none.
+    """Open the file, creating it if there is none; returns (a connection for writing, the log's id).
 
-    The file is 0600, a folder made for it 0700. Raises LogFileRefused or LogUnavailable.
+    A new file has mode 0600, a new folder 0700. Raises LogFileRefused or LogUnavailable.
     """
     try:
         _make_durably(path)
@@ -63,7 +63,7 @@ def open_or_make(path: Path, random_bits: Callable[[int], int]) -> tuple[sqlite3
     except sqlite3.Error as error:
         raise _opening_failed(error) from None
     try:
-        return connection, _recognise(connection, random_bits)
+        return connection, _check_format(connection, random_bits)
     except sqlite3.Error as error:
         connection.close()
         raise _opening_failed(error) from None
@@ -73,26 +73,31 @@ def open_or_make(path: Path, random_bits: Callable[[int], int]) -> tuple[sqlite3
 
 
 def connect(path: Path, *, writing: bool = True) -> sqlite3.Connection:
-    """A connection to a file that is there already. Raises sqlite3.Error.
+    """A connection to an existing file. Raises sqlite3.Error.
 
-    It may go to another thread, as long as one at a time uses it. Transactions are begun and ended by hand.
+    Another thread may use it, but only one at a time. Transactions are begun and ended explicitly.
     """
     connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=rw",  # rw: a file that vanished is an outage, not a new empty log
+        f"file:{quote(str(path))}?mode=rw",  # rw: a missing file is an outage, not a new empty log
         uri=True,
         timeout=_BUSY_TIMEOUT_S,
         isolation_level=None,
         check_same_thread=False,
     )
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA secure_delete=ON")  # what was trimmed is overwritten, not just unlinked
+    connection.execute("PRAGMA secure_delete=ON")  # trimmed data is overwritten, not just unlinked
     connection.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}")
     connection.execute(f"PRAGMA query_only={'OFF' if writing else 'ON'}")
     return connection
 
 
+def prove_writable(connection: sqlite3.Connection) -> None:
+    """Write a new value, because SQLite skips a write that changes nothing. Raises sqlite3.Error."""
+    connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'times_proved_writable'")
+
+
 def _make_durably(path: Path) -> None:
-    """Make an empty file where there is none, and its directory entries durable (SQLite syncs only its journals')."""
+    """Create an empty file if there is none, and fsync its folder: SQLite does that only for its journals."""
     folder = path.parent
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True)
@@ -109,9 +114,9 @@ def _fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _recognise(connection: sqlite3.Connection, random_bits: Callable[[int], int]) -> int:
+def _check_format(connection: sqlite3.Connection, random_bits: Callable[[int], int]) -> int:
     if _is_empty(connection):
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # before the first page is written, or never
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # possible only before the first page is written
         connection.execute("PRAGMA journal_mode=WAL")
         _fill(connection, random_bits(32))
     if connection.execute("PRAGMA application_id").fetchone() != (_APPLICATION_ID,):
@@ -129,8 +134,8 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 def _fill(connection: sqlite3.Connection, log_id: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    if _is_empty(connection):  # else another process was first
-        for statement in _SCHEMA.split(";"):  # executescript would commit before it
+    if _is_empty(connection):  # otherwise another process was first
+        for statement in _SCHEMA.split(";"):  # executescript would commit first
             connection.execute(statement)
         connection.execute("INSERT INTO meta (name, value) VALUES ('log_id', ?)", (log_id,))
     connection.execute("COMMIT")

@@ -1,4 +1,4 @@
-"""The one thread that reads the embedded log, over a connection of its own: reads never wait for an fsync."""
+"""The thread that reads the embedded log's file, with a connection of its own: reads never wait for an fsync."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 Query = Callable[[sqlite3.Connection], T]
 
 
-class SqliteReads:
+class ReadingThread:
     """Runs queries in order, each on one snapshot of the file."""
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
@@ -25,18 +25,18 @@ class SqliteReads:
         self._closed = False
 
     async def run(self, query: Query[T]) -> T:
-        """What `query` returns. Raises LogUnavailable, and what `query` raises that is no sqlite3.Error."""
-        return await self._in_thread(lambda: self._ask(lambda connection: _on_snapshot(connection, query)))
+        """The result of `query`. Raises LogUnavailable for a sqlite3.Error, and any other error of `query`."""
+        return await self._in_thread(lambda: self._query(lambda connection: _on_snapshot(connection, query)))
 
     async def checkpoint(self) -> None:
-        """Move the WAL into the file and empty it, so that what was trimmed stays in neither. Raises LogUnavailable.
+        """Move the WAL into the file and truncate it, so that neither keeps trimmed data. Raises LogUnavailable.
 
-        In the thread that reads, so that no read of ours stands in its way; writes wait for it meanwhile.
+        It runs in this thread, so that no read of ours blocks it. Writes wait for it.
         """
-        await self._in_thread(lambda: self._ask(_checkpoint))
+        await self._in_thread(lambda: self._query(_checkpoint))
 
     async def close(self) -> None:
-        """Let go of the file."""
+        """Close the connection and end the thread."""
         if not self._closed:
             closing = self._in_thread(self._disconnect)
             self._closed = True
@@ -48,7 +48,7 @@ class SqliteReads:
             raise LogUnavailable("the log is closed")
         return asyncio.get_running_loop().run_in_executor(self._thread, call)
 
-    def _ask(self, query: Query[T]) -> T:
+    def _query(self, query: Query[T]) -> T:
         try:
             if self._connection is None:
                 self._connection = self._connect()
@@ -59,7 +59,7 @@ class SqliteReads:
 
     def _disconnect(self) -> None:
         if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):  # it failed already, or is not wanted any more
+            with contextlib.suppress(sqlite3.Error):  # it failed already, or is not needed any more
                 self._connection.close()
         self._connection = None
 

@@ -1,4 +1,4 @@
-"""The end of the embedded log, in memory: what was appended just now is read without asking the file for it."""
+"""The embedded log's last records, in memory: a consumer that keeps up does not read the file."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from collections.abc import Sequence
 
 from siddes_telemetry.schemas.record import LogRecord
 
-KEPT_BYTES = 4 * 1024 * 1024  # a second or two at full load; a reader that is further behind reads the file
-RECORD_BYTES = 1024  # what a record takes besides its value, so that many small ones are bounded too
+KEPT_BYTES = 4 * 1024 * 1024  # one or two seconds at full load; a consumer that is further behind reads the file
+RECORD_BYTES = 1024  # a record's overhead besides its value, so that many small records are bounded too
 
 
 class Tail:
-    """Where the log ends, a way to wait until it has grown, and its last records. The appender tells it."""
+    """The next offset, the last records, and a way to wait for more. The appender adds each durable record."""
 
     def __init__(self, next_offset: int) -> None:
         self.next_offset = next_offset
-        self._records: deque[LogRecord] = deque()  # one offset after the other, up to the end
+        self._records: deque[LogRecord] = deque()  # of consecutive offsets, the last being next_offset - 1
         self._bytes = 0
         self._grown = asyncio.Event()
 
-    def appended(self, record: LogRecord) -> None:
-        """This record is durable."""
-        if record.offset != self.next_offset:  # the file has one whose commit seemed to fail: it is to be read there
+    def append(self, record: LogRecord) -> None:
+        """Add a record that is durable now."""
+        if (
+            record.offset != self.next_offset
+        ):  # the file has a record whose commit seemed to fail: readers must read it there
             self.forget()
         self._records.append(record)
         self._bytes += _cost(record)
@@ -39,7 +41,7 @@ class Tail:
             await self._grown.wait()
 
     def take(self, offset: int) -> Sequence[LogRecord]:
-        """All records from `offset` on, which are forgotten with those before; none where it lacks the first."""
+        """The records from `offset` on, or none if the first of them is missing. Forgets them and all before."""
         if not self._records or self._records[0].offset > offset:
             return ()
         self._forget(min(len(self._records), offset - self._records[0].offset))
@@ -48,7 +50,7 @@ class Tail:
         return taken
 
     def forget(self) -> None:
-        """Keep no record: the file alone knows which of them it still has."""
+        """Drop all records: some may no longer be in the file."""
         self._forget(len(self._records))
 
     def _forget(self, count: int) -> None:

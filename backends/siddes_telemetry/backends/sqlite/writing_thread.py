@@ -1,4 +1,4 @@
-"""The one thread that writes the embedded log. What waits while a transaction commits shares the next one."""
+"""The thread that writes the embedded log's file. Writes that arrive during a commit share the next transaction."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], T]
 
-MAX_SHARED = 256  # writes in one transaction: the first to wait does not wait for ever more to join
+MAX_SHARED = 256  # writes in one transaction: bounds how long the first waits for others to join
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class _Job(Generic[T]):
     one_statement: bool
 
 
-class SqliteWriter:
+class WritingThread:
     """Runs writes in order, each exactly once, in durable transactions. Used from one event loop.
 
-    A write that fails fails those it shares the transaction with, and the connection is opened anew for the next:
-    an outage (disk full, I/O error) ends by itself.
+    A failed write also fails the writes that share its transaction. The next transaction opens a new connection, so
+    that an outage (disk full, I/O error) needs no restart.
     """
 
     def __init__(self, connection: sqlite3.Connection, reconnect: Callable[[], sqlite3.Connection]) -> None:
@@ -43,19 +43,19 @@ class SqliteWriter:
         self._queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._stopped: asyncio.Future[None] | None = None
         self._failing = False
-        # A daemon, so that a process that never closes still ends: no worse than a kill, which loses nothing.
+        # A daemon, so that a process that never closes the log still exits. That loses no more than a kill: nothing.
         self._thread = threading.Thread(target=self._serve, name="sqlite-log-write", daemon=True)
         self._thread.start()
 
     @property
     def failing(self) -> bool:
-        """Whether the latest transaction failed."""
+        """Whether the last transaction failed."""
         return self._failing
 
     def submit(self, write: Write[T], *, one_statement: bool = False) -> asyncio.Future[T]:
-        """A future of what `write` returns, done once that is durable. Its exception is LogUnavailable.
+        """A future of the result of `write`, done once the write is durable. Its exception is LogUnavailable.
 
-        `one_statement`: it is no more than that, so that it needs no transaction around it where it is alone.
+        `one_statement`: the write is a single statement, so that alone it needs no explicit transaction.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if self._stopped is None:
@@ -65,17 +65,17 @@ class SqliteWriter:
         return future
 
     async def run(self, write: Write[T]) -> T:
-        """What `write` returns, once that is durable. Cancelling stops the wait only. Raises LogUnavailable."""
+        """The result of `write`, once durable. Cancelling stops the wait, not the write. Raises LogUnavailable."""
         return await asyncio.shield(self.submit(write))
 
     async def close(self) -> None:
-        """Finish what was submitted, then let go of the file."""
+        """Finish the submitted writes, close the connection and end the thread."""
         if self._stopped is None:
             self._stopped = asyncio.get_running_loop().create_future()
             self._queue.put(None)
         await asyncio.shield(self._stopped)
 
-    # In the thread
+    # The methods below run in the thread.
 
     def _serve(self) -> None:
         stopping = False
@@ -91,13 +91,13 @@ class SqliteWriter:
             _call_in_loop(self._stopped, _settle, self._stopped, None)
 
     def _transact(self, jobs: Sequence[_Job[Any]]) -> Sequence[Any] | None:
-        """What each write returned, after the COMMIT; None where the transaction failed."""
+        """The result of each write, after the COMMIT; None if the transaction failed."""
         try:
             if self._connection is None:
                 self._connection = self._reconnect()
-            results = _written(self._connection, jobs)
-        except Exception as error:  # noqa: BLE001 (a thread that died would leave every append waiting)
-            self._disconnect()  # which rolls back
+            results = _run_all(self._connection, jobs)
+        except Exception as error:  # noqa: BLE001 (if the thread died, every append would wait forever)
+            self._disconnect()  # rolls back
             if not self._failing:
                 reason = getattr(error, "sqlite_errorname", type(error).__name__)
                 log.error("log_write_failed", reason=reason, writes=len(jobs))
@@ -119,11 +119,11 @@ class SqliteWriter:
         self._connection = None
 
 
-def _written(connection: sqlite3.Connection, jobs: Sequence[_Job[Any]]) -> Sequence[Any]:
-    """What each write returned, all of them durable.
+def _run_all(connection: sqlite3.Connection, jobs: Sequence[_Job[Any]]) -> Sequence[Any]:
+    """The result of each write; all are durable.
 
-    A statement alone is its own transaction: between begin, statement and commit this thread would wait three times
-    for the interpreter, which the event loop is using.
+    A single statement runs in its own implicit transaction. BEGIN, the statement and COMMIT would each wait for the
+    GIL, which the event loop is using.
     """
     if len(jobs) == 1 and jobs[0].one_statement:
         return [jobs[0].write(connection)]
@@ -134,7 +134,7 @@ def _written(connection: sqlite3.Connection, jobs: Sequence[_Job[Any]]) -> Seque
 
 
 def _call_in_loop(future: asyncio.Future[Any], call: Callable[..., None], *args: object) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits for the result
         future.get_loop().call_soon_threadsafe(call, *args)
 
 

@@ -10,7 +10,7 @@ import jwt
 import typer
 
 from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
-from siddes_telemetry.backends.clickhouse.http_engine import parse_server_url
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.cli.embedded import EMBEDDED_DATABASE
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError

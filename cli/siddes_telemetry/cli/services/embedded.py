@@ -9,7 +9,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.journal_queue import JournalMetrics
-from siddes_telemetry.backends.sqlite.metrics import SqliteTrimMetrics
+from siddes_telemetry.backends.sqlite.trimming import SqliteTrimMetrics
 from siddes_telemetry.cli.control_socket import serve_control
 from siddes_telemetry.cli.data_folder import DataFolder
 from siddes_telemetry.cli.embedded import open_embedded

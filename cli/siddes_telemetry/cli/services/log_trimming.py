@@ -8,7 +8,7 @@ import structlog
 
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 from siddes_telemetry.backends.sqlite.log import SqliteLog
-from siddes_telemetry.backends.sqlite.metrics import SqliteTrimMetrics
+from siddes_telemetry.backends.sqlite.trimming import SqliteTrimMetrics
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
 
 TRIM_EVERY_S = 600.0  # no less: a client may retry a batch for ten minutes

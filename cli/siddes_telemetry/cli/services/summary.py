@@ -20,7 +20,7 @@ from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.schemas.openapi import Api
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, developer_routes
-from siddes_telemetry.summary_api.routes import Summary, summary_routes
+from siddes_telemetry.summary_api.routes import SummaryHandlers, summary_routes
 from siddes_telemetry.web.routing import Route
 
 
@@ -46,5 +46,5 @@ async def _open_summary(
 
 def read_routes(store: CountReader, registry: Registry, settings: Settings) -> list[Route]:
     """The routes that read counts; in debug the developer pages too."""
-    summary = Summary(store, registry, retention_days=settings.retention_days, wall_clock_ms=wall_clock_ms)
+    summary = SummaryHandlers(store, registry, retention_days=settings.retention_days, wall_clock_ms=wall_clock_ms)
     return [*summary_routes(summary), *(developer_routes(registry) if settings.debug else ())]

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine, ServerAddress, parse_server_url
+from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
+from siddes_telemetry.backends.clickhouse.server_address import ServerAddress, parse_server_url
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
 
 

@@ -1,0 +1,70 @@
+"""Finds, in the text of a ClickHouse error, the words that may be repeated: a missing grant, or the name of a setting.
+
+The text may quote the data of a statement. So only words that are known beforehand are repeated: privileges, our
+database, tables and columns, and settings that were sent. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from siddes_telemetry.schemas.table import (
+    COUNTS_TABLE,
+    LOGS_TABLE,
+    MIGRATIONS_TABLE,
+    PURGES_AHEAD_TABLE,
+    PURGES_TABLE,
+    SET_ASIDES_TABLE,
+)
+
+_TABLES = frozenset(
+    {
+        *(COUNTS_TABLE, f"{COUNTS_TABLE}_local", LOGS_TABLE, MIGRATIONS_TABLE),
+        *(PURGES_TABLE, PURGES_AHEAD_TABLE, SET_ASIDES_TABLE),
+        *("databases", "tables", "settings", "*"),
+    }
+)
+_COLUMNS = frozenset(
+    {
+        *("viewer_id", "event", "count", "created_at", "log_id", "log_partition", "log_offset", "until_offset"),
+        *("number", "name", "log_name", "generation", "before_ms", "up_to_offset", "ahead_ms"),
+        *("applied_at", "adopted_at", "purged_at", "decided_at", "value", "readonly", "create_table_query"),
+    }
+)
+_PRIVILEGES = frozenset(
+    {
+        *("SELECT", "INSERT", "ALTER", "CREATE", "DROP", "UPDATE", "DELETE", "ADD", "MODIFY", "MATERIALIZE", "SHOW"),
+        *("TABLE", "TABLES", "DATABASE", "DATABASES", "TEMPORARY", "COLUMN", "COLUMNS", "INDEX", "TTL", "SETTINGS"),
+        *("SYSTEM", "SYNC", "REPLICA", "CLUSTER", "REMOTE", "READ", "WRITE", "ENGINE"),
+    }
+)
+_GRANT = re.compile(
+    r"necessary to have the grant (?P<what>[A-Z ]+)(?:\((?P<columns>[\w, ]+)\))? ON (?P<where>[\w`.*-]+)"
+)
+_SETTING = re.compile(r"[Ss]etting '?(\w+)")
+
+
+def missing_grant(text: str, database: str) -> str | None:
+    """The missing grant that the text names, if it consists of known privileges, columns, databases and tables."""
+    match = _GRANT.search(text)
+    if match is None:
+        return None
+    words, where = match["what"].split(), match["where"].rstrip(".").replace("`", "")
+    columns = [name.strip() for name in (match["columns"] or "").split(",") if name.strip()]
+    named_database, _, table = where.rpartition(".")
+    known = (
+        _PRIVILEGES.issuperset(words)
+        and _COLUMNS.issuperset(columns)
+        and named_database in ("", "*", "system", database)
+        and table in _TABLES
+    )
+    if not known:
+        return None
+    listed = f"({', '.join(columns)})" if columns else ""
+    return f"{' '.join(words)}{listed} ON {where}"
+
+
+def setting_in(text: str, sent: Collection[str]) -> str | None:
+    """The setting that the text names, if it is one of those that were `sent`."""
+    return next((name for name in _SETTING.findall(text) if name in sent), None)
