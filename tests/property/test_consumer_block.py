@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from siddes_telemetry.consumer import block as block_module
-from siddes_telemetry.consumer.block import Block, build_block, window_entries_of
+from siddes_telemetry.consumer import record_reader
+from siddes_telemetry.consumer.block import Block
+from siddes_telemetry.consumer.block_builder import build_block
 from siddes_telemetry.consumer.retry_window.key_notes import decode_note, encode_notes
 from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import RowTotals, Source, decode_all, rows_to_store
+from siddes_telemetry.consumer.window_entries import window_entries_of
 from siddes_telemetry.schemas.canonical import CanonicalReader
 from siddes_telemetry.schemas.client_batch import MAX_LINE_COUNT, NO_BATCH
 from siddes_telemetry.schemas.record import BadRecordError, Headers, LogRecord
@@ -214,7 +216,7 @@ def test_runs_and_lines_make_the_same_blocks(monkeypatch: pytest.MonkeyPatch) ->
     first = random.SystemRandom().randrange(2**32) if given is None else int(given)
     for seed in range(first, first + (BLOCKS if given is None else 1)):
         rng = random.Random(seed)
-        monkeypatch.setattr(block_module, "RUN_BYTES", rng.choice((1, 300, 3000, 10**6)))
+        monkeypatch.setattr(record_reader, "CHUNK_BYTES", rng.choice((1, 300, 3000, 10**6)))
         try:
             compare(rng)
         except BaseException as error:

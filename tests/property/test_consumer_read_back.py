@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.consumer.block import window_entries_of
 from siddes_telemetry.consumer.context import ConsumerClocks, ConsumerContext
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.retry_window import cache, partition_window, start_search
@@ -23,6 +22,7 @@ from siddes_telemetry.consumer.retry_window.partition_window import PartitionWin
 from siddes_telemetry.consumer.retry_window.rebuild import notes_and_gaps
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
+from siddes_telemetry.consumer.window_entries import window_entries_of
 from siddes_telemetry.schemas.record import LogRecord
 from tests.fakes.consumer_process import AT_ONCE, DAY_MS, LOG_NAME, REGISTRY, one, record, written_in
 from tests.fakes.memory_journal import MemoryJournal

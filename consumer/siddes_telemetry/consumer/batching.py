@@ -1,4 +1,4 @@
-"""Where a block ends. Pure: the same pending records, time and policy give the same cut."""
+"""When pending records become a block, and how many of them. Pure: no clock, no I/O."""
 
 from __future__ import annotations
 
@@ -13,75 +13,75 @@ from siddes_telemetry.schemas.record import LogRecord
 from siddes_telemetry.schemas.timestamps import DAY_MS
 
 SOURCE_COLUMN_BYTES = 76  # what log_id, log_partition and log_offset add to a line of a record, at most
-LEAST_BLOCK_BYTES = 1_000_000  # a full record: smaller ones would cost the store more than memory is worth
+MIN_BLOCK_BYTES = 1_000_000  # a full record: smaller blocks would cost the store more than memory is worth
 
 
 @dataclass(frozen=True, slots=True)
 class FlushPolicy:
-    """When pending records become a block: at the first of these."""
+    """When pending records become a block: at the first of these limits."""
 
     max_rows: int = MAX_BLOCK_ROWS
     max_bytes: int = MAX_BLOCK_BYTES
     all_bytes: int = 200_000_000  # of all partitions' blocks: each holds one while the store is away
     max_age_s: float = 1.0  # how long a count may wait to be seen
-    max_days: int = 33  # of append: each touches three table days at most, of which the store takes 100 in one insert
-    few_rows: int = 0  # no more than these need not wait for others:
-    few_age_s: float = 0.0  # they go as soon as the last block began so long ago
+    max_days: int = 33  # of append: each touches three table days at most, and the store takes 100 in one insert
+    few_rows: int = 0  # no more rows than these need not wait for others:
+    few_age_s: float = 0.0  # they are due this long after the last block began
 
     def for_each_of(self, partitions: int) -> FlushPolicy:
-        """What is left to each where a consumer has so many."""
+        """The policy of each partition of a consumer that owns this many."""
         if partitions * self.max_bytes <= self.all_bytes:
             return self
-        share = max(self.all_bytes // partitions, LEAST_BLOCK_BYTES)
+        share = max(self.all_bytes // partitions, MIN_BLOCK_BYTES)
         return replace(self, max_bytes=min(self.max_bytes, share))
 
     def due_s(self, arrived_s: float, rows: int, last_block_s: float) -> float:
-        """When pending records are worth a block, however small.
+        """When pending records are due as a block, however small.
 
-        `arrived_s`: when the oldest came; `rows`: how many they come to; `last_block_s`: when the last block began. A
-        few are seen soon; many wait, so that blocks are few: each costs the store as much as its rows, and merges.
+        `arrived_s`: when the oldest arrived; `rows`: how many rows they make; `last_block_s`: when the last block
+        began. Few rows are due soon. Many wait, because each block costs the store as much as its rows, and merges.
         """
         of_age_s = arrived_s + self.max_age_s
         return min(of_age_s, max(arrived_s, last_block_s + self.few_age_s)) if rows <= self.few_rows else of_age_s
 
 
 class PendingRecords:
-    """Records that wait to be stored, in order. Lists side by side and no object for each: there may be 200,000.
+    """Records that wait to be stored, in order. Parallel lists, no object for each: there may be 200,000.
 
-    `_rows`, `_bytes` and `_days` tell of everything added so far what it comes to before each record, and after the
-    last: differences tell what a run of records costs in a block (exactly in rows, at most in bytes). Days are changes
-    of the day of append: a run spans one day more at most, also where the log's clock went back.
+    `_rows`, `_bytes` and `_days` are running totals before each record, and after the last. Differences give the cost
+    of a range of records in a block: exact in rows, an upper bound in bytes. Days are changes of the append day: a
+    range spans one day more at most, also where the log's clock went back.
     """
 
     def __init__(self) -> None:
         self._records: list[LogRecord] = []
-        self._arrived_s: list[float] = []  # on the monotonic clock of next_block_size's `now_s`
+        self._arrived_s: list[float] = []  # on the clock of next_block_size's `now_s`
         self._rows, self._bytes, self._days = [0], [0], [0]
         self._last_day: int | None = None
 
     def __len__(self) -> int:
         return len(self._records)
 
-    def __getitem__(self, place: int) -> LogRecord:
-        return self._records[place]
+    def __getitem__(self, index: int) -> LogRecord:
+        return self._records[index]
 
     @property
     def rows(self) -> int:
-        """How many rows they come to."""
+        """How many rows they make."""
         return self._rows[-1] - self._rows[0]
 
     @property
     def bytes(self) -> int:
-        """What they come to in a block, at most."""
+        """How many bytes they make in a block, at most."""
         return self._bytes[-1] - self._bytes[0]
 
     @property
     def oldest_arrived_s(self) -> float:
-        """When the first of them came. There must be one."""
+        """When the first of them arrived. There must be one."""
         return self._arrived_s[0]
 
     def extend(self, records: Sequence[LogRecord], arrived_s: float) -> None:
-        """These came after those that wait."""
+        """Append records."""
         if not records:
             return
         rows = [record.value.count(b"\n") for record in records]
@@ -96,16 +96,16 @@ class PendingRecords:
         self._arrived_s += [arrived_s] * len(records)
 
     def first(self, count: int) -> Sequence[LogRecord]:
-        """The first so many of them."""
+        """The first `count` records."""
         return self._records[:count]
 
     def drop(self, count: int) -> None:
-        """The first so many wait no longer: they are stored."""
+        """Remove the first `count` records: they are stored."""
         for column in (self._records, self._arrived_s, self._rows, self._bytes, self._days):
             del column[:count]
 
     def fitting(self, policy: FlushPolicy) -> int:
-        """How many of them, from the first, a block has room for. There must be one."""
+        """How many records, from the first, fit into a block. There must be one."""
         rows, size, days = self._rows, self._bytes, self._days
         return min(
             bisect_right(rows, rows[0] + policy.max_rows) - 1,
@@ -117,9 +117,9 @@ class PendingRecords:
 def next_block_size(
     pending: PendingRecords, *, now_s: float, policy: FlushPolicy, last_block_s: float = float("-inf")
 ) -> int:
-    """How many of the pending records, from the first, are worth a block now; 0 is to wait.
+    """How many pending records, from the first, form the next block now; 0 is to wait.
 
-    Once it is time at least one record is taken, however large it is: the gateway bounds records far below a block.
+    A due block has at least one record, however large: the gateway bounds records far below a block.
     """
     if not pending:
         return 0

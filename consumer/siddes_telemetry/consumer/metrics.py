@@ -1,4 +1,4 @@
-"""What an operator sees of the consumer. Labels are partition numbers and our own words only."""
+"""The metrics of the consumer. Labels are partition numbers and words of our own only."""
 
 from __future__ import annotations
 
@@ -43,30 +43,29 @@ class ConsumerMetrics:
         self.replayed_rows = counter(
             "replayed_rows", "Rows inserted again under their token after a recovery or lapse."
         )
-        self.lease_lapses = counter(
-            "lease_lapses", "Declares that were made anew because the insert did not start in time."
-        )
+        self.lease_lapses = counter("lease_lapses", "Intents committed again because the insert did not start in time.")
         self.spent_tokens = counter(
-            "spent_tokens", "Blocks that the store knew by their token and lacked, after a crash of it: inserted anew."
+            "spent_tokens",
+            "Blocks whose token the store knew and whose rows it lacked, after a crash of it: inserted anew.",
         )
         self.repeated_batches = counter("repeated_batches", "Client retries dropped.")
         self.repeated_rows = counter("repeated_rows", "Rows of dropped client retries.")
         self.repeated_counts = counter("repeated_counts", "Sum of the counts of repeated_rows.")
         self.reclocked_rows = counter(
-            "reclocked_rows", "Rows stored at the log's time, their gateway's clock being off."
+            "reclocked_rows", "Rows stored with their append time, because the clock of their gateway was off."
         )
         self.dead_letters = counter("dead_letters", "Records that could not be read.", "reason")
         self.lost_records = counter("lost_records", "Records that the log dropped before they were stored.")
-        self.stalls = counter("stalls", "Partitions given up because their worker did not move, for no known reason.")
-        self.retry_keys_evicted = counter("retry_keys_evicted", "Keys that the cap pushed out of the retry window.")
+        self.stalls = counter("stalls", "Partitions given up because their worker stalled for no known reason.")
+        self.retry_keys_evicted = counter("retry_keys_evicted", "Keys that the cap evicted from the retry window.")
         self.read_backs = counter(
             "read_backs", "Times the retry window was rebuilt: from the journal, the log, or both.", "source"
         )
         self.read_back_bytes = counter(
             "read_back_bytes", "Bytes of notes, or of the log's values, read to rebuild it.", "source"
         )
-        self.bad_notes = counter("bad_notes", "Notes of the journal that this version cannot read.")
-        self.retry_keys = gauge("retry_keys", "Client batches remembered.")
+        self.bad_notes = counter("bad_notes", "Notes in the journal that this version cannot read.")
+        self.retry_keys = gauge("retry_keys", "Client batches in the retry window.")
         self.lag_records = gauge("lag_records", "Records in the log that are not stored yet.")
         self.lag_seconds = gauge(
             "lag_seconds",

@@ -1,6 +1,7 @@
-"""The rule of what records leave in the store, line by line. Pure.
+"""The rows that records leave in the store, line by line. Pure.
 
-The consumer goes by it wherever records are not plainly canonical (see block.py), `verify` always.
+This is the rule. `verify` always applies it; the consumer does where records are not stored as they are
+(block_builder.py).
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.table import encode_row
 from siddes_telemetry.schemas.timestamps import format_time
 
-MAX_CLOCK_SKEW_MS = 600_000  # beyond this a gateway's clock is wrong, and the log's is taken
+MAX_CLOCK_SKEW_MS = 600_000  # beyond this the gateway's clock is wrong, and the append time is stored instead
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Whose records these are: written beside each row, and part of the token."""
+    """The log and partition that records come from: written into each row and into the token."""
 
     log_id: int
     partition: int
@@ -32,7 +33,7 @@ class Source:
 
 @dataclass(slots=True)
 class RowTotals:
-    """What rows come to, and how often something was not stored as it came."""
+    """Totals of the rows to store, and of what was not stored as it came."""
 
     counts: int = 0  # of the rows to store
     repeated_batches: int = 0
@@ -43,19 +44,19 @@ class RowTotals:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Records with their client batches: none where one is unreadable, which stands among the dead letters too."""
+    """Records with their client batches. An unreadable record has none, and is among the dead letters."""
 
     records: tuple[tuple[LogRecord, tuple[ClientBatch, ...]], ...]
     dead_letters: tuple[DeadLetter, ...]
 
     @property
     def keys(self) -> Sequence[tuple[bytes, ...]]:
-        """By record, of its batches that have an id. Keys of dead-lettered records did not occur."""
+        """By record, the keys of its batches that have an id. Those of dead-lettered records did not occur."""
         return [tuple(batch.key for batch in batches if batch.key != NO_BATCH) for _, batches in self.records]
 
     @property
     def window_entries(self) -> tuple[WindowEntry, ...]:
-        """The keyed batches by record. Append times of dead-lettered records are the log's as well."""
+        """An entry for each record. A dead-lettered record advances the log's clocks as well."""
         return tuple(
             WindowEntry(record.appended_at_ms, keys, uses_max_append_time(record.headers))
             for (record, _), keys in zip(self.records, self.keys, strict=True)
@@ -64,15 +65,15 @@ class Decoded:
 
 def decode_all(records: Sequence[LogRecord], partition: int, registry: Registry) -> Decoded:
     """Raises UnreadableHereError."""
-    read: list[tuple[LogRecord, tuple[ClientBatch, ...]]] = []
+    decoded: list[tuple[LogRecord, tuple[ClientBatch, ...]]] = []
     dead: list[DeadLetter] = []
     for record in records:
         try:
-            read.append((record, decode(record, registry)))
+            decoded.append((record, decode(record, registry)))
         except BadRecordError as error:
             dead.append(DeadLetter(partition, record.offset, error.reason, record.value, record.headers))
-            read.append((record, ()))
-    return Decoded(tuple(read), tuple(dead))
+            decoded.append((record, ()))
+    return Decoded(tuple(decoded), tuple(dead))
 
 
 def rows_to_store(
@@ -80,19 +81,19 @@ def rows_to_store(
 ) -> Iterator[tuple[str, int, bytes]]:
     """Each row that these records leave in the store: (created_at, count, its line of table.encode_row).
 
-    In log order, given the retry window at the first of them, which is not changed.
+    In log order. `window` is the retry window at the first record, and is not changed.
     """
-    for (record, batches), answers in zip(decoded.records, window.find_repeats(decoded.window_entries), strict=True):
-        yield from rows_of(record, batches, answers, source, totals)
+    for (record, batches), repeated in zip(decoded.records, window.find_repeats(decoded.window_entries), strict=True):
+        yield from rows_of(record, batches, repeated, source, totals)
 
 
 def rows_of(
-    record: LogRecord, batches: Sequence[ClientBatch], answers: Sequence[bool], source: Source, totals: RowTotals
+    record: LogRecord, batches: Sequence[ClientBatch], repeated: Sequence[bool], source: Source, totals: RowTotals
 ) -> Iterator[tuple[str, int, bytes]]:
-    """The same for one record, given for each of its keys whether it repeats another."""
-    repeated = iter(answers)
+    """The rows of one record. `repeated` tells for each of its keys whether that batch is a repeat."""
+    is_repeated = iter(repeated)
     for batch in batches:
-        if batch.key != NO_BATCH and next(repeated):
+        if batch.key != NO_BATCH and next(is_repeated):
             totals.repeated_batches += 1
             totals.repeated_rows += len(batch.lines)
             totals.repeated_counts += sum(line.count for line in batch.lines)

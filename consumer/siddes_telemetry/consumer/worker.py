@@ -18,7 +18,8 @@ import structlog
 
 from siddes_telemetry.backends.ports.errors import LogUnavailable, PartitionLost, RecordsGone
 from siddes_telemetry.backends.ports.log import OwnedPartition
-from siddes_telemetry.consumer.block import Block, build_block
+from siddes_telemetry.consumer.block import Block
+from siddes_telemetry.consumer.block_builder import build_block
 from siddes_telemetry.consumer.context import ConsumerContext, StopRequested
 from siddes_telemetry.consumer.delivery import BlockDelivery
 from siddes_telemetry.consumer.fetcher import Fetcher

@@ -119,7 +119,7 @@ async def test_records_wait_until_the_oldest_is_of_age() -> None:
 async def test_partitions_share_what_blocks_may_take(
     monkeypatch: pytest.MonkeyPatch, partitions: int, first: str
 ) -> None:
-    monkeypatch.setattr(batching, "LEAST_BLOCK_BYTES", 1)
+    monkeypatch.setattr(batching, "MIN_BLOCK_BYTES", 1)
     row_bytes = len(encode([one("a", NOON_MS)])[0]) + batching.SOURCE_COLUMN_BYTES
     world = await World.make(partitions=partitions, policy=FlushPolicy(max_age_s=3600.0, all_bytes=4 * row_bytes))
     process = world.start()

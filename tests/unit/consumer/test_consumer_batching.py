@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from siddes_telemetry.consumer.batching import FlushPolicy, PendingRecords, next_block_size
-from siddes_telemetry.consumer.block import build_block
+from siddes_telemetry.consumer.block_builder import build_block
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.schemas.record import LogRecord

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from siddes_telemetry.consumer.block import Block, build_block
+from siddes_telemetry.consumer.block import Block
+from siddes_telemetry.consumer.block_builder import build_block
 from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
 from siddes_telemetry.consumer.rows import Source
