@@ -180,7 +180,7 @@ async def fill(place: Place, batches: int, note_records: int) -> None:
 
 
 async def unchecked(_records: Sequence[LogRecord]) -> None:
-    """All are of this version."""
+    """Every record is readable here."""
 
 
 async def rebuild(place: Place, source: str) -> Figures:

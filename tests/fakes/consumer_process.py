@@ -1,4 +1,4 @@
-"""What consumer tests share: records as a gateway writes them, and consumers as processes over one log and store."""
+"""Records as a gateway writes them, and consumer processes over one in-memory log and store, for consumer tests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ AT_ONCE = FlushPolicy(max_rows=4, max_age_s=0.0)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A client batch as a gateway takes it. `key` is NO_BATCH for single counts."""
+    """A client batch as a gateway accepts it. `key` is NO_BATCH for single counts."""
 
     key: bytes
     viewer_id: str
@@ -48,7 +48,7 @@ class Sent:
 
 
 def key(number: int) -> bytes:
-    """A batch key to tell from others."""
+    """A distinct batch key for each number."""
     return number.to_bytes(16, "big")
 
 
@@ -74,7 +74,7 @@ def record(offset: int, appended_at_ms: int, *batches: Sent, revision: int = REG
 
 
 def written_in(record_format: int, record: LogRecord) -> LogRecord:
-    """The same as a gateway of this format writes it."""
+    """The record as a gateway of this format writes it."""
     return record._replace(headers=headers_in(record_format, record.headers))
 
 
@@ -85,7 +85,7 @@ def headers_in(record_format: int, headers: Headers) -> Headers:
 
 
 def bad_record(offset: int, appended_at_ms: int, *batches: Sent) -> LogRecord:
-    """A record with these batches that cannot be read: it says a wrong number of rows."""
+    """A record with these batches that cannot be read: its row count is wrong."""
     value, headers = encode(batches)
     return LogRecord(offset, appended_at_ms, value, tuple((k, b"99" if k == "rows" else v) for k, v in headers))
 
@@ -112,7 +112,7 @@ class Process:
         self.ctx = ConsumerContext(
             store=store,
             dead_letters=dead_letters or log.dead_letters,
-            journal=journal or MemoryJournal(),  # nobody else's: another process has to read the log
+            journal=journal or MemoryJournal(),  # its own: another process has to read the log
             registry=REGISTRY,
             log_name=LOG_NAME,
             policy=policy,
@@ -128,7 +128,7 @@ class Process:
         return self
 
     def worker(self, log: MemoryLog, generation: int) -> PartitionWorker:
-        """A worker of partition 0 apart from the group, under this generation."""
+        """A worker of partition 0 outside the group, under this generation."""
         return PartitionWorker(MemoryPartition(log, 0, generation), self.ctx)
 
     async def stop(self) -> None:
@@ -137,17 +137,17 @@ class Process:
         await self.task
 
     async def kill(self) -> None:
-        """Gone where it stands, its memory with it."""
+        """End the process at once; its memory is lost."""
         self.task.cancel()
         await asyncio.wait({self.task})
 
     def metric(self, name: str, **labels: str) -> float:
-        """The value of a metric of the consumer, 0 where it has none."""
+        """The value of a consumer metric, or 0."""
         return self._metrics.get_sample_value(f"siddes_consumer_{name}", labels) or 0.0
 
 
 class CommitBook(MemoryLog):
-    """A MemoryLog that remembers what was committed, as (partition, offset, metadata)."""
+    """A MemoryLog that records every commit as (partition, offset, metadata)."""
 
     def __init__(self, partitions: int = 1) -> None:
         super().__init__(partitions, now_ms=NOON_MS)
@@ -170,7 +170,7 @@ class World:
         journal: MemoryJournal | None = None,
     ) -> None:
         self.log = CommitBook(partitions)
-        self.journal = journal  # None: each process has one of its own, and has to read the log for what others did
+        self.journal = journal  # None: each process has its own, and has to read the log for what others stored
         if journal is not None:
             journal.clock_ms = lambda: self.log.now_ms
         self.store = store
@@ -211,33 +211,33 @@ class World:
         return self.process(delay=delay, policy=policy, dead_letters=dead_letters).begin()
 
     async def append(self, *batches: Sent, partition: int = 0, revision: int = REGISTRY.revision) -> None:
-        """One record of these batches."""
+        """Append a record of these batches."""
         await self.log.append(partition, *encode(batches, revision=revision))
 
     async def let_pass(self, minutes: int, partition: int = 0) -> None:
-        """Let time go on in the log: a single count of CLOCK in each minute."""
+        """Let time pass in the log: append a single count of CLOCK in each minute."""
         for _ in range(minutes):
             self.log.now_ms += MINUTE_MS
             await self.append(one(CLOCK, self.log.now_ms), partition=partition)
 
     async def append_viewers(self, *viewers: str) -> None:
-        """One record for each, of one row."""
+        """Append a record of one row for each."""
         for viewer in viewers:
             await self.append(one(viewer, self.log.now_ms))
 
     async def append_bad(self, *batches: Sent) -> None:
-        """A record with these batches that cannot be read."""
+        """Append a record with these batches that cannot be read."""
         unreadable = bad_record(0, 0, *batches)
         await self.log.append(0, unreadable.value, unreadable.headers)
 
     def viewers(self) -> list[str]:
-        """Whose rows are stored, one for each row, sorted; without those of `let_pass`."""
+        """The viewer of each stored row, sorted, without those of `let_pass`."""
         return sorted(row.viewer_id for row in self.store.rows if row.viewer_id != CLOCK)
 
     def ranges(self) -> list[str]:
-        """The range in the token of each insert that was tried, in order."""
+        """The range in the token of each attempted insert, in order."""
         return [token.rsplit(":", 1)[1] for token, _ in self.store.attempts]
 
     def drained(self) -> bool:
-        """Whether all that was appended is committed, without an intent."""
+        """Whether everything appended is committed, without an intent."""
         return all(self.log.committed(n) == Committed(self.log.partition(n).next, NO_INTENT) for n in self._partitions)

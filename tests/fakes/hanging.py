@@ -1,4 +1,4 @@
-"""Ports of which one call never returns: what the deadlines of its driver were to prevent, and did not."""
+"""Ports with one call that does not return, as if the deadlines of its driver had failed."""
 
 from __future__ import annotations
 

@@ -87,8 +87,8 @@ class SlowPartition:
 class Fate:
     """What becomes of one insert. Table days are written one after the other, each whole or not at all."""
 
-    day_s: float = 0.0  # what a day takes
-    days: int | None = None  # the server dies after so many; None: it writes them all
+    day_s: float = 0.0  # to write one day
+    days: int | None = None  # the server dies after this many; None: it writes all of them
     answers: bool = True  # False: all is written, and the answer is lost
     tokens_first: bool = False  # the token of a day is there before it begins, not when it ends
 

@@ -1,4 +1,4 @@
-"""A journal of keys in memory that may lose, repeat and spoil what is left in it."""
+"""A key journal in memory that may lose, repeat and spoil its notes."""
 
 from __future__ import annotations
 

@@ -20,11 +20,11 @@ STEP_S = 1e-6  # what a round of the loop takes: time never stands still
 
 
 class Standstill(RuntimeError):
-    """Every task waits for something that nobody will do."""
+    """Every task waits, and no timer is set: a deadlock."""
 
 
 class _Clock(selectors.DefaultSelector):
-    """Where the loop would sleep, time moves instead."""
+    """Advances the clock where the loop would sleep."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class _Clock(selectors.DefaultSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """`time()` is virtual; what is given to an executor runs in the loop."""
+    """`time()` is virtual; work for an executor runs in the loop."""
 
     def __init__(self) -> None:
         self._clock = _Clock()
@@ -68,13 +68,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def run_in_virtual_time(main: Coroutine[Any, Any, Result]) -> Result:
-    """What the coroutine returns, run on a virtual clock."""
+    """Run the coroutine on a virtual clock; returns its result."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)
 
 
 def in_virtual_time(test: Callable[P, Coroutine[Any, Any, Result]]) -> Callable[P, Result]:
-    """A test to run on a virtual clock."""
+    """Decorates a test that runs on a virtual clock."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> Result:

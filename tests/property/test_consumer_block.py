@@ -1,4 +1,4 @@
-"""Blocks built from runs of canonical records are to the last byte those of the rule, which goes line by line.
+"""Blocks built from runs of canonical records are byte for byte those of the rule, which reads line by line.
 
 A failure prints its seed; BLOCKS_SEED=<seed> runs that one again.
 """
@@ -71,7 +71,7 @@ def random_log(rng: random.Random) -> Log:
             value += lines
             entries.append((rng.choice(log.keys) if rng.random() < keyed else NO_BATCH, rows))
         headers = encode_headers(rng.randint(0, registry.revision), value, entries)
-        if viewers is VIEWERS or rng.random() < 0.1:  # else it is of the format that it needs
+        if viewers is VIEWERS or rng.random() < 0.1:  # otherwise the record has the format that it needs
             headers = headers_in(rng.choice(formats), headers)
         if rng.random() < harm:
             value, headers = rng.choice(HARMS)(rng, value, headers)
@@ -201,7 +201,7 @@ def compare(rng: random.Random) -> None:
 
 
 def check_notes(rng: random.Random, log: Log, block: Block, rule: Block) -> None:
-    """Wherever the notes of a block are cut, they leave a window as the records up to there would."""
+    """Wherever the notes of a block are cut, they advance a window as the records up to there would."""
     for note in map(
         decode_note, encode_notes(7, START, log.end, block.located_entries, max_bytes=rng.choice((60, 200, 10**6)))
     ):

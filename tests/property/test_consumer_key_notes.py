@@ -1,4 +1,4 @@
-"""Notes tell the retry window what the records would have told it, and nothing passes for a note that is none."""
+"""Notes advance the retry window exactly as their records would, and nothing else decodes as a note."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A window that is brought up to date decides as the log says, whatever became of the notes and of the log's clocks."""
+"""A rebuilt window decides by the log alone, whatever happened to the notes and to the log's clock."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def notes_about(log: Log, start: int, end: int, log_id: int = LOG_ID) -> list[by
 
 @st.composite
 def journals(draw: st.DrawFn, log: Log, blocks: Sequence[int]) -> MemoryJournal:
-    """What blocks that end at these offsets left, and what became of it: lost, repeated, out of order; and more."""
+    """The notes of blocks that end at these offsets: some lost, repeated or out of order, and some alien."""
     left: list[list[bytes]] = []
     for start, end in pairwise(sorted({0, len(log), *(end for end in blocks if end < len(log))})):
         left += [notes_about(log, start, end)] * draw(st.sampled_from([0, 1, 1, 1, 2]))
@@ -96,13 +96,13 @@ def made(offset: int, entry: WindowEntry) -> LogRecord:
 
 
 async def unchecked(_records: Sequence[LogRecord]) -> None:
-    """All are of this version."""
+    """Every record is readable here."""
 
 
 def decided(
     partition: Partition, start: int, cuts: Sequence[int], *, journal: MemoryJournal, kept: RetryWindow, cap: int
 ) -> list[list[bool]]:
-    """What somebody who owns it from `start` on decides, in blocks that are cut at these offsets."""
+    """The repeats that an owner from `start` on finds, in blocks cut at these offsets."""
 
     async def own() -> list[list[bool]]:
         ctx = ConsumerContext(
@@ -140,7 +140,7 @@ def keyed(answers: list[list[bool]]) -> list[list[bool]]:
 
 @st.composite
 def kept_from_before(draw: st.DrawFn, log: Log, start: int, cap: int) -> RetryWindow:
-    """A window of an earlier ownership, or what came of one that ended while the window was still read back."""
+    """A window that an earlier ownership left, complete or still being rebuilt."""
     end = draw(st.integers(0, start))
     window = RetryWindow(draw(st.sampled_from([0, draw(st.integers(0, end))])), max_keys=cap)
     window.advance(log[window.begin : end], end)
@@ -148,7 +148,7 @@ def kept_from_before(draw: st.DrawFn, log: Log, start: int, cap: int) -> RetryWi
 
 
 def sizes(data: st.DataObject) -> AbstractContextManager[object]:
-    """How far is gone back at least."""
+    """Small steps back."""
     return patch.multiple(
         start_search,
         MARGIN_OFFSETS=data.draw(st.sampled_from([0, 1, 16])),

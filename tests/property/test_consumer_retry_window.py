@@ -1,4 +1,4 @@
-"""Which retries are dropped is a function of the log alone, by the clock of the format that each record is of."""
+"""Which retries are dropped depends on the log alone, and for each record on the clock of its format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry, keyles
 from siddes_telemetry.consumer.retry_window.window import WINDOW_MS, RetryWindow
 from tests.fakes.consumer_process import DAY_MS, MINUTE_MS, NOON_MS, key
 
-Log = list[WindowEntry]  # its places are its offsets
+Log = list[WindowEntry]  # its indices are its offsets
 
 _AROUND_MS = [at_ms + by_ms for at_ms in (0, MINUTE_MS, WINDOW_MS) for by_ms in (-1, 0, 1)]
 STEPS_MS = st.sampled_from([0, 1, *_AROUND_MS, 5 * MINUTE_MS, -5 * MINUTE_MS, -MINUTE_MS, -WINDOW_MS, DAY_MS, -DAY_MS])
@@ -27,7 +27,7 @@ CUTS = st.lists(st.integers(1, 20), max_size=6)
 
 @st.composite
 def logs(draw: st.DrawFn) -> Log:
-    """Records that go by either clock or both, whose append times go forth and back, and leap."""
+    """Records judged by either clock, or both, whose append times rise, fall and leap."""
     log: Log = []
     at_ms = NOON_MS
     by_max_time = draw(CLOCKS)
@@ -38,7 +38,7 @@ def logs(draw: st.DrawFn) -> Log:
 
 
 def stated(log: Log, cap: int) -> list[list[bool]]:
-    """The rule as it is stated, the slow way."""
+    """The rule, implemented the slow way."""
     occurred: list[tuple[bytes, int]] = []  # key and place, in log order
     answers = []
     for place, record in enumerate(log):
@@ -52,7 +52,7 @@ def stated(log: Log, cap: int) -> list[list[bool]]:
 
 
 def passed_ms(log: Log, since: int, to: int) -> int:
-    """How much time lies between two records, by the clock that the later one goes by."""
+    """The time between two records, by the clock that judges the later one."""
     times_ms = [record.appended_at_ms for record in log]
     if log[to].by_max_time:
         return max(times_ms[: to + 1]) - max(times_ms[: since + 1])
@@ -60,7 +60,7 @@ def passed_ms(log: Log, since: int, to: int) -> int:
 
 
 def decide(window: RetryWindow, log: Log, cuts: Sequence[int]) -> list[list[bool]]:
-    """What blocks cut at these offsets decide, from where the window stands."""
+    """The repeats that blocks cut at these offsets find, from the window's offset on."""
     places = sorted({window.offset, len(log), *(c for c in cuts if window.offset < c < len(log))})
     answers = []
     for start, end in pairwise(places):
@@ -70,12 +70,12 @@ def decide(window: RetryWindow, log: Log, cuts: Sequence[int]) -> list[list[bool
 
 
 def contents(window: RetryWindow) -> dict[str, object]:
-    """All that a window decides by, copied."""
+    """A copy of everything that a window decides by."""
     inside = deepcopy(vars(window))
     head = inside.pop("_head")
     for column in ("_elapsed_ms", "_max_append_ms"):
         inside[column] = list(inside[column][head:])
-    del inside["evicted"]  # what the cap pushed out while records were entered one by one decides nothing
+    del inside["evicted"]  # decides nothing, and depends on how records were added
     return inside
 
 

@@ -71,7 +71,7 @@ class Clients:
         self._tries: list[asyncio.Task[None]] = []
 
     def try_once(self, batch: int, gateway: int = 0) -> asyncio.Task[None]:
-        """Send it, whatever became of it before."""
+        """Send it, whatever happened to it before."""
         task = asyncio.create_task(self._try(batch, gateway))
         self._tries.append(task)
         return task
@@ -104,7 +104,7 @@ async def clients() -> Clients:
 
 
 async def stored(sent: Clients, process: Process | None = None) -> list[str]:
-    """Whose rows are stored when everything is."""
+    """The viewer of each row, once everything is stored."""
     process = process or sent.world.start()
     await sent.answered()
     await asyncio.sleep(GIVE_UP_S)

@@ -51,7 +51,7 @@ def no_fencing() -> AbstractContextManager[Any]:
 
 @contextmanager
 def rebalance_overlaps_intent_commit() -> Iterator[None]:
-    """Tasks are not awaited before the group is rejoined, and commits go on under whatever generation there is."""
+    """Tasks are not awaited before the group is rejoined, and commits go on under any generation."""
     commit_offset = OffsetCommitter.commit_offset
 
     async def revoked(self: KafkaMember, _revoked: AbstractSet[TopicPartition]) -> None:
@@ -81,7 +81,7 @@ def rebalance_overlaps_intent_commit() -> Iterator[None]:
 
 
 def no_recovery() -> AbstractContextManager[Any]:
-    """Whoever takes a partition over goes on from the committed offset, and overlooks the intent."""
+    """A new owner goes on from the committed offset and ignores the intent."""
 
     def overlook(state: Any, _held: object, *, first: int, end: int) -> Plan:
         return Resume(max(first, state.offset))
@@ -90,7 +90,7 @@ def no_recovery() -> AbstractContextManager[Any]:
 
 
 def replay_cuts_differently() -> AbstractContextManager[Any]:
-    """A replay stores a block of its own cut, where the intent names another range."""
+    """A replay stores another range than the intent names."""
 
     def shorten(state: Any, held: Any, *, first: int, end: int) -> Plan:
         plan = plan_recovery(state, held, first=first, end=end)
@@ -103,7 +103,7 @@ def replay_cuts_differently() -> AbstractContextManager[Any]:
 
 @contextmanager
 def store_not_asked() -> Iterator[None]:
-    """After a doubt all is inserted again, and the token is trusted, which may be forgotten."""
+    """After a doubt everything is inserted again, trusting a token that the store may have forgotten."""
 
     def all_of_them(expected: dict[str, int], _held: object) -> list[str]:
         return sorted(expected)
@@ -113,7 +113,7 @@ def store_not_asked() -> Iterator[None]:
 
 
 def retry_window_not_rebuilt() -> AbstractContextManager[Any]:
-    """Whoever takes a partition over knows of no batch that occurred before."""
+    """A new owner knows no batch that occurred before."""
 
     async def prepare(self: PartitionWindow, start: int, _records: object) -> None:
         self.window.advance((), start)
@@ -122,12 +122,12 @@ def retry_window_not_rebuilt() -> AbstractContextManager[Any]:
 
 
 def too_little_read_back() -> AbstractContextManager[Any]:
-    """Whoever takes a partition over believes the log's times, and reads no further than those."""
+    """A new owner trusts the log's times, and reads no further back than they say."""
     return patch.object(RetryWindow, "covers_window", lambda _self, _at_ms: True)
 
 
 def time_is_a_running_maximum() -> AbstractContextManager[Any]:
-    """Of records of every format: one from the future freezes the window, and empties it."""
+    """For records of every format: one from the future empties the window, and then freezes it."""
     repeats = RetryWindow.find_repeats
 
     def by_max_time(self: RetryWindow, entries: Iterable[WindowEntry]) -> list[list[bool]]:
@@ -137,7 +137,7 @@ def time_is_a_running_maximum() -> AbstractContextManager[Any]:
 
 
 def time_is_the_sum_of_steps() -> AbstractContextManager[Any]:
-    """Of records of every format."""
+    """For records of every format."""
     repeats = RetryWindow.find_repeats
 
     def by_steps(self: RetryWindow, entries: Iterable[WindowEntry]) -> list[list[bool]]:
@@ -147,12 +147,12 @@ def time_is_the_sum_of_steps() -> AbstractContextManager[Any]:
 
 
 def steps_not_clamped() -> AbstractContextManager[Any]:
-    """A clock that leaps is believed."""
+    """A leap of the clock counts in full."""
     return patch.object(log_clock, "MAX_STEP_MS", 2**62)
 
 
 def spent_tokens_trusted() -> AbstractContextManager[Any]:
-    """A confirmed insert is believed, also where an earlier one left its token and not its rows."""
+    """A confirmation is trusted, also where an earlier insert left its token and no rows."""
 
     async def believe(self: BlockDelivery, _block: Block, _source: Source) -> bool:
         return False
@@ -183,7 +183,7 @@ def wide_viewer_ids_in_the_old_format() -> AbstractContextManager[Any]:
 
 @contextmanager
 def set_aside_not_known_to_one_version() -> Iterator[None]:
-    """The newer version decodes what it can, whatever was decided."""
+    """The newer version decodes what it can, and ignores decisions."""
     replay, load_decisions = PartitionWorker._replay, UnreadableRecords.load_decisions
 
     async def store_it(self: PartitionWorker, plan: Replay) -> None:
@@ -201,7 +201,7 @@ def set_aside_not_known_to_one_version() -> Iterator[None]:
 
 
 def set_aside_on_asking() -> AbstractContextManager[Any]:
-    """What was asked for binds at once, also whoever is about to read it: nobody takes it up."""
+    """A request binds at once, also an owner that is about to read the record, without a commit."""
 
     def asked_is_decided(self: SetAsideDecisions, decided: Iterable[SetAside] = ()) -> None:
         init(self, [SetAside(each.start, each.end or each.start + 1) for each in decided])

@@ -1,4 +1,4 @@
-"""A process may end at any instant; whoever is next makes it exact."""
+"""A process may end at any instant; the next owner completes what it began, exactly once."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def crash_after(seconds: float, fate: Fate, first: FlushPolicy, then: Flus
     await doomed.kill()
     heir = world.start(delay=lambda: STEP_S, policy=then)
     await until(world.drained, step_s=0.5)
-    await asyncio.sleep(100)  # what was still on its way to the store has come
+    await asyncio.sleep(100)  # inserts still in flight have arrived
     await heir.stop()
     return world, heir
 
@@ -71,7 +71,7 @@ def test_a_crash_at_any_instant_loses_nothing_and_counts_nothing_twice(
 
 
 @in_virtual_time
-async def test_a_replay_reads_exactly_the_declared_range_and_inserts_the_same_bytes() -> None:
+async def test_a_replay_reads_exactly_the_range_of_the_intent_and_inserts_the_same_bytes() -> None:
     world = await World.make(policy=LARGE_BLOCKS)
     await two_days(world)
     world.store.gate.clear()
@@ -166,14 +166,16 @@ async def test_a_commit_without_an_answer_is_recovered_from(commit: int, *, appl
     await process.stop()
 
     assert world.viewers() == ["a", "b", "c", "d", "e"]
-    assert len(set(world.ranges())) == 3, "what was declared is inserted as it was declared"
+    assert len(set(world.ranges())) == 3, "each range is inserted as its intent names it"
     assert process.metric("rows_stored_total") == process.metric("counts_stored_total") == 5
-    assert process.metric("records_stored_total") == 5, "a replay of what this process has counted is not counted again"
+    assert process.metric("records_stored_total") == 5, (
+        "a replay of a block that this process has counted is not counted again"
+    )
 
 
 @pytest.mark.parametrize(("applied", "again"), [(False, 6), (["2024-10-04"], 4)])
 @in_virtual_time
-async def test_after_a_suspend_the_block_is_declared_anew_and_the_store_is_asked(
+async def test_after_a_suspend_the_intent_is_committed_again_and_the_store_is_asked(
     applied: Literal[False] | list[str], again: int
 ) -> None:
     world = await World.make(policy=LARGE_BLOCKS)
@@ -256,7 +258,7 @@ async def test_an_insert_still_under_way_is_waited_for_before_another_token_is_u
     await world.append_viewers("a")
     unaware = asyncio.ensure_future(world.process().worker(world.log, generation=0).run())
     await until(lambda: world.store.attempts)
-    heir = world.start()  # whose insert is dropped for its token, while there are no rows yet
+    heir = world.start()  # the store drops its insert by the token, while it has no rows yet
     await until(world.drained)
     await heir.stop()
     with pytest.raises(PartitionLost):

@@ -18,7 +18,7 @@ PATIENT = FlushPolicy(max_rows=2, max_age_s=3600.0)
 
 
 class WitnessStore(MemoryStore):
-    """Notes what the group had committed whenever an insert came."""
+    """Records what the group had committed at each insert."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Where going on could count wrongly the consumer stops, says why, and looks again."""
+"""Where going on could count wrongly the consumer halts, reports why, and checks again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def stored_two() -> World:
 
 
 @pytest.mark.parametrize(
-    ("committed", "trouble"),
+    ("committed", "reason"),
     [
         (None, "rows_beyond_offset"),
         (Committed(0, ""), "rows_beyond_offset"),
@@ -46,7 +46,7 @@ async def stored_two() -> World:
 )
 @in_virtual_time
 async def test_where_group_log_and_store_contradict_nothing_is_inserted_until_it_is_mended(
-    committed: Committed | None, trouble: str, logs: list[EventDict]
+    committed: Committed | None, reason: str, logs: list[EventDict]
 ) -> None:
     world = await stored_two()
     world.log.set_committed(0, committed)
@@ -54,13 +54,13 @@ async def test_where_group_log_and_store_contradict_nothing_is_inserted_until_it
     process = world.start(delay=lambda: 0.02)
     await until(process.consumer.blocked_by)
     for _ in range(1200):
-        assert process.consumer.blocked_by() == trouble, "readiness does not flicker"
+        assert process.consumer.blocked_by() == reason, "readiness does not flicker"
         assert process.metric("halted", partition="0") == 1
         await asyncio.sleep(0.01)
     assert world.store.attempts == []
     assert world.log.commits == []
     halts = [each for each in logs if each["event"] == "partition_halted"]
-    assert [(each["log_level"], each["reason"]) for each in halts] == [("error", trouble)], "said once"
+    assert [(each["log_level"], each["reason"]) for each in halts] == [("error", reason)], "logged once"
     assert halts[0]["remedy"]
 
     world.log.set_committed(0, Committed(2, ""))
@@ -112,7 +112,7 @@ async def test_stop_while_halted_returns() -> None:
     began_s = loop.time()
     await process.stop()
 
-    assert loop.time() - began_s < 1.0, "neither the next look nor the end of the drain is waited for"
+    assert loop.time() - began_s < 1.0, "it waits neither for the next check nor for the end of the drain"
     assert process.consumer.blocked_by() is None
     assert world.log.commits == []
 
@@ -137,7 +137,7 @@ async def test_what_is_before_a_newer_record_is_stored_and_nothing_beyond_it() -
 
 
 @in_virtual_time
-async def test_a_declared_range_with_a_newer_record_in_it_is_left_to_a_newer_consumer() -> None:
+async def test_an_intent_over_a_newer_record_is_left_to_a_newer_consumer() -> None:
     world = await World.make()
     await world.append_viewers("a")
     await world.append(one("newer", NOON_MS), revision=2)

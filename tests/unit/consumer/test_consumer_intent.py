@@ -5,12 +5,12 @@ import pytest
 from siddes_telemetry.consumer.intent import NO_INTENT, GroupState, UnknownIntentError, decode_state, encode_intent
 
 
-def test_an_intent_reads_back_as_the_range_it_declares() -> None:
+def test_an_intent_reads_back_as_its_range() -> None:
     assert decode_state(5, encode_intent(9)) == GroupState(5, 9)
     assert encode_intent(9) == '{"v":1,"end":9}'
 
 
-def test_empty_metadata_declares_nothing() -> None:
+def test_empty_metadata_is_no_intent() -> None:
     assert decode_state(5, NO_INTENT) == GroupState(5)
 
 

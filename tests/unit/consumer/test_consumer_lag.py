@@ -1,4 +1,4 @@
-"""What the lag says while nothing is fetched."""
+"""The lag metrics while nothing is fetched."""
 
 from __future__ import annotations
 

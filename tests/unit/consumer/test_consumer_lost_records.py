@@ -1,4 +1,4 @@
-"""The log dropped records before they were stored: it is said how many, and the rest goes on."""
+"""The log dropped records before they were stored: their number is reported, and consumption goes on."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_records_gone_before_a_take_over_are_counted(
     await until(lambda: process.metric("lost_records_total"))
     await until(lambda: world.viewers() == viewers)
     await asyncio.sleep(1)
-    world.log.revoke(0)  # what was lost is not lost again where nothing has come since
+    world.log.revoke(0)  # lost records are reported once, also if nothing was appended since
     await asyncio.sleep(1)
     await process.stop()
 
@@ -84,7 +84,7 @@ async def test_records_gone_before_a_take_over_are_counted(
 
 
 @in_virtual_time
-async def test_of_a_declared_range_that_is_partly_gone_only_what_the_store_lacks_is_inserted() -> None:
+async def test_of_an_intent_that_is_partly_gone_only_what_the_store_lacks_is_inserted() -> None:
     world = await World.make()
     await world.append_viewers(*"abc")
     world.store.fail_next(TimeoutError(), applied=True)  # type: ignore[arg-type]  # a defect: the process ends there

@@ -1,4 +1,4 @@
-"""The store or the log is away, or says no: the consumer waits, says so, and goes on by itself."""
+"""The store or the log does not answer, or refuses: the consumer waits, reports it, and goes on by itself."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def named(logs: list[EventDict], event: str) -> list[EventDict]:
 
 
 @pytest.mark.parametrize(
-    ("error", "trouble"), [(StoreUnavailable(), "store_unavailable"), (StoreMissing(), "store_missing")]
+    ("error", "reason"), [(StoreUnavailable(), "store_unavailable"), (StoreMissing(), "store_missing")]
 )
 @in_virtual_time
-async def test_while_the_store_is_away_the_log_waits_and_memory_is_bounded(error: BackendError, trouble: str) -> None:
+async def test_while_the_store_is_away_the_log_waits_and_memory_is_bounded(error: BackendError, reason: str) -> None:
     world = await World.make(policy=SMALL)
     world.log.piece = 10
     process = world.process()
@@ -48,7 +48,7 @@ async def test_while_the_store_is_away_the_log_waits_and_memory_is_bounded(error
         await world.append_viewers(*(f"viewer-{n}-{m}" for m in range(10)))
         await asyncio.sleep(30)
         assert len(worker._fetcher.pending) <= SMALL.max_rows + world.log.piece
-    assert process.consumer.blocked_by() in {"store_unavailable", trouble}
+    assert process.consumer.blocked_by() in {"store_unavailable", reason}
     assert len(world.store.attempts) <= 1 + 600 / 5, "it backs off"
 
     world.store.down = None
@@ -162,7 +162,7 @@ async def test_a_log_without_an_identity_is_waited_for(logs: list[EventDict]) ->
     await asyncio.sleep(60)
     assert process.consumer.blocked_by() == "store_missing"
     assert world.log.commits == []
-    assert [each["trouble"] for each in named(logs, "waiting")] == ["store_missing"], "said once"
+    assert [each["trouble"] for each in named(logs, "waiting")] == ["store_missing"], "logged once"
 
     await world.store.adopt_log("counts")
     await until(world.drained)
@@ -196,7 +196,7 @@ async def test_a_log_that_does_not_answer_gives_the_partition_up(logs: list[Even
 
 
 class ReluctantDeadLetters(MemoryDeadLetters):
-    """Does not answer the first three times, having kept the letter or not."""
+    """Fails the first three calls, after it kept the letter or before."""
 
     def __init__(self, world: World, *, kept: bool) -> None:
         super().__init__(world.log)
@@ -215,7 +215,7 @@ class ReluctantDeadLetters(MemoryDeadLetters):
 
 @pytest.mark.parametrize("kept", [True, False])
 @in_virtual_time
-async def test_a_range_is_not_declared_before_its_dead_letters_are_acknowledged(*, kept: bool) -> None:
+async def test_an_intent_is_not_committed_before_its_dead_letters_are_acknowledged(*, kept: bool) -> None:
     world = await World.make()
     letters = ReluctantDeadLetters(world, kept=kept)
     await world.append_viewers("a")

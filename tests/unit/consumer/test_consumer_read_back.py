@@ -1,4 +1,4 @@
-"""Who takes a partition over learns from notes which batches occurred, and reads the log for the rest."""
+"""A new owner rebuilds the retry window from notes, and from the log where notes are missing."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ async def world_with_journal() -> World:
 
 
 async def store(world: World, *batches: int) -> None:
-    """A record for each of these batches, stored as a block of its own."""
+    """Append a record for each of these batches, and store each as a block of its own."""
     for batch in batches:
         await world.append(one("viewer-a", world.log.now_ms, batch=key(batch)))
         await until(world.drained)
 
 
 async def retried(world: World, *batches: int) -> Process:
-    """The consumer that comes after a crash, once it has stored a retry of each of these batches."""
+    """A new consumer after a crash, once it has processed a retry of each of these batches."""
     heir = world.start()
     await store(world, *batches)
     await heir.stop()
@@ -215,7 +215,7 @@ async def test_a_journal_whose_clock_is_off_leaves_the_log(ahead_ms: int) -> Non
 
 @in_virtual_time
 async def test_where_the_log_cannot_tell_times_enough_is_read_all_the_same() -> None:
-    """A broker decodes records to find a time, and may meet some that are too much for it."""
+    """A broker decodes records to find a time, and may fail on some of them."""
     world = await World.make()
     for number in range(30):
         await world.append(one(f"viewer-{number}", NOON_MS, batch=key(number)))

@@ -44,7 +44,7 @@ def held(last_offset: int, rows: int = 1, day: date = DAY) -> StoredDay:
         (GroupState(5, 8), [], 8, 9, Resume(8, lost=3)),
         (GroupState(5, 8), [held(8)], 9, 9, ROWS_BEYOND),
         (GroupState(10, 12), [], 0, 9, OFFSET_BEYOND),
-        # an intent for records that the log does not have: no log loses its end
+        # an intent beyond the end of the log, which no log loses
         (GroupState(5, 8), [], 0, 7, OFFSET_BEYOND),
         (GroupState(5, 8), [held(7)], 0, 5, OFFSET_BEYOND),
     ],

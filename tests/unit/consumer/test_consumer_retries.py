@@ -1,4 +1,4 @@
-"""A client's retry counts once, whoever owns the partition by then."""
+"""A client's retry counts once, also after the partition has moved to another owner."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEN_MINUTES_MS = [MINUTE_MS] * 10
 
 @pytest.fixture
 def step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more is read back at a time than what turns out to be needed."""
+    """Read back in small steps, so that each test sees how far was needed."""
     monkeypatch.setattr(start_search, "MARGIN_OFFSETS", 0)
     monkeypatch.setattr(start_search, "FIRST_STEP_OFFSETS", 1)
 
@@ -101,7 +101,7 @@ async def test_with_a_clock_that_goes_on_little_more_is_read_back_than_ten_minut
     ],
 )
 @in_virtual_time
-async def test_whoever_owns_the_partition_by_then_goes_by_the_sum_of_steps(
+async def test_another_owner_measures_by_the_sum_of_steps_too(
     steps_ms: Sequence[int], counts: int, kept: bool, journal: MemoryJournal | None
 ) -> None:
     world = await World.make(journal=journal and MemoryJournal())
@@ -127,7 +127,7 @@ async def test_whoever_owns_the_partition_by_then_goes_by_the_sum_of_steps(
 @pytest.mark.parametrize("leap_ms", [11 * MINUTE_MS, -HOUR_MS])
 @in_virtual_time
 async def test_a_takeover_judges_records_of_format_1_as_their_time_did(leap_ms: int) -> None:
-    """Behind them in the log are such of format 2, of which ten minutes reach less far back, or further."""
+    """Records of format 2 follow them in the log, whose ten minutes begin later, or earlier."""
     world = await World.make()
     doomed = world.start()
     await send(world, "viewer-a", 1)
@@ -240,7 +240,7 @@ async def test_a_window_that_is_ahead_after_a_rewind_is_built_anew() -> None:
 
 
 @in_virtual_time
-async def test_a_declared_range_without_any_record_leaves_the_window_as_it_is() -> None:
+async def test_an_intent_over_no_record_leaves_the_window_as_it_is() -> None:
     world = await World.make()
     await send(world, "viewer-a", 1)
     world.log.skip(0, 2)

@@ -25,12 +25,12 @@ def minutes(first: int, last: int) -> list[WindowEntry]:
 
 
 def by_max_time(entries: Sequence[WindowEntry]) -> list[WindowEntry]:
-    """The same, written in format 1."""
+    """The same records, written in format 1."""
     return [each._replace(by_max_time=True) for each in entries]
 
 
 def repeats(entries: Sequence[WindowEntry]) -> list[list[bool]]:
-    """What a new window answers, of the records that have keys."""
+    """The repeats that a new window finds, by record with keys."""
     answers = RetryWindow().find_repeats(entries)
     return [answer for answer in answers if answer]
 
@@ -87,7 +87,7 @@ def test_records_of_format_1_go_by_the_running_maximum() -> None:
 
 
 def test_the_record_that_asks_says_by_which_clock() -> None:
-    """Whatever came before moves both, and is known by both."""
+    """Every record advances both clocks, and its keys are known by both."""
     window = RetryWindow()
     window.advance([*by_max_time([at(0, A)]), at(TEN_MINUTES_MS + 1)], 2)
     again = at(TEN_MINUTES_MS + 1, A)
@@ -134,7 +134,7 @@ def test_memory_is_bounded_by_the_cap_and_by_time() -> None:
 
 @pytest.mark.parametrize("by_max_time", [True, False])
 def test_after_many_keys_came_and_went_the_last_ten_minutes_are_known(by_max_time: bool) -> None:
-    """What was let go is moved out of the way now and then."""
+    """Evicted places are compacted now and then."""
     window = RetryWindow()
     for n in range(10_000):
         window.advance([at(400 * n, key(n))], n + 1)

@@ -48,7 +48,7 @@ async def ask(world: World, offset: int = 2) -> None:
 
 
 def of_registry(process: Process, registry: Registry) -> Process:
-    """The process as a version that has this registry, not begun yet."""
+    """A process that has this registry and has not begun."""
     process.ctx = replace(process.ctx, registry=registry)
     process.consumer = Consumer(process.group_consumer, process.ctx)
     return process
@@ -128,7 +128,7 @@ async def test_a_newer_version_that_takes_over_before_the_decision_is_written_do
     older = world.start()
     await until(older.consumer.blocked_by)
     await older.kill()
-    world.log.set_committed(0, Committed(2, encode_intent(3, aside=True)))  # declared, and no more than that
+    world.log.set_committed(0, Committed(2, encode_intent(3, aside=True)))  # the intent, and no more
     newer = of_registry(world.process(), NEWER).begin()
     await until(world.drained)
     await newer.stop()

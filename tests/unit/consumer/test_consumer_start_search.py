@@ -1,4 +1,4 @@
-"""How far back is read, in offsets, from what the log's times name."""
+"""How many offsets before the log's hint reading begins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RECORDS = 10_000  # one a second
 
 
 def search(times_ms: Iterable[int], at_ms: int) -> StartSearch:
-    """Of a record that comes after those of these times."""
+    """The search for a record that follows records with these append times."""
     log = MemoryLog()
     partition = log.partition(0)
     partition.records = [LogRecord(offset, each_ms, b"", ()) for offset, each_ms in enumerate(times_ms)]

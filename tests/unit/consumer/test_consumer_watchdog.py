@@ -1,4 +1,4 @@
-"""A worker that does not move is noticed, whichever call it waits in, and its partition is taken over anew."""
+"""The watchdog notices a stalled worker, whichever call it waits in, and its partition is taken over anew."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tests.fakes.virtual_time import in_virtual_time, run_in_virtual_time, until
 
 NOTICED_S = (STALLED_AFTER_CHECKS + 2) * CHECK_EVERY_S
 ELSEWHERE = {
-    "fetch",  # waits for ever where the log has no more: the reader's own watch tells a stall from that
-    "entries",  # the operator's
-    "ping_insert",  # readiness's, with a deadline there
+    "fetch",  # waits while the log has no more: the group consumer itself notices when that stalls
+    "entries",  # only the operator calls it
+    "ping_insert",  # only readiness calls it, with a deadline
 }
 
 
 def calls_of(*ports: type) -> list[tuple[type, str]]:
-    """Every call that a worker makes: those of the protocols, so that a new one is not left out."""
+    """Every call of these protocols, so that a new one is not forgotten."""
     return [
         (port, name)
         for port in ports
@@ -84,7 +84,7 @@ def test_a_call_that_never_returns_is_noticed_and_the_partition_taken_over_anew(
 
 
 @in_virtual_time
-async def test_while_it_hangs_on_it_is_never_said_to_be_well() -> None:
+async def test_while_the_call_hangs_readiness_never_reports_it_ready() -> None:
     world = await World.make()
     released = asyncio.Event()
     process = hanging_process(world, BlockStore, "insert", released)
@@ -103,7 +103,7 @@ async def test_while_it_hangs_on_it_is_never_said_to_be_well() -> None:
 
 
 @in_virtual_time
-async def test_a_stalled_partition_that_went_to_another_is_his_to_speak_of() -> None:
+async def test_a_stalled_partition_that_went_to_another_member_is_reported_no_longer() -> None:
     world = await World.make(partitions=2)
     released = asyncio.Event()
     process = hanging_process(world, BlockStore, "insert", released)
@@ -124,7 +124,7 @@ async def test_a_stalled_partition_that_went_to_another_is_his_to_speak_of() -> 
 
 
 @in_virtual_time
-async def test_waiting_for_records_or_for_a_known_trouble_is_no_stall(logs: list[EventDict]) -> None:
+async def test_waiting_for_records_or_for_a_known_reason_is_no_stall(logs: list[EventDict]) -> None:
     world = await World.make()
     process = world.start()
     await world.append_viewers("a")
@@ -145,25 +145,27 @@ async def test_waiting_for_records_or_for_a_known_trouble_is_no_stall(logs: list
 STILL = WorkerProgress(PartitionState.DELIVERING, position=5, window_offset=5)
 
 
-def looks_until_stalled(watch: Watchdog, *signs: WorkerProgress) -> int | None:
-    """After how many looks at these, over and over, it is said to have stalled; None: not at all."""
-    return next((n for n in range(1, 500) if watch.has_stalled(signs[n % len(signs)])), None)
+def checks_until_stalled(watch: Watchdog, *seen: WorkerProgress) -> int | None:
+    """After how many checks, which see these values in turn, the watchdog reports a stall; None: never."""
+    return next((n for n in range(1, 500) if watch.has_stalled(seen[n % len(seen)])), None)
 
 
 def test_only_what_is_busy_at_one_place_has_stalled() -> None:
-    assert looks_until_stalled(Watchdog(), STILL) == STALLED_AFTER_CHECKS + 1
-    assert looks_until_stalled(Watchdog(), STILL, replace(STILL, position=6)) is None
-    assert looks_until_stalled(Watchdog(), STILL, replace(STILL, window_offset=6)) is None, "it reads back"
-    assert looks_until_stalled(Watchdog(), replace(STILL, state=PartitionState.IDLE)) is None
-    assert looks_until_stalled(Watchdog(), replace(STILL, blocked=True)) is None
+    assert checks_until_stalled(Watchdog(), STILL) == STALLED_AFTER_CHECKS + 1
+    assert checks_until_stalled(Watchdog(), STILL, replace(STILL, position=6)) is None
+    assert checks_until_stalled(Watchdog(), STILL, replace(STILL, window_offset=6)) is None, (
+        "the window is being rebuilt"
+    )
+    assert checks_until_stalled(Watchdog(), replace(STILL, state=PartitionState.IDLE)) is None
+    assert checks_until_stalled(Watchdog(), replace(STILL, blocked=True)) is None
 
 
-def test_a_look_that_finds_it_moving_begins_the_count_anew() -> None:
+def test_a_check_that_finds_it_moving_begins_the_count_anew() -> None:
     watch = Watchdog()
     for _ in range(STALLED_AFTER_CHECKS):
         assert not watch.has_stalled(STILL)
     assert not watch.has_stalled(replace(STILL, blocked=True))
-    assert looks_until_stalled(watch, STILL) == STALLED_AFTER_CHECKS + 1
+    assert checks_until_stalled(watch, STILL) == STALLED_AFTER_CHECKS + 1
 
 
 @in_virtual_time
