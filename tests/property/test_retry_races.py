@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.consumer.intent import NO_INTENT
-from siddes_telemetry.ingest_gateway.group_commit import GroupCommit, GroupCommitLimits
+from siddes_telemetry.ingest_gateway.group_commit import GroupCommit
+from siddes_telemetry.ingest_gateway.limits import GroupCommitLimits
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.schemas.errors import ApiError
 from siddes_telemetry.schemas.record import Headers

@@ -1,76 +1,43 @@
-"""Group commit: requests share records of the log. While one append of a partition is in flight the next one fills.
+"""Group commit: batches of many requests share one record of the log.
 
-There is no linger timer: a request that finds a free partition goes at the end of the same turn of the event loop,
-and under load records grow by themselves. A keyed client batch belongs to its partition. Unkeyed lines belong to
-none until they are sent: whichever partition is free next takes all that wait, so a slow one delays none of them.
-They take the partitions in turn. Beside a young append another begins only where at least as many wait as that one
-carries, and never more than `parallel` at a time: else there would be many small records instead of few large ones.
+While one append of a partition is in flight, the next record fills. There is no linger timer: a batch that finds an
+idle partition is sent in the next event loop iteration, and under load records grow by themselves.
+
+A keyed batch belongs to the partition of its key, so that a retry meets the original. An unkeyed batch belongs to no
+partition until it is sent: the partition that has been idle for longest takes all that wait, so a slow partition delays
+none of them. Beside an append that is still young, another record of unkeyed batches is sent only if at least as many
+batches wait as that append carries, and at most `parallel` at a time; otherwise there would be many small records
+instead of few large ones.
+
+The parts: limits.py (all limits), admission.py (what is refused at once, bytes in flight), pending_batches.py (a batch,
+and the record made of many), partition_queue.py (a partition's states), deadlines.py (expiry and hung appends).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar
-
-import structlog
+from typing import TypeVar
 
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 from siddes_telemetry.backends.ports.log import LogAppender
+from siddes_telemetry.ingest_gateway.admission import Admission
+from siddes_telemetry.ingest_gateway.deadlines import Deadlines, Timers
+from siddes_telemetry.ingest_gateway.limits import BATCH_OVERHEAD_BYTES, TIMER_SLACK_S, GroupCommitLimits
 from siddes_telemetry.ingest_gateway.metrics import AppendOutcome, GatewayMetrics, RefusalReason
-from siddes_telemetry.ingest_gateway.pending_batches import BATCH_OVERHEAD_BYTES, GroupRecord, PendingBatch, fill_record
+from siddes_telemetry.ingest_gateway.partition_queue import Append, PartitionQueue
+from siddes_telemetry.ingest_gateway.pending_batches import GroupRecord, PendingBatch, fill_record
 from siddes_telemetry.schemas.client_batch import NO_BATCH, partition_of
-from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.schemas.record_encoding import encode_headers
 from siddes_telemetry.schemas.request_bodies import NO_COUNTS, EventCounts
 from siddes_telemetry.web.reply_future import ReplyFuture
 
 Reply = TypeVar("Reply")
 
-TIMER_SLACK_S = 0.001  # uvloop counts in whole milliseconds and may call this much early
-
-log = structlog.get_logger(__name__)
-
-
-class Timer(Protocol):
-    """A call that has been asked for."""
-
-    def cancel(self) -> None: ...
-
-
-class Timers(Protocol):
-    """A monotonic clock in seconds, and calls at its times: an asyncio event loop is one."""
-
-    def time(self) -> float: ...
-
-    def call_at(self, when: float, callback: Callable[[], None], /) -> Timer: ...
-
-
-@dataclass(frozen=True, slots=True)
-class GroupCommitLimits:
-    """What bounds a GroupCommit."""
-
-    deadline_s: float = 5.0  # how long a request waits; an append that is silent for longer has hung
-    in_flight_bytes: int = 32 * 1024 * 1024  # of all that wait, sent or not: 30,000 single counts, 64 full records
-    parallel: int = 2  # measured: with one the log idles between records, with more they only get smaller
-    young_s: float = 0.1  # an append older than this holds nobody else back: a healthy log answers sooner
-
-
-@dataclass(slots=True)
-class _Partition:
-    number: int
-    waiting: deque[PendingBatch] = field(default_factory=deque)  # keyed, not sent
-    record: GroupRecord | None = None  # in flight
-    append: asyncio.Task[None] | None = None
-    sent_at: float = 0.0
-    hung: bool = False
-
 
 class GroupCommit:
-    """Makes client batches durable, many at a time. `timers` is the running event loop, but for tests."""
+    """Makes client batches durable, many at a time. `timers` is the running event loop, except in tests."""
 
     def __init__(
         self,
@@ -88,85 +55,67 @@ class GroupCommit:
         self._timers = timers
         self._metrics = metrics
         self._limits = limits
-        self._partitions = [_Partition(number) for number in range(partitions)]
-        self._free = deque(self._partitions)  # nothing in flight; the longest free first
-        self._hung = 0  # how many partitions are
+        self._partitions = [PartitionQueue(number) for number in range(partitions)]
+        self._idle = deque(self._partitions)  # the one that has been idle for longest first
         self._unkeyed: deque[PendingBatch] = deque()
-        self._bytes = 0
-        self._empty = asyncio.Event()
-        self._empty.set()
-        self._timer: Timer | None = None
-        self._due = 0.0  # when `_timer` calls
-        self._sending_soon = False
-        self._draining = False
+        self._admission = Admission(limit_bytes=limits.in_flight_bytes, partitions=partitions, metrics=metrics)
+        self._deadlines = Deadlines(
+            timers,
+            deadline_s=limits.deadline_s,
+            partitions=self._partitions,
+            unkeyed=self._unkeyed,
+            admission=self._admission,
+            then=self._send_all,
+        )
+        self._send_scheduled = False
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Of all batches that wait for the log, sent or not."""
+        return self._admission.in_flight_bytes
 
     def submit(
         self, lines: bytes, rows: int, key: bytes | None, *, counts: EventCounts = NO_COUNTS, reply: Reply
     ) -> ReplyFuture[Reply]:
-        """Gives `reply` once the log has these lines durably, under this batch key if there is one.
+        """Append these lines to the log, under this batch key if there is one. Gives `reply` once they are durable.
 
-        `counts` are then counted as accepted. Raises ApiError unavailable, at once or where it is awaited: the lines
-        were refused, given up before they were sent, or sent and not confirmed within the deadline (then the log may
-        still keep them).
+        `counts` are then counted as accepted. Raises ApiError unavailable, at once or where the reply is awaited: the
+        lines were refused, given up before they were sent, or sent and not confirmed within the deadline (then the log
+        may still keep them).
         """
         owner = None if key is None else self._partitions[partition_of(key, len(self._partitions))]
         cost = len(lines) + BATCH_OVERHEAD_BYTES
-        refusal = self._refuse_at_once(owner, len(lines))
-        if refusal is not None:
-            self._metrics.refusals[refusal].inc()
-            raise ApiError(ErrorCode.unavailable)
+        self._admission.admit(owner, len(lines), cost)
         deadline = self._timers.time() + self._limits.deadline_s
-        answer: ReplyFuture[Reply] = ReplyFuture()
-        batch = PendingBatch(lines, rows, key or NO_BATCH, counts, reply, deadline, answer, cost)
+        future: ReplyFuture[Reply] = ReplyFuture()
+        batch = PendingBatch(lines, rows, key or NO_BATCH, counts, reply, deadline, future, cost)
         (self._unkeyed if owner is None else owner.waiting).append(batch)
-        self._bytes += cost
-        self._empty.clear()
-        if self._timer is None or self._due > deadline:
-            self._call_by(deadline)
-        if not self._sending_soon:  # not now: what else arrives in this turn of the loop comes along
-            self._sending_soon = True
-            self._loop.call_soon(self._send_soon)
-        return answer
+        if self._deadlines.due_at > deadline:
+            self._deadlines.look_by(deadline)
+        if not self._send_scheduled:  # not now: batches that arrive in this loop iteration share a record
+            self._send_scheduled = True
+            self._loop.call_soon(self._send_scheduled_batches)
+        return future
 
     async def drain(self, deadline_s: float) -> bool:
-        """Refuse what is new and wait for the rest. True if the log has answered for all of it.
+        """Refuse new batches and wait for the others. True if the log has answered for all of them.
 
-        What is left at the deadline is answered 503, and its appends are no longer waited for.
+        Batches that are left at the deadline are answered 503, and their appends are cancelled.
         """
-        self._draining = True
+        self._admission.stop()
         try:
             async with asyncio.timeout(deadline_s):
-                await self._empty.wait()
+                await self._admission.empty.wait()
         except TimeoutError:
             await self._give_up()
             drained = False
         else:
             drained = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._deadlines.stop()
         return drained
 
-    def _refuse_at_once(self, owner: _Partition | None, size: int) -> RefusalReason | None:
-        if self._draining:
-            return RefusalReason.DRAINING
-        if owner.hung if owner is not None else self._hung == len(self._partitions):
-            return RefusalReason.LOG
-        if self._bytes + size > self._limits.in_flight_bytes:
-            return RefusalReason.FULL
-        return None
-
-    def _refuse(self, batch: PendingBatch, refusal: RefusalReason, defect: BaseException | None = None) -> None:
-        if batch.refuse(defect or ApiError(ErrorCode.unavailable)) and defect is None:
-            self._metrics.refusals[refusal].inc()
-
-    def _release(self, cost: int) -> None:
-        self._bytes -= cost
-        self._metrics.in_flight_bytes.set(self._bytes)
-        if self._bytes == 0:
-            self._empty.set()
-
-    def _send_soon(self) -> None:
-        self._sending_soon = False
+    def _send_scheduled_batches(self) -> None:
+        self._send_scheduled = False
         self._send_all()
 
     def _send_all(self) -> None:
@@ -174,14 +123,14 @@ class GroupCommit:
         for partition in self._partitions:
             if partition.waiting and partition.record is None:
                 self._send(partition)
-        while self._unkeyed and self._free:
-            if (until := self._held_back_until()) is not None:
-                self._call_by(until)
+        while self._unkeyed and self._idle:
+            if (until := self._delayed_until()) is not None:
+                self._deadlines.look_by(until)
                 return
-            self._send(self._free[0])
+            self._send(self._idle[0])
 
-    def _held_back_until(self) -> float | None:
-        """Until when those that wait unkeyed are to become more, unless an append is answered before; None: they go."""
+    def _delayed_until(self) -> float | None:
+        """Until when unkeyed batches wait to become more, unless an append is answered before. None: they go now."""
         since = self._timers.time() - self._limits.young_s + TIMER_SLACK_S
         young = [each for each in self._partitions if each.record is not None and each.sent_at > since]
         if not young:
@@ -191,31 +140,29 @@ class GroupCommit:
             return None
         return min(each.sent_at for each in young) + self._limits.young_s
 
-    def _send(self, partition: _Partition) -> None:
+    def _send(self, partition: PartitionQueue) -> None:
+        """Append one record of the batches that wait for this partition, and of unkeyed ones if there is room."""
         record = fill_record((partition.waiting, self._unkeyed))
-        self._release(record.freed)
+        self._admission.release(record.abandoned_cost)
         if not record.batches:
             return
-        self._free.remove(partition)
-        partition.record, partition.sent_at = record, self._timers.time()
+        self._idle.remove(partition)
+        partition.state, partition.record, partition.sent_at = Append.APPENDING, record, self._timers.time()
         self._metrics.buffered.observe(self._metrics.record_rows, record.rows)
         self._metrics.buffered.observe(self._metrics.record_bytes, len(record.value))
         batches = [(batch.key, batch.rows) for batch in record.batches]
         headers = encode_headers(self._revision, record.value, batches)
         append = asyncio.create_task(self._appender.append(partition.number, record.value, headers))
-        append.add_done_callback(partial(self._resolved, partition, record))
+        append.add_done_callback(partial(self._answered, partition, record))
         partition.append = append
 
-    def _resolved(self, partition: _Partition, record: GroupRecord, append: asyncio.Task[None]) -> None:
-        """The log has answered, in whatever way: so are all who waited for this record, and the next one goes."""
+    def _answered(self, partition: PartitionQueue, record: GroupRecord, append: asyncio.Task[None]) -> None:
+        """The log answered, or the append was cancelled: reply to every batch of the record, and send the next."""
         took_s = self._timers.time() - partition.sent_at
-        partition.record = partition.append = None
-        self._free.append(partition)
-        if partition.hung:
-            partition.hung = False
-            self._hung -= 1
-            self._metrics.hung_partitions.set(self._hung)
-            log.warning("append_answered_late", partition=partition.number, after_s=round(took_s, 1))
+        if partition.state is Append.HUNG:
+            self._deadlines.answered_late(partition, took_s)
+        partition.state, partition.record, partition.append = Append.IDLE, None, None
+        self._idle.append(partition)
         defect = None if append.cancelled() else append.exception()
         if append.cancelled() or isinstance(defect, LogUnavailable):
             outcome, defect = AppendOutcome.UNAVAILABLE, None
@@ -225,56 +172,21 @@ class GroupCommit:
         self._metrics.buffered.observe(self._metrics.append_seconds, took_s)
         if outcome is AppendOutcome.OK:
             self._metrics.buffered.increment(self._metrics.rows_appended, record.rows)
-            self._metrics.accept([batch.counts for batch in record.batches if batch.settle()])
+            self._metrics.accept([batch.counts for batch in record.batches if batch.confirm()])
         else:
             for batch in record.batches:
-                self._refuse(batch, RefusalReason.LOG, defect)
-        self._release(record.cost)
+                if defect is None:
+                    self._admission.refuse(batch, RefusalReason.LOG)
+                else:
+                    batch.fail(defect)
+        self._admission.release(record.cost)
         self._send_all()
-
-    def _call_by(self, when: float) -> None:
-        """Have `_tick` called at this time or before."""
-        if self._timer is not None:
-            if self._due <= when:
-                return
-            self._timer.cancel()
-        self._timer, self._due = self._timers.call_at(when, self._tick), when
-
-    def _tick(self) -> None:
-        """Give up what is past its deadline, mark what hangs, and send what was held back."""
-        self._timer = None
-        now = self._timers.time() + TIMER_SLACK_S
-        for queue in (self._unkeyed, *(partition.waiting for partition in self._partitions)):
-            while queue and queue[0].deadline <= now:  # the oldest is first
-                batch = queue.popleft()
-                self._refuse(batch, RefusalReason.DEADLINE)
-                self._release(batch.cost)
-            if queue:
-                self._call_by(queue[0].deadline)
-        for partition in self._partitions:
-            if partition.record is not None:
-                self._watch(partition, partition.record, now)
-        self._send_all()
-
-    def _watch(self, partition: _Partition, record: GroupRecord, now: float) -> None:
-        for batch in record.batches:
-            if batch.deadline <= now:
-                self._refuse(batch, RefusalReason.DEADLINE)
-            elif not batch.answer.done():
-                self._call_by(batch.deadline)
-        hangs_at = partition.sent_at + self._limits.deadline_s
-        if hangs_at > now:
-            self._call_by(hangs_at)
-        elif not partition.hung:
-            partition.hung = True
-            self._hung += 1
-            self._metrics.hung_partitions.set(self._hung)
-            log.warning("append_hangs", partition=partition.number, deadline_s=self._limits.deadline_s)
 
     async def _give_up(self) -> None:
+        """The process ends: refuse the batches that were not sent, and cancel the appends of the others."""
         for queue in (self._unkeyed, *(partition.waiting for partition in self._partitions)):
             for batch in queue:
-                self._refuse(batch, RefusalReason.DRAINING)
+                self._admission.refuse(batch, RefusalReason.DRAINING)
         appends = [partition.append for partition in self._partitions if partition.append is not None]
         for append in appends:
             append.cancel()

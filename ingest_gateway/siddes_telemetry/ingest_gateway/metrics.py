@@ -1,4 +1,4 @@
-"""What the gateway counts. Labels are our own words and the registry's names only."""
+"""The gateway's metrics. Label values are names of our own and event names of the registry only."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from siddes_telemetry.web.buffered_metrics import BufferedMetrics
 
 
 class RefusalReason(StrEnum):
-    """Why a commit was answered 503."""
+    """Why a batch was answered 503."""
 
     DEADLINE = "deadline"  # the log did not answer in time
-    FULL = "full"  # too many bytes are waiting already
-    LOG = "log"  # the log said no, or has been silent for so long that asking is no use
-    DRAINING = "draining"  # this process is about to leave
+    FULL = "full"  # too many bytes are in flight
+    LOG = "log"  # the log refused the record, or its append hangs
+    DRAINING = "draining"  # this process stops
 
 
 class AppendOutcome(StrEnum):
@@ -27,11 +27,11 @@ class AppendOutcome(StrEnum):
 
     OK = "ok"
     UNAVAILABLE = "unavailable"
-    ERROR = "error"  # not one of the log's own errors: a defect
+    ERROR = "error"  # an exception other than the log port's: a defect
 
 
 class GatewayMetrics:
-    """The gateway's metrics, each series made beforehand: a scrape shows zeros, not gaps."""
+    """Every series is created at the start, so that a scrape shows zeros instead of gaps."""
 
     def __init__(self, registry: CollectorRegistry, events: Registry) -> None:
         self.buffered = BufferedMetrics(registry)
@@ -88,7 +88,7 @@ class GatewayMetrics:
         )
 
     def accept(self, batches: Iterable[EventCounts]) -> None:
-        """Count what has been answered 200. Added up first: a record has many reports of few events."""
+        """Count batches that were answered 200. Summed up first: a record has many reports of few events."""
         sums: dict[str, int] = {}
         reports: dict[str, int] = {}
         for counts in batches:

@@ -1,4 +1,4 @@
-"""Client batches that wait for the log, and the record that is made of them. Pure but for those it answers."""
+"""A client batch that waits for the log, and the record that is made of many."""
 
 from __future__ import annotations
 
@@ -7,50 +7,47 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from siddes_telemetry.ingest_gateway.limits import MAX_RECORD_BYTES, MAX_RECORD_ROWS
 from siddes_telemetry.schemas.request_bodies import EventCounts
 from siddes_telemetry.web.reply_future import ReplyFuture
-
-MAX_RECORD_BYTES = 512 * 1024  # half of Kafka's default 1 MiB: headers and a broker's own overhead still fit
-MAX_RECORD_ROWS = 5_000  # 40 full records make a consumer's block of 200,000 rows
-BATCH_OVERHEAD_BYTES = 1024  # what a waiting request takes besides its lines, so that many small ones are bounded too
 
 
 @dataclass(slots=True, eq=False)
 class PendingBatch:
-    """One client batch and who waits for it. `deadline`: seconds on the committer's clock."""
+    """One client batch, and the future that its request waits for."""
 
     lines: bytes
     rows: int
     key: bytes
     counts: EventCounts
-    reply: Any  # what the answer is where the lines are durable
-    deadline: float
-    answer: ReplyFuture[Any]
-    cost: int  # bytes, as the cap counts them
+    reply: Any  # the future's result once the lines are durable
+    deadline: float  # seconds on GroupCommit's clock
+    future: ReplyFuture[Any]
+    cost: int  # bytes in flight, with BATCH_OVERHEAD_BYTES
 
-    def settle(self) -> bool:
-        """Say that it is durable; false if it was given up before, or its client has gone."""
-        if self.answer.done():
+    def confirm(self) -> bool:
+        """Reply that the lines are durable. False: the batch was given up before, or its client has gone."""
+        if self.future.done():
             return False
-        self.answer.set_result(self.reply)
+        self.future.set_result(self.reply)
         return True
 
-    def refuse(self, error: BaseException) -> bool:
-        """Say that it may not be; false as above."""
-        if self.answer.done():
+    def fail(self, error: BaseException) -> bool:
+        """Reply that the lines may not be durable. False as above."""
+        if self.future.done():
             return False
-        self.answer.set_exception(error)
+        self.future.set_exception(error)
         return True
 
 
 @dataclass(slots=True)
 class GroupRecord:
-    """What one append carries. `freed`: bytes of batches that were given up before they were sent."""
+    """The batches of one append, and the record's value."""
 
     batches: list[PendingBatch]
     value: bytes
     rows: int
-    freed: int
+    abandoned_cost: int  # of batches that were left out
 
     @property
     def cost(self) -> int:
@@ -58,17 +55,17 @@ class GroupRecord:
 
 
 def fill_record(queues: Iterable[deque[PendingBatch]]) -> GroupRecord:
-    """Take batches from the queues, in order, into one record within its bounds; those given up are left out.
+    """Move batches from the queues, in order, into one record within its limits.
 
-    A client batch is never split; one that is over the bounds by itself still goes, alone.
+    Batches that were given up are left out. A batch is never split: one that exceeds the limits goes alone.
     """
     taken: list[PendingBatch] = []
-    size = rows = freed = 0
+    size = rows = abandoned_cost = 0
     for queue in queues:
         while queue:
             batch = queue[0]
-            if batch.answer.done():
-                freed += queue.popleft().cost
+            if batch.future.done():
+                abandoned_cost += queue.popleft().cost
                 continue
             if taken and (size + len(batch.lines) > MAX_RECORD_BYTES or rows + batch.rows > MAX_RECORD_ROWS):
                 break
@@ -78,4 +75,4 @@ def fill_record(queues: Iterable[deque[PendingBatch]]) -> GroupRecord:
     value = b"".join([batch.lines for batch in taken])
     for batch in taken:
         batch.lines = b""  # the value holds them now
-    return GroupRecord(taken, value, rows, freed)
+    return GroupRecord(taken, value, rows, abandoned_cost)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.ingest_gateway.group_commit import GroupCommit, GroupCommitLimits
+from siddes_telemetry.ingest_gateway.group_commit import GroupCommit
+from siddes_telemetry.ingest_gateway.limits import GroupCommitLimits
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.schemas.client_batch import ClientBatch
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode

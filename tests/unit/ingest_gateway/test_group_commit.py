@@ -9,8 +9,12 @@ import random
 import pytest
 
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
-from siddes_telemetry.ingest_gateway.group_commit import GroupCommitLimits
-from siddes_telemetry.ingest_gateway.pending_batches import BATCH_OVERHEAD_BYTES, MAX_RECORD_BYTES, MAX_RECORD_ROWS
+from siddes_telemetry.ingest_gateway.limits import (
+    BATCH_OVERHEAD_BYTES,
+    MAX_RECORD_BYTES,
+    MAX_RECORD_ROWS,
+    GroupCommitLimits,
+)
 from siddes_telemetry.schemas.client_batch import NO_BATCH, partition_of
 from tests.unit.ingest_gateway.group_commit_harness import HeldLog, Rig, is_durable, is_refused, settle
 
@@ -245,10 +249,10 @@ async def test_refusing_at_once_costs_nothing() -> None:
     rig = Rig()
     await rig.commit("a")
     await rig.timers.move(DEADLINE_S)
-    held = rig.committer._bytes
+    held = rig.committer.in_flight_bytes
     for _ in range(50):
         await rig.commit("b")
-    assert rig.committer._bytes == held
+    assert rig.committer.in_flight_bytes == held
     assert not [call for call in rig.timers.calls if not call.cancelled]
 
 
@@ -287,7 +291,7 @@ async def test_many_small_requests_are_bounded_too() -> None:
     rig = Rig(1, GroupCommitLimits(in_flight_bytes=20 * BATCH_OVERHEAD_BYTES))
     tasks = [await rig.commit("a") for _ in range(40)]
     assert 0 < sum(is_refused(task) for task in tasks) < 40
-    assert rig.committer._bytes <= 21 * BATCH_OVERHEAD_BYTES
+    assert rig.committer.in_flight_bytes <= 21 * BATCH_OVERHEAD_BYTES
 
 
 @pytest.mark.parametrize("error", [LogUnavailable(), LogMissing()])
@@ -328,7 +332,7 @@ async def test_a_client_that_leaves_disturbs_nobody() -> None:
     assert rig.log.appends[1].viewers == ["d"]  # what was not sent goes with its client
     await rig.log.ack(rig.log.appends[1])
     assert is_durable(waiting[1])
-    assert rig.committer._bytes == 0
+    assert rig.committer.in_flight_bytes == 0
 
 
 async def test_draining_finishes_what_is_in_flight_and_refuses_what_is_new() -> None:
@@ -354,7 +358,7 @@ async def test_draining_gives_up_at_its_deadline_and_sends_nothing_more() -> Non
     assert all(is_refused(task) for task in tasks)
     assert len(rig.log.appends) == 1
     assert rig.log.appends[0].answer.cancelled()
-    assert rig.committer._bytes == 0
+    assert rig.committer.in_flight_bytes == 0
 
 
 async def test_draining_when_idle_is_done_at_once() -> None:
@@ -408,7 +412,7 @@ async def test_whatever_happens_every_200_is_in_the_log_once_and_nothing_is_left
     while rig.log.open:
         await answer(rig.log, well=True)
     assert all(task.done() for task in tasks.values())
-    assert rig.committer._bytes == 0
+    assert rig.committer.in_flight_bytes == 0
     assert len(set(kept)) == len(kept)
     durable = {viewer for viewer, task in tasks.items() if is_durable(task)}
     assert durable <= set(kept)

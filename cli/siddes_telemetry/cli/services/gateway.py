@@ -21,7 +21,8 @@ from siddes_telemetry.cli.services.readiness_checks import ping_check
 from siddes_telemetry.cli.services.runtime import Service
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
-from siddes_telemetry.ingest_gateway.group_commit import GroupCommit, GroupCommitLimits
+from siddes_telemetry.ingest_gateway.group_commit import GroupCommit
+from siddes_telemetry.ingest_gateway.limits import GroupCommitLimits
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.ingest_gateway.routes import IngestHandlers, gateway_routes
 from siddes_telemetry.schemas.openapi import Api
