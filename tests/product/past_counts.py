@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from siddes_telemetry.cli.embedded import open_embedded
+from siddes_telemetry.cli.operations.embedded import embedded_operations
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.schemas.client_batch import Line
@@ -32,7 +33,7 @@ def store_history(data: Path, lines: Iterable[Line]) -> None:
 
 async def _insert(data: Path, block: bytes) -> None:
     async with open_embedded(Settings(data=data), load_registry(None)) as instance:
-        await instance.operations["migrate"]()
+        await embedded_operations(instance)["migrate"]()
         rows = block.count(b"\n")
         await instance.store.counts.insert(block, insert_token(LOG_ID, 0, 0, rows), deadline_s=INSERT_DEADLINE_S)
 

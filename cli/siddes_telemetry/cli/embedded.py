@@ -7,22 +7,12 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from siddes_telemetry.backends.sqlite.log import SqliteLog
 from siddes_telemetry.cli.data_folder import DataFolder
-from siddes_telemetry.cli.operations import (
-    Operations,
-    list_dead_letters,
-    migrate_embedded,
-    purge,
-    set_aside,
-    verify_store,
-)
 from siddes_telemetry.cli.settings import Settings, SettingsError
 from siddes_telemetry.cli.store import Store, make_store
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
-from siddes_telemetry.consumer.verify.verifier import LogAndStore
 from siddes_telemetry.schemas.ddl import StoreSchema
 from siddes_telemetry.schemas.registry import Registry
 
@@ -38,19 +28,6 @@ class EmbeddedInstance:
     store: Store
     registry: Registry
     retention_days: int
-
-    @property
-    def operations(self) -> Operations:
-        """The operator's commands on this instance."""
-        log, store = self.log, self.store
-        log_and_store = LogAndStore(log, log.log_id, store.audit, log.dead_letters, self.registry, self.retention_days)
-        return {
-            "migrate": partial(migrate_embedded, self.store.admin, self.log.log_id),
-            "purge": partial(purge, self.store.admin, wall_clock_ms),
-            "dead-letters": partial(list_dead_letters, self.log.dead_letters),
-            "set-aside": partial(set_aside, log_and_store, store.counts),
-            "verify": partial(verify_store, log_and_store, store.counts, wall_clock_ms),
-        }
 
 
 @asynccontextmanager

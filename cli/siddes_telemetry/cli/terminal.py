@@ -1,9 +1,10 @@
-"""Between the commands and the person who types them: settings read, problems said, an honest exit status."""
+"""What all commands share: reading settings, writing messages, and turning errors into exit statuses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from errno import EADDRINUSE
 from socket import gaierror
 
@@ -11,8 +12,8 @@ import typer
 
 from siddes_telemetry.backends.ports.errors import BackendError, LogMissing, StoreMissing
 from siddes_telemetry.cli.auth_settings import authentication_problems
-from siddes_telemetry.cli.control_socket import ControlError
 from siddes_telemetry.cli.data_folder import DataInUse, DataMissing
+from siddes_telemetry.cli.operations.control_socket import ControlError
 from siddes_telemetry.cli.services.runtime import ServiceFailed
 from siddes_telemetry.cli.settings import Settings, SettingsError
 from siddes_telemetry.cli.settings_loader import load_settings, missing_settings, unknown_variables
@@ -23,14 +24,14 @@ USAGE_ERROR = 2
 
 
 def say(text: str) -> None:
-    """To the person at the terminal; standard output is for results."""
-    with suppress(OSError):  # a full disk behind it, or nobody there any more: no reason to end
+    """Write a message to standard error. Standard output is for results."""
+    with suppress(OSError):  # a full disk, or a closed pipe, is no reason to end
         typer.echo(text, err=True)
 
 
 @contextmanager
-def honest_exit(*, failure: int = 1) -> Iterator[None]:
-    """What can go wrong, as a sentence and an exit status: `failure`, but for wrong settings."""
+def exit_on_error(*, failure: int = 1) -> Iterator[None]:
+    """Turn errors into one message and the exit status `failure`; wrong settings into USAGE_ERROR."""
     try:
         yield
     except SettingsError as error:
@@ -49,26 +50,26 @@ def honest_exit(*, failure: int = 1) -> Iterator[None]:
         say("error: the name given as the address to listen on is not known: give an address, such as 127.0.0.1")
         raise typer.Exit(failure) from None
     except OSError as error:
-        place = f": {error.filename}" if error.filename else ""  # a path of the operator's
+        place = f": {error.filename}" if error.filename else ""  # a path that the operator gave
         remedy = "; choose another with --port or --admin-port" if error.errno == EADDRINUSE else ""
         say(f"error: {error.strerror or type(error).__name__}{place}{remedy}")
         raise typer.Exit(failure) from None
     except (typer.Exit, typer.Abort):
         raise
-    except Exception as defect:  # noqa: BLE001  # its text, and a traceback's, may quote what came from outside
+    except Exception as defect:  # noqa: BLE001  # its text and traceback may quote values from outside
         place = logs.code_location(defect)
         say(f"error: a defect of siddes-telemetry, please report it: {type(defect).__name__} at {place}")
         raise typer.Exit(failure) from None
 
 
 def read_settings(*needs: str) -> Settings:
-    """The settings of a command. `needs`: what must be set. Raises SettingsError."""
+    """Returns the settings of a command. `needs`: names that must be set. Raises SettingsError."""
     _warn_of_misspelt()
     return load_settings(needs=needs)
 
 
 def http_settings(*needs: str, debug: bool = False, host: str) -> Settings:
-    """Of a service that authenticates viewers."""
+    """Returns the settings of a service that authenticates viewers. Raises SettingsError."""
 
     def problems(settings: Settings) -> Iterator[str]:
         yield from authentication_problems(settings)
@@ -82,7 +83,10 @@ def http_settings(*needs: str, debug: bool = False, host: str) -> Settings:
 
 
 def operator_settings(*cluster_needs: str) -> Settings:
-    """Of a command for either shape: whatever names a broker or a server means a cluster."""
+    """Returns the settings of an operator's command. A broker or a server in them means a cluster.
+
+    `cluster_needs`: names that must be set for a cluster. Raises SettingsError.
+    """
 
     def problems(settings: Settings) -> Iterator[str]:
         if settings.kafka is not None or settings.clickhouse is not None:
@@ -97,3 +101,8 @@ def operator_settings(*cluster_needs: str) -> Settings:
 def _warn_of_misspelt() -> None:
     for name in unknown_variables():
         say(f"warning: {name} is no setting; is it misspelt?")
+
+
+def format_utc(epoch_ms: int) -> str:
+    """Returns a time as people read it, without the word UTC."""
+    return f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"

@@ -9,7 +9,7 @@ import typer
 
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.cli.settings import SettingsError
-from siddes_telemetry.cli.terminal import honest_exit
+from siddes_telemetry.cli.terminal import exit_on_error
 
 CANARY = "canary1f6f0f9d"
 
@@ -37,7 +37,7 @@ CANARY = "canary1f6f0f9d"
 def test_an_error_is_a_sentence_and_a_status(
     error: Exception, status: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(typer.Exit) as raised, honest_exit(failure=3):
+    with pytest.raises(typer.Exit) as raised, exit_on_error(failure=3):
         raise error
     assert raised.value.exit_code == status
     shown = capsys.readouterr()
@@ -48,6 +48,6 @@ def test_an_error_is_a_sentence_and_a_status(
 
 
 def test_who_says_no_is_not_told_of_a_defect(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Abort), honest_exit():
+    with pytest.raises(typer.Abort), exit_on_error():
         raise typer.Abort
     assert capsys.readouterr().err == ""

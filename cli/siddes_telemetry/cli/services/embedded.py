@@ -10,10 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.journal_queue import JournalMetrics
 from siddes_telemetry.backends.sqlite.trimming import SqliteTrimMetrics
-from siddes_telemetry.cli.control_socket import serve_control
 from siddes_telemetry.cli.data_folder import DataFolder
 from siddes_telemetry.cli.embedded import open_embedded
-from siddes_telemetry.cli.operations import embedded_log_name
+from siddes_telemetry.cli.operations.control_socket import serve_control
+from siddes_telemetry.cli.operations.embedded import embedded_operations
+from siddes_telemetry.cli.operations.migrate import embedded_log_name
 from siddes_telemetry.cli.services.announcement import PrintStatus
 from siddes_telemetry.cli.services.consumer import make_consumer
 from siddes_telemetry.cli.services.gateway import COMMIT_DRAIN_S, ingest_routes, make_group_commit
@@ -43,7 +44,8 @@ def embedded_service(settings: Settings, registry: Registry, listen: Listen, pri
 async def _open_all(settings: Settings, registry: Registry, metrics: CollectorRegistry) -> AsyncIterator[ServiceParts]:
     async with AsyncExitStack() as stack:
         instance = await stack.enter_async_context(open_embedded(settings, registry))
-        await instance.operations["migrate"]()
+        operations = embedded_operations(instance)
+        await operations["migrate"]()
         gateway_metrics = GatewayMetrics(metrics, registry)
         group_commit = make_group_commit(instance.log, 1, registry, gateway_metrics)
         routes = [
@@ -63,7 +65,7 @@ async def _open_all(settings: Settings, registry: Registry, metrics: CollectorRe
             policy=FLUSH_POLICY,
             metrics=metrics,
         )
-        await stack.enter_async_context(serve_control(DataFolder(settings.data).control_socket, instance.operations))
+        await stack.enter_async_context(serve_control(DataFolder(settings.data).control_socket, operations))
         yield ServiceParts(
             checks={
                 "log": ping_check(instance.log.ping),

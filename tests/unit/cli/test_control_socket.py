@@ -1,4 +1,4 @@
-"""A live embedded instance does an operator's commands, asked through a socket of its own."""
+"""A running instance does operations for clients of its control socket."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
-from siddes_telemetry.cli import control_socket
-from siddes_telemetry.cli.control_socket import MAX_QUESTION_BYTES, ControlError, ask_control, serve_control
-from siddes_telemetry.cli.operations import Operations, Result
+from siddes_telemetry.cli.operations import control_socket
+from siddes_telemetry.cli.operations.control_socket import MAX_REQUEST_BYTES, ControlError, ask_control, serve_control
+from siddes_telemetry.cli.operations.operation import Operations, Result
 from siddes_telemetry.consumer.verify.context import Progress
 
 
@@ -78,7 +78,7 @@ async def test_a_folder_may_lie_deeper_than_a_unix_address_is_long(tmp_path: Pat
         assert await ask_control(folder / "control.sock", "double", {"number": 1}) == {"number": 2}
 
 
-async def test_what_goes_wrong_is_said(tmp_path: Path) -> None:
+async def test_a_failed_operation_is_answered_with_its_error(tmp_path: Path) -> None:
     socket = tmp_path / "control.sock"
     async with serve_control(socket, OPERATIONS):
         with pytest.raises(ControlError, match="no answer before the deadline"):
@@ -103,12 +103,12 @@ async def test_what_goes_wrong_is_said(tmp_path: Path) -> None:
         b'{"operation":"verify","arguments":{"steps":1,"progress":2,"more":3}}\n',
         DEEP + b"\n",
         b'{"operation":"double","arguments":{"number":' + DEEP + b"}}\n",
-        b'{"operation":"double","arguments":{"number":1' + b" " * MAX_QUESTION_BYTES + b"}}\n",
-        b"x" * (4 * MAX_QUESTION_BYTES),
+        b'{"operation":"double","arguments":{"number":1' + b" " * MAX_REQUEST_BYTES + b"}}\n",
+        b"x" * (4 * MAX_REQUEST_BYTES),
     ],
     ids=range(14),
 )
-async def test_a_question_that_is_none_gets_an_answer_and_does_no_harm(tmp_path: Path, question: bytes) -> None:
+async def test_a_malformed_request_is_answered_and_does_no_harm(tmp_path: Path, question: bytes) -> None:
     socket = tmp_path / "control.sock"
     async with serve_control(socket, OPERATIONS):
         reader, writer = await asyncio.open_unix_connection(str(socket))
@@ -123,10 +123,10 @@ async def test_a_question_that_is_none_gets_an_answer_and_does_no_harm(tmp_path:
 UNKNOWN = {"ok": False, "error": "the running instance does not know this operation"}
 
 
-async def test_nobody_waits_for_an_operator_who_says_nothing_or_half_a_line(
+async def test_a_client_that_sends_no_whole_line_is_answered_at_the_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control_socket, "QUESTION_S", 0.2)
+    monkeypatch.setattr(control_socket, "REQUEST_DEADLINE_S", 0.2)
     socket = tmp_path / "control.sock"
     async with serve_control(socket, OPERATIONS):
         connections = [await asyncio.open_unix_connection(str(socket)) for _ in range(20)]
@@ -138,7 +138,7 @@ async def test_nobody_waits_for_an_operator_who_says_nothing_or_half_a_line(
             writer.close()
 
 
-async def test_who_leaves_in_the_middle_of_a_question_is_not_missed(tmp_path: Path) -> None:
+async def test_a_client_that_leaves_during_its_request_does_no_harm(tmp_path: Path) -> None:
     socket = tmp_path / "control.sock"
     async with serve_control(socket, OPERATIONS):
         for question in (b"", b'{"operation":"dou', b'{"operation":"verify","arguments":{"steps":100000}}\n'):
@@ -149,7 +149,7 @@ async def test_who_leaves_in_the_middle_of_a_question_is_not_missed(tmp_path: Pa
         assert await ask_control(socket, "double", {"number": 1}) == {"number": 2}
 
 
-async def test_an_operation_that_fails_by_a_defect_is_answered_without_its_text(
+async def test_the_text_of_an_unexpected_error_is_neither_answered_nor_logged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     socket = tmp_path / "control.sock"
@@ -164,7 +164,7 @@ async def test_an_operation_that_fails_by_a_defect_is_answered_without_its_text(
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]\n", b"7\n", b"not JSON\n", b'{"ok":tr', DEEP + b"\n", b"{}\n"])
-async def test_an_answer_that_is_none_is_said(tmp_path: Path, answer: bytes) -> None:
+async def test_a_malformed_answer_is_a_control_error(tmp_path: Path, answer: bytes) -> None:
     socket = tmp_path / "control.sock"
 
     async def answering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,0 +1,47 @@
+"""`siddes-telemetry migrate`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from siddes_telemetry.cli.operations.run import run_operation
+from siddes_telemetry.cli.settings import SettingsError
+from siddes_telemetry.cli.terminal import exit_on_error, operator_settings, say
+
+app = typer.Typer()
+
+
+@app.command()
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    new_log: Annotated[
+        bool, typer.Option("--new-log", help="The topic was deleted and created again: give it a new identity.")
+    ] = False,
+) -> None:
+    """Create or change tables and topics as the settings say. Safe to repeat, and to run in several places at once."""
+    with exit_on_error():
+        settings = operator_settings("kafka", "clickhouse")
+        result = run_operation(settings, "migrate", {"dry_run": dry_run, "new_log": new_log})
+        if "refused" in result:
+            raise SettingsError([result["refused"]])
+        steps = result["steps"]
+        for step in steps:
+            typer.echo(step)
+        if "identities" in result:
+            _show_identities(settings.topic, *result["identities"])
+        elif not steps:
+            say("nothing to do: all is as the settings say")
+        if steps and dry_run:
+            say(f"{len(steps)} steps would be done")
+        elif steps:
+            say(f"{len(steps)} steps done")
+
+
+def _show_identities(topic: str, before: int | None, now: int | None) -> None:
+    had = "had no identity" if before is None else f"had the identity {before}"
+    would = "would be given a new one" if now is None else f"has {now} now"
+    typer.echo(f"topic {topic} {had} and {would}")
+    if now is not None and before is not None:
+        say("what is stored under the old identity stays and counts; consumers and `verify` use the new one")

@@ -1,0 +1,43 @@
+"""`siddes-telemetry purge`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from siddes_telemetry.cli.operations.purge import MAX_PURGE_DAYS
+from siddes_telemetry.cli.operations.run import run_operation
+from siddes_telemetry.cli.terminal import exit_on_error, format_utc, operator_settings, say
+
+app = typer.Typer()
+
+
+@app.command()
+def purge(
+    days: Annotated[
+        int | None, typer.Option(min=0, max=MAX_PURGE_DAYS, help="Keep this many days.", show_default="the retention")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
+) -> None:
+    """Remove the counts that are older than this number of days, exactly and at once.
+
+    Counts that lie more than an hour ahead of now are removed too: a clock was
+    wrong when they were stored.
+    """
+    with exit_on_error():
+        settings = operator_settings("clickhouse")
+        kept_days = settings.retention_days if days is None else days
+        if not dry_run:
+            say(
+                f"removing counts older than {kept_days} days, or more than an hour ahead of now; this rewrites parts …"
+            )
+        gone = run_operation(settings, "purge", {"days": kept_days, "dry_run": dry_run})
+        verb = "would go" if dry_run else "gone"
+        span = ""
+        if gone["rows"]:
+            span = f", created {format_utc(gone['oldest_ms'])} to {format_utc(gone['newest_ms'])} UTC"
+        if gone["ahead_rows"]:
+            span += f", {gone['ahead_rows']} of them more than an hour ahead of now"
+        limit = format_utc(gone["before_ms"])
+        typer.echo(f"{gone['rows']} rows ({gone['counts']} counts) {verb}{span}; the limit is {limit} UTC")

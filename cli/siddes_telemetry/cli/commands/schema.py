@@ -1,0 +1,67 @@
+"""`siddes-telemetry schema`: prints a contract, for developers."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
+from siddes_telemetry.cli.embedded import EMBEDDED_DATABASE
+from siddes_telemetry.cli.registry_file import load_registry
+from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.cli.store import store_schema
+from siddes_telemetry.cli.terminal import exit_on_error, read_settings
+from siddes_telemetry.cli.version import VERSION
+from siddes_telemetry.schemas.codegen import python_enum, typescript_union
+from siddes_telemetry.schemas.openapi import Api, openapi
+from siddes_telemetry.schemas.registry import Registry
+
+app = typer.Typer(no_args_is_help=True, help="Print a contract.")
+
+
+@app.command(name="openapi")
+def schema_openapi() -> None:
+    """The HTTP API, as OpenAPI 3.1 in JSON."""
+    with exit_on_error():
+        settings = read_settings()
+        document = openapi(
+            frozenset(Api),
+            load_registry(settings.events),
+            version=VERSION,
+            session_cookie=settings.session_cookie,
+            debug=settings.debug,
+        )
+        typer.echo(json.dumps(document, indent=2))
+
+
+@app.command(name="ddl")
+def schema_ddl() -> None:
+    """The tables, as ClickHouse SQL, for the current settings."""
+    with exit_on_error():
+        settings = read_settings()
+        registry = load_registry(settings.events)
+        typer.echo(_ddl(settings, registry))
+
+
+@app.command(name="python")
+def schema_python() -> None:
+    """The events, as a Python enum."""
+    with exit_on_error():
+        typer.echo(python_enum(load_registry(read_settings().events)), nl=False)
+
+
+@app.command(name="typescript")
+def schema_typescript() -> None:
+    """The events, as a TypeScript union."""
+    with exit_on_error():
+        typer.echo(typescript_union(load_registry(read_settings().events)), nl=False)
+
+
+def _ddl(settings: Settings, registry: Registry) -> str:
+    database = EMBEDDED_DATABASE
+    if settings.clickhouse is not None:
+        database = parse_server_url(settings.clickhouse.get_secret_value()).database
+    migrations = shipped_migrations(store_schema(settings, registry, database))
+    return "\n\n".join(f"{statement};" for migration in migrations for statement in migration.statements)

@@ -1,0 +1,88 @@
+"""The operations on a cluster. Each connects to the servers that it needs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+
+from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
+from siddes_telemetry.backends.kafka.log_view import open_log_view
+from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
+from siddes_telemetry.backends.ports.errors import StoreMissing
+from siddes_telemetry.backends.ports.store import BlockStore
+from siddes_telemetry.cli.cluster import clickhouse_store, kafka_admin, kafka_connection
+from siddes_telemetry.cli.operations.dead_letters import list_dead_letters, set_aside
+from siddes_telemetry.cli.operations.migrate import migrate_cluster
+from siddes_telemetry.cli.operations.operation import Operations, Result
+from siddes_telemetry.cli.operations.purge import purge
+from siddes_telemetry.cli.operations.verify import verify_store
+from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.cli.wall_clock import wall_clock_ms
+from siddes_telemetry.consumer.verify.context import Progress
+from siddes_telemetry.consumer.verify.verifier import LogAndStore
+from siddes_telemetry.schemas.registry import Registry
+
+
+def cluster_operations(settings: Settings, registry: Registry) -> Operations:
+    """The operations on the cluster that these settings name."""
+
+    async def migrate(*, dry_run: bool = False, new_log: bool = False) -> Result:
+        async with clickhouse_store(settings, registry) as store:
+            log_admin = kafka_admin(settings)
+            return await migrate_cluster(
+                log_admin, store.admin, store.counts, settings.topic, dry_run=dry_run, new_log=new_log
+            )
+
+    async def purge_rows(*, days: int, dry_run: bool = False) -> Result:
+        async with clickhouse_store(settings, registry) as store:
+            return await purge(store.admin, wall_clock_ms, days=days, dry_run=dry_run)
+
+    async def dead_letters() -> Result:
+        async with _dead_letters(settings) as letters:
+            return await list_dead_letters(letters)
+
+    async def set_record_aside(*, partition: int, offset: int, confirmed: bool = False) -> Result:
+        async with _log_and_store(settings, registry) as (log_and_store, store):
+            return await set_aside(log_and_store, store, partition=partition, offset=offset, confirmed=confirmed)
+
+    async def verify(
+        *, hours: float | None = None, repair: int = 0, progress: Progress = lambda _done, _total: None
+    ) -> Result:
+        async with _log_and_store(settings, registry) as (log_and_store, store):
+            return await verify_store(
+                log_and_store, store, wall_clock_ms, hours=hours, repair=repair, progress=progress
+            )
+
+    return {
+        "migrate": migrate,
+        "purge": purge_rows,
+        "dead-letters": dead_letters,
+        "set-aside": set_record_aside,
+        "verify": verify,
+    }
+
+
+@asynccontextmanager
+async def _log_and_store(settings: Settings, registry: Registry) -> AsyncIterator[tuple[LogAndStore, BlockStore]]:
+    async with clickhouse_store(settings, registry) as store:
+        log_id = await store.counts.log_id(settings.topic)
+        if log_id is None:
+            raise StoreMissing("this log has no identity yet")
+        async with (
+            open_log_view(kafka_connection(settings), settings.topic, settings.group) as log,
+            _dead_letters(settings) as letters,
+        ):
+            yield LogAndStore(log, log_id, store.audit, letters, registry, settings.retention_days), store.counts
+
+
+@asynccontextmanager
+async def _dead_letters(settings: Settings) -> AsyncIterator[KafkaDeadLetters]:
+    metrics = KafkaDeadLetterMetrics(CollectorRegistry())
+    letters = KafkaDeadLetters(kafka_connection(settings), settings.topic, metrics=metrics, rng=random.Random())
+    try:
+        yield letters
+    finally:
+        await letters.close()

@@ -1,0 +1,69 @@
+"""The operation `migrate`: makes tables, topics and the log's identity what the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from siddes_telemetry.backends.ports.administration import StoreAdmin
+from siddes_telemetry.backends.ports.errors import StoreMissing
+from siddes_telemetry.backends.ports.store import BlockStore
+from siddes_telemetry.cli.operations.operation import Result
+
+
+class LogAdmin(Protocol):
+    """Migrates a log. Idempotent."""
+
+    async def pending(self) -> Sequence[str]:
+        """Returns the steps that `migrate` would take now, a line each. Raises LogUnavailable."""
+
+    async def migrate(self) -> Sequence[str]:
+        """Takes the steps, and returns them. Raises LogUnavailable."""
+
+
+async def migrate_cluster(
+    log_admin: LogAdmin,
+    store_admin: StoreAdmin,
+    store: BlockStore,
+    topic: str,
+    *,
+    dry_run: bool = False,
+    new_log: bool = False,
+) -> Result:
+    """Migrate topics and tables, and give the topic an identity if it has none.
+
+    With `new_log` it always gets a new one: `identities` are [the old one or None, the new one or None in a dry run].
+    """
+    if dry_run:
+        steps = [*await log_admin.pending(), *await store_admin.pending()]
+        if not new_log:
+            return {"steps": steps}
+        return {"steps": steps, "identities": [await _identity(store, topic), None]}
+    steps = [*await log_admin.migrate(), *await store_admin.migrate()]
+    before = await _identity(store, topic) if new_log else None
+    log_id = await store_admin.adopt_log(topic, new=new_log)
+    return {"steps": steps, "log_id": log_id} | ({"identities": [before, log_id]} if new_log else {})
+
+
+async def _identity(store: BlockStore, topic: str) -> int | None:
+    try:
+        return await store.log_id(topic)
+    except StoreMissing:  # no tables yet
+        return None
+
+
+async def migrate_embedded(
+    store_admin: StoreAdmin, log_id: int, *, dry_run: bool = False, new_log: bool = False
+) -> Result:
+    """Migrate the tables. The log's file was made with its schema and its identity."""
+    if new_log:
+        return {"steps": [], "refused": "the embedded log carries its own identity: --new-log is for Kafka"}
+    if dry_run:
+        return {"steps": list(await store_admin.pending())}
+    steps = list(await store_admin.migrate())
+    return {"steps": steps, "log_id": await store_admin.adopt_log(embedded_log_name(log_id), log_id=log_id)}
+
+
+def embedded_log_name(log_id: int) -> str:
+    """Returns the name of the log in a data folder. A recreated file has another name."""
+    return f"sqlite-{log_id}"
