@@ -1,4 +1,4 @@
-"""The simulated broker: one topic's records, its group, and what the group has committed."""
+"""The simulated broker: the records of one topic, its consumer group and the committed offsets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _offset = attrgetter("offset")
 
 
 class Witness(Protocol):
-    """Who is told of every commit that takes effect."""
+    """An observer of every commit that takes effect."""
 
     def committed(self, partition: int, before: Committed | None, now: Committed) -> None: ...
 
@@ -51,7 +51,7 @@ class PartitionLog:
         self.skip(1)
 
     def append_corrupt(self, appended_at_ms: int, offsets: int) -> None:
-        """A batch that nobody can decode."""
+        """A batch that no version can decode."""
         defect = Defect(CORRUPT_BATCH, self.next + offsets)
         self.records.append(LogRecord(self.next, appended_at_ms, b"\n\n", (), defect))
         self.skip(offsets)
@@ -62,7 +62,7 @@ class PartitionLog:
         self.grown = asyncio.get_running_loop().create_future()
 
     def trim(self, first: int) -> None:
-        """Drop what is below `first`."""
+        """Delete the records below `first`."""
         self.first = first
         self.records = self.since(first)
 
@@ -70,7 +70,7 @@ class PartitionLog:
         return self.records[bisect_left(self.records, offset, key=_offset) :]
 
     def as_read_by(self, host: Host, offset: int) -> list[LogRecord]:
-        """The same, as the version on this host decodes them."""
+        """The records as the version on this host decodes them."""
         records = self.since(offset)
         if host.reads_all or not self.packed:
             return records
@@ -85,7 +85,7 @@ class PartitionLog:
 
 
 class Broker:
-    """What every member and every reader talks to. `offsets` is what the group has committed."""
+    """The broker of all consumers. `offsets` are the committed offsets of the group."""
 
     def __init__(self, faults: Faults, witness: Witness, partitions: int, piece: int) -> None:
         self.up = True
@@ -95,16 +95,16 @@ class Broker:
         self.dead_letters: dict[tuple[int, int], DeadLetter] = {}
         self.group = Group(faults, lambda: len(self.partitions), lambda: self.up)
         self.wire = Wire(faults, reachable=lambda: self.up, refused=KafkaConnectionError, silent=RequestTimedOutError)
-        self.coordinators: dict[Coordinator, None] = {}  # the members' sides, while they are open, in order
+        self.coordinators: dict[Coordinator, None] = {}  # of the members, while they are open, in order
         self.defects: list[Exception] = []
         self.after_intent_commit: Callable[[Host], None] = lambda _host: (
             None
-        )  # may stop the host before it hears the answer
+        )  # may stop the host before the answer arrives
         self._faults = faults
         self._witness = witness
 
     def commit_offset(self, host: Host, member_id: str, generation: int, partition: int, committed: Committed) -> int:
-        """The code of the answer to an OffsetCommit from this host."""
+        """The error code of this host's OffsetCommit."""
         if self._faults.strikes(0.3):
             self._faults.counts["coordinator loading or moved"] += 1
             return self._faults.rng.choice((LOADING, NOT_COORDINATOR))
@@ -120,18 +120,18 @@ class Broker:
         return code
 
     def add_partition(self) -> None:
-        """One more; the members notice when their metadata is refreshed."""
+        """Add one. The members notice when their metadata is refreshed."""
         self.partitions.append(PartitionLog())
 
     def heard_again(self) -> None:
-        """After a silence every member soon sends a heartbeat."""
+        """After an outage every member soon sends a heartbeat."""
         for coordinator in self.coordinators:
             delay_s = self._faults.rng.random() * HEARTBEAT_S
             asyncio.get_running_loop().call_later(delay_s, coordinator.heartbeat, context=SERVER)
 
 
 class BrokerDeadLetters:
-    """DeadLetters of one host, kept by the broker: a place that is there is not written again."""
+    """The DeadLetters of one host, kept by the broker: a (partition, offset) is written once."""
 
     def __init__(self, broker: Broker, host: Host) -> None:
         self._broker = broker

@@ -1,8 +1,8 @@
-"""Stands in for AIOKafkaConsumer: the doors, and the insides, that the product's Kafka backend uses of it.
+"""A simulated AIOKafkaConsumer: the public and private parts that the Kafka backend uses (aiokafka_internals.py).
 
-What aiokafka 0.14 does that exactly-once hangs on is kept: the listener is awaited before the group is rejoined; a
-member whose id or generation is refused forgets both and joins anew; close waits for the coordination to end, then
-says goodbye once, heard or not.
+It keeps the behaviour of aiokafka 0.14 that exactly-once depends on. The listener is awaited before the group is
+rejoined. A member whose id or generation is rejected forgets both and joins again. close() waits for the coordination
+to end, then sends LeaveGroup once, whether or not it arrives.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.simulation.hosts import Host
 
 TOPIC = "counts"
 REQUEST_S = 40.0  # the member's request time-out: the broker may hold a join for a whole rebalance
-RETRY_S = 1.0  # ten times the driver's: outages are long, and each try costs
+RETRY_S = 1.0  # ten times aiokafka's: outages are long, and each try costs time
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def _fetched(record: LogRecord) -> _Fetched | MarkedRecord:
 
 
 class Driver:
-    """A consumer of the one topic: in a group, or reading on its own."""
+    """A consumer of the one topic, in a group or outside of any."""
 
     def __init__(self, broker: Broker, host: Host, *, in_group: bool) -> None:
         self._broker = broker
@@ -116,11 +116,11 @@ class Driver:
     async def getmany(
         self, key: TopicPartition, *, timeout_ms: int, max_records: int
     ) -> dict[TopicPartition, list[_Fetched | MarkedRecord]]:
-        """As in the driver, nothing is awaited between the taking of records and the return."""
+        """As in aiokafka, nothing is awaited between taking records and returning them."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + timeout_ms / 1000
         if self._coordinator is None:
-            await self._ask(lambda: None)  # a read of its own: it may fail between two pieces
+            await self._ask(lambda: None)  # a range read, which may fail between two pieces
         partition = self._broker.partitions[key.partition]
         while True:
             self._check_assigned(key)
@@ -138,7 +138,7 @@ class Driver:
             await asyncio.wait({partition.grown}, timeout=left_s)
 
     def take(self, partitions: Sequence[int]) -> None:
-        """What the group gave. Positions are to be set by the listener."""
+        """The assigned partitions. The listener sets their positions."""
         self._positions = dict.fromkeys(partitions, 0)
 
     def _check_assigned(self, key: TopicPartition) -> None:
@@ -150,7 +150,7 @@ class Driver:
 
 
 class Coordinator:
-    """The member's side of the group, with the names that the product reaches for."""
+    """The member's side of the group, with the names of aiokafka's GroupCoordinator that the product uses."""
 
     def __init__(self, driver: Driver, broker: Broker, host: Host) -> None:
         self.generation = -1
@@ -212,13 +212,13 @@ class Coordinator:
     async def close(self) -> None:
         self._closing = True
         self._broker.coordinators.pop(self, None)
-        self._broker.group.silence(self.member_id)  # put out after a session's time if the goodbye is not heard
+        self._broker.group.silence(self.member_id)  # removed after a session time-out if LeaveGroup does not arrive
         self._wake.set()
         await asyncio.wait({self._coordination_task})
         if self.generation > 0:
             member_id = self.member_id
             try:
-                await self._ask(lambda: self._broker.group.leave(member_id), kind="goodbye")
+                await self._ask(lambda: self._broker.group.leave(member_id), kind="leave group")
             except KafkaError:
                 return
             finally:
@@ -255,7 +255,7 @@ class Coordinator:
             self.heartbeat()
 
     async def _listening(self, call: Awaitable[None]) -> None:
-        """What the listener raises is swallowed by the driver; here it is kept, to fail the schedule."""
+        """aiokafka swallows what the listener raises; here it fails the schedule."""
         try:
             await call
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a defect
@@ -266,7 +266,7 @@ class Coordinator:
         if not self.member_id:
             self.member_id = await self._ask(lambda: group.name_for(told), kind="join")
         member_id = self.member_id
-        self._rejoin = False  # what comes from here on is another reason
+        self._rejoin = False  # later events are reasons to rejoin once more
         try:
             self.generation = generation = await self._ask(lambda: group.join(member_id), kind="join")
             partitions: list[int] = await self._ask(lambda: group.sync(member_id, generation), kind="join")
@@ -276,7 +276,7 @@ class Coordinator:
         return partitions
 
     def heartbeat(self) -> None:
-        """Called in the broker when there is something to hear; heard here when this host next runs."""
+        """The broker calls this when a heartbeat would fail. The host learns of it when it next runs."""
         if not self._host.audible or not self._broker.up or self._joining or self.generation <= 0:
             return
         verdict = self._broker.group.verdict(self.member_id, self.generation)

@@ -1,4 +1,4 @@
-"""What goes wrong, chosen by the seed, and how often it did."""
+"""Chooses the faults of a schedule by its seed, and counts them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
-TROUBLE = (0.0, 0.02, 0.05, 0.15)  # of messages, in one schedule; a schedule draws one
+TROUBLE = (0.0, 0.02, 0.05, 0.15)  # share of messages with a fault; a schedule draws one
 LATENCIES_S = (0.0005, 0.001, 0.004, 0.03)
-LATE_S = (0.3, 2.0, 6.0, 20.0, 70.0)  # around every time-out of the product: 5 s, 10 s, 30 s, 60 s
+LATE_S = (0.3, 2.0, 6.0, 20.0, 70.0)  # on both sides of every time-out of the product: 5 s, 10 s, 30 s, 60 s
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What becomes of a question and of its answer. None: it never arrives."""
+    """The delays of a request and of its answer. None: it never arrives."""
 
     there_s: float | None
     back_s: float | None
 
 
 class Faults:
-    """One seed's weather. `calm`: from now on nothing goes wrong. `counts`: what did, by kind."""
+    """The faults of one seed. `calm`: there are none from now on. `counts`: how many there were, by kind."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
@@ -32,11 +32,11 @@ class Faults:
         return self.rng.choice(LATENCIES_S)
 
     def strikes(self, times: float = 1.0) -> bool:
-        """Whether something goes wrong here; `times` as likely as for any message."""
+        """Whether there is a fault here; `times` as likely as for an ordinary message."""
         return not self.calm and self.rng.random() < self._trouble * times
 
     def passage(self, kind: str, times: float = 1.0) -> Passage:
-        """The way of one message, of a `kind` to count its faults by."""
+        """The delays of one message. Its faults are counted by `kind`."""
         there_s = back_s = self.latency_s()
         if not self.strikes(times):
             return Passage(there_s, back_s)

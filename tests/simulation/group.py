@@ -23,7 +23,7 @@ HEARTBEAT_S = 1.0
 
 
 class GroupError(Exception):
-    """A refusal by its code."""
+    """A rejected request, with its error code."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -32,14 +32,14 @@ class GroupError(Exception):
 
 class State(Enum):
     EMPTY = auto()
-    PREPARING = auto()  # members join anew
-    COMPLETING = auto()  # the leader works out the assignment
+    PREPARING = auto()  # members rejoin
+    COMPLETING = auto()  # the leader computes the assignment
     STABLE = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A member's driver, as the group sees it: whether it is heard as this member, and how it is told a verdict."""
+    """A member's client as the group sees it: whether its heartbeats arrive, and how it learns that one failed."""
 
     name: str
     audible_as: Callable[[str], bool]
@@ -55,7 +55,7 @@ class Member:
 
 
 class Group:
-    """One group. `partitions`: how many there are now; `reachable`: whether its broker is up."""
+    """One group. `partitions` is their present number; `reachable` says whether the broker is up."""
 
     def __init__(self, faults: Faults, partitions: Callable[[], int], reachable: Callable[[], bool]) -> None:
         self.generation = 0
@@ -70,10 +70,10 @@ class Group:
     def members(self) -> int:
         return len(self._members)
 
-    # --- what members ask ---
+    # --- requests of members ---
 
     def join(self, member_id: str) -> asyncio.Future[int]:
-        """The generation, once all have joined. A new member is given its id by `name_for` before."""
+        """The generation, once all members have joined. A new member first gets its id from `name_for`."""
         member = self._members.get(member_id)
         if member is None:
             raise GroupError(UNKNOWN_MEMBER)
@@ -86,14 +86,14 @@ class Group:
         return joined
 
     def name_for(self, client: Client) -> str:
-        """A new member's id; it is a member from now on (and is put out if it does not go on to join)."""
+        """A new member's id. It is a member from now on, and is removed if it does not join."""
         member = Member(f"{client.name}-{next(self._ids)}", client)
         self._members[member.id] = member
         self.silence(member.id)
         return member.id
 
     def sync(self, member_id: str, generation: int) -> asyncio.Future[list[int]]:
-        """The partitions, once the leader has shared them out."""
+        """The member's partitions, once the leader has assigned them."""
         member = self._check(member_id, generation)
         if self.state is State.PREPARING:
             raise GroupError(REBALANCING)
@@ -119,7 +119,7 @@ class Group:
             self._put_out(member_id)
 
     def commit_verdict(self, member_id: str, generation: int) -> int:
-        """Whether a commit passes. Not asked: who owns the partition."""
+        """Whether a commit is accepted. As in Kafka, the owner of the partition is not checked."""
         if generation < 0 and self.state is State.EMPTY:
             return NO_ERROR
         try:
@@ -128,22 +128,22 @@ class Group:
             return error.code
         return REBALANCING if self.state is State.COMPLETING else NO_ERROR
 
-    # --- what happens to it ---
+    # --- events ---
 
     def rebalance(self) -> None:
-        """A member asked for one: the topic has more partitions, or another assignment is wanted."""
+        """A member requested one, for instance because the topic has more partitions."""
         if self._members and self.state is not State.PREPARING:
             self._prepare()
 
     def silence(self, member_id: str) -> None:
-        """A member is not heard any more, or may not be: in a session's time it is put out if it is still not."""
+        """A member's heartbeats stop, or may stop: it is removed if there is none within the session time-out."""
 
         def expire() -> None:
             member = self._members.get(member_id)
             if member is None or member.client.audible_as(member_id):
                 return
             if not self._reachable():
-                self.silence(member_id)  # a broker that comes back gives each member its time anew
+                self.silence(member_id)  # a broker that is back restarts each member's session time-out
                 return
             self._faults.counts["member put out"] += 1
             self._put_out(member_id)
@@ -151,12 +151,12 @@ class Group:
         asyncio.get_running_loop().call_later(SESSION_S, expire, context=SERVER)
 
     def silence_of(self, name: str) -> None:
-        """The same for every member of a client's name."""
+        """Call `silence` for every member of this client."""
         for member in list(self._members.values()):
             if member.client.name == name:
                 self.silence(member.id)
 
-    # --- inside ---
+    # --- internals ---
 
     def _check(self, member_id: str, generation: int) -> Member:
         member = self._members.get(member_id)
@@ -192,7 +192,7 @@ class Group:
         self._complete_if_all_joined()
 
     def _tell(self, member: Member) -> None:
-        """Its next heartbeat tells it."""
+        """Its next heartbeat fails with this."""
         delay_s = self._faults.rng.random() * HEARTBEAT_S
         asyncio.get_running_loop().call_later(delay_s, member.client.heartbeat, context=SERVER)
 
@@ -217,10 +217,10 @@ class Group:
             assert member.joining is not None
             member.joining.set_result(self.generation)
             member.syncing = None
-            self.silence(member.id)  # put out if the answer is lost, or it sleeps
+            self.silence(member.id)  # removed if the answer is lost or the host sleeps
 
     def _share_out(self) -> None:
-        """Each member's run of partitions, as the range assignor gives them, to those that wait."""
+        """Resolve the waiting SyncGroups with the range assignor's partitions."""
         names = sorted(self._members)
         base, more = divmod(self._partitions(), len(names))
         for place, name in enumerate(names):
@@ -231,6 +231,6 @@ class Group:
 
 
 def _drop(waiting: asyncio.Future[int] | asyncio.Future[list[int]] | None) -> None:
-    """Answer it as the broker answers one that is no member any more."""
+    """Fail its pending requests as the broker does for an unknown member."""
     if waiting is not None and not waiting.done():
         waiting.set_exception(GroupError(UNKNOWN_MEMBER))

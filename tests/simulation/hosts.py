@@ -1,4 +1,4 @@
-"""Machines that may stop for a while: an event loop that knows which process each callback belongs to.
+"""Hosts that may freeze: an event loop that knows which simulated process each callback belongs to.
 
 A process's tasks run in a context that names its host. While the host stands still, its callbacks and timers are held
 back, and run when it goes on; everything else proceeds. So a consumer may be stopped between any two of its steps.
@@ -15,20 +15,20 @@ from typing import Any, TypeVarTuple
 
 from tests.fakes.virtual_time import VirtualTimeLoop
 
-SERVER = Context()  # where what happens in the broker and the store runs: no process's death or sleep ends it
+SERVER = Context()  # the context of the broker and the store: no process's death or sleep affects it
 _HOST: ContextVar[Host | None] = ContextVar("host", default=None)
 
 Arguments = TypeVarTuple("Arguments")
 
 
 class Host:
-    """Where one process runs, and what of the network reaches it."""
+    """The machine of one process, and its network."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.dead = False  # nothing it sends leaves it any more
-        self.reads_all = True  # whether its consumer is of the newer of two versions
-        self.cut_off = False  # nothing reaches it, and what it sends is lost or arrives when this is over
+        self.dead = False  # its messages are no longer sent
+        self.reads_all = True  # its consumer is the newer of two versions
+        self.cut_off = False  # nothing reaches it; its messages are lost, or arrive when this is over
         self.waiting: list[Callable[[], None]] = []  # messages that arrive when it is no longer cut off
         self.context = Context()
         self.context.run(_HOST.set, self)
@@ -53,7 +53,7 @@ class Host:
         self._frozen_s = asyncio.get_running_loop().time()
 
     def thaw(self, *, suspended: bool) -> None:
-        """Go on. `suspended`: the whole machine slept, so that the timers of its processes stood still as well."""
+        """Continue. `suspended`: the whole machine slept, so the timers of its processes stood still as well."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, HostLoop)
         assert self._frozen_s is not None
@@ -90,7 +90,7 @@ class _HostTimer(asyncio.TimerHandle):
 
 
 class HostLoop(VirtualTimeLoop):
-    """Virtual time, and hosts that may stand still. Looks inside asyncio's BaseEventLoop, whose door this is not."""
+    """Virtual time, and hosts that may freeze. Uses private parts of asyncio's BaseEventLoop: no public API exists."""
 
     _ready: deque[asyncio.Handle]
     _scheduled: list[Any]
@@ -109,7 +109,7 @@ class HostLoop(VirtualTimeLoop):
         return timer
 
     def delay_timers(self, host: Host, seconds: float, held: list[asyncio.Handle]) -> None:
-        """Let the host's timers go off this much later, those in `held` too."""
+        """Delay the host's timers by this, also those in `held`."""
         late = [timer for timer in held if isinstance(timer, _HostTimer)]
         for timer in self._scheduled:
             if timer._context.get(_HOST) is host:
@@ -121,5 +121,5 @@ class HostLoop(VirtualTimeLoop):
         heapq.heapify(self._scheduled)
 
     def go_on(self, held: list[asyncio.Handle], *, timers: bool) -> None:
-        """Run what was held back, in order; without `timers`, the callbacks only."""
+        """Run the callbacks that were held back, in order, and with `timers` the timers too."""
         self._ready.extend(handle for handle in held if timers or not isinstance(handle, _HostTimer))

@@ -1,4 +1,4 @@
-"""What must hold: checked at every commit and every insert that takes effect, and at the end of a schedule."""
+"""The invariants: checked at every commit and insert that takes effect, and at the end of a schedule."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ class Broken(AssertionError):
 
 
 class NoProgress(Broken):
-    """Nothing wrong was stored, but neither is what should be."""
+    """Nothing wrong was stored, but not all that should be was stored in time."""
 
 
 class Invariants:
-    """The witness of one schedule. The first breach is kept: it is found in the middle of a server's work."""
+    """Observes one schedule. It keeps the first violation, which it finds inside a server's callback, for `check`."""
 
     def __init__(self) -> None:
         self.breach: Broken | None = None
         self.sent_by_partition: Counter[int] = Counter()  # inserts
         self._stored: dict[Place, Counter[StoredRow]] = {}
         self._blocks: dict[str, set[bytes]] = {}  # by token: the rows of the largest block sent under it
-        self._applied: dict[int, set[Range]] = {}  # by partition: whose rows took effect
+        self._applied: dict[int, set[Range]] = {}  # by partition: the ranges whose rows took effect
         self._intents: dict[int, Range] = {}  # by partition: the last intent
-        self._checked: dict[int, int] = {}  # by partition: below this all was found
-        self._excused: set[Place] = set()  # the log dropped them before they were stored: they may be missing
+        self._checked: dict[int, int] = {}  # by partition: all rows below were found
+        self._excused: set[Place] = set()  # deleted from the log before they were stored: they may be missing
 
     def watch(self, broker: Broker, traffic: Traffic) -> None:
         self._broker = broker
         self._traffic = traffic
 
-    # --- at every step ---
+    # --- at every commit and insert ---
 
     def sent(self, token: str, block: bytes) -> None:
-        """A block that is sent again is the same, or some days of it."""
+        """A block that is resent is the same one, or some days of it."""
         self.sent_by_partition[int(token.split(":")[3])] += 1
         rows = set(block.splitlines())
         first = self._blocks.setdefault(token.rsplit(":", 1)[0] if token.count(":") > 4 else token, rows)
@@ -69,7 +69,7 @@ class Invariants:
                 self._break("stored, and should not be")
 
     def committed(self, partition: int, before: Committed | None, now: Committed) -> None:
-        """A commit of b says that everything below b is stored; offsets and intents never go back."""
+        """A commit of b means that everything below b is stored. Offsets and intents never decrease."""
         state = decode_state(now.offset, now.metadata)
         if before is not None and now.offset < before.offset:
             self._break("a commit went back")
@@ -89,7 +89,7 @@ class Invariants:
         self._check_stored(partition, now.offset)
 
     def _check_stored(self, partition: int, below: int) -> None:
-        """Everything below this offset is there."""
+        """Everything below this offset is stored."""
         for offset in range(self._checked.get(partition, 0), below):
             place = (partition, offset)
             if place in self._excused:
@@ -105,13 +105,13 @@ class Invariants:
             self.breach = Broken(what)
 
     def check(self) -> None:
-        """Raise what was found so far."""
+        """Raise the first violation, if there is one."""
         if self.breach is not None:
             raise self.breach
         if self._broker.defects:
             raise self._broker.defects[0]
 
-    # --- what an operator or the log does ---
+    # --- acts of an operator or the log ---
 
     def offsets_lost(self, partition: int) -> None:
         """The group's offset is set anew by hand, to one past the last stored row: ranges begin again there.

@@ -1,4 +1,4 @@
-"""The simulated journal of keys: it loses notes, has them twice, spoils them, and is away at times."""
+"""The simulated key journal: it loses, repeats and corrupts notes, and is unavailable at times."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.fakes.memory_journal import MemoryJournal
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import Host
 
-LIKELIER = 3.0  # than for other messages: nobody waits for a note
+LIKELIER = 3.0  # more likely than for other messages: no caller waits for a note
 
 
 class Journal(MemoryJournal):
-    """What all processes leave their notes in."""
+    """The journal of all processes."""
 
     def __init__(self, faults: Faults, clock_ms: Callable[[], int]) -> None:
         super().__init__(clock_ms)
@@ -21,7 +21,7 @@ class Journal(MemoryJournal):
         self._faults = faults
 
     def is_away(self) -> bool:
-        """Whether this question gets no answer."""
+        """Whether this request gets no answer."""
         away = self._faults.strikes(LIKELIER)
         self._faults.counts["journal away"] += away
         return away

@@ -1,4 +1,4 @@
-"""One consumer process: the product's own consumer and group consumer, on a host that may be stopped or killed."""
+"""One consumer process: the product's own consumer and group consumer, on a host that may freeze or die."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Metrics = tuple[ConsumerMetrics, KafkaGroupMetrics]
 
 
 def make_metrics() -> Metrics:
-    """What one process counts. Making it is dear: it may be used again by a process of a later schedule."""
+    """The metrics of one process. They are slow to make: processes of later schedules use them again."""
     registry = CollectorRegistry()
     return ConsumerMetrics(registry), KafkaGroupMetrics(registry)
 
@@ -68,7 +68,7 @@ class Process:
         self.task = loop.create_task(self.consumer.run(), context=host.context)
 
     def kill(self) -> None:
-        """Nothing it does from here on reaches anybody; what it has sent goes on."""
+        """From now on it sends nothing; messages already sent still arrive."""
         self.host.dead = True
         self.task.cancel()
 

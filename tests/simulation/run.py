@@ -1,4 +1,4 @@
-"""Schedules one after the other, their seeds counted up, with what was found and injected."""
+"""Runs schedules with consecutive seeds, and collects their faults and findings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REPLAY = "SIMULATION_SEED"  # the environment variable that runs one schedule ag
 
 @dataclass
 class Tally:
-    """What a run has seen. `cpu_s`: the processor's time, which other work on the machine does not stretch as much."""
+    """The results of a run. `cpu_s` is processor time, which depends less on other work on the machine."""
 
     schedules: int = 0
     faults: Counter[str] = field(default_factory=Counter)
@@ -33,7 +33,7 @@ class Tally:
 
 
 def run_seeds(seeds: Iterable[int], tally: Tally) -> None:
-    """Run each. What is raised carries its seed in a note."""
+    """Run each schedule. An exception carries the seed as a note."""
     for seed in seeds:
         schedule = Schedule(seed, spare_metrics=tally.spare_metrics)
         try:

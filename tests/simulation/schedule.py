@@ -1,4 +1,4 @@
-"""One run of consumers, broker and store, decided to its last step by a seed."""
+"""One run of consumers, broker and store. Its seed determines every step."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from tests.simulation.traffic import Traffic
 STEPS = 40
 MOST_PROCESSES = 3
 MOST_PARTITIONS = 4
-DRAIN_S = 3600.0  # of virtual time; what is not done by then hangs
+DRAIN_S = 3600.0  # of virtual time; a schedule that has not drained by then hangs
 HALT_S = 60.0
-POLL_S = 10.0  # how often the reader looks whether all is well: every second costs most of a schedule's time
+POLL_S = 10.0  # how often a member checks its health: once a second would take most of a schedule's time
 WAITS_S = (0.001, 0.01, 0.1, 0.1, 1.0, 1.0, 5.0, 40.0, 200.0)
-PAUSES_S = (1.0, 12.0, 45.0, 61.0, 300.0)  # around the session, the rebalance, the lease
+PAUSES_S = (1.0, 12.0, 45.0, 61.0, 300.0)  # on both sides of the session time-out, the rebalance and the lease
 
 
 class Schedule:
-    """One seed's. `burns_tokens`: see Store."""
+    """The schedule of one seed. `burns_tokens`: see Store."""
 
     def __init__(self, seed: int, *, burns_tokens: bool = True, spare_metrics: list[Metrics] | None = None) -> None:
         self._rng = random.Random(seed)
@@ -49,11 +49,11 @@ class Schedule:
         self._burns_tokens = burns_tokens
         self._spare_metrics = [] if spare_metrics is None else spare_metrics
         self._processes: list[Process] = []
-        self._leaving: list[Process] = []  # stopped, and not gone yet
+        self._leaving: list[Process] = []  # stopped, and not ended yet
         self._hosts: dict[str, Host] = {}
 
     async def run(self) -> None:
-        """Raises Broken where an invariant does not hold, or whatever a consumer raised."""
+        """Raises Broken if an invariant does not hold, or the exception of a consumer."""
         rng, faults = self._rng, self.faults
         self._invariants = Invariants()
         self._broker = Broker(faults, self._invariants, rng.randint(1, 3), rng.choice((1, 3, 1000)))
@@ -102,7 +102,7 @@ class Schedule:
             self._set_aside: 4,
         }
 
-    # --- what may happen ---
+    # --- acts ---
 
     def _append(self) -> None:
         for _ in range(self._rng.choice((1, 1, 3, 8))):
@@ -213,7 +213,7 @@ class Schedule:
             self._later(self._broker.group.rebalance)
 
     def _trim(self) -> None:
-        """The log's start moves to its end, and nothing that comes is a retry of what goes."""
+        """The log's start moves to its end. No later record is a retry of a deleted one."""
         number = self._rng.randrange(len(self._broker.partitions))
         partition = self._broker.partitions[number]
         self._count("log trimmed")
@@ -222,7 +222,7 @@ class Schedule:
         self._traffic.let_pass(number)
 
     async def _lose_offsets(self) -> None:
-        """All consumers leave; the group's offsets are deleted; those that come halt until the operator mends it."""
+        """All consumers leave, and the group's offsets are deleted. New ones halt until the operator sets offsets."""
         await self._drain()
         await self._leave()
         self._count("offsets deleted")
@@ -249,7 +249,7 @@ class Schedule:
         self.faults.calm = False
 
     def _set_aside(self) -> None:
-        """An operator asks to go on without a record at which a partition waits; it may take a while to arrive."""
+        """An operator sets aside a record at which a partition waits. The request may take a while to arrive."""
         halts = [
             halt
             for process in self._processes
@@ -265,13 +265,13 @@ class Schedule:
             )
 
     def _may_set_aside(self, halt: HaltedPartition) -> bool:
-        """As the command sees it, which looks at the group's offset."""
+        """The place as the command computes it, from the group's offset."""
         committed = self._broker.offsets.get(halt.partition, Committed(0, NO_INTENT))
         state = decode_state(committed.offset, committed.metadata)
         return halt.reason in HALT_REASONS and state.offset <= halt.offset and (state.intent_end or 0) <= halt.offset
 
     def _retire_older(self) -> None:
-        """The upgrade that a halt asks for."""
+        """The upgrade that the halt's remedy names."""
         self._count("upgraded")
         for process in [process for process in self._processes if not process.host.reads_all]:
             self._processes.remove(process)
@@ -279,10 +279,10 @@ class Schedule:
             self._leaving.append(process)
         self._start(newer=True)
 
-    # --- how it ends ---
+    # --- the end ---
 
     async def _drain(self) -> None:
-        """Everything works again, for good; in the end all is stored."""
+        """There are no more faults; in the end all is stored."""
         self.faults.calm = True
         self._broker_back()
         self._store.start()
@@ -296,7 +296,7 @@ class Schedule:
         await self._until(self._drained)
 
     async def _settle_halts(self) -> None:
-        """Operators set aside what they may, then upgrade."""
+        """Operators set aside the records that they may, then upgrade."""
         for _ in range(self._rng.choice((0, 1, 5, 20))):
             await asyncio.sleep(HALT_RECHECK_S)
             self._check()
@@ -326,7 +326,7 @@ class Schedule:
         return True
 
     async def _leave(self) -> None:
-        """All consumers stop, and what they have sent comes to its end."""
+        """All consumers stop, and their messages arrive or expire."""
         while self._processes:
             self._stop()
         for process in self._leaving:
@@ -335,7 +335,7 @@ class Schedule:
         self._check()
 
     async def _abandon(self) -> None:
-        """After a failure too: no task outlives the schedule."""
+        """Runs after a failure too: no task outlives the schedule."""
         for process in (*self._processes, *self._leaving):
             if process.host.frozen:
                 process.host.thaw(suspended=False)
@@ -345,7 +345,7 @@ class Schedule:
                 process.task.exception()
             self._spare_metrics.append(process.metrics)
 
-    # --- between ---
+    # --- between the acts ---
 
     def _check(self) -> None:
         self._invariants.check()
@@ -367,6 +367,6 @@ class Schedule:
 
 
 def run_schedule(schedule: Schedule) -> None:
-    """Run it on a virtual clock. Raises what it raises."""
+    """Run it on a virtual clock. Raises the schedule's exceptions."""
     with asyncio.Runner(loop_factory=HostLoop) as runner:
         runner.run(schedule.run())

@@ -1,4 +1,4 @@
-"""The simulated store: an insert is a message, and goes on in the server whatever becomes of who sent it.
+"""The simulated store: an insert is a message, which the server executes whatever happens to its sender.
 
 The rows of each table day become visible at once; the days of a block one after the other. A token is remembered per
 day, for no longer than the lease needs. A day's token is written a moment before its rows, as a lone MergeTree does: a
@@ -24,7 +24,7 @@ from tests.simulation.wire import Wire
 
 LOG_ID = 7
 REMEMBERED_S = (200.0, 5000.0)  # a lease, the latest message and an insert's deadline are 60 + 70 + 30 s
-DAY_S = (0.0005, 0.002, 0.02)  # what writing a table day takes
+DAY_S = (0.0005, 0.002, 0.02)  # how long writing a table day takes
 SLOW_DAY_S = (1.0, 12.0, 29.0)
 RENAME_S = 0.0004  # from a day's token to its rows
 
@@ -57,7 +57,7 @@ class _Insert:
 
 
 class Witness(Protocol):
-    """Who is told of every insert that is sent, and of every day that becomes visible."""
+    """An observer of every insert that is sent, and of every table day that becomes visible."""
 
     def sent(self, token: str, block: bytes) -> None: ...
 
@@ -82,11 +82,11 @@ class Store:
 
     @property
     def idle(self) -> bool:
-        """Whether no insert is under way."""
+        """Whether no insert is in progress."""
         return self._running == 0
 
     def kill(self) -> None:
-        """What is under way ends where it is."""
+        """Inserts in progress stop where they are."""
         self._faults.counts["store killed"] += 1
         self.up = False
         self._life += 1
@@ -108,7 +108,7 @@ class Store:
         return max((offset for _, offset in self._rows.get(partition, {})), default=None)
 
     def insert(self, block: bytes, token: str, deadline_s: float) -> asyncio.Future[None]:
-        """Begin; the future is resolved when it is done. Raises StoreUnavailable or StoreRefused at once."""
+        """Start an insert. The future is resolved when it is done. Raises StoreUnavailable or StoreRefused at once."""
         if self._faults.strikes():
             self._faults.counts["insert answered 500"] += 1
             raise StoreUnavailable
@@ -184,7 +184,7 @@ class Store:
 
 
 class StoreClient:
-    """A BlockStore: the store as one host reaches it."""
+    """A BlockStore: one host's client of the store."""
 
     def __init__(self, store: Store, host: Host, witness: Witness) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""The product under every schedule, and products broken on purpose, each of which must be found out."""
+"""The product holds its invariants under every schedule, and every variant broken on purpose violates one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.simulation.variants import HANGING, VARIANTS
 
 SCHEDULES = 800
 WITHIN = 10_000  # schedules in which a broken variant is found: the hardest takes 440 of them, as seen
-WITHIN_S = 900.0  # which a busy machine may need for as many
+WITHIN_S = 900.0  # a busy machine may need as long
 INJECTED = {
     "rebalance",
     "member put out",
@@ -92,7 +92,7 @@ def test_a_broken_product_is_found_out(variant: str) -> None:
             try:
                 run_seeds([seed], Tally())
             except NoProgress:
-                continue  # a variant may hang as well: what is looked for is a wrong count
+                continue  # a variant may hang as well: the test looks for a wrong count
             except Broken as broken:
                 print(f"found at schedule {seed - first + 1}: {broken}")
                 return

@@ -1,4 +1,4 @@
-"""What gateways append, and what of it is to be stored by the rules as they are stated: the slow way."""
+"""The records that gateways append, and the rows that must come of them, computed by the rules in a slow, plain way."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLOCK_STEPS_MS = (1, 1000, MINUTE_MS, 3 * MINUTE_MS, 10 * MINUTE_MS + 1, DAY_MS,
 SPIKES_MS = (3 * DAY_MS, 11 * MINUTE_MS, -3 * DAY_MS)  # how far the clock is off for one record
 SKEWS_MS = (0, 0, 0, -1, -9 * MINUTE_MS, 10 * MINUTE_MS, 10 * MINUTE_MS + 1, -11 * MINUTE_MS, 3 * DAY_MS)
 WINDOW_MS = 10 * MINUTE_MS
-MINUTES = 11  # after which no batch is a retry of what came before
+MINUTES = 11  # of a pause after which no batch counts as a retry
 
 Place = tuple[int, int]  # partition, offset
 
@@ -48,7 +48,7 @@ class Traffic:
     """The gateways of one schedule. `setting`: the number of partitions that keyed batches are shared out over."""
 
     def __init__(self, rng: random.Random, partitions: list[PartitionLog]) -> None:
-        self.now_ms = NOON_MS + rng.randrange(DAY_MS)  # the log's clock: it leaps, and goes back
+        self.now_ms = NOON_MS + rng.randrange(DAY_MS)  # the log's clock: it jumps, also back
         self.expected: dict[Place, Counter[StoredRow]] = {}  # by readable record
         self.with_repeats: dict[Place, Counter[StoredRow]] = {}  # the same, had no batch occurred before
         self.broken: set[Place] = set()
@@ -78,14 +78,14 @@ class Traffic:
         self._put(number, batches, self.now_ms + (rng.choice(SPIKES_MS) if rng.random() < 0.05 else 0))
 
     def let_pass(self, number: int) -> None:
-        """So much time that nothing that comes into this partition is a retry, by whatever clock."""
+        """Let so much time pass that no later record of this partition is a retry, by any clock."""
         self.now_ms = max([self.now_ms, *self._times_ms.get(number, ())]) + DAY_MS
         for _ in range(MINUTES):
             self.now_ms += MINUTE_MS
             self._put(number, [replace(self._batch(), key=NO_BATCH)], self.now_ms)
 
     def set_aside(self, number: int, start: int, end: int) -> None:
-        """What lies there is not to be stored: one dead letter stands for it, and none of its keys occurred."""
+        """This range is not to be stored: one dead letter stands for it, and its keys did not occur."""
         self.times_set_aside += 1
         self._set_aside.setdefault(number, []).append((start, end))
         inside = {(n, at) for n, at in self.broken if n == number and start <= at < end}
@@ -137,7 +137,7 @@ class Traffic:
         )
 
     def _enter(self, number: int, appended: _Appended) -> int:
-        """What is to be stored of it, after all that came before; returns how many of its batches are repeats."""
+        """Compute the rows to store of it, given all records before; returns how many of its batches are repeats."""
         offset, place = appended.offset, (number, appended.offset)
         expected: Counter[StoredRow] = Counter()
         with_repeats: Counter[StoredRow] = Counter()
@@ -162,7 +162,7 @@ class Traffic:
         return repeats
 
     def _passed_ms(self, number: int, since: int, appended: _Appended) -> int:
-        """How much time lies between an earlier record of this partition and this one, by the rule of its format."""
+        """The time between an earlier record of this partition and this one, by the rule of its format."""
         times_ms = self._times_ms[number][: appended.number + 1]
         if appended.format == 1:
             return max(times_ms) - max(times_ms[: since + 1])

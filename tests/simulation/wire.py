@@ -1,6 +1,6 @@
-"""Questions and answers between a host and a server: each arrives, arrives late or never, whatever the asker does.
+"""Requests and answers between a host and a server: each arrives, maybe late, or is lost, whatever the sender does.
 
-What is served runs apart from the asker: it may be dead, have given up, or be somebody else by then.
+The server works independently of the sender, which may be dead, or have given up, by then.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import SERVER, Host
 
-LATEST_S = 71.0  # how old a message can be when it arrives: nobody retransmits for ever what its sender gave up
+LATEST_S = 71.0  # the greatest age of a message on arrival: the network does not retransmit without a limit
 
 
 class Wire:
-    """The way to one server. `refused` and `silent` make the errors that an asker gets for no connection, no answer."""
+    """The connection to one server. `refused` and `silent` make the errors for no connection and for no answer."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Wire:
         patience_s: float,
         times: float = 1.0,
     ) -> Any:
-        """What `serve` returns or raises in the server, or what the future it returns does later."""
+        """The result or exception of `serve` in the server, or of the future that it returns."""
         if host.dead or not self._reachable():
             await asyncio.sleep(0.001)
             raise self._refused()

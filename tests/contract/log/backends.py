@@ -1,4 +1,4 @@
-"""The logs that the contract suite runs on. To add one: an async context manager, and a line in BACKENDS."""
+"""The logs that the contract suite runs on. To add one, write an async context manager and add it to BACKENDS."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ManualClock:
 
 @dataclass(frozen=True)
 class LogUnderTest:
-    """An empty log, and what a test may do to it. A hook that a backend has not is None: its tests are skipped."""
+    """An empty log and its hooks for tests. A hook that a backend lacks is None, and its tests are skipped."""
 
     appender: LogAppender
     make_group_consumer: Callable[[], GroupConsumer]
@@ -58,7 +58,7 @@ class LogUnderTest:
 
 
 def log_itself(log: LogView) -> Callable[[], AbstractAsyncContextManager[LogView]]:
-    """The view of a log that is one."""
+    """The view of a log that is its own LogView."""
     return lambda: nullcontext(log)
 
 

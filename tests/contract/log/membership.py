@@ -1,4 +1,4 @@
-"""Being a member of a group, as tests need it."""
+"""Group membership for tests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def owning(group_consumer: GroupConsumer, number: int = 0) -> AsyncIterato
 
 
 async def first_of(given: asyncio.Queue[OwnedPartition], running: asyncio.Task[None]) -> OwnedPartition:
-    """What was given, or the error that `run` ended with."""
+    """The assigned partition, or the exception of `run`."""
     getting = asyncio.create_task(given.get())
     await asyncio.wait([getting, running], timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
     if not getting.done():
@@ -56,12 +56,12 @@ async def records_in(partition: OwnedPartition, start: int, end: int) -> list[Lo
 
 
 async def everything_in(partition: OwnedPartition) -> list[LogRecord]:
-    """All records there are now."""
+    """All records that are there now."""
     return await records_in(partition, *await partition.bounds())
 
 
 async def fetched(partition: OwnedPartition, records: int) -> Sequence[LogRecord]:
-    """So many records, by as many fetches as it takes."""
+    """`count` records, by as many fetches as it takes."""
     got: list[LogRecord] = []
     async with asyncio.timeout(PATIENCE_S):
         while len(got) < records:

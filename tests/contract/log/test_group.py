@@ -1,4 +1,4 @@
-"""The group: who owns what, and what it has committed."""
+"""The consumer group: ownership of partitions, and committed offsets."""
 
 from __future__ import annotations
 

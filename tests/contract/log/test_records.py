@@ -1,4 +1,4 @@
-"""What is appended is what is read."""
+"""Records are read as they were appended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LogView: a log looked at by somebody who owns none of it."""
+"""LogView: read-only access to a log by a process that owns no partition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A topic of each test's own."""
+"""A new topic for each test."""
 
 from __future__ import annotations
 

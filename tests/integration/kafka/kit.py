@@ -1,4 +1,4 @@
-"""What the Kafka tests share: a member of a group in the test's hands, and short ways to make things."""
+"""Shared helpers of the Kafka tests: group members under the test's control, and short constructors."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from siddes_telemetry.backends.ports.log import OwnedPartition, PartitionWork
 from siddes_telemetry.schemas.record import Headers, LogRecord
 
 HEADERS: Headers = (("schema", b"1.1"), ("rows", b"1"), ("batches", bytes(18)))
-WAIT_S = 30.0  # for what comes within a second on an idle machine
+WAIT_S = 30.0  # for events that take less than a second on an idle machine
 QUICK = GroupTimes(session_s=6.0, rebalance_s=10.0, release_s=5.0, stall_s=30.0)
 
 
 async def soon(coming: Awaitable[object]) -> None:
-    """Wait for it, and fail the test if it does not come."""
+    """Await it, and fail the test if it takes longer than WAIT_S."""
     async with asyncio.timeout(WAIT_S):
         await coming
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Wait until this is so: for what the code under test gives no sign of."""
+    """Wait until this is true, where the code under test has no event for it."""
     async with asyncio.timeout(WAIT_S):
-        while not true():  # noqa: ASYNC110  # what is waited for has no event
+        while not true():  # noqa: ASYNC110  # there is no event for it
             await asyncio.sleep(0.02)
 
 
@@ -87,15 +87,15 @@ async def appending(
 
 
 def shared_requests(appender: KafkaAppender) -> Callable[[], list[int]]:
-    """From now on: of how many records each of the requests was that carried more than one."""
-    form = appender._session.result().producer._encoder
-    ask, sizes = form.request, list[int]()
+    """A function that returns the sizes of later produce requests with more than one record."""
+    encoder = appender._session.result().producer._encoder
+    request, sizes = encoder.request, list[int]()
 
     def noted(batches: Mapping[int, bytes]) -> ProduceRequest:
         sizes.append(len(batches))
-        return ask(batches)
+        return request(batches)
 
-    form.request = noted  # type: ignore[method-assign]  # put in its place for the test
+    encoder.request = noted  # type: ignore[method-assign]  # replaced for the test
     return lambda: [size for size in sizes if size > 1]
 
 
@@ -110,7 +110,7 @@ async def pingable(target: KafkaAppender | KafkaGroupConsumer) -> None:
 
 
 async def missing(target: KafkaAppender) -> None:
-    """Wait until it says that its topic is missing; a busy broker may not answer a ping in time."""
+    """Wait until ping raises LogMissing; a busy broker may not answer a ping in time."""
     async with asyncio.timeout(WAIT_S):
         while True:
             try:
@@ -133,7 +133,7 @@ def make_group_consumer(
 
 @asynccontextmanager
 async def running(group_consumer: KafkaGroupConsumer, work: PartitionWork) -> AsyncIterator[asyncio.Task[None]]:
-    """A member of the group, until the end of the block; what its run raised is raised there."""
+    """A member of the group until the end of the block, which raises the exception of its run."""
     task = asyncio.ensure_future(group_consumer.run(work))
     try:
         yield task
@@ -145,7 +145,7 @@ async def running(group_consumer: KafkaGroupConsumer, work: PartitionWork) -> As
 
 
 class Hands:
-    """Work that hands each partition to the test and holds it until it is taken away; `events` in their order."""
+    """Work that hands each partition to the test and holds it until it is revoked. `events` are in order."""
 
     def __init__(self, name: str = "", events: list[str] | None = None, goodbye_s: float = 0.0) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""A group member to be killed: commits for each partition it is given, says so, and holds it."""
+"""A group member for a test to kill: it commits an offset of each assigned partition, prints that, and waits."""
 
 from __future__ import annotations
 

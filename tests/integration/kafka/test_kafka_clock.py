@@ -1,4 +1,4 @@
-"""Append times that leap and go back, on a real broker: a repeated batch is known to whoever takes over."""
+"""Append times that jump, also back, on a real broker: a new owner recognises a repeated batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes that nobody should have written, in a real broker's log: they stop no more than themselves."""
+"""Foreign and damaged bytes in a real broker's log: the records around them are read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ QUICK_STALL = GroupTimes(session_s=6.0, rebalance_s=10.0, release_s=5.0, stall_s
 
 
 async def fetched(partition: OwnedPartition, end: int) -> list[LogRecord]:
-    """What comes until the position has reached `end`."""
+    """All records until the position has reached `end`."""
     await partition.seek(0)
     records: list[LogRecord] = []
     async with asyncio.timeout(WAIT_S):
@@ -44,7 +44,7 @@ async def fetched(partition: OwnedPartition, end: int) -> list[LogRecord]:
 
 
 async def both_ways(bootstrap: str, topic: str, end: int) -> list[LogRecord]:
-    """The records of partition 0 up to `end`, the same for a member of the group and for whoever reads a range."""
+    """The records of partition 0 up to `end`, checked to be the same for a group member and for a range read."""
     async with running(make_group_consumer(bootstrap, topic, topic), hands := Hands()):
         while (partition := await hands.next()).number != 0:
             pass
@@ -157,7 +157,7 @@ def segment(kafka: LocalKafka) -> Path:
 
 
 def damage(kafka: LocalKafka, *, number: int, at: int, with_bytes: bytes) -> None:
-    """Write over bytes of one of several batches of the same size, under the broker's feet."""
+    """Overwrite bytes of one of several batches of the same size in the broker's file."""
     size = len(batch(0, [b"0"], flags=0))
     with segment(kafka).open("r+b") as file:
         file.seek(number * size + at)

@@ -1,4 +1,4 @@
-"""The journal of keys where its topic or its broker is not as it should be. The contract suite has the rest."""
+"""The key journal while its topic is missing or its broker is away. The contract suite has the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may commit, and when: what exactly-once rests on."""
+"""Which member may commit an offset, and when: exactly-once depends on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_commit_of_an_older_generation_is_refused(kafka_bootstrap: str, 
             await until(lambda: len(one.held) == 1)
             for old in held.values():
                 assert isinstance(old, KafkaPartition)
-                old._lost = False  # as if it had not heard of the rebalance: the broker alone is to refuse it
+                old._lost = False  # as if it did not know of the rebalance: only the broker can reject the commit
                 with pytest.raises(PartitionLost):
                     await old.commit_offset(5, "stolen")
             (still,) = one.held.values()
@@ -52,7 +52,7 @@ async def test_a_commit_after_the_group_was_left_is_refused(kafka_bootstrap: str
     async with running(make_group_consumer(kafka_bootstrap, topic, topic), two := Hands()):
         new = await two.next()
         assert isinstance(new, KafkaPartition)
-        forged = KafkaPartition(new.key, old._membership, new._context)  # the old name over a living connection
+        forged = KafkaPartition(new.key, old._membership, new._context)  # the old member id over an open connection
         with pytest.raises(PartitionLost):
             await forged.commit_offset(5, "late")
         assert await new.committed() is None

@@ -1,4 +1,4 @@
-"""A broker of each test's own, killed, paused and brought back: nothing here makes a client anew by hand."""
+"""A broker that is killed, paused and restarted: every client recovers by itself."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_an_unanswered_commit_is_given_up_and_the_partition_taken_anew(
         own_kafka.resume()
         await until(lambda: len(lives) == 2)
     assert lives[0] is None
-    assert lives[1] in (Committed(1, "first"), Committed(2, "second"))  # it may have come into force all the same
+    assert lives[1] in (Committed(1, "first"), Committed(2, "second"))  # it may have taken effect all the same
 
 
 async def test_a_member_that_starts_before_its_broker_joins_when_that_is_there(
@@ -150,7 +150,7 @@ async def test_a_member_that_starts_before_its_broker_joins_when_that_is_there(
         with pytest.raises(LogUnavailable):
             await consumer.ping()
         with broker:
-            with pytest.raises(LogMissing):  # the first answer it gets: nobody has migrated yet
+            with pytest.raises(LogMissing):  # the first answer: migrate has not run yet
                 await soon(waiting)
             await make_topic(broker.bootstrap, "log")
             await pingable(appender)

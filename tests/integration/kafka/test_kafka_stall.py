@@ -1,4 +1,4 @@
-"""A consumer whose fetches come to nothing, without an error, as after some restarts of a broker."""
+"""A consumer whose fetches return nothing, without an error, as after some restarts of a broker."""
 
 from __future__ import annotations
 

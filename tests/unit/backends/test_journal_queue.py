@@ -1,4 +1,4 @@
-"""Notes wait for nobody, and nobody waits for them."""
+"""The queue of key notes never blocks its caller, and drops notes that would have to wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Against the same messages as aiokafka forms them, field by field."""
+"""Produce requests and responses are the bytes of aiokafka's own encoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which broker gets what, where brokers fall silent and partitions move. The real broker is in tests/integration."""
+"""Which broker gets a record when brokers are silent and partitions move. Real brokers are in tests/integration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a partition's bytes give, whatever they are: all of a batch's records, or one that says why there are none."""
+"""Fetched bytes of every kind become records: all of a batch, or one with the reason why there are none."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ END = 10**9
 
 @pytest.fixture(autouse=True)
 def all_at_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine would leave some to the next fetch."""
+    """Without this a busy machine leaves some batches to the next fetch."""
     monkeypatch.setattr(record_batches, "LONGEST_S", 60.0)
 
 
@@ -56,7 +56,7 @@ def defects(*batches: bytes | bytearray, start: int = 0) -> list[tuple[int, Defe
 
 
 def after(whole: bytes | bytearray) -> list[tuple[int, Defect | None]]:
-    """What is read of this batch of offset 1 between two good ones of offsets 0 and 2."""
+    """The records of this batch with offset 1, between two good batches with offsets 0 and 2."""
     found = defects(batch(0), whole, batch(2))
     assert found[0] == (0, None)
     assert found[-1] == (2, None), "what follows is read"
