@@ -11,7 +11,8 @@ from siddes_telemetry.consumer.context import ConsumerContext
 from siddes_telemetry.consumer.halt import UNREADABLE_HERE
 from siddes_telemetry.consumer.halt_reporter import HaltReporter
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.consumer.set_aside.decisions import FilteredPartition, SetAsideDecisions
+from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions
+from siddes_telemetry.consumer.set_aside.filtered_partition import FilteredPartition
 from siddes_telemetry.consumer.store_retry import StoreRetry
 from siddes_telemetry.schemas.record import LOG_DAMAGED, LogRecord
 from siddes_telemetry.schemas.record_decoding import halt_reason

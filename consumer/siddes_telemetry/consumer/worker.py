@@ -31,7 +31,7 @@ from siddes_telemetry.consumer.partition_state import PartitionState
 from siddes_telemetry.consumer.recovery import Plan, Replay, plan_recovery
 from siddes_telemetry.consumer.retry_window.partition_window import PartitionWindow
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.consumer.set_aside.decisions import FilteredPartition
+from siddes_telemetry.consumer.set_aside.filtered_partition import FilteredPartition
 from siddes_telemetry.consumer.store_retry import StoreRetry
 from siddes_telemetry.consumer.unreadable import UnreadableRecord, UnreadableRecords
 from siddes_telemetry.consumer.watchdog import WorkerProgress

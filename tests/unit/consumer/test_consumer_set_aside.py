@@ -1,4 +1,4 @@
-"""An operator has a partition go on without a record that it waits at: the decision holds for every version."""
+"""A partition goes on without a record that an operator has set aside, in every version."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer.intent import NO_INTENT, encode_intent
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.service import Consumer
-from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions, read_past_set_aside
+from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions
+from siddes_telemetry.consumer.set_aside.filtered_partition import read_past_set_aside
 from siddes_telemetry.consumer.set_aside.request import SetAsideRefused, halted_record_at, request_set_aside
 from siddes_telemetry.consumer.verify.verifier import LogAndStore, verify
 from siddes_telemetry.schemas.record import Defect, LogRecord
@@ -62,7 +63,7 @@ async def verified(world: World, registry: Registry = NEWER) -> bool:
 
 
 @in_virtual_time
-async def test_a_halt_names_its_place_everywhere(logs: list[EventDict]) -> None:
+async def test_a_halt_is_reported_with_partition_and_offset(logs: list[EventDict]) -> None:
     world = await halted_world()
     process = world.start()
     await until(process.consumer.blocked_by)
@@ -82,7 +83,7 @@ async def test_a_halt_names_its_place_everywhere(logs: list[EventDict]) -> None:
 
 
 @in_virtual_time
-async def test_a_partition_goes_on_once_its_owner_took_the_decision_up() -> None:
+async def test_a_partition_goes_on_once_its_owner_has_accepted_the_request() -> None:
     world = await halted_world()
     process = world.start()
     await until(process.consumer.blocked_by)
@@ -104,7 +105,7 @@ async def test_a_partition_goes_on_once_its_owner_took_the_decision_up() -> None
 
 
 @in_virtual_time
-async def test_a_version_that_could_read_it_keeps_to_what_was_decided() -> None:
+async def test_a_version_that_could_read_the_record_drops_it_too() -> None:
     world = await halted_world()
     older = world.start()
     await until(older.consumer.blocked_by)
@@ -123,7 +124,7 @@ async def test_a_version_that_could_read_it_keeps_to_what_was_decided() -> None:
 
 
 @in_virtual_time
-async def test_a_newer_version_that_takes_over_before_the_decision_is_written_down_makes_it_true() -> None:
+async def test_a_new_owner_completes_a_declared_decision() -> None:
     world = await halted_world()
     older = world.start()
     await until(older.consumer.blocked_by)
@@ -140,7 +141,7 @@ async def test_a_newer_version_that_takes_over_before_the_decision_is_written_do
 
 
 @in_virtual_time
-async def test_what_nobody_took_up_binds_nobody() -> None:
+async def test_a_request_that_no_owner_accepted_has_no_effect() -> None:
     world = await halted_world()
     newer = of_registry(world.process(), NEWER).begin()
     await until(world.drained)
@@ -157,7 +158,7 @@ async def test_what_nobody_took_up_binds_nobody() -> None:
 
 
 @in_virtual_time
-async def test_what_was_asked_for_does_not_bind_a_reader_that_does_not_have_to_wait() -> None:
+async def test_a_request_has_no_effect_on_an_owner_that_can_read_the_record() -> None:
     world = await halted_world()
     await ask(world)
     newer = of_registry(world.process(), NEWER).begin()
@@ -169,7 +170,7 @@ async def test_what_was_asked_for_does_not_bind_a_reader_that_does_not_have_to_w
 
 
 @in_virtual_time
-async def test_what_is_set_aside_does_not_hide_what_cannot_be_read_behind_it() -> None:
+async def test_an_unreadable_record_behind_one_that_is_set_aside_halts_again() -> None:
     """Also where both have the same headers, as neighbours in a batch do."""
     world = await World.make()
     for _ in range(2):
@@ -191,7 +192,7 @@ async def test_what_is_set_aside_does_not_hide_what_cannot_be_read_behind_it() -
 
 
 @in_virtual_time
-async def test_a_whole_batch_that_cannot_be_decoded_is_set_aside_as_one() -> None:
+async def test_an_undecodable_batch_is_set_aside_as_a_whole() -> None:
     world = await World.make()
     await world.append_viewers("a")
     world.log.partition(0).records.append(LogRecord(1, NOON_MS, b"\n\xff", (), Defect("unsupported_batch", 4)))
@@ -216,7 +217,7 @@ async def test_a_whole_batch_that_cannot_be_decoded_is_set_aside_as_one() -> Non
 
 
 @in_virtual_time
-async def test_an_outage_of_the_store_delays_a_decision_and_does_not_undo_it() -> None:
+async def test_an_outage_of_the_store_delays_a_decision() -> None:
     world = await halted_world()
     process = world.start(delay=lambda: 0.05)
     await until(process.consumer.blocked_by)
@@ -244,7 +245,7 @@ async def refused(world: World, offset: int, *, partition: int = 0, registry: Re
 
 
 @in_virtual_time
-async def test_only_the_record_at_which_a_partition_waits_can_be_set_aside() -> None:
+async def test_only_the_record_that_halts_a_partition_can_be_set_aside() -> None:
     world = await halted_world()
     process = world.start()
     await until(process.consumer.blocked_by)
@@ -268,7 +269,7 @@ async def test_only_the_record_at_which_a_partition_waits_can_be_set_aside() -> 
 
 
 @in_virtual_time
-async def test_where_the_log_gives_nothing_its_next_offset_can_be_set_aside() -> None:
+async def test_the_next_offset_of_a_stalled_log_can_be_set_aside() -> None:
     world = await halted_world()
     world.log.set_committed(0, Committed(1, NO_INTENT))
     with patch.object(MemoryPartition, "read", side_effect=LogStalled):
@@ -278,7 +279,7 @@ async def test_where_the_log_gives_nothing_its_next_offset_can_be_set_aside() ->
 
 
 @in_virtual_time
-async def test_who_asks_is_told_whether_it_was_taken_up() -> None:
+async def test_a_request_returns_whether_it_was_accepted() -> None:
     world = await halted_world()
     source = Source(await log_id_of(world), 0)
     assert not await request_set_aside(world.store, source, 2, patience_s=15)
@@ -294,7 +295,7 @@ async def test_decisions_are_kept_by_log_and_partition() -> None:
     assert await store.set_asides(8, 0) == []
 
 
-def test_of_a_batch_that_is_set_aside_in_part_the_rest_is_not_forgotten() -> None:
+def test_the_rest_of_a_batch_that_is_set_aside_in_part_still_halts() -> None:
     """Who can decode it set aside its first record; who cannot has to learn that there are others."""
     mark = LogRecord(1, NOON_MS, b"", (), Defect("unsupported_batch", 4))
     applied = SetAsideDecisions([SetAside(1, 2)]).apply([mark])
@@ -305,7 +306,7 @@ def test_of_a_batch_that_is_set_aside_in_part_the_rest_is_not_forgotten() -> Non
 
 
 @in_virtual_time
-async def test_a_store_that_refuses_a_decision_is_waited_for(logs: list[EventDict]) -> None:
+async def test_a_decision_waits_for_a_store_that_refuses_it(logs: list[EventDict]) -> None:
     world = await halted_world()
     process = world.start()
     await until(process.consumer.blocked_by)
@@ -321,7 +322,7 @@ async def test_a_store_that_refuses_a_decision_is_waited_for(logs: list[EventDic
 
 
 @in_virtual_time
-async def test_what_is_read_again_is_looked_at_again() -> None:
+async def test_a_halted_partition_goes_on_once_its_record_can_be_read() -> None:
     world = await halted_world()
     world.log.set_committed(0, Committed(0, encode_intent(4)))
     process = world.start()
@@ -336,7 +337,7 @@ async def test_what_is_read_again_is_looked_at_again() -> None:
 
 
 @in_virtual_time
-async def test_a_damaged_log_is_passed_over_where_that_was_set_aside() -> None:
+async def test_reading_goes_on_after_damage_that_is_set_aside() -> None:
     world = await World.make()
     await world.append_viewers("a", "b", "c")
     read = MemoryPartition.read

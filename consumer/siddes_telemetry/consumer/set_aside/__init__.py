@@ -1,1 +1,1 @@
-"""Records that an operator has set aside."""
+"""Records that an operator has set aside: requests (request.py), decisions (decisions.py), reading without them."""

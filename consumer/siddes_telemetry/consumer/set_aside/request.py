@@ -1,4 +1,4 @@
-"""An operator asks for a record to be set aside: only the one at which its partition waits."""
+"""An operator's request to set a record aside: it must be the one at which its partition is halted."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from siddes_telemetry.schemas.record import LOG_DAMAGED, Defect, LogRecord
 from siddes_telemetry.schemas.record_decoding import halt_reason
 from siddes_telemetry.schemas.registry import Registry
 
-LOOK_EVERY_S = 0.5
+POLL_S = 0.5
 
 
 class SetAsideRefused(BackendError):
-    """The partition does not wait there, or not for what could be set aside. The text says what to do."""
+    """The partition is not halted there, or not by something to set aside. The text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class HaltedRecord:
-    """A record that halts its partition: the offsets [start, end), for this reason. `size`: the bytes of its value."""
+    """A record of offsets [start, end) that halts its partition. `size`: bytes of its value."""
 
     start: int
     end: int
@@ -33,7 +33,7 @@ class HaltedRecord:
 
 
 async def halted_record_at(log: LogView, registry: Registry, partition: int, offset: int) -> HaltedRecord:
-    """What a partition waits for at this offset. Raises SetAsideRefused or LogUnavailable."""
+    """Returns the record that halts the partition at this offset. Raises SetAsideRefused or LogUnavailable."""
     views = {view.number: view for view in await log.partitions()}
     if partition not in views:
         raise SetAsideRefused(f"there is no partition {partition}")
@@ -56,7 +56,7 @@ async def halted_record_at(log: LogView, registry: Registry, partition: int, off
 
 
 def _check_not_begun(state: GroupState, offset: int) -> None:
-    """Raises SetAsideRefused for what is stored, or begun."""
+    """Raises SetAsideRefused for an offset that is stored, or declared."""
     if offset < state.offset:
         raise SetAsideRefused(
             f"offset {offset} is stored or passed already: the group stands at offset {state.offset}. A consumer that "
@@ -74,7 +74,7 @@ def _check_not_begun(state: GroupState, offset: int) -> None:
 
 
 async def request_set_aside(store: BlockStore, source: Source, offset: int, *, patience_s: float) -> bool:
-    """Write it down; returns whether the partition's owner took it up within this time.
+    """Write the request. Returns whether the partition's owner accepted it within this time.
 
     Raises StoreUnavailable or StoreRefused.
     """
@@ -82,20 +82,20 @@ async def request_set_aside(store: BlockStore, source: Source, offset: int, *, p
     try:
         async with asyncio.timeout(patience_s):
             while not await is_set_aside(store, source, offset):  # noqa: ASYNC110  # another process does it
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(POLL_S)
     except TimeoutError:
         return False
     return True
 
 
 async def is_set_aside(store: BlockStore, source: Source, offset: int) -> bool:
-    """Whether this was taken up by an owner of the partition. Raises StoreUnavailable."""
+    """Returns whether a decision about this offset is in force. Raises StoreUnavailable."""
     decided = await store.set_asides(source.log_id, source.partition)
     return any(each.start == offset and each.end is not None for each in decided)
 
 
 async def _state_of(view: PartitionView) -> tuple[GroupState, int]:
-    """The group's state, and where the log ends."""
+    """Returns the group's state and the end of the log."""
     committed = await view.committed()
     first, end = await view.bounds()
     if committed is None:
@@ -107,7 +107,7 @@ async def _state_of(view: PartitionView) -> tuple[GroupState, int]:
 
 
 async def _next_record(view: PartitionView, start: int, offset: int) -> LogRecord | None:
-    """The first record from `start` on, unless it lies beyond `offset`."""
+    """Returns the first record of [start, offset], or None."""
     try:
         async with aclosing(view.read(start, offset + 1)) as pieces:  # type: ignore[type-var]  # all are generators
             async for piece in pieces:

@@ -26,7 +26,8 @@ from dataclasses import replace
 from siddes_telemetry.backends.ports.store import RowSelection
 from siddes_telemetry.consumer.halt import OFFSET_BEYOND, ROWS_BEYOND
 from siddes_telemetry.consumer.retry_window.window import RetryWindow
-from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions, read_past_set_aside
+from siddes_telemetry.consumer.set_aside.decisions import SetAsideDecisions
+from siddes_telemetry.consumer.set_aside.filtered_partition import read_past_set_aside
 from siddes_telemetry.consumer.verify.chunk import Chunk
 from siddes_telemetry.consumer.verify.context import VerifyContext
 from siddes_telemetry.consumer.verify.differences import enter_differences
