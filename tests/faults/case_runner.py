@@ -1,4 +1,4 @@
-"""One case from its start to its proof."""
+"""Runs one fault case: start, load, faults, recovery, final check."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AnyCase = Case | EmbeddedCase
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it. Events are counted each time they were sent; lost and doubled are counts, of plain ones rows."""
+    """The result of a case. `sent` counts every try of an event. `lost`, `doubled`: counts, or rows if naive."""
 
     case: AnyCase
     seed: int
@@ -35,9 +35,9 @@ class Outcome:
 
 
 async def run_case(case: AnyCase, on: Servers, seed: int, folder: Path, *, plain: bool = False) -> Outcome:
-    """Harm a fresh cluster, or instance, under load, let it recover, and see whether all adds up: else an `error`.
+    """Inject the case's faults into a new deployment under load. A failed final check is the outcome's `error`.
 
-    `plain`: with consumers as they are usually written, which need not add up. Leaves both servers running.
+    `plain`: with naive consumers, whose losses are counted and are no error. Leaves both servers running.
     """
     began_s = time.monotonic()
     try:
@@ -55,7 +55,7 @@ async def run_case(case: AnyCase, on: Servers, seed: int, folder: Path, *, plain
                     lost, doubled = await naive_difference(target)
                 else:
                     await assert_stored_once(target)
-            except Exception as raised:  # noqa: BLE001  # told by the caller, with the seed
+            except Exception as raised:  # noqa: BLE001  # the caller prints it, with the seed
                 error = raised
             if error is not None:
                 lost, doubled = await target.difference()
@@ -65,7 +65,7 @@ async def run_case(case: AnyCase, on: Servers, seed: int, folder: Path, *, plain
                 case, seed, seconds, target.injected, load.sent, load.events, load.retried, lost, doubled, error
             )
     finally:
-        await asyncio.to_thread(_mended, on)
+        await asyncio.to_thread(_restart_servers, on)
 
 
 @asynccontextmanager
@@ -80,7 +80,7 @@ async def _under_load(
             yield alone
 
 
-def _mended(on: Servers) -> None:
+def _restart_servers(on: Servers) -> None:
     for server in (on.kafka, on.clickhouse):
         if server.runs:
             server.resume()

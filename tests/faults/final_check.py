@@ -1,4 +1,4 @@
-"""The end of every case: all that was answered 200 is stored, once, and nothing else is."""
+"""The final check of every case: everything that was answered 200 is stored once, and nothing else is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POLL_S = 0.2
 
 
 async def assert_stored_once(cluster: LoadedCluster) -> None:
-    """AssertionError, with the figures, where anything is missing or too much. The load has ended."""
+    """Raises AssertionError, with the numbers, if a row is missing or surplus. The load must have ended."""
     await wait_until_drained(cluster)
     topic = await read_topic(cluster.kafka.bootstrap, cluster.topic)
     stored = await cluster.sql.by_record(await cluster.sql.log_id(cluster.topic))
@@ -33,7 +33,7 @@ async def assert_stored_once(cluster: LoadedCluster) -> None:
 
 
 async def naive_difference(cluster: LoadedCluster) -> tuple[int, int]:
-    """(rows of the log that a plain consumer lost, rows that it stored again): clients' retries are no fault of its."""
+    """Returns (rows of the log that a naive consumer lost, rows that it stored twice). Client retries do not count."""
     await wait_until_drained(cluster)
     topic = await read_topic(cluster.kafka.bootstrap, cluster.topic, repeats=True)
     lost, doubled = differences(topic.amounts, await cluster.sql.by_record(naive_consumer.LOG_ID))
@@ -45,7 +45,7 @@ async def naive_difference(cluster: LoadedCluster) -> tuple[int, int]:
 def differences(
     expected: dict[RecordPosition, RowsAndTotal], found: dict[RecordPosition, RowsAndTotal]
 ) -> tuple[int, int]:
-    """(rows missing, rows too many); a record with other counts than it should have is both."""
+    """Returns (missing rows, surplus rows). A record with wrong counts is both."""
     missing = surplus = 0
     for place in expected.keys() | found.keys():
         (rows, total), (held_rows, held_total) = expected.get(place, (0, 0)), found.get(place, (0, 0))
@@ -57,7 +57,7 @@ def differences(
 
 
 async def wait_until_drained(cluster: LoadedCluster) -> None:
-    """Wait until the group has committed all there is, and declares nothing."""
+    """Wait until the group has committed the end of the log, without an intent."""
     _, end = await bounds(cluster.kafka.bootstrap, cluster.topic)
     left: dict[int, str] = {}
     try:
@@ -77,7 +77,7 @@ async def wait_until_drained(cluster: LoadedCluster) -> None:
 
 
 def assert_verify_agrees(deployment: Deployment) -> None:
-    """The product's own word."""
+    """The product's own check must agree."""
     answer = run("verify", "--json", settings=deployment.settings)
     report = json.loads(answer.stdout)
     assert (answer.returncode, report["ok"]) == (0, True), answer.stdout

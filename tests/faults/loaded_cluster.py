@@ -1,4 +1,4 @@
-"""A cluster with a load on it, for a case to inject."""
+"""A cluster under load, for fault cases."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from tests.product.deployments import Deployment, migrate, numbered, start_membe
 from tests.product.load import Load, Pace
 from tests.product.process import COMMAND, ServiceProcess
 
-PROXIED_LISTENERS = ("gateway", "consumer", "consumer-2")  # those that may connect through a proxy
+PROXIED_LISTENERS = ("gateway", "consumer", "consumer-2")  # the processes that can connect through a proxy
 PACE = Pace(connections=8, batch_events=10, pause_s=0.03)
-FLOWING = 300  # events answered 200: the load is felt, and blocks are stored
-PAST_SESSION_S = 12.0  # longer than a silent member stays in its group
+FLOWING = 300  # events answered 200: enough for blocks to be stored
+PAST_SESSION_S = 12.0  # longer than the session time-out of the group
 
 
 @dataclass(frozen=True)
 class Servers:
-    """A broker and a ClickHouse for one case after the other."""
+    """A broker and a ClickHouse that consecutive cases share."""
 
     kafka: LocalKafka
     clickhouse: LocalClickHouse
@@ -40,7 +40,7 @@ class Servers:
 
 @contextmanager
 def servers(jars: Path, libchdb: Path, folder: Path) -> Iterator[Servers]:
-    """Started ones."""
+    """Starts both."""
     for name in ("kafka", "clickhouse"):
         (folder / name).mkdir()
     with (
@@ -52,7 +52,7 @@ def servers(jars: Path, libchdb: Path, folder: Path) -> Iterator[Servers]:
 
 @dataclass
 class LoadedCluster:
-    """What a case works with. The proxies are of the processes that connect through one, by name."""
+    """The cluster of one case. The proxies are of the processes that connect through one, by name."""
 
     kafka: LocalKafka
     clickhouse: LocalClickHouse
@@ -63,9 +63,9 @@ class LoadedCluster:
     rng: random.Random
     store_proxies: dict[str, ClickHouseProxy]
     log_proxies: dict[str, KafkaProxy]
-    commands: dict[str, Sequence[str]] = field(default_factory=dict)  # by process: what starts it, if not the product's
+    commands: dict[str, Sequence[str]] = field(default_factory=dict)  # by process: its command, if not the product's
     injected: int = 0  # faults
-    lossy: bool = False  # the case makes the log lose what was answered: only what remains must add up
+    lossy: bool = False  # the case makes the log lose answered counts: only the rest must add up
 
     @property
     def topic(self) -> str:
@@ -79,16 +79,16 @@ class LoadedCluster:
         return self.deployment.processes[name]
 
     async def flows(self, events: int = FLOWING) -> None:
-        """Wait until so many more events were answered 200."""
+        """Wait until this number of further events was answered 200."""
         await self.load.reached(self.load.events + events)
 
     async def difference(self) -> tuple[int, int]:
-        """(counts lost, counts doubled) as things stand."""
+        """Returns (counts lost, counts doubled) now."""
         lost, doubled = await self.load.difference(self.sql)
         return 0 if self.lossy else lost, doubled
 
     async def any_moment(self) -> None:
-        """Let a random part of a flush's second pass."""
+        """Sleep for a random part of a flush interval."""
         await asyncio.sleep(self.rng.random() * 1.5)
 
     async def kill(self, name: str) -> None:
@@ -97,7 +97,7 @@ class LoadedCluster:
         await asyncio.to_thread(self.process(name).kill)
 
     async def stop(self, name: str) -> None:
-        """SIGTERM; it must end well."""
+        """SIGTERM; the process must exit with 0."""
         assert await asyncio.to_thread(self.process(name).stop) == 0
 
     def start(self, name: str) -> ServiceProcess:
@@ -108,7 +108,7 @@ class LoadedCluster:
         return await asyncio.to_thread(self.start(name).wait_ready)
 
     async def freeze(self, name: str, seconds: float = PAST_SESSION_S) -> None:
-        """SIGSTOP, and SIGCONT after so long."""
+        """SIGSTOP, then SIGCONT after this time."""
         self.injected += 1
         self.process(name).send(signal.SIGSTOP)
         try:
@@ -119,12 +119,12 @@ class LoadedCluster:
 
 @dataclass(frozen=True)
 class Case:
-    """A kind of inject. `inject` is called while the load flows, and leaves every process running."""
+    """A fault case. `inject` runs under load, and leaves every process running."""
 
     name: str
-    kind: str  # its line in the table
+    kind: str  # its row in the table of results
     inject: Callable[[LoadedCluster], Awaitable[None]]
-    short: bool = False  # one of the selection that runs with the other tests
+    short: bool = False  # also runs with the other tests
     proxied: Sequence[str] = ()  # processes that connect through proxies of their own
     gateways: int = 1
     consumers: int = 2
@@ -137,9 +137,9 @@ class Case:
 async def loaded_cluster(
     case: Case, on: Servers, rng: random.Random, folder: Path, *, consumer: Sequence[str] | None = None
 ) -> AsyncIterator[LoadedCluster]:
-    """A ready cluster for this case, on a topic, a group and a database of its own.
+    """Yields a ready cluster for this case, with its own topic, group and database.
 
-    `consumer` is the command of another consumer than the product's.
+    `consumer`: the command of another consumer than the product's.
     """
     async with AsyncExitStack() as stack:
         database = stack.enter_context(own_database(on.clickhouse.url))

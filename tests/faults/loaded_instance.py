@@ -1,4 +1,4 @@
-"""One process with everything in it and a load on it, for a case to inject."""
+"""An embedded instance under load, for fault cases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FLOWING = 1000
 
 @dataclass
 class LoadedInstance:
-    """What a case works with."""
+    """The instance of one case."""
 
     deployment: Deployment
     load: Load
@@ -36,16 +36,16 @@ class LoadedInstance:
         return self.deployment.processes["up"]
 
     async def flows(self) -> None:
-        """Wait until some more events were answered 200."""
+        """Wait until FLOWING further events were answered 200."""
         await self.load.reached(self.load.events + FLOWING)
 
     async def start_again(self) -> None:
-        """On the same folder; returns when it is ready."""
+        """Start the process again on the same folder; return when it is ready."""
         await asyncio.to_thread(start_embedded, self.deployment)
         self.load.targets = [self.deployment.write_url]
 
     async def assert_stored_once(self) -> None:
-        """AssertionError where not all that was answered is counted once."""
+        """Raises AssertionError unless everything that was answered is counted once."""
         await self.load.adds_up(self.client)
         await asyncio.to_thread(assert_verify_agrees, self.deployment)
 
@@ -55,17 +55,17 @@ class LoadedInstance:
 
 @dataclass(frozen=True)
 class EmbeddedCase:
-    """A kind of inject to it."""
+    """A fault case of an embedded instance."""
 
     name: str
-    kind: str  # its line in the table
+    kind: str  # its row in the table of results
     inject: Callable[[LoadedInstance], Awaitable[None]]
     short: bool = False
 
 
 @asynccontextmanager
 async def loaded_instance(rng: random.Random, folder: Path) -> AsyncIterator[LoadedInstance]:
-    """A ready instance on a folder of its own."""
+    """Yields a ready instance on its own folder."""
     async with AsyncExitStack() as stack:
         deployment = await asyncio.to_thread(stack.enter_context, embedded(folder, LOG_LEVEL="error"))
         session = await stack.enter_async_context(aiohttp.ClientSession())

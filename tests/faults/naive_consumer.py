@@ -1,8 +1,8 @@
-"""For contrast: a consumer as they are usually written. It inserts what it fetched, and then commits.
+"""For contrast, a naive consumer: it inserts what it fetched, and then commits.
 
     python -m tests.faults.naive_consumer consumer --admin-port N
 
-No intents, no tokens; a client's retry is a batch like any other. It is set, and says that it is ready, as the product.
+It has no intents and no tokens, and stores client retries again. Settings and ready line are those of the product.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from aiokafka.errors import CommitFailedError, KafkaError
 from tests.faults.store_contents import Sql
 
 COMMAND: Sequence[str] = (sys.executable, "-m", __name__)
-# Our table drops equal blocks where it is not told otherwise; a table made without a window does not.
+# By default our table drops equal blocks; a table without a deduplication window does not.
 INSERT = """INSERT INTO telemetry_counts
 SETTINGS insert_deduplicate = 0, deduplicate_insert = 'disable' FORMAT JSONEachRow"""
-LOG_ID = 1  # no log's: those are random
+LOG_ID = 1  # no log has it: log ids are random
 RETRY_S = 0.5
 SESSION_MS = 10_000  # as the product's
 
@@ -38,7 +38,7 @@ def row(line: bytes, *, partition: int, offset: int) -> str:
 
 
 async def consume(sql: Sql) -> None:
-    """Until cancelled."""
+    """Runs until cancelled."""
     consumer = AIOKafkaConsumer(
         setting("TOPIC"),
         bootstrap_servers=setting("KAFKA"),
@@ -67,7 +67,7 @@ async def consume(sql: Sql) -> None:
             try:
                 await consumer.commit()
             except (CommitFailedError, KafkaError):
-                continue  # it was rebalanced: whoever has the partition now begins at the last commit
+                continue  # the group rebalanced: the new owner begins at the last commit
     finally:
         await asyncio.wait({asyncio.ensure_future(consumer.stop())})
 

@@ -1,4 +1,4 @@
-"""The product with one thing in it otherwise that no setting changes: a consumer's block size, a process's clock.
+"""Runs the product with one value changed that no setting changes: a consumer's block size, or the clock.
 
 python -m tests.faults.product_overrides block-rows N consumer ...
 python -m tests.faults.product_overrides clock-ahead SECONDS gateway ...
@@ -21,19 +21,19 @@ HURRIED_TRIM_S = 0.5
 
 
 def small_blocks(rows: int) -> Sequence[str]:
-    """What starts a consumer that cuts its blocks at so many rows."""
+    """Returns the command of a consumer that cuts its blocks at this number of rows."""
     return (sys.executable, "-m", __name__, "block-rows", str(rows))
 
 
 def clock_ahead(seconds: int) -> Sequence[str]:
-    """What starts a process whose clock is so far ahead; behind, if it is negative."""
+    """Returns the command of a process whose clock is ahead, or behind if negative."""
     return (sys.executable, "-m", __name__, "clock-ahead", str(seconds))
 
 
 def clock_of(file: Path) -> Sequence[str]:
-    """What starts a process whose clock is ahead by the seconds that a file holds, whenever it is read.
+    """Returns the command of a process whose clock is ahead by the seconds in a file, which it reads every time.
 
-    It trims its log twice a second, where the product does so every ten minutes.
+    It trims its log twice a second instead of every ten minutes.
     """
     return (sys.executable, "-m", __name__, "clock-of", str(file))
 
@@ -54,7 +54,7 @@ def _run(what: str, argument: str, arguments: Sequence[str]) -> None:
             _set_clock(lambda: int(Path(argument).read_text()))
             log_trimming.TRIM_EVERY_S = HURRIED_TRIM_S
         case _:
-            raise ValueError("nothing that this can change")
+            raise ValueError("unknown override")
     sys.argv[1:] = arguments
     main.main()
 

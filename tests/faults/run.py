@@ -1,12 +1,12 @@
-"""Faults at random until the time is up.
+"""Runs random fault cases until the time is up.
 
     python -m tests.faults.run [--minutes N] [--seed S] [--only NAME] [--plain]
 
-Cases are chosen, and each is played, from seeds that come from S. With `--only` the first is played with S itself: so
-one that is printed here is played again. What a process does in a given millisecond is the machine's, not the
-seed's: run_case one that failed several times. Exits 1 where anything was lost or doubled, or did not recover.
+The seed S determines the cases and their seeds. With `--only` the first case uses S itself, which repeats a case that
+was printed here. The seed does not determine timing: repeat a failed case several times. Exits 1 if anything was lost
+or doubled, or did not recover.
 
-`--plain`, for contrast: the same with a consumer as they are usually written (tests/faults/naive_consumer.py).
+`--plain`, for contrast: the same with a naive consumer (tests/faults/naive_consumer.py).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HEAD = """\
 
 
 def chosen(cases: Sequence[AnyCase], seed: int, only: str | None) -> Iterator[tuple[AnyCase, int]]:
-    """Cases with their seeds, for ever: each kind of fault once before any comes again."""
+    """Yields cases with their seeds, without end: each kind of fault once before any is repeated."""
     rng = random.Random(seed)
     if only is not None:
         cases = [case for case in cases if case.name == only]
@@ -49,7 +49,7 @@ def chosen(cases: Sequence[AnyCase], seed: int, only: str | None) -> Iterator[tu
 
 
 async def run(minutes: float, choice: Iterator[tuple[AnyCase, int]], folder: Path, *, plain: bool) -> list[Outcome]:
-    """Play until the time is up, at least one; tell each as it ends."""
+    """Run cases until the time is up, at least one, and print each outcome."""
     cache = downloads.cache_folder(os.environ)
     until_s = time.monotonic() + 60 * minutes
     outcomes: list[Outcome] = []
@@ -68,7 +68,7 @@ async def run(minutes: float, choice: Iterator[tuple[AnyCase, int]], folder: Pat
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """In Markdown, by kind of fault."""
+    """Returns a Markdown table by kind of fault."""
     by_kind: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         by_kind[outcome.case.kind].append(outcome)
@@ -108,8 +108,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0.0, help="0, the default, is one case")
     parser.add_argument("--seed", type=int, help="default: a random one, which is printed")
     parser.add_argument("--only", choices=[case.name for case in CASES], metavar="NAME", help="of tests/faults/cases")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the logs of all processes there")
-    parser.add_argument("--plain", action="store_true", help="for contrast: a consumer as they are usually written")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the logs of all processes there")
+    parser.add_argument("--plain", action="store_true", help="for contrast: with a naive consumer")
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
     print(f"SEED={seed}", flush=True)

@@ -1,4 +1,4 @@
-"""What the store holds, asked by plain SQL, and what it should hold, worked out from the topic without the product."""
+"""Reads the store by plain SQL, and computes from the topic what it should hold, without the product."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RowsAndTotal = tuple[int, int]  # rows, and the sum of their counts
 
 
 class Sql:
-    """Asks a server. The session is the caller's to close."""
+    """Queries a server. The caller closes the session."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         parts = urlsplit(url)
@@ -31,14 +31,14 @@ class Sql:
         self._database = parts.path.strip("/")
 
     async def run(self, sql: str) -> None:
-        """A statement without an answer."""
+        """Run a statement without a result."""
         async with self._session.post(
             self._url, params={"database": self._database}, data=sql, headers=self._headers
         ) as answer:
             assert answer.status == 200, await answer.text()
 
     async def rows(self, sql: str, **parameters: str | int) -> list[list[Any]]:
-        """A question's answer."""
+        """Returns the rows of a query."""
         bound = {f"param_{name}": str(value) for name, value in parameters.items()}
         settings = {"database": self._database, "output_format_json_quote_64bit_integers": "0"}
         async with self._session.post(
@@ -49,18 +49,18 @@ class Sql:
             return [json.loads(line) for line in text.splitlines()]
 
     async def counts(self, viewer: str) -> dict[str, int]:
-        """What the store holds of a viewer, by event."""
+        """Returns the counts of a viewer, by event."""
         asked = "SELECT event, sum(count) FROM telemetry_counts WHERE viewer_id = {viewer:String} GROUP BY event"
         return {event: int(total) for event, total in await self.rows(asked, viewer=viewer)}
 
     async def log_id(self, topic: str) -> int:
-        """The identity of the present log of this name."""
+        """Returns the id of the current log of this name."""
         asked = "SELECT argMax(log_id, generation) FROM telemetry_logs WHERE log_name = {topic:String}"
         ((log_id,),) = await self.rows(asked, topic=topic)
         return int(log_id)
 
     async def by_record(self, log_id: int) -> dict[RecordPosition, RowsAndTotal]:
-        """What the store holds of this log, by record."""
+        """Returns the stored rows of this log, by record."""
         asked = """
             SELECT log_partition, log_offset, count(), sum(count) FROM telemetry_counts
             WHERE log_id = {log_id:UInt32} GROUP BY log_partition, log_offset"""
@@ -72,7 +72,7 @@ class Sql:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Where its partitions begin and end, and what each record of it adds to the store."""
+    """The bounds of its partitions, and the rows that each record adds to the store."""
 
     first: dict[int, int]
     end: dict[int, int]
@@ -80,7 +80,7 @@ class Topic:
 
 
 async def bounds(bootstrap: str, topic: str) -> tuple[dict[int, int], dict[int, int]]:
-    """(first offset there is, next offset there will be) of each partition."""
+    """Returns (first offset, end offset) of each partition."""
     async with admin_of(bootstrap) as admin:
         (found,) = await admin.describe_topics([topic])
     assert found["partitions"]
@@ -92,7 +92,7 @@ async def bounds(bootstrap: str, topic: str) -> tuple[dict[int, int], dict[int, 
 
 
 async def read_topic(bootstrap: str, topic: str, *, repeats: bool = False) -> Topic:
-    """Read all of it. A batch counts where its id occurs in its partition for the first time; `repeats`: always."""
+    """Read the whole topic. Only the first batch of an id counts in a partition; with `repeats`, every one."""
     first, end = await bounds(bootstrap, topic)
     seen: dict[int, set[bytes]] = defaultdict(set)
     amounts: dict[RecordPosition, RowsAndTotal] = {}

@@ -1,4 +1,4 @@
-"""The short selection of the fault matrix; `make faults` runs all of it."""
+"""The short cases of the fault matrix; `make faults` runs all cases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(300)  # a session time-out and a recovery, on a
 
 @pytest.fixture(scope="session")
 def own_servers(kafka_jars: Path, libchdb: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """A broker and a ClickHouse that cases may kill, one after the other."""
+    """A broker and a ClickHouse that the cases may kill."""
     with servers(kafka_jars, libchdb, tmp_path_factory.mktemp("faults")) as both:
         yield both
 

@@ -31,14 +31,14 @@ BROKER_SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A listener of its own for one kind of client: who asks there is told to go on by `advertised`, a wire's port."""
+    """A listener for the clients of one proxy: it advertises the proxy's port, so that they stay on the proxy."""
 
     port: int
     advertised: int
 
 
 class LocalKafka(LocalServer):
-    """A broker of the caller's own; `bootstrap` is where it listens. `listeners`: further listeners, by name."""
+    """A broker. `bootstrap`: its address. `listeners`: the further listeners, by name."""
 
     def __init__(
         self, *, jars: Path, folder: Path, listeners: Iterable[str] = (), jvm: Iterable[str] = QUICK_START

@@ -1,4 +1,4 @@
-"""What an operator sees of a process: its admin port, and its memory."""
+"""Reads the admin port and the memory of a process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.product.process import ServiceProcess
 
 
 class Operator:
-    """Asks processes. The session is the caller's to close."""
+    """Reads admin ports. The caller closes the session."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -22,7 +22,7 @@ class Operator:
             return answer.status == 200
 
     async def troubles(self, process: ServiceProcess) -> dict[str, str]:
-        """The checks of /readyz that are not ok, with their words; none if it is ready."""
+        """Returns the failed checks of /readyz, with their words; empty if ready."""
         async with self._session.get(f"{process.admin}/readyz") as answer:
             report = await answer.json()
             assert (answer.status == 200) == report["ok"]
@@ -44,13 +44,13 @@ class Operator:
         assert await self.healthy(process)
 
     async def metric(self, process: ServiceProcess, name: str) -> float:
-        """The sum of a metric's series; 0 where there is none."""
+        """Returns the sum of a metric's series; 0 if there is none."""
         async with self._session.get(f"{process.admin}/metrics") as answer:
             page = await answer.text()
         return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", page, re.MULTILINE))
 
     async def becomes(self, process: ServiceProcess, name: str, value: float) -> None:
-        """Wait until a metric is this."""
+        """Wait until a metric has this value."""
 
         async def is_so() -> bool:
             return await self.metric(process, name) == value
@@ -58,7 +58,7 @@ class Operator:
         await eventually(is_so, lambda: f"{name} did not become {value}")
 
     async def grows(self, process: ServiceProcess, name: str) -> None:
-        """Wait until a metric is more than it is now."""
+        """Wait until a metric exceeds its current value."""
         before = await self.metric(process, name)
 
         async def is_more() -> bool:
@@ -68,7 +68,7 @@ class Operator:
 
 
 def resident_mb(process: ServiceProcess) -> float:
-    """Its resident memory now."""
+    """Returns its resident memory."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     match = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
     assert match

@@ -14,12 +14,12 @@ import jwt
 
 from tests.product.deployments import JWT_SECRET, Deployment
 
-SETTLE_S = 60.0  # within which what was answered 200 must be visible, on however busy a machine
+SETTLE_S = 60.0  # for answered counts to become visible, on a busy machine
 POLL_S = 0.05
 
 
 def token(viewer: str | None, **claims: Any) -> str:
-    """A JWT for this viewer that the deployments of tests accept, unless its claims are changed."""
+    """Returns a JWT for this viewer that test deployments accept, unless its claims are changed."""
     payload = json.dumps({"sub": viewer, "exp": time.time() + 3600, **claims}).encode()
     return jwt.PyJWS().encode(payload, JWT_SECRET, algorithm="HS256")
 
@@ -29,14 +29,14 @@ def bearer(viewer: str) -> dict[str, str]:
 
 
 class Client:
-    """Posts and reads counts. Sessions are the caller's to close."""
+    """Posts and reads counts. The caller closes the session."""
 
     def __init__(self, session: aiohttp.ClientSession, deployment: Deployment) -> None:
         self._session = session
         self._deployment = deployment
 
     async def post(self, viewer: str, event: str, count: int = 1, *, url: str | None = None) -> int:
-        """The status of a single ingest."""
+        """Post a single count. Returns the status."""
         target = f"{url or self._deployment.write_url}/api/telemetry/ingest"
         body = {"event": event, "count": count}
         async with self._session.post(target, json=body, headers=bearer(viewer)) as answer:
@@ -46,7 +46,7 @@ class Client:
     async def post_batch(
         self, viewer: str, batch_id: UUID, events: Sequence[Mapping[str, object]], *, url: str | None = None
     ) -> int:
-        """The status of a batch."""
+        """Post a batch. Returns the status."""
         target = f"{url or self._deployment.write_url}/api/telemetry/batch"
         body = {"batch_id": str(batch_id), "events": list(events)}
         async with self._session.post(target, json=body, headers=bearer(viewer)) as answer:
@@ -54,7 +54,7 @@ class Client:
             return answer.status
 
     async def counts(self, viewer: str, *, days: int = 7) -> dict[str, int]:
-        """What the summary says of this viewer; fails on any other status than 200."""
+        """Returns the summary of this viewer. Fails on any other status than 200."""
         target = f"{self._deployment.read_url}/api/telemetry/summary?days={days}"
         async with self._session.get(target, headers=bearer(viewer)) as answer:
             assert answer.status == 200, answer.status
@@ -62,7 +62,7 @@ class Client:
             return counts
 
     async def counts_become(self, viewer: str, expected: dict[str, int]) -> None:
-        """Wait until the summary says exactly this; fail where it says more, or does not come to it."""
+        """Wait until the summary is exactly this. Fail if it exceeds it, or does not reach it."""
 
         async def settled() -> bool:
             found = await self.counts(viewer)
@@ -76,7 +76,7 @@ class Client:
 async def eventually(
     true: Callable[[], Awaitable[bool]], otherwise: Callable[[], str], *, within_s: float = SETTLE_S
 ) -> None:
-    """Ask until it is so; what is asked are other processes, which give no event to wait for."""
+    """Poll until `true` returns True: other processes have no event to wait for."""
     deadline = time.monotonic() + within_s
     while not await true():
         assert time.monotonic() < deadline, otherwise()

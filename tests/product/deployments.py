@@ -17,7 +17,7 @@ ANY_PORT = ("--port", "0", "--admin-port", "0")
 
 @dataclass
 class Deployment:
-    """What is running. `write_url` takes POSTs, `read_url` GETs; in embedded mode they are one."""
+    """Running processes. `write_url` accepts POSTs, `read_url` GETs; in embedded mode they are the same."""
 
     settings: dict[str, str]
     folder: Path
@@ -35,14 +35,14 @@ class Deployment:
     def start(
         self, name: str, *arguments: str, settings: Settings | None = None, command: Sequence[str] = COMMAND
     ) -> ServiceProcess:
-        """Start `siddes-telemetry ARGUMENTS` under this name, which may have run and ended before. Does not wait."""
+        """Start `siddes-telemetry ARGUMENTS` under this name, or start it again. Does not wait."""
         settings = settings or self.settings | self.overrides.get(name, {})
         process = ServiceProcess(arguments, settings, log=self.folder / f"{name}.log", command=command)
         self.processes[name] = process
         return process
 
     def end(self) -> None:
-        """Stop everything, in any state."""
+        """Stop all processes, in any state."""
         for process in reversed(list(self.processes.values())):
             process.stop()
 
@@ -51,7 +51,7 @@ class Deployment:
 def embedded(
     folder: Path, *, debug: bool = False, command: Sequence[str] = COMMAND, **settings: str
 ) -> Iterator[Deployment]:
-    """A ready instance on `folder/data`. `settings` are named without their prefix."""
+    """Yields a ready instance on `folder/data`. `settings` are named without their prefix."""
     deployment = Deployment({"JWT_SECRET": JWT_SECRET, "DATA": str(folder / "data"), "RATE": "0", **settings}, folder)
     try:
         start_embedded(deployment, debug=debug, command=command)
@@ -76,7 +76,7 @@ def cluster(
     command: Sequence[str] = COMMAND,
     **settings: str,
 ) -> Iterator[Deployment]:
-    """A ready cluster on a topic and group of its own: gateway, gateway-2…, consumer, consumer-2…, summary."""
+    """Yields a ready cluster with its own topic and group: gateway, gateway-2…, consumer, consumer-2…, summary."""
     with unmigrated_cluster(kafka, clickhouse, folder, **settings) as deployment:
         migrate(deployment)
         for name in [*numbered("gateway", gateways), *numbered("consumer", consumers), "summary"]:
@@ -88,7 +88,7 @@ def cluster(
 
 @contextmanager
 def unmigrated_cluster(kafka: str, clickhouse: str, folder: Path, **settings: str) -> Iterator[Deployment]:
-    """Nothing but the settings of a cluster, on a topic and group of its own; what is started is ended."""
+    """Yields the settings of a cluster, with its own topic and group, and stops what is started later."""
     own = {
         "KAFKA": kafka,
         "CLICKHOUSE": clickhouse,
@@ -107,13 +107,13 @@ def unmigrated_cluster(kafka: str, clickhouse: str, folder: Path, **settings: st
 
 
 def migrate(deployment: Deployment) -> None:
-    """Make the deployment's tables and topics."""
+    """Create the deployment's tables and topics."""
     migrated = run("migrate", settings=deployment.settings)
     assert migrated.returncode == 0, migrated.stderr
 
 
 def start_member(deployment: Deployment, name: str, *more: str, command: Sequence[str] = COMMAND) -> ServiceProcess:
-    """Start a service of a cluster by its name in the deployment; on the ports it had before, if it ran before."""
+    """Start a service of a cluster by its name. A restart keeps the ports."""
     service = name.split("-", maxsplit=1)[0]
     port, admin = free_ports(2)
     if (before := deployment.processes.get(name)) is not None:

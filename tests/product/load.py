@@ -1,4 +1,4 @@
-"""Load: connections that post counts through faults, and remember what was answered."""
+"""Load: connections that post counts during faults, and remember what was answered."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ import aiohttp
 from tests.product.client import SETTLE_S, bearer, eventually
 
 BATCHED = ("suggestion_shown", "suggestion_accepted", "suggestion_skipped")
-SINGLE = "suggestion_undo"  # in no batch: a single has no id, so what an unanswered one came to is not known
+SINGLE = "suggestion_undo"  # never in a batch: a single count has no id, so the effect of an unanswered one is unknown
 RETRY_S = 0.05  # before a request that failed is sent again; far below Retry-After, to keep the pressure up
-RESENT_SHARE = 0.05  # of the batches: a client that loses the answer 200 sends again what is stored already
-ANSWER_S = 15.0  # the gateway's deadline is 5 s: whoever waits longer has not been answered
+RESENT_SHARE = 0.05  # of the batches: as a client does that loses the answer 200
+ANSWER_S = 15.0  # the gateway's deadline is 5 s
 FAILURES = (aiohttp.ClientError, ConnectionError, TimeoutError)
 
 
 def seeded() -> random.Random:
-    """Randomness whose seed is printed, or taken from FAULTS_SEED."""
+    """Returns a generator whose seed is FAULTS_SEED, or random and printed."""
     seed = int(os.environ.get("FAULTS_SEED") or random.randrange(2**32))
     print(f"FAULTS_SEED={seed}")
     return random.Random(seed)
 
 
 class Sums(Protocol):
-    """Where it is read what was counted."""
+    """Reads what was counted."""
 
     async def counts(self, viewer: str) -> dict[str, int]:
         """By event."""
@@ -43,7 +43,7 @@ class Sums(Protocol):
 class Pace:
     """How a load is made up."""
 
-    events: int = 2_000_000  # after which it ends by itself
+    events: int = 2_000_000  # after which the load ends
     connections: int = 16
     batch_events: int = 20
     pause_s: float = 0.0  # of a connection between two requests
@@ -53,8 +53,8 @@ class Pace:
 class Load:
     """Requests of several viewers to `targets`, which may be changed while it runs.
 
-    A batch whose request fails is sent again under its id until it is answered 200, so what the batches came to is
-    known exactly, once the load has ended. A single is sent once: what is known are bounds.
+    A batch is retried under its id until it is answered 200, so the sum of the batches is known exactly once the load
+    has ended. A single count is sent once, so only bounds of their sum are known.
     """
 
     def __init__(self, targets: Sequence[str], pace: Pace, rng: random.Random) -> None:
@@ -80,7 +80,7 @@ class Load:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Post while the block lasts and events are left; what was begun is brought to its end."""
+        """Post while the context lasts and events are left; then finish what was begun."""
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=ANSWER_S)
         session = aiohttp.ClientSession(connector=connector, timeout=timeout)
@@ -93,7 +93,7 @@ class Load:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Nothing is posted while the block lasts, and no retry is under way."""
+        """Nothing is posted while the context lasts, and no retry is pending."""
         self._going.clear()
         try:
             async with asyncio.timeout(SETTLE_S), self._progress:
@@ -103,23 +103,23 @@ class Load:
             self._going.set()
 
     async def reached(self, events: int) -> None:
-        """Wait until so many events were answered 200."""
+        """Wait until this number of events was answered 200."""
         async with asyncio.timeout(SETTLE_S), self._progress:
             await self._progress.wait_for(lambda: self.events >= events)
 
     async def answers(self, status: int, more: int = 1) -> None:
-        """Wait for so many more answers of this status."""
+        """Wait for this number of further answers of this status."""
         async with asyncio.timeout(SETTLE_S), self._progress:
             until = self.statuses[status] + more
             await self._progress.wait_for(lambda: self.statuses[status] >= until)
 
     async def adds_up(self, sums: Sums) -> None:
-        """Wait until the summaries say exactly what was answered, and fail where they say more."""
+        """Wait until the summaries are exactly what was answered. Fail if they exceed it."""
         for viewer in self.viewers:
             await eventually(partial(self._summed, sums, viewer), partial(self._expectation, viewer))
 
     async def difference(self, sums: Sums) -> tuple[int, int]:
-        """(counts that were answered and are not there, counts that are there and were not sent, or twice), now."""
+        """Returns (answered counts that are not stored, stored counts beyond those that were sent), now."""
         lost = doubled = 0
         for viewer in self.viewers:
             found = Counter(await sums.counts(viewer))
@@ -161,7 +161,7 @@ class Load:
             self.singles_answered[viewer] += count
             await self._answered(1)
         else:
-            self._given_out -= 1  # another takes its place
+            self._given_out -= 1  # another event takes its place
             await asyncio.sleep(RETRY_S)
 
     async def _post_batch(self, session: aiohttp.ClientSession, viewer: str) -> None:
@@ -187,7 +187,7 @@ class Load:
     async def _status(
         self, session: aiohttp.ClientSession, viewer: str, path: str, body: Mapping[str, Any]
     ) -> int | None:
-        """The status of one try, or None where it broke. Anything but 200 and 503 with Retry-After is a failure."""
+        """Returns the status of one try, or None if it broke. Fails unless it is 200, or 503 with Retry-After."""
         url = f"{self._rng.choice(self.targets)}/api/telemetry/{path}"
         try:
             async with session.post(url, json=body, headers=self._headers[viewer]) as answer:

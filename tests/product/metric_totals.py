@@ -1,4 +1,4 @@
-"""What all processes of a deployment have counted, on one page."""
+"""Sums of metrics over all processes of a deployment."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.product.process import ServiceProcess
 
 
 class MetricTotals:
-    """The samples of several /metrics at one time."""
+    """The samples of several /metrics pages."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         self._samples = list(samples)
 
     @classmethod
     async def of(cls, session: aiohttp.ClientSession, processes: Iterable[ServiceProcess]) -> MetricTotals:
-        """Ask each admin port."""
+        """Read each admin port."""
         samples: list[Sample] = []
         for process in processes:
             async with session.get(f"{process.admin}/metrics") as answer:
@@ -29,13 +29,13 @@ class MetricTotals:
         return cls(samples)
 
     def sum(self, name: str, **labels: str) -> float:
-        """Of the series of this name that have these labels. Fails where there is none."""
+        """Returns the sum of the series with this name and these labels. Fails if there is none."""
         found = [s.value for s in self._samples if s.name == name and labels.items() <= s.labels.items()]
         assert found, f"no series of {name}"
         return sum(found)
 
     def by(self, label: str, name: str) -> dict[str, float]:
-        """The sums by a label's value, zeros left out."""
+        """Returns the sums by the value of a label, without zeros."""
         sums: dict[str, float] = {}
         for sample in self._samples:
             if sample.name == name and sample.value:

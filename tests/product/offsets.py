@@ -1,4 +1,4 @@
-"""A broker's groups and topics, looked at and changed by plain clients: as an operator with Kafka's own tools would."""
+"""Reads and changes groups and topics by plain clients, as an operator does with Kafka's own tools."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Counts of earlier days, put straight into the store of an instance that does not run: no door takes those.
+"""Inserts counts of earlier days into the store of a stopped instance: the API takes none.
 
-In a process of its own, because a process opens one chDB folder in its life.
+It runs in its own process, because a process can open only one chDB folder.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from siddes_telemetry.schemas.table import encode_row, insert_token
 from siddes_telemetry.schemas.timestamps import format_time
 
 ROOT = Path(__file__).parents[2]
-LOG_ID = 1  # no log's: those of instances are random
+LOG_ID = 1  # no log has it: log ids are random
 INSERT_DEADLINE_S = 30.0
 
 
 def store_history(data: Path, lines: Iterable[Line]) -> None:
-    """Make the folder's tables and insert these counts."""
+    """Create the folder's tables and insert these counts."""
     rows = (encode_row(line, format_time(line.created_at_ms), LOG_ID, 0, n) for n, line in enumerate(lines))
     block = b"".join(rows)
     subprocess.run([sys.executable, "-m", __name__, str(data)], input=block, check=True, cwd=ROOT)

@@ -1,4 +1,4 @@
-"""A siddes-telemetry process, started as an operator would start it."""
+"""A siddes-telemetry process, started as an operator starts it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Self
 from tests.infrastructure.process import ServerProcess
 
 COMMAND = (sys.executable, "-m", "siddes_telemetry")
-KEPT = ("PATH", "HOME", "LANG", "TMPDIR")  # of this process's environment; no setting of the machine's leaks in
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR")  # of this process's environment; no setting of the machine leaks in
 COMMAND_DEADLINE_S = 90.0
 _READY = re.compile(rb"^ready: (?:(?P<url>http://\S+), )?admin (?P<admin>http://[^\s,]+)", re.MULTILINE)
 
@@ -22,7 +22,7 @@ Settings = Mapping[str, str]
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """An environment with these settings, named without their prefix, and no others."""
+    """Returns an environment with these settings, named without their prefix, and no others."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | {f"SIDDES_TELEMETRY_{name}": value for name, value in settings.items()}
 
@@ -30,7 +30,7 @@ def environment(settings: Settings) -> dict[str, str]:
 def run(
     *arguments: str, settings: Settings, cwd: Path | None = None, command: Sequence[str] = COMMAND
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; its exit status is the caller's to judge."""
+    """Run a command to its end. The caller checks the exit status."""
     return subprocess.run(
         [*command, *arguments],
         env=environment(settings),
@@ -43,7 +43,7 @@ def run(
 
 
 class ServiceProcess:
-    """A service. `url` is its public address, `admin` that of its admin port, known when it is ready if not before."""
+    """A service. `url`: its public address; `admin`: that of its admin port. Both are known once it is ready."""
 
     url: str
     admin: str
@@ -59,11 +59,11 @@ class ServiceProcess:
         return self._process.pid
 
     def said(self) -> str:
-        """What it wrote to standard output and standard error."""
+        """Returns its standard output and standard error."""
         return self._process.said().decode()
 
     def wait_ready(self) -> Self:
-        """Block until it says that it is ready."""
+        """Block until it prints that it is ready."""
         self._process.wait_until(lambda: _READY.search(self._process.said()) is not None)
         match = _READY.search(self._process.said())
         assert match
@@ -75,13 +75,13 @@ class ServiceProcess:
         self._process.send(number)
 
     def kill(self) -> None:
-        """SIGKILL, and wait for the end."""
+        """SIGKILL, then wait for its end."""
         self._process.end(signal.SIGKILL)
 
     def stop(self) -> int:
-        """SIGTERM, and wait for the end; the exit status."""
+        """SIGTERM, then wait for its end. Returns the exit status."""
         return self._process.end(signal.SIGTERM)
 
     def ended(self) -> int:
-        """Wait for the end of one that was told to end; the exit status."""
+        """Wait for its end after a signal. Returns the exit status."""
         return self._process.end(signal.SIGCONT)  # which does nothing to a running process

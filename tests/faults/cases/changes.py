@@ -1,4 +1,4 @@
-"""Things change while counts flow: members, partitions, a server's profile, the size of blocks, a clock."""
+"""Changes under load: members, partitions, a server's profile, the block size, a clock."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ STORED = "siddes_consumer_records_stored_total"
 
 
 async def first_try_after_the_replay(cluster: LoadedCluster) -> None:
-    """A block is declared and its insert under way when its consumer dies; the next one replays it; then the first
-    insert arrives after all.
-    """
+    """A consumer dies during an insert; the next owner replays the block; then the first insert arrives after all."""
     with cluster.store_proxies["consumer"].trap(Statement.INSERT, Stage.ARRIVED) as trap:
         await trap.caught()
         await cluster.kill("consumer")
@@ -33,20 +31,20 @@ async def first_try_after_the_replay(cluster: LoadedCluster) -> None:
 
 
 async def other_profile(cluster: LoadedCluster) -> None:
-    """The same, and the next one is a user whose profile cuts inserts otherwise and drops no repeated token."""
+    """The same; the next owner's ClickHouse profile splits inserts and disables deduplication."""
     ours = await asyncio.to_thread(other_user, cluster.deployment.settings["CLICKHOUSE"])
     cluster.deployment.overrides["consumer"]["CLICKHOUSE"] = ours
     await first_try_after_the_replay(cluster)
 
 
 async def other_policy(cluster: LoadedCluster) -> None:
-    """The same, and the next one would cut other blocks."""
+    """The same; the next owner would cut other blocks."""
     cluster.commands["consumer"] = small_blocks(cluster.rng.choice([7, 50, 1000]))
     await first_try_after_the_replay(cluster)
 
 
 async def members_come_and_go(cluster: LoadedCluster) -> None:
-    """Consumers are added and taken away in order, and a gateway is."""
+    """Consumers are added and stopped in order; a gateway is stopped."""
     for name in ("consumer-3", "consumer-4"):
         cluster.injected += 1
         await cluster.start_ready(name)
@@ -62,7 +60,7 @@ async def members_come_and_go(cluster: LoadedCluster) -> None:
 
 
 async def partitions_added(cluster: LoadedCluster) -> None:
-    """As docs/operations.md says: while no retry is under way, since a retry meets its first try by partition."""
+    """As docs/operations.md says, while no retry is pending: a retry must go to the partition of its first try."""
     async with cluster.load.held():
         cluster.injected += 1
         cluster.deployment.settings["PARTITIONS"] = "8"
@@ -93,7 +91,7 @@ async def clock_off(cluster: LoadedCluster, *, seconds: int) -> None:
 
 
 async def slept_beyond_the_lease(cluster: LoadedCluster) -> None:
-    """A consumer is stopped between its declare and its insert until the lease is over, while others insert."""
+    """A consumer is frozen between declare and insert until its lease is over, while others insert."""
     with cluster.log_proxies["consumer"].trap(Api.OFFSET_COMMIT, Stage.ANSWERED) as trap:
         await trap.caught()
         frozen = asyncio.ensure_future(cluster.freeze("consumer", LEASE_OVER_S))
@@ -103,7 +101,7 @@ async def slept_beyond_the_lease(cluster: LoadedCluster) -> None:
 
 
 async def inserted_beyond_the_lease(cluster: LoadedCluster) -> None:
-    """The same, a moment later: its insert is under way, and arrives when the lease is over."""
+    """The same during its insert, which arrives after the lease is over."""
     with cluster.store_proxies["consumer"].trap(Statement.INSERT, Stage.ARRIVED) as trap:
         await trap.caught()
         await cluster.freeze("consumer", LEASE_OVER_S)

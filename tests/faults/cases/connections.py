@@ -1,6 +1,6 @@
-"""Connections break; answers are lost, late or wrong: at the store's door, at the broker's.
+"""Connections to the store or the broker break; answers are lost, late or wrong.
 
-Nobody dies: whoever asked must find out by itself what became of its question.
+No process dies: a client must find out by itself whether its request took effect.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INSERT_PATIENCE_S = 33.0  # longer than a consumer waits for an insert
 async def insert_meets(
     cluster: LoadedCluster, *, stage: Stage, fate: Fate, after_s: float = 0.0, times: int = TIMES
 ) -> None:
-    """Inserts are caught at this stage and have this fate."""
+    """Inserts are held at this stage and have this fate."""
     for _ in range(times):
         with cluster.store_proxies["consumer"].trap(Statement.INSERT, stage) as trap:
             await trap.caught()
@@ -33,8 +33,8 @@ async def insert_meets(
 
 
 async def produce_meets(cluster: LoadedCluster, *, stage: Stage) -> None:
-    """An append's answer is held until the gateway has said 503, and is then lost; clients send again."""
-    for _ in range(2):  # each costs a gateway's patience with an append
+    """An append is held until the gateway answers 503, and is then lost; clients retry."""
+    for _ in range(2):  # each takes the deadline of an append
         with cluster.log_proxies["gateway"].trap(Api.PRODUCE, stage) as trap:
             await trap.caught()
             cluster.injected += 1
@@ -44,7 +44,7 @@ async def produce_meets(cluster: LoadedCluster, *, stage: Stage) -> None:
 
 
 async def commit_meets(cluster: LoadedCluster, *, stage: Stage, fate: Fate, after_s: float = 0.0) -> None:
-    """Commits of offsets are caught at this stage and have this fate."""
+    """Offset commits are held at this stage and have this fate."""
     for _ in range(TIMES):
         with cluster.log_proxies["consumer"].trap(Api.OFFSET_COMMIT, stage) as trap:
             await trap.caught()

@@ -1,4 +1,4 @@
-"""Processes and servers die or freeze at random moments."""
+"""Processes and servers are killed or frozen at random moments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.faults.loaded_cluster import PAST_SESSION_S, Case, LoadedCluster
 from tests.infrastructure.local import LocalServer
 
 KILLS = 2
-STORE_KILLS = 6  # each a chance to die between two writes of one part
+STORE_KILLS = 6  # each may hit between two writes of one part
 
 
 async def killed(cluster: LoadedCluster, *, names: Sequence[str]) -> None:
@@ -30,7 +30,7 @@ async def frozen(cluster: LoadedCluster, *, names: Sequence[str]) -> None:
 
 
 async def all_consumers_killed(cluster: LoadedCluster) -> None:
-    """Both at once: nobody is left to take over."""
+    """Both at once: no consumer is left to take over."""
     await cluster.any_moment()
     await asyncio.gather(cluster.kill("consumer"), cluster.kill("consumer-2"))
     await cluster.flows()
@@ -56,7 +56,7 @@ async def server_frozen(cluster: LoadedCluster, *, which: str) -> None:
 
 
 async def store_killed_many_times(cluster: LoadedCluster) -> None:
-    """ClickHouse under small blocks, so that it dies at any point of writing a part."""
+    """ClickHouse with small blocks, so that it dies at any point of writing a part."""
     for _ in range(STORE_KILLS):
         await asyncio.sleep(cluster.rng.random())
         await killed_and_started_again(cluster, cluster.clickhouse)

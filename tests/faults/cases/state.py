@@ -1,4 +1,4 @@
-"""What the broker or the store remembers is lost: the group's offsets, the topic, records, rows."""
+"""The broker or the store loses state: the group's offsets, the topic, records, rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONSUMERS = ("consumer", "consumer-2")
 
 
 async def offsets_deleted(cluster: LoadedCluster) -> None:
-    """The group is forgotten: consumers insert nothing, and say so, until the offsets are set as the docs say."""
+    """The group is deleted: consumers halt until the offsets are set as the docs say."""
     await _stop_consumers(cluster)
     await delete_group(cluster.kafka.bootstrap, cluster.group)
     cluster.injected += 1
@@ -41,7 +41,7 @@ async def offsets_deleted(cluster: LoadedCluster) -> None:
 
 
 async def topic_made_anew(cluster: LoadedCluster) -> None:
-    """A topic of the same name and other records, whose offsets the broker has forgotten: `--new-log` adopts it."""
+    """The topic is deleted and created again: consumers halt until `migrate --new-log`."""
     async with cluster.load.held():
         await wait_until_drained(cluster)
         await _stop_consumers(cluster)
@@ -57,7 +57,7 @@ async def topic_made_anew(cluster: LoadedCluster) -> None:
 
 
 async def records_gone(cluster: LoadedCluster, *, intent_too: bool) -> None:
-    """The log's start moves past a declared block, or into it, before that is stored: what is lost is counted."""
+    """The log's start moves past a declared block, or into it, before it is stored: the lost records are counted."""
     cluster.lossy = True
     with cluster.store_proxies["consumer"].trap(Statement.INSERT, Stage.ARRIVED) as trap:
         await trap.caught()
@@ -75,7 +75,7 @@ async def records_gone(cluster: LoadedCluster, *, intent_too: bool) -> None:
 
 
 async def token_without_rows(cluster: LoadedCluster) -> None:
-    """A server dies after it wrote a block's token and before its part was in place: here the part is removed."""
+    """A server dies between a block's token and its part: here the part is removed."""
     await cluster.sql.run("SYSTEM STOP MERGES telemetry_counts")
     with cluster.store_proxies["consumer"].trap(Statement.INSERT, Stage.ANSWERED) as trap:
         await trap.caught()
@@ -94,7 +94,7 @@ async def token_without_rows(cluster: LoadedCluster) -> None:
         trap.decide(Fate.CUT)
     consumer = cluster.process("consumer")
     await cluster.operator.becomes(consumer, "siddes_consumer_spent_tokens_total", 1)
-    await cluster.operator.becomes_ready(consumer, within_s=OTHERS_END_S + SETTLE_S)  # they go under another token
+    await cluster.operator.becomes_ready(consumer, within_s=OTHERS_END_S + SETTLE_S)  # the rows go under another token
 
 
 async def _stop_consumers(cluster: LoadedCluster) -> None:
@@ -102,7 +102,7 @@ async def _stop_consumers(cluster: LoadedCluster) -> None:
 
 
 async def _start_consumers_to_halt(cluster: LoadedCluster, reason: str) -> None:
-    """Start them, and wait until both are not ready for this reason."""
+    """Start the consumers, and wait until both are not ready for this reason."""
     for process in [cluster.start(name) for name in CONSUMERS]:
         await eventually(partial(_halts, cluster, process, reason), lambda: f"no halt for {reason}")
 

@@ -1,4 +1,4 @@
-"""A consumer dies, or is as if dead for longer than its session lasts, at a named step of the protocol."""
+"""A consumer dies, or freezes for longer than its session, at a step of the protocol."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.faults.proxies.clickhouse import Statement
 from tests.faults.proxies.kafka import Api
 from tests.faults.proxies.trap import Fate, Stage
 
-STEPS = {  # where its insert is then
+STEPS = {  # the stage of its insert
     "after_declare": Stage.ARRIVED,
     "during_insert": Stage.FORWARDED,
     "after_insert": Stage.ANSWERED,
@@ -19,7 +19,7 @@ STEPS = {  # where its insert is then
 
 
 async def killed(cluster: LoadedCluster, *, stage: Stage) -> None:
-    """SIGKILL while an insert is there."""
+    """SIGKILL while an insert is at this stage."""
     with cluster.store_proxies["consumer"].trap(Statement.INSERT, stage) as trap:
         await trap.caught()
         await cluster.kill("consumer")
@@ -28,7 +28,7 @@ async def killed(cluster: LoadedCluster, *, stage: Stage) -> None:
 
 
 async def frozen(cluster: LoadedCluster, *, stage: Stage) -> None:
-    """SIGSTOP while an insert is there: the other inserts the same block, then the first try comes to its end."""
+    """SIGSTOP while an insert is at this stage: the other inserts the same block, then the first insert ends."""
     with cluster.store_proxies["consumer"].trap(Statement.INSERT, stage) as trap:
         await trap.caught()
         await cluster.freeze("consumer", PAST_SESSION_S + 5 * cluster.rng.random())
@@ -36,8 +36,10 @@ async def frozen(cluster: LoadedCluster, *, stage: Stage) -> None:
 
 
 async def expelled_unknowingly(cluster: LoadedCluster) -> None:
-    """A member that hears nothing wrong is given up by its group, because an insert keeps it from committing. The other
-    inserts the same block, and goes on; then the first try ends, and its declare of the next block must be refused.
+    """The group expels a member during an insert, and the member does not notice.
+
+    The other consumer inserts the same block, and goes on. Then the first insert ends, and the expelled member's
+    declare of its next block must be refused.
     """
     proxy = cluster.log_proxies["consumer"]
     with (
@@ -56,7 +58,7 @@ async def expelled_unknowingly(cluster: LoadedCluster) -> None:
 
 
 async def killed_during_recovery(cluster: LoadedCluster) -> None:
-    """Who takes over a declared block dies before it has asked what the store holds; both come back."""
+    """The new owner of a declared block dies before its query of the store is answered; both come back."""
     with (
         cluster.store_proxies["consumer"].trap(Statement.INSERT, Stage.FORWARDED) as insert,
         cluster.store_proxies["consumer-2"].trap(
@@ -74,7 +76,7 @@ async def killed_during_recovery(cluster: LoadedCluster) -> None:
 
 
 async def killed_during_rebalance(cluster: LoadedCluster) -> None:
-    """A third one joins; the first dies while it comes back to the group."""
+    """A third consumer joins; the first dies while it rejoins the group."""
     step, stage = (
         cluster.rng.choice([Api.JOIN_GROUP, Api.SYNC_GROUP]),
         cluster.rng.choice([Stage.ARRIVED, Stage.ANSWERED]),

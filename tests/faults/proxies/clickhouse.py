@@ -1,4 +1,4 @@
-"""A wire between one client and a ClickHouse server that knows what passes: an HTTP proxy."""
+"""An HTTP proxy between one client and a ClickHouse server that holds statements in traps."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ OF_ONE_CONNECTION = {"host", "connection", "keep-alive", "transfer-encoding", "c
 
 
 class Statement(Enum):
-    """What a consumer says to the store."""
+    """The statements that tests distinguish."""
 
     INSERT = auto()  # of a block
-    HELD = auto()  # the question of a takeover: what is there from this offset on
+    HELD = auto()  # the query of a takeover: what is stored from an offset on
     OTHER = auto()
 
 
@@ -33,11 +33,11 @@ def statement_of(text: str) -> Statement:
 
 
 class ClickHouseProxy(Traps):
-    """Passes statements on, one by one, unless one steps into a trap."""
+    """Forwards statements, unless one is held in a trap."""
 
     @asynccontextmanager
     async def to(self, url: str) -> AsyncIterator[str]:
-        """`url`, by way of this wire."""
+        """Yields `url` with this proxy's address."""
         parts = urlsplit(url)
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         session = aiohttp.ClientSession(auto_decompress=False, connector=aiohttp.TCPConnector(limit=0))
@@ -68,7 +68,7 @@ class ClickHouseProxy(Traps):
 
 
 class _Passage:
-    """One statement on its way there, and its answer on the way back."""
+    """One statement on its way to the server, and its answer on the way back."""
 
     def __init__(self, traps: Traps, session: aiohttp.ClientSession, server: str, request: web.Request) -> None:
         self._traps = traps
@@ -100,13 +100,13 @@ class _Passage:
 
     def _end(self, fate: Fate) -> web.StreamResponse | None:
         if fate is Fate.ERROR:
-            return web.Response(status=500, text="from the wire")
+            return web.Response(status=500, text="from the proxy")
         return None if fate is Fate.PASS else self._cut()
 
     def _cut(self) -> web.StreamResponse:
         if self._request.transport is not None:
             self._request.transport.abort()
-        return web.Response(status=500)  # to nobody
+        return web.Response(status=500)  # nobody receives it
 
     async def _ask(self, body: bytes) -> web.Response:
         async def pieces() -> AsyncIterator[bytes]:
@@ -121,7 +121,7 @@ class _Passage:
 
     async def _send_half(self, body: bytes) -> None:
         async def half() -> AsyncIterator[bytes]:
-            yield body[: body.find(b"\n", len(body) // 2) + 1]  # whole lines: a server that goes by those believes it
+            yield body[: body.find(b"\n", len(body) // 2) + 1]  # whole lines, which a server could accept
             raise ConnectionError
 
         try:
@@ -135,7 +135,7 @@ class _Passage:
 
 
 async def _ended(asking: asyncio.Task[web.Response]) -> None:
-    """Let the server finish what it was asked, although nobody waits for it."""
+    """Let the server finish, although nobody waits for its answer."""
     try:
         await asking
     except (aiohttp.ClientError, OSError):

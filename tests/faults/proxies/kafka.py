@@ -1,4 +1,4 @@
-"""A wire between one kind of client and the broker that knows what passes: a proxy that reads Kafka's frames.
+"""A proxy between one client and the broker that reads Kafka's frames, and holds some in traps.
 
 A frame is four bytes of length; a request then has its api key and version, two bytes each, and four of correlation id,
 with which its answer begins (https://kafka.apache.org/protocol.html). Answers come in the order of the requests.
@@ -17,7 +17,7 @@ from tests.infrastructure.kafka import Listener
 
 
 class Api(IntEnum):
-    """What clients ask of a broker, as far as tests care."""
+    """The API keys that tests use."""
 
     PRODUCE = 0
     FETCH = 1
@@ -33,9 +33,9 @@ WELL = {0: bytes(2), 1: bytes(6)}  # answers to a heartbeat, by version: an erro
 
 
 class KafkaProxy(Traps):
-    """Passes frames on, one by one, unless one steps into a trap; then those behind it on its connection wait too.
+    """Forwards frames one by one. A frame in a trap holds up those behind it on its connection.
 
-    `lulling`: heartbeats are answered here, and well; so a member does not hear that its group has given it up.
+    `lulling`: the proxy answers heartbeats itself, so a member does not learn that its group has expelled it.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class KafkaProxy(Traps):
 
     @asynccontextmanager
     async def to(self, listener: Listener) -> AsyncIterator[str]:
-        """Stand before this listener of a broker; where clients come in."""
+        """Forward to this listener of a broker. Yields the address for clients."""
         connections: set[asyncio.Task[None]] = set()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,7 +61,7 @@ class KafkaProxy(Traps):
             await asyncio.gather(*connections, return_exceptions=True)
 
     async def _serve(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        kinds: dict[int, int] = {}  # of the requests that wait for their answers
+        kinds: dict[int, int] = {}  # API key by correlation id, of the requests without an answer
         up_writer = None
         try:
             up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -76,7 +76,7 @@ class KafkaProxy(Traps):
                     direction.cancel()
                 await asyncio.gather(*directions, return_exceptions=True)
         except OSError:
-            pass  # the broker is away: the client sees its connection end
+            pass  # the broker is down: the client sees its connection end
         finally:
             writer.transport.abort()
             if up_writer is not None:

@@ -1,4 +1,4 @@
-"""What a test does to one message on a wire: catch it at a named stage, look around, and decide what becomes of it."""
+"""Traps of a proxy: a test holds one message at a stage of its way, and then decides its fate."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
 
-CAUGHT_S = 90.0  # within which something must step into a trap: a session time-out and a recovery fit
+CAUGHT_S = 90.0  # for a message to be held: longer than a session time-out and a recovery
 
 
 class Stage(Enum):
-    """Where on its way a message is caught."""
+    """The stage at which a message is held."""
 
-    ARRIVED = auto()  # the server has heard nothing of it
-    FORWARDED = auto()  # the server has it, and works on it
-    ANSWERED = auto()  # the server has done it; who asked has heard nothing
+    ARRIVED = auto()  # the server has not received it
+    FORWARDED = auto()  # the server works on it
+    ANSWERED = auto()  # the server is done; the client has no answer yet
 
 
 class Fate(Enum):
-    """What becomes of a caught message."""
+    """What happens to a held message."""
 
-    PASS = auto()  # it goes on as if nothing had been
-    CUT = auto()  # the asker's connection breaks; what the server has heard stays done
-    CUT_WITHIN = auto()  # the server hears half of it, then both connections break
-    ERROR = auto()  # the asker is answered 500
+    PASS = auto()  # it goes on
+    CUT = auto()  # the client's connection breaks; the server goes on
+    CUT_WITHIN = auto()  # the server receives half of it, then both connections break
+    ERROR = auto()  # the client is answered 500
 
 
 class Trap:
-    """For the next message of one kind at one stage; it holds that until its fate is decided."""
+    """Holds the next message of one kind at one stage, until its fate is decided."""
 
     def __init__(self, kind: object, stage: Stage) -> None:
         self.kind = kind
@@ -42,25 +42,25 @@ class Trap:
             await self._caught.wait()
 
     def decide(self, fate: Fate) -> None:
-        """What becomes of what is held here, or will be; the first decision holds."""
+        """Decide the fate of the message that is, or will be, held here. Only the first decision counts."""
         if not self._fate.done():
             self._fate.set_result(fate)
 
     async def hold(self) -> Fate:
-        """For the wire: say that it is here, and wait for its fate."""
+        """For the proxy: report a held message, and wait for its fate."""
         self._caught.set()
         return await self._fate
 
 
 class Traps:
-    """Those of one wire. A trap catches once."""
+    """The traps of one proxy. Each holds one message."""
 
     def __init__(self) -> None:
         self._set: list[Trap] = []
 
     @contextmanager
     def trap(self, kind: object, stage: Stage) -> Iterator[Trap]:
-        """A trap for the time of the block; what it still holds then passes."""
+        """Set a trap while the context lasts; a message that it still holds then passes."""
         trap = Trap(kind, stage)
         self._set.append(trap)
         try:
@@ -71,7 +71,7 @@ class Traps:
             trap.decide(Fate.PASS)
 
     async def fate(self, kind: object, stage: Stage) -> Fate:
-        """For the wire: what becomes of a message that is here now."""
+        """For the proxy: returns the fate of a message at this stage."""
         for trap in self._set:
             if trap.kind == kind and trap.stage == stage:
                 self._set.remove(trap)
