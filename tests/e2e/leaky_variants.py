@@ -23,7 +23,8 @@ from siddes_telemetry.cli.embedded import EMBEDDED_DATABASE
 from siddes_telemetry.cli.main import main
 from siddes_telemetry.schemas.errors import ApiError
 from siddes_telemetry.web import log_rate_limit
-from siddes_telemetry.web.request_pipeline import RequestContext, RequestPipeline
+from siddes_telemetry.web.request_context import RequestContext
+from siddes_telemetry.web.request_pipeline import RequestPipeline
 from siddes_telemetry.web.routing import Response
 from tests.e2e.dump_tables import dump_tables
 

@@ -348,15 +348,3 @@ async def test_an_ordinary_client_is_served() -> None:
             assert await response.json() == {"ok": True, "bytes": 2}
         async with session.get("/api/telemetry", headers={"Cookie": "session=good"}) as response:
             assert await response.json() == {"ok": True, "viewer_id": "42"}
-
-
-def test_two_routes_for_one_request_are_a_mistake() -> None:
-    from siddes_telemetry.web.request_pipeline import _by_path
-    from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
-
-    async def handler(_: Request) -> Response:
-        return Response(b"")
-
-    route = Route("GET", "/x", "x", handler, RouteAccess.PUBLIC)
-    with pytest.raises(ValueError, match="two routes for GET /x"):
-        _by_path([route, route])

@@ -1,4 +1,4 @@
-"""What operators and probes ask: health, readiness, metrics. For a port of its own, never the public one."""
+"""The admin port: /healthz, /readyz and /metrics. Never served on the public port."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ log = structlog.get_logger(__name__)
 
 
 class AdminApp:
-    """/healthz, /readyz and /metrics. An App (see connection.py). The kill switch does not reach here."""
+    """An App (see incoming_request.py). The kill switch does not apply here."""
 
     def __init__(
         self, readiness: Readiness, *, exposition: Callable[[], bytes], random: Random, loopback_only: bool = False
     ) -> None:
         """`exposition` gives the metrics in Prometheus' text format 0.0.4: `generate_latest` of one process's
-        registry, or of a collector over several processes. `random` names requests. `loopback_only`: a request whose
-        Host is another than this machine is refused; a prober's without Host is not, as no browser leaves it out."""
+        registry, or of a collector over several processes. `random` makes request ids. `loopback_only`: requests whose
+        Host is not this machine are refused; probes without Host are not, because every browser sends it.
+        """
         self._readiness = readiness
         self._exposition = exposition
         self._request_ids = RequestIds(random)
@@ -48,7 +49,7 @@ class AdminApp:
     async def _answer(self, message: RawRequestMessage) -> EncodedResponse:
         try:
             response = await self._respond(message)
-        except Exception as defect:  # noqa: BLE001 - a defect must not cost the prober its answer
+        except Exception as defect:  # noqa: BLE001 - a defect must not leave the prober without a response
             place = code_location(defect)
             log.error("admin_failed", error=type(defect).__name__, at=place)
             response = _error(ErrorCode.internal)
@@ -71,12 +72,12 @@ class AdminApp:
         if path == "/metrics":
             return Response(self._exposition(), headers=(("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),))
         report = await self._readiness.report()
-        said: dict[str, object] = {"ok": report.ok, "checks": dict(report.checks)}
+        content: dict[str, object] = {"ok": report.ok, "checks": dict(report.checks)}
         if report.halts:
-            said["halts"] = [
+            content["halts"] = [
                 {"partition": halt.partition, "offset": halt.offset, "reason": halt.reason} for halt in report.halts
             ]
-        body = json.dumps(said, separators=(",", ":"))
+        body = json.dumps(content, separators=(",", ":"))
         return Response(body.encode(), 200 if report.ok else _NOT_READY)
 
 

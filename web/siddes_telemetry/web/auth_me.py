@@ -1,4 +1,4 @@
-"""Who is signed in, as both services answer it."""
+"""GET /api/auth/me: the viewer that the request was authenticated as. Both services serve it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Counting on the hot path: added up in plain numbers, and told to prometheus-client when somebody reads its metrics.
+"""Metrics of the hot path: summed up in plain numbers, and passed to prometheus-client when the metrics are read.
 
-A histogram's buckets have no public way in but one value at a time: its privates are used here and held by a test.
+prometheus-client has no public API to add to a histogram's buckets but one value at a time; its private attributes are
+used here, and a test checks that the result is the same.
 """
 # ruff: noqa: SLF001
 
@@ -13,14 +14,15 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.registry import Collector
 
-FLUSH_INTERVAL_S = 0.1  # for a worker, whose files another process reads
+FLUSH_INTERVAL_S = 0.1  # for a worker, whose metrics files another process reads
 
 
 class BufferedMetrics(Collector):
-    """What is counted between two readings. A metric's own `inc` takes a lock, and in a worker it writes to a file: for
-    a request's handful of counts that would take longer than its authentication.
+    """Increments and observations since the last flush.
 
-    Registered before the metrics that it tells, so that whoever reads the registry finds everything in them.
+    A metric's own `inc` takes a lock, and in a worker it writes to a file: for the metrics of one request, that takes
+    longer than its authentication. Create this object before the metrics that it flushes into: collectors are read in
+    the order of their registration, so a reading then finds everything in the metrics.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -30,7 +32,7 @@ class BufferedMetrics(Collector):
         registry.register(self)
 
     def increment(self, metric: Counter | Gauge, amount: float = 1.0) -> None:
-        """Within a running event loop, as all that count here."""
+        """Call this in a running event loop."""
         try:
             self._sums[metric] += amount
         except KeyError:
@@ -47,7 +49,7 @@ class BufferedMetrics(Collector):
                 self._schedule_flush()
 
     def flush(self) -> None:
-        """Let the metrics have what was counted so far."""
+        """Pass everything on to the metrics."""
         sums, self._sums = self._sums, {}
         for metric, amount in sums.items():
             metric.inc(amount)
@@ -56,7 +58,7 @@ class BufferedMetrics(Collector):
             _observe_all(histogram, values)
 
     def collect(self) -> Iterable[Metric]:
-        """None of its own."""
+        """Flush; it has no metrics of its own."""
         self.flush()
         return ()
 

@@ -1,4 +1,4 @@
-"""Which other origins' pages may read our answers (Fetch, section 3.2: the CORS protocol)."""
+"""CORS: which other origins' pages may read our responses (Fetch, section 3.2)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web.routing import Response
 
-PREFLIGHT_MAX_AGE_S = 7200  # the most that Chrome honours
+PREFLIGHT_MAX_AGE_S = 7200  # Chrome's maximum
 
 _PREFLIGHT = Response(
     b"",
@@ -21,7 +21,7 @@ _PREFLIGHT = Response(
 
 
 class CorsPolicy:
-    """The allowlist. Origins are written as browsers send them: scheme, host, and a port that is not the default."""
+    """The allowlist of origins, as browsers write them: scheme, host, and the port unless it is the default."""
 
     def __init__(self, origins: Iterable[str]) -> None:
         self.origins = frozenset(origins)
@@ -33,11 +33,11 @@ class CorsPolicy:
         }
 
     def header_lines(self, origin: str | None) -> str:
-        """What every answer, errors too, carries to this origin."""
+        """Header lines for every response to this origin, errors included."""
         return self._unlisted if origin is None else self._listed.get(origin, self._unlisted)
 
     def preflight(self, origin: str) -> Response:
-        """The answer to a preflight. Raises ApiError forbidden_origin where the allowlist does not name it."""
+        """The response to a preflight. Raises ApiError forbidden_origin if the origin is not listed."""
         if origin not in self.origins:
             raise ApiError(ErrorCode.forbidden_origin)
         return _PREFLIGHT

@@ -1,4 +1,4 @@
-"""What a request brings to say who is asking, and what authentication makes of it."""
+"""Credentials of a request, the identity that authentication finds for them, and how it fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The headers that authentication looks at, as sent; none of them shows in a repr."""
+    """The headers that authentication reads, as sent. None of them is in the repr."""
 
     authorization: str | None = field(default=None, repr=False)
     cookie: str | None = field(default=None, repr=False)
@@ -20,14 +20,14 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is asking. `by_cookie`: a browser sent this by itself, so a write needs the cross-site check."""
+    """The viewer of a request. `by_cookie`: a browser adds cookies by itself, so a write needs the cross-site check."""
 
     viewer_id: str = field(repr=False)
     by_cookie: bool
 
 
 class NoViewer(ApiError):
-    """401. `reason`: one of authentication's own words for why, for the log."""
+    """401. `reason` is for the log: one of the fixed words of authentication."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(ErrorCode.no_viewer)
@@ -35,9 +35,9 @@ class NoViewer(ApiError):
 
 
 class KeyRefreshPending(ApiError):
-    """503 for a token that may be signed by a key newer than those at hand.
+    """503 for a token that may be signed by a key newer than the known ones.
 
-    Anybody can cause it by making tokens up: it is neither an error of ours nor an outage.
+    Anyone can cause it with invented tokens: it is neither an error of ours nor an outage.
     """
 
     def __init__(self, *, retry_after_s: int) -> None:
@@ -45,13 +45,13 @@ class KeyRefreshPending(ApiError):
 
 
 class Authenticator(Protocol):
-    """Decides who is asking."""
+    """Finds the viewer of a request."""
 
     def cached_identity(self, authorization: str | None, cookie: str | None) -> Identity | None:
-        """The viewer, where these headers alone were found good lately; None says nothing: ask `identify`."""
+        """The viewer, if these headers were accepted lately. None: not known, call `identify`."""
 
     async def identify(self, credentials: Credentials) -> Identity:
-        """The viewer (its pseudonym where those are on).
+        """The viewer, or its pseudonym if those are on.
 
-        Raises NoViewer, KeyRefreshPending, or ApiError unavailable where somebody who must be asked does not answer.
+        Raises NoViewer, KeyRefreshPending, or ApiError unavailable if the app or the key server does not answer.
         """

@@ -1,23 +1,24 @@
-"""Whether a browser sent this from somebody else's page.
+"""Cross-site requests: whether a browser sent this from a page of another site.
 
-Both headers are set by the browser and out of reach of a page's script (Fetch: forbidden request-header names). A
-request with neither comes from no browser of today, and cannot be a forged one.
+Browsers set both headers, and a page's script cannot change them (Fetch: forbidden request-header names). A request
+with neither comes from no current browser, and so cannot be forged by a page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container
 
-_OWN_SITE = frozenset({"same-origin", "same-site", "none"})  # none: typed, bookmarked; no page asked for it
+_OWN_SITE = frozenset({"same-origin", "same-site", "none"})  # none: typed or bookmarked
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def is_cross_site(origin: str | None, fetch_site: str | None, host: str | None, allowed: Container[str]) -> bool:
-    """True where `origin` is not in `allowed` and either header speaks of another site.
+    """True if `origin` is not in `allowed` and either header names another site.
 
-    An Origin is our own where its host and port are the request's; the scheme is unknown behind a proxy that ends
-    TLS. Another host of the same site is our own only where the browser says so. Where they contradict one another
-    (an Origin elsewhere, yet same-origin) a proxy may have changed Host: refused; pass Host on, or list the origin.
+    An Origin is our own if its host and port are those of the request; the scheme is unknown behind a proxy that
+    terminates TLS. Another host of the same site is our own only if the browser says so. If the headers contradict each
+    other (an Origin elsewhere, yet same-origin), a proxy may have changed Host: the request is refused. Configure the
+    proxy to pass Host on, or list the origin.
     """
     if origin is not None and origin in allowed:
         return False

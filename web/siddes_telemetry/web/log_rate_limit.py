@@ -1,4 +1,4 @@
-"""No kind of line comes more than ten times a second: anybody can send what costs a line, as often as they like."""
+"""A rate limit for log lines of one kind: clients can cause log lines at any rate."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ import structlog
 from prometheus_client import Counter as CounterMetric
 from structlog.typing import EventDict, WrappedLogger
 
-LINES_PER_S = 10  # of one kind, in whatever second: enough to see what happens, too little to fill a disk
-REPORT_AFTER_S = 1.0  # from the first line left out until it is said how many were
+LINES_PER_S = 10  # of one kind, in any second: enough to see what happens, too few to fill a disk
+REPORT_AFTER_S = 1.0  # from the first suppressed line until the number of suppressed lines is logged
 
 _LEVELS = logging.getLevelNamesMapping()
 
 
 class LogRateLimit:
-    """A structlog processor that lets the first lines of a kind pass and counts the rest.
+    """A structlog processor that passes the first lines of a kind and counts the others.
 
-    A kind is an event of ours, at a level, with an HTTP status if it has one. How many lines were left out is said by a
-    timer, so also when the flood is over. Any thread may log.
+    A kind is an event name, a level, and an HTTP status if the line has one. A timer logs how many lines were
+    suppressed, also when no more come. Any thread may log.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, report_after_s: float = REPORT_AFTER_S) -> None:
         """`clock` gives monotonic seconds."""
         self._clock = clock
         self._report_after_s = report_after_s
-        self._lock = RLock()  # what is collected in the middle of this may log
+        self._lock = RLock()  # reentrant: the garbage collector may log in the middle of this
         self._passed_at: dict[tuple[str, str, int | None], deque[float]] = {}
         self._suppressed: Counter[str] = Counter()
-        self._level = logging.NOTSET  # the highest of what was left out: a summary is not to be filtered
+        self._level = logging.NOTSET  # the highest of the suppressed lines, so that the summary is not filtered
         self._timer: Timer | None = None
         self._counted: CounterMetric | None = None
 
     def __call__(self, _logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
-        """Raises structlog.DropEvent for a line too many."""
+        """Raises structlog.DropEvent to suppress the line."""
         name, status = str(event["event"]), event.get("status")
         now = self._clock()
         with self._lock:
@@ -53,11 +53,11 @@ class LogRateLimit:
         raise structlog.DropEvent
 
     def count_suppressed_in(self, metric: CounterMetric) -> None:
-        """Have what is left out from now on counted there too, when it is said."""
+        """Count suppressed lines in this metric too, whenever they are reported."""
         self._counted = metric
 
     def report_suppressed(self) -> None:
-        """Say what was left out since it was last said, if anything was."""
+        """Log how many lines were suppressed since the last report, if any were."""
         with self._lock:
             kinds, self._suppressed = dict(self._suppressed), Counter()
             level, self._level = self._level, logging.NOTSET
@@ -73,6 +73,6 @@ class LogRateLimit:
     def _schedule_report(self) -> None:
         timer = Timer(self._report_after_s, self.report_suppressed)
         timer.daemon = True
-        with suppress(RuntimeError):  # no room for a thread: the next line left out, or the end, tries again
+        with suppress(RuntimeError):  # no thread can start: the next suppressed line, or the exit, tries again
             timer.start()
             self._timer = timer

@@ -1,8 +1,8 @@
-"""Structured logs, JSON lines on standard error, with nothing in them that came from outside.
+"""Structured logs: JSON lines on standard error, without any value from outside.
 
-Our own lines hold numbers and our own words. Of an exception, only its class and where in the code it was; never its
-text, which may quote what was sent. Of a library's line, only that there was one: its text may hold an address or a
-record, and neither can be told from the rest.
+Our own lines hold numbers and fixed words. Of an exception, they hold its class and its place in the code, but never
+its text, which may quote a request. Of a library's line, they hold only that there was one: its text may contain an
+address or a record.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from structlog.typing import EventDict, WrappedLogger
 from siddes_telemetry.web.log_rate_limit import LogRateLimit
 
 LIBRARY_LINE_INTERVAL_S = 10.0
-_FRAMES = 4  # innermost calls named for an exception: enough to find the line, short enough to read
+_FRAMES = 4  # innermost calls given for an exception: enough to find the line
 
 
 def configure(level: str) -> None:
@@ -35,7 +35,7 @@ def configure(level: str) -> None:
     atexit.register(limit.report_suppressed)
     structlog.configure(
         processors=[
-            limit,  # first: a line that is left out costs nothing more
+            limit,  # first: a suppressed line costs nothing more
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             without_exception_text,
@@ -50,14 +50,14 @@ def configure(level: str) -> None:
 
 
 def count_suppressed_lines(registry: CollectorRegistry) -> None:
-    """Show in this process's metrics how many lines it left out. After `configure`, or there is nothing to count."""
+    """Count this process's suppressed lines in its metrics. Call it after `configure`."""
     metric = CounterMetric("siddes_log_lines_left_out", "Lines beyond ten a second of a kind.", registry=registry)
     for limit in _log_rate_limits():
         limit.count_suppressed_in(metric)
 
 
 def report_suppressed_lines() -> None:
-    """For an end that runs no exit handlers: what nobody was told of yet."""
+    """Report what was not reported yet. For an exit that runs no exit handlers."""
     for limit in _log_rate_limits():
         limit.report_suppressed()
 
@@ -67,9 +67,9 @@ def _log_rate_limits() -> list[LogRateLimit]:
 
 
 class LossyStream:
-    """A stream that may refuse lines, as a file on a full disk does, and stops nobody by it.
+    """A stream whose errors, as on a full disk, lose lines but stop nothing.
 
-    How many were lost is said before the first line that is taken again.
+    The number of lost lines is written before the next line that succeeds.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -77,7 +77,7 @@ class LossyStream:
         self._lost = 0
 
     def write(self, text: str) -> int:
-        """The number of characters taken: all, or none."""
+        """The number of characters written: all, or none."""
         try:
             if self._lost:
                 self._stream.write(json.dumps({"event": "log_lines_lost", "lines": self._lost}) + "\n")
@@ -90,7 +90,7 @@ class LossyStream:
         return len(text)
 
     def flush(self) -> None:
-        """Every line was flushed by itself."""
+        """Nothing to do: `write` flushes."""
 
 
 def code_location(exc: BaseException | None) -> str:
@@ -100,7 +100,7 @@ def code_location(exc: BaseException | None) -> str:
 
 
 def without_exception_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replaces exc_info by the exception's class and place; drops what else could hold its text or a stack."""
+    """Replaces exc_info by the exception's class and place, and drops keys that could hold its text or a stack."""
     exc_info = event.pop("exc_info", None)
     for key in ("exception", "stack", "stack_info"):
         event.pop(key, None)
@@ -115,7 +115,7 @@ def without_exception_text(_logger: WrappedLogger, _method: str, event: EventDic
 
 
 class LibraryLogHandler(logging.Handler):
-    """What aiohttp, aiokafka, clickhouse-connect, asyncio and Python's warnings log: that they did.
+    """Logs that a library (aiohttp, aiokafka, clickhouse-connect, asyncio, Python's warnings) logged something.
 
     Writes at most one line per logger and severity in LIBRARY_LINE_INTERVAL_S, with the number of lines suppressed
     since: during an outage drivers write dozens a second.

@@ -1,7 +1,7 @@
-"""This machine's own names.
+"""Loopback names and addresses, as protection against DNS rebinding.
 
-A page can make its own name resolve to 127.0.0.1 (DNS rebinding): it then shares an origin with whatever listens here,
-and no cross-site check stops it. Its requests still name it in Host, which no script can set.
+A page can make its own host name resolve to 127.0.0.1. Then it has the same origin as a server on this machine, and no
+cross-site check stops it. Its requests still carry that name in Host, which no script can set.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _AUTHORITY = re.compile(r"(?:\[(?P<ipv6>[^\[\]%]+)\]|(?P<name>[^\[\]:]+))(?::[0-
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this is `localhost` or an address in 127.0.0.0/8 or ::1."""
+    """Whether this is `localhost`, ::1, or an address in 127.0.0.0/8."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -21,6 +21,6 @@ def is_loopback(host: str) -> bool:
 
 
 def names_loopback(authority: str | None) -> bool:
-    """Whether a Host, or the authority of a target, is such a host, with any port. None and what is no host are not."""
+    """Whether a Host header, or the authority of a target, is a loopback host, with any port. False for None."""
     match = _AUTHORITY.fullmatch(authority or "")
     return match is not None and is_loopback(match["ipv6"] or match["name"])

@@ -1,4 +1,4 @@
-"""What the HTTP server counts. Labels are our own words: route names, four methods, statuses, error codes."""
+"""The HTTP server's metrics. Label values are fixed: route names, four methods, statuses, error codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.web.buffered_metrics import BufferedMetrics
 
 UNMATCHED = "unmatched"
-KEY_PENDING = "key_pending"  # beside the codes: a 503 that is no failure of anything
+KEY_PENDING = "key_pending"  # beside the error codes: a 503 that is no failure
 _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -18,7 +18,7 @@ def method_label(method: str) -> str:
 
 
 class HttpMetrics:
-    """One per process. Children are bound once: looking one up by labels costs more than counting."""
+    """One per process. Children are bound once: to look one up by its labels costs more than to count."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.buffered = BufferedMetrics(registry)
@@ -53,11 +53,11 @@ class HttpMetrics:
         self.buffered.increment(self._in_flight)
 
     def ended(self) -> None:
-        """Also for a request that was cut off without an answer."""
+        """Also for a request without a response."""
         self.buffered.increment(self._in_flight, -1)
 
     def cut_off(self) -> None:
-        """What it asked for may have been done."""
+        """A request ended without a response. Its work may have been done."""
         self._cut_off.inc()
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -76,12 +76,12 @@ class HttpMetrics:
         self._bound_errors[code].inc()
 
     def key_pending(self) -> None:
-        """In place of `failed`: strangers can cause these 503s at will, so `unavailable` must not count them."""
+        """Instead of `failed`: anyone can cause these 503s, so they must not count as `unavailable`."""
         self._key_pending.inc()
 
 
 class ConnectionMetrics:
-    """Of the public port: those of the admin port are few, and bounded."""
+    """Of the public port. The admin port has few connections."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.buffered = BufferedMetrics(registry)

@@ -1,4 +1,4 @@
-"""The OpenAPI document, served to anybody."""
+"""GET /openapi.json: the OpenAPI document, without authentication."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
 
 
 def openapi_route(document: Mapping[str, object]) -> Route:
-    """Serves this document, written out once."""
-    answer = Response(json.dumps(document, separators=(",", ":")).encode(), headers=(("Cache-Control", "no-cache"),))
+    """A route for this document, which is encoded once."""
+    response = Response(json.dumps(document, separators=(",", ":")).encode(), headers=(("Cache-Control", "no-cache"),))
 
     async def openapi(_: Request) -> Response:
-        return answer
+        return response
 
     return Route("GET", "/openapi.json", "openapi", openapi, RouteAccess.PUBLIC)

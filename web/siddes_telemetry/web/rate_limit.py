@@ -1,4 +1,4 @@
-"""How often one viewer may ask: a token bucket per viewer and process."""
+"""The rate limit of a viewer: a token bucket per viewer and process. Answered 429 by request_pipeline.py."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _NS = 1_000_000_000
 
 
 class RateLimiter:
-    """`per_second` requests of a viewer, bursts of twice that; 0 switches it off.
+    """Allows `per_second` requests of a viewer, and bursts of twice that. 0 switches it off.
 
-    A bucket is kept as one number, the time at which it is full again (GCRA, ITU-T I.371), in whole nanoseconds so
-    that a burst is exact. Beyond `max_viewers` the one not seen for longest is forgotten, that is, gets a full
-    bucket: after BURST_S of silence it had one anyway.
+    A bucket is one number, the time at which it is full again (GCRA, ITU-T I.371), in whole nanoseconds so that a burst
+    is exact. Beyond `max_viewers`, the least recently seen viewer is forgotten, and so has a full bucket; after BURST_S
+    without requests it has one anyway.
     """
 
     def __init__(self, per_second: float, *, clock_ns: Callable[[], int], max_viewers: int = MAX_VIEWERS) -> None:
@@ -27,7 +27,7 @@ class RateLimiter:
         self._full_at: OrderedDict[str, int] = OrderedDict()
 
     def wait_s(self, viewer_id: str) -> int:
-        """0, and one token is taken; or the whole seconds after which a token will be there."""
+        """Take a token and return 0, or return the seconds, rounded up, until there is one."""
         if not self._interval:
             return 0
         now = self._clock_ns()

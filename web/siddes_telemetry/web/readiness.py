@@ -1,4 +1,4 @@
-"""Whether this service has what it needs to do its work."""
+"""Readiness: runs the checks of a service, and caches their result for a moment."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import structlog
 
 from siddes_telemetry.web.logs import code_location
 
-CHECK_DEADLINE_S = 2.0  # below the usual probe's own time-out, so that the reason still gets out
-REPORT_TTL_S = 1.0  # however many probes ask, the log or store is asked once in this time
+CHECK_DEADLINE_S = 2.0  # below the usual probe's own time-out, so that the reason still reaches it
+REPORT_TTL_S = 1.0  # many probes cause one round of checks in this time
 
 OK = "ok"
 
 log = structlog.get_logger(__name__)
 
 Check = Callable[[], Awaitable[str]]
-"""Returns OK, or one word for what is missing. Its deadline is kept for it; an exception counts as `failed`."""
+"""Returns OK, or one word for what is missing. Readiness adds a time-out; an exception counts as `failed`."""
 
 
 class HaltedPartition(Protocol):
@@ -43,7 +43,7 @@ class ReadinessReport:
 
 
 class Readiness:
-    """Asks all checks at once and remembers the answer for a moment."""
+    """Runs all checks at once, at most once in REPORT_TTL_S."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Readiness:
         self._running: asyncio.Task[ReadinessReport] | None = None
 
     def drain(self) -> None:
-        """Not ready from now on: for a load balancer to look elsewhere."""
+        """Not ready from now on, so that a load balancer sends requests elsewhere."""
         self._draining = True
 
     async def report(self) -> ReadinessReport:
@@ -74,7 +74,7 @@ class Readiness:
             return self._latest
         if self._running is None:
             self._running = asyncio.create_task(self._run_checks())
-        return await asyncio.shield(self._running)  # a probe that goes away takes nobody's answer with it
+        return await asyncio.shield(self._running)  # a probe that disconnects must not cancel it for others
 
     async def _run_checks(self) -> ReadinessReport:
         try:
@@ -92,6 +92,6 @@ class Readiness:
                 return await check()
         except TimeoutError:
             return "timeout"
-        except Exception as error:  # noqa: BLE001 - a check that fails is an answer
+        except Exception as error:  # noqa: BLE001 - an exception is a result of the check
             log.warning("readiness_check_failed", check=name, error=type(error).__name__, at=code_location(error))
             return "failed"

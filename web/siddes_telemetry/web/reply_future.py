@@ -1,4 +1,4 @@
-"""A result that is on its way, heard of at once."""
+"""A future whose callback runs at once, for replies that wait for the log."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ Result = TypeVar("Result")
 
 
 class ReplyFuture(Generic[Result]):
-    """As much of an asyncio.Future as an answer needs, but for one thing: who waits is told where it is settled, not in
-    another turn of the loop, which would cost a request more than its whole validation does.
+    """The part of asyncio.Future that a reply needs, except that the callback is called as soon as the result is set.
+
+    asyncio.Future calls it in the next event loop iteration, which costs a request more than its whole validation.
     """
 
     __slots__ = ("_callback", "_cancelled", "_done", "_error", "_result")
@@ -33,7 +34,7 @@ class ReplyFuture(Generic[Result]):
         return self._error
 
     def result(self) -> Result:
-        """What it was settled with. Raises what it failed with, or CancelledError."""
+        """The result. Raises the exception that was set, or CancelledError."""
         if self._cancelled:
             raise asyncio.CancelledError
         if self._error is not None:
@@ -49,7 +50,7 @@ class ReplyFuture(Generic[Result]):
         self._settle()
 
     def cancel(self) -> bool:
-        """False where it is done already."""
+        """False if it is done already."""
         if self._done:
             return False
         self._cancelled = True
@@ -57,9 +58,9 @@ class ReplyFuture(Generic[Result]):
         return True
 
     def add_done_callback(self, callback: Callable[[ReplyFuture[Result]], None]) -> None:
-        """Have this called when it is settled, or now if it is. One callback at most."""
+        """Call this when the result is set, or now if it is. One callback at most."""
         if self._callback is not None:
-            raise RuntimeError("somebody waits already")
+            raise RuntimeError("there is a callback already")
         self._callback = callback
         if self._done:
             callback(self)
@@ -68,21 +69,21 @@ class ReplyFuture(Generic[Result]):
         if self._done:
             raise asyncio.InvalidStateError
         self._done = True
-        callback, self._callback = self._callback, None  # who waits mostly holds this: no cycle is left behind
+        callback, self._callback = self._callback, None  # the callback mostly refers to this future: break the cycle
         if callback is None:
             return
         try:
             callback(self)
-        except Exception as defect:  # noqa: BLE001 - of one who waits; whoever settles has others to tell
+        except Exception as defect:  # noqa: BLE001 - of the waiter: whoever sets the result has others to reply to
             context = {"message": "a callback failed", "exception": defect}
             asyncio.get_running_loop().call_exception_handler(context)
 
     def __await__(self) -> Generator[Any, None, Result]:
         if not self._done:
-            told = asyncio.get_running_loop().create_future()
-            self.add_done_callback(lambda _: None if told.done() else told.set_result(None))
+            done = asyncio.get_running_loop().create_future()
+            self.add_done_callback(lambda _: None if done.done() else done.set_result(None))
             try:
-                yield from told
+                yield from done
             except asyncio.CancelledError:
                 self.cancel()
                 raise

@@ -1,6 +1,6 @@
-"""A request's body: its declared form, its size, and the bytes themselves, decompressed with a cap.
+"""A request's body: its type, encoding and size, and its bytes, decompressed up to a limit.
 
-aiohttp's own decompression is off: it answers bad gzip with a 500 and lets unknown encodings pass unchecked.
+aiohttp's own decompression is off: it answers bad gzip with 500 and ignores unknown encodings.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from siddes_telemetry.web.aiohttp_internals import StreamReader
 
 _TYPES = frozenset({"application/json", "text/plain"})
 _CHARSETS = frozenset({"utf-8", "utf8"})
-_GZIP_ONLY = 16 + zlib.MAX_WBITS  # zlib's way to say: a gzip header and trailer, nothing else
+_GZIP_ONLY = 16 + zlib.MAX_WBITS  # zlib's code for gzip only
 
 
 def check_type(content_type: str | None) -> None:
-    """Raises ApiError unsupported_type for all but JSON and plain text in UTF-8, or none at all.
+    """Raises ApiError unsupported_type for all but JSON, plain text, both in UTF-8, and no type.
 
-    Parameters are allowed; a charset other than UTF-8 is refused, as the bytes are read as UTF-8 whatever it says.
+    Parameters are allowed. A charset other than UTF-8 is refused, because the body is always read as UTF-8.
     """
     if not content_type or content_type in _TYPES:
         return
@@ -47,7 +47,7 @@ def is_gzip(content_encodings: Sequence[str]) -> bool:
 
 
 async def read(payload: StreamReader, max_bytes: int) -> bytes:
-    """The whole body as sent. Raises ApiError too_large, or what broke its arrival off (see connection.py)."""
+    """The whole body as sent. Raises ApiError too_large, or the error that its arrival broke off with."""
     pieces = [payload.read_nowait()]
     size = len(pieces[0])
     try:
@@ -55,7 +55,7 @@ async def read(payload: StreamReader, max_bytes: int) -> bytes:
             pieces.append(piece)
             size += len(piece)
     except ApiError:
-        pieces.clear()  # the error's traceback would keep them
+        pieces.clear()  # the exception's traceback refers to them
         raise
     if size > max_bytes:
         raise ApiError(ErrorCode.too_large)
@@ -63,7 +63,7 @@ async def read(payload: StreamReader, max_bytes: int) -> bytes:
 
 
 def read_arrived(payload: StreamReader, max_bytes: int) -> bytes:
-    """A body of which the last byte is here. Raises ApiError too_large."""
+    """A body that has arrived to its last byte. Raises ApiError too_large."""
     body = payload.read_nowait()
     if len(body) > max_bytes:
         raise ApiError(ErrorCode.too_large)
@@ -71,9 +71,9 @@ def read_arrived(payload: StreamReader, max_bytes: int) -> bytes:
 
 
 def gunzip(compressed: bytes, max_bytes: int, broken: ErrorCode) -> bytes:
-    """One gzip member, decompressed; never makes more than max_bytes + 1 bytes.
+    """Decompresses one gzip member, to at most max_bytes + 1 bytes.
 
-    Raises ApiError too_large, or `broken` for what is no gzip, cut short, or followed by anything.
+    Raises ApiError too_large, or `broken` if it is not gzip, incomplete, or followed by other bytes.
     """
     inflater = zlib.decompressobj(wbits=_GZIP_ONLY)
     try:

@@ -1,4 +1,4 @@
-"""An answer as bytes. Written in one piece, so that speed does not hang on a framework's response classes."""
+"""Encodes responses as bytes. A framework's response classes would cost time for each request."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _FIRST_LINES = {
 
 
 EncodedResponse = tuple[bytes, bytes]
-"""What goes out: head and body. The head lacks its last lines: the connection adds whether it stays open."""
+"""Head and body. The head lacks its end: the connection adds the Connection header and the empty line."""
 
 
 def encode_response(
     response: Response, request_id: str, more_lines: str = "", *, with_body: bool = True
 ) -> EncodedResponse:
-    """The answer to a request. `more_lines` are whole header lines; `with_body` is false for HEAD."""
+    """The response to a request. `more_lines` are whole header lines; `with_body` is false for HEAD."""
     body = response.body
     lines = _own_lines(response.status, response.headers, len(body))
     head = f"{lines}Date: {rfc822_formatted_time()}\r\nX-Request-Id: {request_id}\r\n{more_lines}"
     return head.encode("latin-1"), body if with_body else b""
 
 
-@lru_cache(maxsize=256)  # most answers are one of a few; a summary's has its own tag
+@lru_cache(maxsize=256)  # most responses are one of a few; a summary has its own ETag
 def _own_lines(status: int, headers: tuple[tuple[str, str], ...], length: int) -> str:
-    """The first line and those that the response decides."""
+    """The status line, and the header lines that depend on the response only."""
     lines = _FIRST_LINES[status] + "".join(f"{name}: {value}\r\n" for name, value in headers)
     names = {name.lower() for name, _ in headers}
     if length and "content-type" not in names:

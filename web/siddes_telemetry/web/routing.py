@@ -1,29 +1,31 @@
-"""What a service offers the server: routes, and the plain request and response their handlers see.
+"""Routes, and the request and response that their handlers see.
 
-A handler gets a request that has passed every check before its own content, and raises ApiError for what it refuses.
+A handler gets a request that has passed every check of request_pipeline.py, and raises ApiError to refuse it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
+
+from aiohttp import hdrs
 
 from siddes_telemetry.schemas.errors import ErrorCode
 
 
 class RouteAccess(Enum):
-    """Who may call a route, and which tally of the rate limit a call counts in."""
+    """Who may call a route, and which rate limit applies."""
 
-    PUBLIC = "public"  # anybody; not rate limited (the OpenAPI document)
-    READ = "read"  # a viewer; counted apart from writes
+    PUBLIC = "public"  # anyone; no rate limit (the OpenAPI document)
+    READ = "read"  # a viewer; limited apart from writes
     WRITE = "write"  # a viewer; a cookie needs a same-site or listed origin
 
 
-@dataclass(slots=True)  # not frozen: that costs a microsecond for each
+@dataclass(slots=True)  # not frozen: that costs a microsecond per request
 class Request:
-    """What a handler needs to know of a request."""
+    """A request as its handler sees it."""
 
     viewer_id: str = field(repr=False)  # empty on public routes
     query: str = field(repr=False)  # as sent, without the question mark
@@ -33,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A JSON answer. The server adds the request id, CORS and security headers."""
+    """A response, JSON unless its headers say otherwise. The request id, CORS and security headers are added later."""
 
     body: bytes
     status: int = 200
@@ -41,7 +43,7 @@ class Response:
 
 
 Handler = Callable[[Request], Response | Awaitable[Response]]
-"""Answers at once, or with what is awaited for the answer; a ReplyFuture costs no task of its own."""
+"""Returns a response, or an awaitable for one. A ReplyFuture needs no task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +56,20 @@ class Route:
     handler: Handler
     access: RouteAccess
     max_body_bytes: int = 0  # after decompression
-    broken_body: ErrorCode = ErrorCode.bad_request  # what a body that does not decompress is called
+    broken_body: ErrorCode = ErrorCode.bad_request  # the error for a body that is not valid gzip
+
+
+NO_METHODS: Mapping[str, Route] = {}
+
+
+def routes_by_path(routes: Iterable[Route]) -> dict[str, dict[str, Route]]:
+    """The routes by path and method. Raises ValueError where two share both."""
+    paths: dict[str, dict[str, Route]] = {}
+    for route in routes:
+        methods = paths.setdefault(route.path, {})
+        if route.method in methods:
+            raise ValueError(f"two routes for {route.method} {route.path}")
+        methods[route.method] = route
+        if route.method == hdrs.METH_GET:
+            methods[hdrs.METH_HEAD] = route  # the same response without its body (RFC 9110, 9.3.2)
+    return paths

@@ -1,4 +1,4 @@
-"""Listening, and leaving without dropping what is in flight."""
+"""The HTTP server: listens, limits the number of connections, and stops without dropping requests in flight."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from siddes_telemetry.web.metrics import ConnectionMetrics
 
 log = structlog.get_logger(__name__)
 
-BACKLOG = 2048  # connections the kernel holds while the loop is busy; it cuts this to its own somaxconn
-MAX_CONNECTIONS = 16_384  # of a process, however many descriptors it may have: some 200 MB of clients that say nothing
-KERNEL_BUFFER_BYTES = 64 * 1024  # each way and connection; the kernel takes twice that, and by itself up to megabytes
-MADE_ROOM_SHARE = 64  # where there is no room, one connection of so many is closed at a time: looking at all takes long
+BACKLOG = 2048  # connections that wait in the kernel; Linux caps this at somaxconn
+MAX_CONNECTIONS = 16_384  # of a process: about 200 MB of silent clients
+KERNEL_BUFFER_BYTES = 64 * 1024  # per direction and connection; the kernel doubles it. Its default grows to megabytes
+MADE_ROOM_SHARE = 64  # one in this many connections is closed at a time, as it takes long to look at all
 
 
 class Refused(asyncio.Protocol):
-    """A connection that there is no room for: closed at once, so that the client sees it and may go elsewhere."""
+    """A connection beyond the limit: closed at once, so that the client can try elsewhere."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         cast("asyncio.Transport", transport).abort()
@@ -34,8 +34,8 @@ class Refused(asyncio.Protocol):
 class HttpServer:
     """Serves an App on one address.
 
-    At most `max_connections` at a time. For one more, those are closed that wait for their client: first who never sent
-    a byte, then who has no request under way, and of each the longest idle. Where all are busy, the new one is refused.
+    It keeps at most `max_connections`. To admit one more, it closes connections that wait for their client, in the
+    order of WaitingFor, the longest idle first. If all are busy, the new one is refused.
     """
 
     def __init__(
@@ -47,33 +47,33 @@ class HttpServer:
         max_client_memory_bytes: int = MAX_CLIENT_MEMORY_BYTES,
         metrics: ConnectionMetrics | None = None,
     ) -> None:
-        """`max_client_memory_bytes`: kept in memory for clients that are slow (see client_memory.py)."""
+        """`max_client_memory_bytes`: the memory of all slow clients (see client_memory.py)."""
         self._app = app
         self._timeouts = timeouts or ClientTimeouts()
         self._max_connections = max_connections
         self._client_memory = ClientMemoryLimit(max_client_memory_bytes)
         self._metrics = metrics
-        self._connections: dict[Connection, None] = {}  # in the order in which they came
+        self._connections: dict[Connection, None] = {}  # in the order of their arrival
         self._listener: asyncio.Server | None = None
         self._drained: asyncio.Event | None = None  # set when the last connection is gone; None: not draining
 
     async def listen(self, host: str, port: int, *, reuse_port: bool = False) -> int:
-        """Listen; returns the port, which the kernel chooses for 0. `reuse_port`: several processes share it.
+        """Listen. Returns the port, which the kernel chooses if it is 0. `reuse_port`: several processes share it.
 
-        Raises OSError where the address is taken or not ours.
+        Raises OSError if the address is in use or not of this machine.
         """
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
             self.admit, host, port, backlog=BACKLOG, reuse_port=reuse_port or None, start_serving=False
         )
-        for listening in self._listener.sockets:  # what is accepted has them too
+        for listening in self._listener.sockets:  # accepted sockets inherit them
             for which in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 listening.setsockopt(socket.SOL_SOCKET, which, KERNEL_BUFFER_BYTES)
         await self._listener.start_serving()
         return int(self._listener.sockets[0].getsockname()[1])
 
     def admit(self) -> Connection | Refused:
-        """The protocol of a connection that is about to be made, where there is room for it."""
+        """The protocol for a new connection; Refused if there is no room."""
         if len(self._connections) >= self._max_connections:
             self._make_room()
             if len(self._connections) >= self._max_connections:
@@ -83,7 +83,7 @@ class HttpServer:
         return self.connection()
 
     def connection(self) -> Connection:
-        """A connection that is about to be made."""
+        """The protocol for a new connection, whatever their number."""
         connection = Connection(
             self._app,
             timeouts=self._timeouts,
@@ -99,16 +99,16 @@ class HttpServer:
 
     @property
     def connections(self) -> int:
-        """How many are open, or still work for a client that has gone."""
+        """How many are open, or still work for a client that has disconnected."""
         return len(self._connections)
 
     @property
     def client_memory_bytes(self) -> int:
-        """What is kept in memory for clients that are slow."""
+        """The memory of all slow clients."""
         return self._client_memory.used_bytes
 
     async def stop(self, deadline_s: float) -> None:
-        """Accept nothing more, answer what is in flight, close what is idle; after the deadline, cut the rest."""
+        """Accept no more connections, close idle ones, and wait for requests in flight; abort them at the deadline."""
         if self._listener is None:
             return
         self._listener.close()
@@ -122,7 +122,7 @@ class HttpServer:
             await self._gone_within(self._drained, self._timeouts.closing_s)
 
     def _make_room(self) -> None:
-        """Close some of the connections that wait for their clients, and can best be spared."""
+        """Close some of the connections that wait for their client."""
         waiting = [(waits, each) for each in self._connections if (waits := each.waiting_for()) is not None]
         spared = nsmallest(max(1, self._max_connections // MADE_ROOM_SHARE), waiting, key=_by_need)
         for _, connection in spared:

@@ -1,4 +1,4 @@
-"""Requests of which it is not known yet who asks: their number is nobody's choice, so what they hold is bounded."""
+"""A memory limit for requests that wait for authentication: no rate limit applies before the viewer is known."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from siddes_telemetry.web.aiohttp_internals import RawRequestMessage
 from siddes_telemetry.web.client_memory import ClientMemoryLimit
 from siddes_telemetry.web.connection_limits import READ_BUFFER_BYTES
 
-MAX_UNIDENTIFIED_BYTES = 32 * 1024 * 1024  # as they are sent: heads are held several times over, 250 MB at the worst
-_MAX_UNREAD_BYTES = 2 * READ_BUFFER_BYTES  # of a body that nobody asks for; beyond, its connection is not read
+MAX_UNIDENTIFIED_BYTES = 32 * 1024 * 1024  # as sent; parsed heads take several times that, 250 MB at most
+_MAX_UNREAD_BYTES = 2 * READ_BUFFER_BYTES  # of a body that is not read yet; beyond, its connection pauses reading
 
 
 class UnidentifiedRequests:
-    """The requests that wait to be identified. Beyond the limit whoever has waited for longest is not waited for."""
+    """The requests that wait for authentication. Beyond the limit, the oldest is answered 503."""
 
     def __init__(self, limit: int = MAX_UNIDENTIFIED_BYTES) -> None:
         self._memory = ClientMemoryLimit(limit)
 
     @asynccontextmanager
     async def waiting(self, message: RawRequestMessage) -> AsyncIterator[None]:
-        """While this request waits. Raises ApiError unavailable where others need the room."""
+        """Holds while this request waits. Raises ApiError unavailable if it is evicted."""
         try:
             async with asyncio.timeout(None) as timeout:
                 one = _WaitingRequest(timeout)
@@ -47,11 +47,11 @@ class _WaitingRequest:
         self._timeout = timeout
 
     def evict(self) -> None:
-        self._timeout.reschedule(0.0)  # long ago: at the next turn of the loop
+        self._timeout.reschedule(0.0)  # in the past: expires in the next event loop iteration
 
 
 def _size(message: RawRequestMessage) -> int:
-    """Bytes that came, or may come while it waits."""
+    """Bytes that have arrived, or may arrive while it waits."""
     head = len(message.path) + sum([len(name) + len(value) for name, value in message.raw_headers])
     if message.chunked:
         return head + _MAX_UNREAD_BYTES
