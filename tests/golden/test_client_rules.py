@@ -1,4 +1,4 @@
-"""The clients know some of the server's rules by heart: the copies say what the originals say."""
+"""The clients have copies of some of the server's rules: the copies equal the originals."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CLIENTS = Path(__file__).parents[2] / "clients"
 
 
 def constant(file: str, name: str) -> str:
-    """What a TypeScript file says that this constant is."""
+    """The text of a constant in a TypeScript file."""
     found = re.search(rf"^(?:export )?const {name}(?:: [^=]+)? = (.+?);", (CLIENTS / file).read_text(), re.MULTILINE)
     assert found, f"{file} has no {name} any more"
     return found[1]
 
 
 def product(text: str) -> int:
-    """The value of numbers that are multiplied, as in 64 * 1024."""
+    """The product of a text like `64 * 1024`."""
     value = 1
     for factor in text.replace("_", "").split("*"):
         value *= int(factor)
@@ -38,7 +38,7 @@ def test_the_pages_know_a_viewer_and_every_part_of_a_rate() -> None:
     assert re.findall(r'"([a-z]+)"', constant("pages/src/api.ts", "EVENT_PARTS")) == [part.value for part in RatePart]
 
 
-def test_clients_clamp_a_count_and_fill_a_batch_as_the_server_takes_them() -> None:
+def test_clients_clamp_counts_and_limit_batches_as_the_server_does() -> None:
     assert product(constant("typescript/src/limits.ts", "MAX_COUNT")) == validation.MAX_COUNT == MAX_COUNT
     assert product(constant("typescript/src/limits.ts", "MAX_CALLS")) <= MAX_BATCH_EVENTS
     assert batch.MAX_CALLS == MAX_BATCH_EVENTS

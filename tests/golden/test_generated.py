@@ -1,4 +1,4 @@
-"""What is generated from the registry is committed, and fresh; ids mean for ever what they meant first."""
+"""Generated files are committed and up to date; event ids never change their meaning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GENERATED = {
 
 
 @pytest.mark.parametrize("schema", GENERATED)
-def test_a_generated_file_is_fresh(schema: str) -> None:
+def test_a_generated_file_is_up_to_date(schema: str) -> None:
     printed = run("schema", schema, settings={})
     assert printed.returncode == 0, printed.stderr
     assert GENERATED[schema].read_text() == printed.stdout, "stale: run `make generate`"

@@ -1,4 +1,4 @@
-"""The bytes of a note: consumers of two versions read each other's while they are exchanged one by one."""
+"""The bytes of a key note: during a rolling upgrade, consumers of two versions read each other's notes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The contracts: what is sent, logged, stored and answered. Pure: no I/O, and nothing else of ours is imported."""
+"""The contracts: requests, log records, tables and responses. Pure: no I/O, and no imports from other parts."""

@@ -1,7 +1,7 @@
 """The endpoints of the summary API: one viewer's counts over a window, in total and by step.
 
 A new endpoint is a handler in SummaryHandlers, a Route in summary_routes, the model of its response in
-schemas/api_models.py and its operation in schemas/openapi.py. What it reads is a method of CountReader.
+schemas/api_models.py and its operation in schemas/openapi.py. It reads counts through a method of CountReader.
 """
 
 from __future__ import annotations

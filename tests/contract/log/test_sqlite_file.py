@@ -1,4 +1,4 @@
-"""What only the embedded log promises: its file, its durability, its one writer."""
+"""The embedded log's own guarantees: its file, its durability, its one writer."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ async def values_in(log: SqliteLog) -> list[bytes]:
         return [record.value for record in await everything_in(partition)]
 
 
-async def test_the_identity_is_made_with_the_file_and_kept(path: Path) -> None:
+async def test_the_log_id_is_created_with_the_file_and_kept(path: Path) -> None:
     async with opened(path, random_bits=lambda bits: 2**bits - 1) as log:
         assert log.log_id == 2**32 - 1
     async with opened(path, random_bits=lambda _: 7) as log:
         assert log.log_id == 2**32 - 1
 
 
-async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+async def test_only_the_owner_can_access_the_file(tmp_path: Path) -> None:
     path = tmp_path / "made" / "log.sqlite"
     async with opened(path) as log:
         await log.append(0, b"x", ())
@@ -128,7 +128,7 @@ async def test_a_folder_where_the_file_should_be_is_an_outage(tmp_path: Path) ->
         SqliteLog(tmp_path, clock_ms=NOW, rng=random.Random(1))
 
 
-async def test_records_and_commits_are_there_after_reopening(path: Path) -> None:
+async def test_records_and_commits_survive_reopening(path: Path) -> None:
     async with opened(path) as log:
         await log.append(0, b"one", ())
     async with opened(path) as log:
@@ -136,7 +136,7 @@ async def test_records_and_commits_are_there_after_reopening(path: Path) -> None
         assert await values_in(log) == [b"one", b"two"]
 
 
-async def test_offsets_go_on_after_trimming_all_and_reopening(path: Path) -> None:
+async def test_offsets_continue_after_trimming_all_and_reopening(path: Path) -> None:
     clock = ManualClock()
     async with opened(path, clock) as log:
         for number in range(3):
@@ -193,7 +193,7 @@ async def test_closing_finishes_what_is_queued(path: Path) -> None:
         assert len(await values_in(log)) == 50
 
 
-async def test_a_write_that_breaks_spoils_only_its_own_transaction(path: Path) -> None:
+async def test_a_failed_write_fails_only_its_own_transaction(path: Path) -> None:
     def breaks(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM records")
         raise OverflowError
@@ -229,7 +229,7 @@ async def test_appends_that_wait_share_transactions(path: Path) -> None:
     assert 1 <= statements.count("COMMIT") <= 20
 
 
-async def test_a_fetch_that_waits_asks_nothing_of_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_waiting_fetch_does_not_read_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
     run = ReadingThread.run
 
@@ -249,7 +249,7 @@ async def test_a_fetch_that_waits_asks_nothing_of_the_file(path: Path, monkeypat
         assert not asked, "what was appended just now is at hand"
 
 
-async def test_a_record_that_was_kept_though_its_append_failed_is_fetched(path: Path) -> None:
+async def test_a_record_that_is_durable_although_its_append_failed_is_fetched(path: Path) -> None:
     async with opened(path) as log, owning(log.group_consumer()) as partition:
         _, following = await partition.bounds()
         await partition.seek(following)
@@ -260,7 +260,7 @@ async def test_a_record_that_was_kept_though_its_append_failed_is_fetched(path: 
         assert [record.value for record in await partition.fetch()] == [b"before", b"kept", b"answered"]
 
 
-async def test_an_append_that_nobody_waits_for_any_more_is_kept_and_fetched(path: Path) -> None:
+async def test_a_cancelled_append_is_durable_and_fetched(path: Path) -> None:
     async with opened(path) as log, owning(log.group_consumer()) as partition:
         _, following = await partition.bounds()
         await partition.seek(following)
@@ -328,9 +328,7 @@ async def test_a_member_in_another_process_fences_the_first(path: Path) -> None:
         (b"", 2**62, "append_time"),
     ],
 )
-async def test_a_row_that_cannot_be_read_stops_no_other(
-    path: Path, headers: bytes, appended_at_ms: int, reason: str
-) -> None:
+async def test_a_corrupt_row_does_not_stop_others(path: Path, headers: bytes, appended_at_ms: int, reason: str) -> None:
     async with opened(path) as log:
         await log.append(0, b"before", ())
         with closing(sqlite3.connect(path)) as other, other:
@@ -347,7 +345,7 @@ async def test_a_row_that_cannot_be_read_stops_no_other(
 
 
 @pytest.mark.parametrize("clock_ms", [-(10**15), 10**17])
-async def test_a_clock_beyond_what_the_store_can_keep_is_taken_as_its_bound(path: Path, clock_ms: int) -> None:
+async def test_a_clock_beyond_the_stores_range_is_clamped_to_it(path: Path, clock_ms: int) -> None:
     async with opened(path, clock_ms=lambda: clock_ms) as log:
         await log.append(0, b"x", ())
         async with owning(log.group_consumer()) as partition:

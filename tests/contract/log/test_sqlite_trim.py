@@ -1,4 +1,4 @@
-"""What the embedded log removes, and that it is gone."""
+"""Trimming: what the embedded log removes, and that no bytes of it are left."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def log(tmp_path: Path, clock: ManualClock) -> AsyncIterator[SqliteLog]:
 
 
 async def commit(log: SqliteLog, records: int) -> None:
-    """Commit so many records beyond the first there is."""
+    """Commit this many records after the first in the log."""
     async with owning(log.group_consumer()) as partition:
         first, _ = await partition.bounds()
         await partition.commit_offset(first + records, "")
@@ -51,7 +51,7 @@ def files_holding(folder: Path, needle: bytes) -> list[str]:
     return [file.name for file in folder.iterdir() if needle in file.read_bytes()]
 
 
-async def test_only_what_is_both_committed_and_old_goes(log: SqliteLog, clock: ManualClock) -> None:
+async def test_only_committed_and_old_records_are_removed(log: SqliteLog, clock: ManualClock) -> None:
     for number in range(6):
         clock.set(START_MS + number)
         await log.append(0, b"%d" % number, ())
@@ -64,7 +64,7 @@ async def test_only_what_is_both_committed_and_old_goes(log: SqliteLog, clock: M
 
 
 async def appended(log: SqliteLog, clock: ManualClock, *steps_ms: int) -> None:
-    """Append a record at each of these times after START_MS, its number its value, and commit all there is."""
+    """Append a record at each of these times after START_MS, with its number as value, and commit all records."""
     for number, step_ms in enumerate(steps_ms):
         clock.set(START_MS + step_ms)
         await log.append(0, b"%d" % number, ())
@@ -72,7 +72,7 @@ async def appended(log: SqliteLog, clock: ManualClock, *steps_ms: int) -> None:
         await partition.commit_offset(log.end, "")
 
 
-async def test_records_that_are_dated_ahead_go_with_the_next_that_is_old(log: SqliteLog, clock: ManualClock) -> None:
+async def test_records_dated_ahead_are_removed_with_the_next_old_one(log: SqliteLog, clock: ManualClock) -> None:
     await appended(log, clock, 0, 40 * DAY_MS, 40 * DAY_MS, HOUR_MS, 40 * DAY_MS)
     assert (await log.trim(START_MS + RECORDS_KEPT_MS + 1, below=log.end)).records == 1
     assert await values_in(log) == [b"1", b"2", b"3", b"4"]
@@ -87,7 +87,7 @@ async def test_a_record_that_is_not_far_ahead_keeps_those_behind_it(log: SqliteL
     assert (await log.trim(START_MS + 2 * RECORDS_KEPT_MS + HOUR_MS + 1, below=log.end)).records == 2
 
 
-async def test_more_records_ahead_than_a_piece_has_stop_nothing(log: SqliteLog, clock: ManualClock) -> None:
+async def test_more_records_dated_ahead_than_a_chunk_do_not_stop_trimming(log: SqliteLog, clock: ManualClock) -> None:
     clock.set(START_MS + 40 * DAY_MS)
     await asyncio.gather(*(log.append(0, b"ahead", ()) for _ in range(CHUNK_RECORDS + 1)))
     clock.set(START_MS)
@@ -96,9 +96,7 @@ async def test_more_records_ahead_than_a_piece_has_stop_nothing(log: SqliteLog, 
     assert (await log.trim(START_MS + RECORDS_KEPT_MS + 1, below=log.end)).records == CHUNK_RECORDS + 2
 
 
-async def test_nothing_goes_from_the_given_offset_on_however_old_it_says_it_is(
-    log: SqliteLog, clock: ManualClock
-) -> None:
+async def test_no_record_from_the_given_offset_on_is_removed(log: SqliteLog, clock: ManualClock) -> None:
     await appended(log, clock, 0, 0)
     bound = log.end
     await appended(log, clock, -40 * DAY_MS)
@@ -114,7 +112,7 @@ async def test_how_long_records_are_kept_is_an_argument(log: SqliteLog) -> None:
     assert (await log.trim(START_MS + 11, records_kept_ms=10, below=log.end)).records == 1
 
 
-async def test_what_was_trimmed_is_in_no_file_any_more(log: SqliteLog, tmp_path: Path) -> None:
+async def test_trimmed_data_is_in_no_file(log: SqliteLog, tmp_path: Path) -> None:
     for number in range(50):
         await log.append(0, CANARY * (1 + number * 40), ((CANARY.decode(), b""),))
     await log.dead_letters.append(DeadLetter(0, 1, "line", CANARY * 1000, ()))
@@ -126,7 +124,7 @@ async def test_what_was_trimmed_is_in_no_file_any_more(log: SqliteLog, tmp_path:
     assert await values_in(log) == [b"stays"]
 
 
-async def test_the_room_is_given_back(log: SqliteLog, tmp_path: Path) -> None:
+async def test_free_pages_are_given_back(log: SqliteLog, tmp_path: Path) -> None:
     file = tmp_path / "log.sqlite"
     for _ in range(40):
         await log.append(0, bytes(400_000), ())
@@ -138,7 +136,7 @@ async def test_the_room_is_given_back(log: SqliteLog, tmp_path: Path) -> None:
     assert sum(each.stat().st_size for each in tmp_path.iterdir()) < 500_000
 
 
-async def test_trimming_comes_in_pieces_and_appends_go_on_between(log: SqliteLog) -> None:
+async def test_trimming_works_in_chunks_between_appends(log: SqliteLog) -> None:
     records = 2 * CHUNK_RECORDS + 1
     await asyncio.gather(*(log.append(0, b"old", ()) for _ in range(records)))
     await commit(log, records)
@@ -152,7 +150,7 @@ async def test_trimming_comes_in_pieces_and_appends_go_on_between(log: SqliteLog
     assert appended > 1
 
 
-async def test_old_dead_letters_go(log: SqliteLog, clock: ManualClock) -> None:
+async def test_old_dead_letters_are_removed(log: SqliteLog, clock: ManualClock) -> None:
     for number in range(40):
         await log.dead_letters.append(DeadLetter(0, number, "line", b"x", ()))
     clock.set(START_MS + 1)
@@ -161,7 +159,7 @@ async def test_old_dead_letters_go(log: SqliteLog, clock: ManualClock) -> None:
     assert [entry.offset for entry in await log.dead_letters.entries()] == [40]
 
 
-async def test_old_notes_go_and_are_in_no_file_any_more(log: SqliteLog, clock: ManualClock, tmp_path: Path) -> None:
+async def test_old_notes_are_removed_and_in_no_file(log: SqliteLog, clock: ManualClock, tmp_path: Path) -> None:
     journal = log.journal(JournalMetrics(CollectorRegistry()))
     journal.append(0, CANARY * 1000)
     await journal.close()
@@ -176,9 +174,7 @@ async def test_old_notes_go_and_are_in_no_file_any_more(log: SqliteLog, clock: M
     assert files_holding(tmp_path, CANARY) == []
 
 
-async def test_dead_letters_and_notes_that_are_dated_ahead_count_as_added_when_that_is_seen(
-    log: SqliteLog, clock: ManualClock
-) -> None:
+async def test_dead_letters_and_notes_dated_ahead_are_dated_anew(log: SqliteLog, clock: ManualClock) -> None:
     now_ms = START_MS - 40 * DAY_MS  # the clock that says START_MS is ahead
     for offset in range(40):
         await log.dead_letters.append(DeadLetter(0, offset, "line", b"x", ()))

@@ -1,4 +1,4 @@
-"""The stores that the contract suite runs on. To add one: a function that opens it, and a line in BACKENDS."""
+"""The stores that the contract suite runs against. To add one: a function that opens it, and a line in BACKENDS."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ DEADLINE_S = 30.0
 
 
 class Store(BlockStore, CountReader, Protocol):
-    """What a store is to its readers and its writers."""
+    """A store that has both protocols."""
 
 
 @dataclass(frozen=True)
 class StoreUnderTest:
-    """A store without tables yet, and the hands that may touch it."""
+    """A store without tables yet, and its admin and audit."""
 
     store: Store
     admin: StoreAdmin
@@ -42,7 +42,7 @@ class StoreUnderTest:
 
 @dataclass(frozen=True)
 class ClickHouseUnderTest(StoreUnderTest):
-    """The same on a ClickHouse engine: other settings for its tables, and plain SQL."""
+    """The same on a ClickHouse engine, with plain SQL and other settings for its tables."""
 
     engine: Engine
     schema: StoreSchema
@@ -65,7 +65,7 @@ OpenClickHouse = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[C
 
 
 def on(engine: Engine, database: str) -> ClickHouseUnderTest:
-    """A store in this database of an engine."""
+    """A store in one database of an engine."""
     schema = StoreSchema(database, None, 30, REGISTRY)
     admin = ClickHouseAdmin(engine, schema, random_log_id=lambda: random.getrandbits(32))
     return ClickHouseUnderTest(ClickHouseStore(engine, schema), admin, ClickHouseAudit(engine, schema), engine, schema)

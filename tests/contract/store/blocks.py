@@ -1,4 +1,4 @@
-"""Blocks of rows for the store's tests."""
+"""Builds blocks of rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def row(
 
 
 def block(rows: int, *, days: int = 1, viewers: int = 1, start: int = 0) -> bytes:
-    """Rows of count 1 at offsets from `start` on; viewers `0`, `1`, … and days back from NOON_MS take turns."""
+    """Rows of count 1 at consecutive offsets, cycling through viewers `0`, `1`, … and days before NOON_MS."""
     return b"".join(
         row(start + number, viewer=str(number % viewers), at_ms=NOON_MS - number % days * DAY_MS)
         for number in range(rows)
@@ -42,7 +42,7 @@ def block(rows: int, *, days: int = 1, viewers: int = 1, start: int = 0) -> byte
 
 
 def line(fields: str) -> bytes:
-    """A line as it should not be."""
+    """An invalid line."""
     return f"{{{fields}}}\n".encode()
 
 

@@ -1,4 +1,4 @@
-"""A wire between a client and a server that a test can cut."""
+"""A TCP proxy that a test can cut or silence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run as a process of its own: opens a chDB folder, inserts a block under a token, says so, and then does as told.
+"""A child process: opens a chDB folder, inserts a block under a token, reports it, and then does as told.
 
 Usage: python -m tests.contract.store.chdb_child FOLDER ROWS TOKEN {wait|close}
 """

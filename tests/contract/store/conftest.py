@@ -12,7 +12,7 @@ from tests.contract.store.backends import StoreUnderTest as Backend
 
 @pytest.fixture(scope="session")
 def chdb_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbEngine]:
-    """The one engine that this process may open; each test has a database of its own in it."""
+    """The one engine that a process may open. Each test has its own database in it."""
     engine = ChdbEngine(tmp_path_factory.mktemp("chdb"))
     yield engine
     asyncio.run(engine.close())
@@ -28,7 +28,7 @@ async def bare(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
 
 @pytest.fixture
 async def backend(bare: Backend) -> Backend:
-    """Each backend, ready and empty."""
+    """Each backend, migrated and empty."""
     await bare.admin.migrate()
     return bare
 
@@ -43,6 +43,6 @@ async def bare_clickhouse(request: pytest.FixtureRequest) -> AsyncIterator[Click
 
 @pytest.fixture
 async def clickhouse(bare_clickhouse: ClickHouseUnderTest) -> ClickHouseUnderTest:
-    """Each ClickHouse, ready and empty."""
+    """Each ClickHouse, migrated and empty."""
     await bare_clickhouse.admin.migrate()
     return bare_clickhouse

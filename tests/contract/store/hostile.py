@@ -1,4 +1,4 @@
-"""A profile as hostile as a server lets it be: every setting that is not an operator's affair has another value."""
+"""A hostile profile: every setting that is not the operator's choice has another value, as far as a server allows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NUMBERS = frozenset(
     ("UInt64", "UInt64Auto", "Int64", "Int32", "NonZeroUInt64", "MaxThreads", "Milliseconds", "Seconds")
 )
 
-# Texts have no opposite: of most another value is refused or means nothing, these mean something.
+# Texts have no opposite. Of most, another value is refused or has no effect; these have an effect.
 _TEXTS = {
     "additional_result_filter": "0",
     "additional_table_filters": "{'system.settings': '0', 'system.tables': '0'}",
@@ -51,7 +51,7 @@ _TEXTS = {
 
 
 def hostile_settings(url: str) -> Mapping[str, str]:
-    """Flipped switches, a third of each number, another of each choice, and _TEXTS, as far as the server takes them."""
+    """Flipped switches, a third of each number, another of each choice, and _TEXTS, if the server accepts them."""
     with closing(clickhouse_connect.get_client(dsn=url)) as client:
         rows = client.query(_SETTINGS).result_rows
         others = {
@@ -75,12 +75,12 @@ def _another(client: Client, name: str, kind: str, default: str) -> str | None:
 
 
 def _third(number: int) -> str:
-    """Of a bound; where there is none, 0 mostly, a small one."""
+    """A third of a bound, or a small number if there is no bound (mostly 0)."""
     return str(number // 3 if number >= 3 else number + 3)
 
 
 def _choices(client: Client, name: str) -> list[str]:
-    """What the server names when it refuses a value that is none of them."""
+    """The valid values that the server lists when it refuses one."""
     try:
         client.command(f"SET {name} = 'none of them'")
     except DatabaseError as refusal:

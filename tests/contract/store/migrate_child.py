@@ -1,4 +1,4 @@
-"""Run as a process of its own: migrates a server's database.
+"""A child process: migrates a server's database.
 
 Usage: python -m tests.contract.store.migrate_child URL
 """

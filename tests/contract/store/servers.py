@@ -1,4 +1,4 @@
-"""Servers that a test configures: with users of its own, one that logs all it can, two that are a cluster's shards."""
+"""ClickHouse servers with a configuration of their own: users, full logging, two shards of a cluster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLUSTER = "pair"
 
 
 class ConfiguredClickHouse(LocalClickHouse):
-    """A server with more in its configuration."""
+    """A server with additional configuration."""
 
     more = ""
     level = "information"
@@ -58,7 +58,7 @@ class ServerUser:
 
 
 class ClickHouseWithUsers(ConfiguredClickHouse):
-    """A server with these users besides, and `default`'s profile; a change of them applies at its next start."""
+    """A server with these users and this profile of `default`. Changes apply when it is restarted."""
 
     default = ServerUser()
 
@@ -83,7 +83,7 @@ class ClickHouseWithUsers(ConfiguredClickHouse):
 
 @contextmanager
 def talkative(libchdb: Path, folder: Path) -> Iterator[ConfiguredClickHouse]:
-    """A server that logs as much as the official image does: everything."""
+    """A server that logs everything, as the official image does."""
     server = ConfiguredClickHouse(libchdb=libchdb, folder=folder)
     server.level = "trace"
     with server:

@@ -1,4 +1,4 @@
-"""StoreAdmin: migrate, log identities, purge."""
+"""StoreAdmin: migrate, log ids, purge."""
 
 from __future__ import annotations
 
@@ -55,38 +55,38 @@ async def test_many_migrate_at_once(bare: StoreUnderTest) -> None:
     await bare.store.insert(row(), "a", deadline_s=DEADLINE_S)
 
 
-async def test_a_log_keeps_its_identity(backend: StoreUnderTest) -> None:
+async def test_a_log_keeps_its_id(backend: StoreUnderTest) -> None:
     assert await backend.store.log_id("log") is None
     identity = await backend.admin.adopt_log("log")
     assert 0 <= identity < 2**32
     assert await backend.admin.adopt_log("log") == identity == await backend.store.log_id("log")
 
 
-async def test_logs_have_identities_of_their_own(backend: StoreUnderTest) -> None:
+async def test_logs_have_different_ids(backend: StoreUnderTest) -> None:
     assert await backend.admin.adopt_log("one") != await backend.admin.adopt_log("two's \\ and\ttabs")
     assert await backend.store.log_id("two's \\ and\ttabs") is not None
 
 
-async def test_a_new_log_of_the_same_name_gets_another_identity(backend: StoreUnderTest) -> None:
+async def test_a_new_log_of_the_same_name_gets_another_id(backend: StoreUnderTest) -> None:
     first = await backend.admin.adopt_log("log")
     second = await backend.admin.adopt_log("log", new=True)
     assert second != first
     assert await backend.store.log_id("log") == second
 
 
-async def test_a_log_that_carries_its_identity_keeps_it(backend: StoreUnderTest) -> None:
+async def test_a_log_with_its_own_id_keeps_it(backend: StoreUnderTest) -> None:
     assert await backend.admin.adopt_log("log", log_id=5) == 5
     assert await backend.admin.adopt_log("log", log_id=6) == 5
     assert await backend.admin.adopt_log("log", new=True, log_id=6) == 6
 
 
-async def test_many_that_adopt_a_log_at_once_agree(backend: StoreUnderTest) -> None:
+async def test_processes_that_adopt_a_log_at_once_agree(backend: StoreUnderTest) -> None:
     identities = await asyncio.gather(*(backend.admin.adopt_log("log") for _ in range(8)))
     assert len(set(identities)) == 1
     assert await backend.store.log_id("log") == identities[0]
 
 
-async def test_purge_removes_what_is_older_to_the_millisecond(backend: StoreUnderTest) -> None:
+async def test_purge_removes_older_rows_to_the_millisecond(backend: StoreUnderTest) -> None:
     rows = row(0, at_ms=NOON_MS - 1, count=3) + row(1, at_ms=NOON_MS - DAY_MS, count=4) + row(2, at_ms=NOON_MS)
     await backend.store.insert(rows, "a", deadline_s=DEADLINE_S)
     gone = PurgeTotals(rows=2, counts=7, oldest_ms=NOON_MS - DAY_MS, newest_ms=NOON_MS - 1, ahead_rows=0)
@@ -96,7 +96,7 @@ async def test_purge_removes_what_is_older_to_the_millisecond(backend: StoreUnde
     assert await backend.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
 
 
-async def test_purge_removes_what_lies_ahead_to_the_millisecond(backend: StoreUnderTest) -> None:
+async def test_purge_removes_rows_dated_ahead_to_the_millisecond(backend: StoreUnderTest) -> None:
     rows = row(0, at_ms=NOON_MS - 1, count=3) + row(1, at_ms=AHEAD_MS, count=4) + row(2, at_ms=AHEAD_MS - 1)
     rows += row(3, at_ms=AHEAD_MS + 40 * DAY_MS, partition=1, count=5)
     await backend.store.insert(rows, "a", deadline_s=DEADLINE_S)
@@ -107,7 +107,7 @@ async def test_purge_removes_what_lies_ahead_to_the_millisecond(backend: StoreUn
     assert await backend.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
 
 
-async def test_purge_removes_what_lies_ahead_where_nothing_is_old(backend: StoreUnderTest) -> None:
+async def test_purge_removes_rows_dated_ahead_if_none_is_old(backend: StoreUnderTest) -> None:
     await backend.store.insert(row(1, at_ms=AHEAD_MS) + row(2), "a", deadline_s=DEADLINE_S)
     gone = await backend.admin.purge(NOON_MS - 36_500 * DAY_MS, AHEAD_MS)
     assert (gone.rows, gone.ahead_rows) == (1, 1)

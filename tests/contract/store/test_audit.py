@@ -1,4 +1,4 @@
-"""StoreAudit: what `verify` asks, answered by every store as Python would."""
+"""StoreAudit: the queries of `verify`. Every store gives the results that Python computes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sums(of: list[bytes], counts: int) -> RowSums:
 
 @pytest.fixture
 async def filled(backend: StoreUnderTest) -> StoreUnderTest:
-    """Each backend, with these rows, and others beside them."""
+    """Each backend, with these rows and others."""
     beside = row(1, partition=1) + row(2, partition=1) + row(1, log_id=LOG + 1)
     await backend.store.insert(b"".join(lines()) + beside, "a", deadline_s=DEADLINE_S)
     return backend
@@ -42,7 +42,7 @@ async def test_sums_are_those_of_the_lines_that_were_inserted(filled: StoreUnder
     assert await filled.audit.sums(RowSelection(LOG, 0, 3, 3, 0)) == RowSums(0, 0, 0)
 
 
-async def test_sums_are_told_by_ranges_of_offsets_and_add_up(filled: StoreUnderTest) -> None:
+async def test_sums_by_range_add_up(filled: StoreUnderTest) -> None:
     all_lines = lines()
     by_range = await filled.audit.sums_by_range(RowSelection(LOG, 0, 1, 2**63, 0), 2)
     assert by_range == {0: sums(all_lines[1:3], 25_007), 2**52: sums(all_lines[4:], 1)}
@@ -62,7 +62,7 @@ async def test_lines_come_back_as_they_were_inserted(filled: StoreUnderTest) -> 
     assert sorted(await filled.audit.lines(EVERYTHING)) == sorted(lines())
 
 
-async def test_a_stretch_is_half_open_in_offsets_and_begins_at_a_time(filled: StoreUnderTest) -> None:
+async def test_a_selection_is_half_open_in_offsets_and_begins_at_a_time(filled: StoreUnderTest) -> None:
     all_lines = lines()
     assert await filled.audit.lines(RowSelection(LOG, 0, 1, 2, 0)) == [all_lines[1]]
     assert await filled.audit.sums(RowSelection(LOG, 0, 1, 3, 0)) == sums(all_lines[1:3], 25_007)
@@ -70,7 +70,7 @@ async def test_a_stretch_is_half_open_in_offsets_and_begins_at_a_time(filled: St
     assert await filled.audit.lines(RowSelection(LOG, 0, 0, 5, NOON_MS + 1000)) == []
 
 
-async def test_extents_are_told_by_partition_of_one_log(filled: StoreUnderTest) -> None:
+async def test_stored_partitions_are_those_of_one_log(filled: StoreUnderTest) -> None:
     assert await filled.audit.stored_partitions(LOG) == {
         0: StoredPartition(5, 0, 2**53 + 1),
         1: StoredPartition(2, 1, 2),
@@ -78,16 +78,16 @@ async def test_extents_are_told_by_partition_of_one_log(filled: StoreUnderTest) 
     assert await filled.audit.stored_partitions(LOG + 2) == {}
 
 
-async def test_a_purge_leaves_a_mark(filled: StoreUnderTest) -> None:
+async def test_a_purge_is_recorded(filled: StoreUnderTest) -> None:
     assert await filled.audit.purge_history(LOG) == PurgeHistory() == await filled.store.purge_history(LOG)
     await filled.admin.purge(NOON_MS - DAY_MS + 2, NEVER_MS)
-    await filled.admin.purge(1000, NEVER_MS)  # an older one, which says less
+    await filled.admin.purge(1000, NEVER_MS)  # an older purge, of fewer rows
     purged = PurgeHistory(NOON_MS - DAY_MS + 2, ())
     assert await filled.audit.purge_history(LOG) == purged == await filled.store.purge_history(LOG)
     assert (await filled.audit.sums(EVERYTHING)).rows == 4
 
 
-async def test_a_purge_of_what_lies_ahead_is_noted_by_log_and_place(filled: StoreUnderTest) -> None:
+async def test_a_purge_of_rows_dated_ahead_is_recorded_by_log_partition_and_offset(filled: StoreUnderTest) -> None:
     ahead_ms = NOON_MS + DAY_MS
     ahead = row(5, at_ms=ahead_ms) + row(7, at_ms=ahead_ms) + row(3, partition=1, at_ms=ahead_ms + 1)
     await filled.store.insert(ahead, "b", deadline_s=DEADLINE_S)
@@ -105,7 +105,7 @@ async def test_a_purge_of_what_lies_ahead_is_noted_by_log_and_place(filled: Stor
     assert (await filled.audit.purge_history(LOG)).ahead == notes
 
 
-async def test_a_stretch_is_without_what_was_purged_ahead(filled: StoreUnderTest) -> None:
+async def test_a_selection_excludes_rows_that_were_purged_ahead(filled: StoreUnderTest) -> None:
     all_lines = lines()  # of offsets 0, 1, 2, 0 and 2**53 + 1, the second a day before
     without = replace(EVERYTHING, purged_ahead=(PurgedAhead(0, 1, NOON_MS),))
     left, counts = [all_lines[1], all_lines[2], all_lines[4]], 25_008
@@ -118,7 +118,7 @@ async def test_a_stretch_is_without_what_was_purged_ahead(filled: StoreUnderTest
     assert await filled.audit.row_count(replace(more, start=1, end=2)) == 1
 
 
-async def test_a_purge_that_found_no_place_to_be_noted_removed_nothing(clickhouse: ClickHouseUnderTest) -> None:
+async def test_a_purge_that_cannot_be_recorded_removes_nothing(clickhouse: ClickHouseUnderTest) -> None:
     """As after an upgrade before `migrate`."""
     await clickhouse.store.insert(row(1, at_ms=NOON_MS + DAY_MS), "a", deadline_s=DEADLINE_S)
     await clickhouse.run(f"DROP TABLE {clickhouse.schema.table('telemetry_purges_ahead')} SYNC")
@@ -130,7 +130,7 @@ async def test_a_purge_that_found_no_place_to_be_noted_removed_nothing(clickhous
     assert [day.rows for day in await clickhouse.store.stored_days(LOG, 0, 0)] == [1]
 
 
-async def test_catching_up_waits_for_nothing_on_a_lone_store(filled: StoreUnderTest) -> None:
+async def test_sync_replicas_returns_at_once_on_a_single_server(filled: StoreUnderTest) -> None:
     await filled.audit.sync_replicas()
 
 

@@ -1,4 +1,4 @@
-"""The same bytes under the same token are the same block, whatever a server's defaults are."""
+"""The same bytes under the same token are deduplicated, whatever the servers' defaults are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""chDB as a part of a process: what a crash leaves, who else may come in, and what it writes where."""
+"""chDB in a process: what a crash leaves, who else may open its folder, and which files it writes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_a_confirmed_block_and_its_token_outlive_a_sigkill(tmp_path: Path)
         assert (await ended(process))[0] == -signal.SIGKILL
 
 
-async def test_a_token_outlives_an_orderly_end_that_says_nothing(tmp_path: Path) -> None:
+async def test_a_token_outlives_an_exit_without_close(tmp_path: Path) -> None:
     for _ in range(2):
         process = await child(tmp_path, token="a", end="close")
         assert await rows_told(process) == ROWS
@@ -73,12 +73,12 @@ async def test_a_folder_in_use_by_another_process_cannot_be_opened(tmp_path: Pat
         await first.wait()
 
 
-def test_this_process_opens_one_folder_only(chdb_engine: ChdbEngine, tmp_path: Path) -> None:
+def test_a_process_opens_one_folder_only(chdb_engine: ChdbEngine, tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         ChdbEngine(tmp_path)
 
 
-async def test_refused_lines_are_written_nowhere(
+async def test_refused_lines_are_in_no_file(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))

@@ -64,6 +64,6 @@ async def test_reads_and_inserts_go_side_by_side(backend: StoreUnderTest) -> Non
     assert await counts() == 1000
 
 
-async def test_a_question_past_its_deadline_is_an_outage_and_not_an_empty_answer(backend: StoreUnderTest) -> None:
+async def test_a_query_past_its_deadline_is_an_outage_and_not_an_empty_result(backend: StoreUnderTest) -> None:
     with pytest.raises(StoreUnavailable):
         await backend.store.counts("42", since_ms=0, deadline_s=0)

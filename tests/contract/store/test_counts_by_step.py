@@ -1,4 +1,4 @@
-"""CountReader.counts_by_step: the sums of `counts`, by the UTC day or hour that holds each row."""
+"""CountReader.counts_by_step: the sums of `counts`, by UTC day or hour."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ async def test_a_step_begins_with_its_first_millisecond_and_ends_before_the_next
 
 
 @STEPS
-async def test_a_step_sums_by_event_and_only_those_that_occurred_are_there(
-    backend: StoreUnderTest, step_ms: int
-) -> None:
+async def test_a_step_has_sums_of_events_that_occurred_only(backend: StoreUnderTest, step_ms: int) -> None:
     rows = row(0, count=25_000) + row(1, count=25_000) + row(2, event="suggestion_undo", count=3)
     rows += row(3, at_ms=NOON_MS - 3 * DAY_MS, event="suggestion_edited", count=5)
     await backend.store.insert(rows, "a", deadline_s=DEADLINE_S)
@@ -51,7 +49,9 @@ async def test_a_step_sums_by_event_and_only_those_that_occurred_are_there(
 
 
 @STEPS
-async def test_a_window_that_begins_within_a_step_has_the_rest_of_it(backend: StoreUnderTest, step_ms: int) -> None:
+async def test_a_window_that_begins_within_a_step_includes_the_rest_of_it(
+    backend: StoreUnderTest, step_ms: int
+) -> None:
     since_ms = MIDNIGHT_MS + step_ms // 2
     rows = row(0, at_ms=since_ms - 1, count=1) + row(1, at_ms=since_ms, count=2) + row(2, at_ms=since_ms + 1, count=4)
     await backend.store.insert(rows, "a", deadline_s=DEADLINE_S)

@@ -1,4 +1,4 @@
-"""What keeps a store from answering is said: a reason, the store's number, and what to do. On real sockets."""
+"""Errors of a store have a reason, the store's error number, and a remedy. On real sockets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Question = Callable[[ClickHouseUnderTest], Awaitable[object]]
 
 @pytest.fixture(scope="module")
 def server(libchdb: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseWithUsers]:
-    """A server with a ready store that holds a row, and USERS."""
+    """A server with USERS and a migrated store that has one row."""
 
     async def make_ready() -> None:
         async with store_at(parse_server_url(running.url)) as opened:
@@ -86,7 +86,7 @@ async def test_the_missing_grant_is_named(
     assert re.sub(r"\([\w, ]+\)", "", named) == grant  # a server may say which columns, too
 
 
-async def test_what_a_service_needs_is_enough_for_its_readiness(server: ClickHouseWithUsers) -> None:
+async def test_a_service_is_ready_with_the_grants_it_needs(server: ClickHouseWithUsers) -> None:
     async with store_at(parse_server_url(server.url_of("summary"))) as opened:
         await opened.store.ping_summary()
         assert await opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S)
@@ -101,20 +101,22 @@ async def test_what_a_service_needs_is_enough_for_its_readiness(server: ClickHou
     ("user", "number", "reason"),
     [("no_memory", 241, "memory"), ("few_columns", 161, "limit"), ("few_rows", 158, "limit")],
 )
-async def test_a_bound_of_the_profile_is_said(server: ClickHouseWithUsers, user: str, number: int, reason: str) -> None:
+async def test_an_exceeded_limit_of_the_profile_is_named(
+    server: ClickHouseWithUsers, user: str, number: int, reason: str
+) -> None:
     async with store_at(parse_server_url(server.url_of(user))) as opened:
         with pytest.raises(StoreUnavailable, match=rf"error {number} of the store \({reason}\): ") as failed:
             await opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S)
     assert failed.value.word.startswith(f"{reason}: error {number}, ")
 
 
-async def test_an_error_after_the_answer_began_is_an_error(server: ClickHouseWithUsers) -> None:
+async def test_an_error_in_the_middle_of_a_response_is_an_error(server: ClickHouseWithUsers) -> None:
     async with store_at(parse_server_url(server.url)) as opened:
         with pytest.raises(StoreUnavailable, match="error 395 of the store"):
             await opened.rows("SELECT throwIf(number = 3000000) FROM system.numbers")
 
 
-async def test_a_wrong_password_is_said_and_not_repeated(server: ClickHouseWithUsers) -> None:
+async def test_a_wrong_password_is_reported_and_not_quoted(server: ClickHouseWithUsers) -> None:
     async with store_at(replace(parse_server_url(server.url), password="wrong-7f3a")) as opened:
         await fails(opened, "authentication", 516)
 
@@ -124,12 +126,12 @@ async def test_a_database_without_tables_is_missing(server: ClickHouseWithUsers)
         await fails(opened, "missing", 60)
 
 
-async def test_a_host_without_an_address_is_said() -> None:
+async def test_a_host_without_an_address_is_reported() -> None:
     async with store_at(ServerAddress("http", "no-such-host.invalid", 8123, "u", "wrong-7f3a", "x")) as opened:
         await fails(opened, "name")
 
 
-async def test_nobody_at_the_port_is_no_answer() -> None:
+async def test_a_closed_port_is_no_answer() -> None:
     async with store_at(ServerAddress("http", "127.0.0.1", 1, "u", "wrong-7f3a", "x")) as opened:
         await fails(opened, "unavailable")
 
@@ -145,18 +147,18 @@ async def test_nobody_at_the_port_is_no_answer() -> None:
         b"SSH-2.0-OpenSSH_9.6\r\n",
     ],
 )
-async def test_another_server_is_no_store(said: bytes) -> None:
+async def test_another_server_is_not_clickhouse(said: bytes) -> None:
     async with speaking(said) as port, store_at(address("http", "127.0.0.1", port)) as opened:
         await fails(opened, "not_clickhouse")
 
 
-async def test_https_at_a_port_without_tls_is_said(server: ClickHouseWithUsers) -> None:
+async def test_https_to_a_port_without_tls_is_reported(server: ClickHouseWithUsers) -> None:
     async with store_at(replace(parse_server_url(server.url), scheme="https")) as opened:
         await fails(opened, "tls")
 
 
 @pytest.mark.parametrize("trusted", [True, False], ids=["for another name", "of nobody we know"])
-async def test_a_certificate_that_is_not_the_hosts_is_said(
+async def test_a_certificate_of_another_host_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
 ) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -170,7 +172,7 @@ async def test_a_certificate_that_is_not_the_hosts_is_said(
 
 
 def make_certificate(key: Path, certificate: Path) -> None:
-    """Of `other.example`, signed by itself."""
+    """A self-signed certificate of `other.example`."""
     if (openssl := shutil.which("openssl")) is None:
         pytest.skip("no openssl to make a certificate with")
     command = f"{openssl} req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=other.example"
@@ -180,7 +182,7 @@ def make_certificate(key: Path, certificate: Path) -> None:
 
 @asynccontextmanager
 async def speaking(said: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """The port of somebody who says this to everybody."""
+    """The port of a server that sends this to every client."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -197,7 +199,7 @@ def address(scheme: str, host: str, port: int) -> ServerAddress:
 
 
 async def fails(opened: ClickHouseUnderTest, reason: str, code: int | None = None) -> None:
-    """Every kind of statement fails so, and says nothing that was sent or answered."""
+    """Every kind of statement fails with this error, which quotes neither the statement nor the response."""
     for question in (
         opened.store.ping_summary(),
         opened.store.ping_insert(),

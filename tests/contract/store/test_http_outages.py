@@ -1,4 +1,4 @@
-"""A server that goes away, and comes back."""
+"""A server that fails and recovers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def wire() -> Wire:
 
 @pytest.fixture
 async def far(clickhouse_database_url: str, wire: Wire) -> AsyncIterator[ClickHouseUnderTest]:
-    """A ready and empty store at the other end of the wire."""
+    """A migrated and empty store behind the proxy."""
     async with wire.to(clickhouse_database_url) as url:
         address = parse_server_url(url)
         engine = HttpEngine(address, profile_fresh_s=3600.0)
@@ -56,14 +56,16 @@ async def test_an_insert_that_is_redirected_is_sent_once(far: ClickHouseUnderTes
 
 
 @pytest.mark.parametrize("body", [b"", b"down for maintenance 7f3a"])
-async def test_an_answer_of_somebody_else_confirms_nothing(far: ClickHouseUnderTest, wire: Wire, body: bytes) -> None:
+async def test_a_response_of_another_server_confirms_no_insert(
+    far: ClickHouseUnderTest, wire: Wire, body: bytes
+) -> None:
     wire.instead = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     with pytest.raises(StoreUnavailable, match="what answers is not ClickHouse"):
         await far.store.insert(row(), "a", deadline_s=DEADLINE_S)
 
 
 @pytest.mark.parametrize("body", [b"", b'{"status": "up"}', b"down for maintenance 7f3a\n"])
-async def test_an_answer_of_somebody_else_is_not_an_empty_one(
+async def test_a_response_of_another_server_is_not_an_empty_result(
     far: ClickHouseUnderTest, wire: Wire, body: bytes
 ) -> None:
     await far.store.insert(row(), "a", deadline_s=DEADLINE_S)
@@ -83,7 +85,7 @@ async def test_an_answer_of_somebody_else_is_not_an_empty_one(
             await question
 
 
-async def test_a_question_that_is_redirected_takes_no_viewer_along(far: ClickHouseUnderTest, wire: Wire) -> None:
+async def test_a_redirected_query_does_not_send_the_viewer(far: ClickHouseUnderTest, wire: Wire) -> None:
     heard: list[bytes] = []
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,15 +105,13 @@ async def test_a_question_that_is_redirected_takes_no_viewer_along(far: ClickHou
     assert b"viewer-7f3a" not in b"".join(heard)
 
 
-async def test_an_answer_that_is_nonsense_is_an_outage(far: ClickHouseUnderTest, wire: Wire) -> None:
+async def test_an_invalid_response_is_an_outage(far: ClickHouseUnderTest, wire: Wire) -> None:
     wire.instead = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n[]\nno-7f3a\n"
     with pytest.raises(StoreUnavailable, match="an answer that cannot be read"):
         await far.store.counts("42", since_ms=0, deadline_s=DEADLINE_S)
 
 
-async def test_an_insert_without_an_answer_in_time_may_be_kept_and_is_repeated_safely(
-    far: ClickHouseUnderTest, wire: Wire
-) -> None:
+async def test_an_insert_that_timed_out_can_be_retried(far: ClickHouseUnderTest, wire: Wire) -> None:
     wire.silent = True
     with pytest.raises(StoreUnavailable):
         await far.store.insert(row(), "a", deadline_s=0.5)
@@ -120,7 +120,7 @@ async def test_an_insert_without_an_answer_in_time_may_be_kept_and_is_repeated_s
     assert (await far.store.stored_days(LOG, 0, 0))[0].rows == 1
 
 
-async def test_a_question_about_the_profile_without_an_answer_holds_up_nobody_else(
+async def test_a_profile_query_without_an_answer_delays_no_other_statement(
     clickhouse_database_url: str, wire: Wire
 ) -> None:
     async with wire.to(clickhouse_database_url) as url:
@@ -139,7 +139,7 @@ async def test_a_question_about_the_profile_without_an_answer_holds_up_nobody_el
         await engine.close()
 
 
-async def test_a_question_without_an_answer_ends_at_its_deadline(far: ClickHouseUnderTest, wire: Wire) -> None:
+async def test_a_query_without_an_answer_ends_at_its_deadline(far: ClickHouseUnderTest, wire: Wire) -> None:
     wire.silent = True
     with pytest.raises(StoreUnavailable):
         await far.store.counts("42", since_ms=0, deadline_s=0.2)
@@ -147,7 +147,7 @@ async def test_a_question_without_an_answer_ends_at_its_deadline(far: ClickHouse
     assert await far.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {}
 
 
-async def test_a_wrong_password_is_an_outage_that_an_operator_can_mend(clickhouse_database_url: str) -> None:
+async def test_a_wrong_password_is_an_outage_that_ends_when_it_is_corrected(clickhouse_database_url: str) -> None:
     address = parse_server_url(clickhouse_database_url)
     engine = HttpEngine(replace(address, password="wrong-7f3a"))
     with pytest.raises(StoreUnavailable, match="error 516") as outage:
@@ -156,7 +156,7 @@ async def test_a_wrong_password_is_an_outage_that_an_operator_can_mend(clickhous
     await engine.close()
 
 
-async def test_a_server_killed_and_started_again_is_found_again(own_clickhouse: LocalClickHouse) -> None:
+async def test_the_engine_reconnects_to_a_restarted_server(own_clickhouse: LocalClickHouse) -> None:
     address = parse_server_url(own_clickhouse.url)
     engine = HttpEngine(address)
     opened = on(engine, address.database)
@@ -179,7 +179,7 @@ async def test_a_server_killed_and_started_again_is_found_again(own_clickhouse: 
     await engine.close()
 
 
-async def test_a_server_may_come_after_its_clients(own_clickhouse: LocalClickHouse) -> None:
+async def test_a_server_may_start_after_its_clients(own_clickhouse: LocalClickHouse) -> None:
     await asyncio.to_thread(own_clickhouse.stop)
     address = parse_server_url(own_clickhouse.url)
     engine = HttpEngine(address)

@@ -1,4 +1,4 @@
-"""BlockStore.insert: whole blocks, each once."""
+"""BlockStore.insert: a block is inserted as a whole, and once."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ async def test_a_day_repeated_alone_changes_nothing(backend: StoreUnderTest) -> 
     assert [day.rows for day in await backend.store.stored_days(LOG, 0, 0)] == [10, 10, 10]
 
 
-async def test_a_block_of_a_hundred_days_is_taken(backend: StoreUnderTest) -> None:
+async def test_a_block_of_a_hundred_days_is_accepted(backend: StoreUnderTest) -> None:
     await backend.store.insert(block(100, days=100), "a", deadline_s=DEADLINE_S)
 
 
-async def test_a_row_keeps_its_place_in_the_log(backend: StoreUnderTest) -> None:
+async def test_a_row_keeps_its_log_partition_and_offset(backend: StoreUnderTest) -> None:
     await backend.store.insert(row(2**63, log_id=2**32 - 1, partition=2**16 - 1), "a", deadline_s=DEADLINE_S)
     assert await backend.store.stored_days(2**32 - 1, 2**16 - 1, 2**63) == [StoredDay(day_of(NOON_MS), 1, 2**63)]
 

@@ -1,4 +1,4 @@
-"""`migrate` on tables that an older version made and filled."""
+"""`migrate` on tables that an older version created and filled."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OLD_ROWS = block(ROWS, days=3, viewers=50)
 
 @pytest.fixture
 async def older(bare_clickhouse: ClickHouseUnderTest) -> ClickHouseUnderTest:
-    """Tables as migration 4 left them, with rows in files of one column each."""
+    """Tables as of migration 4, with wide parts: one file for each column."""
     text = "".join(line for line in BEFORE_5.read_text().splitlines(keepends=True) if not line.startswith("--"))
     database = bare_clickhouse.schema.database
     for statement in text.replace("`siddes`", f"`{database}`").split(";\n"):
@@ -62,7 +62,7 @@ async def assert_all_there(clickhouse: ClickHouseUnderTest, stored: list[StoredD
     assert await clickhouse.store.counts("7", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": ROWS // 50}
 
 
-async def test_an_older_table_gets_all_that_an_alter_can_give(older: ClickHouseUnderTest) -> None:
+async def test_an_older_table_gets_every_change_an_alter_can_make(older: ClickHouseUnderTest) -> None:
     stored = list(await older.store.stored_days(LOG, 0, 0))
     later = [migration for migration in shipped_migrations(older.schema) if migration.number >= 5]
     assert await older.admin.migrate() == [statement for migration in later for statement in migration.statements]
@@ -75,7 +75,7 @@ async def test_an_older_table_gets_all_that_an_alter_can_give(older: ClickHouseU
     await assert_all_there(older, stored)
 
 
-async def test_tokens_from_before_are_known_after(older: ClickHouseUnderTest) -> None:
+async def test_tokens_survive_the_migration(older: ClickHouseUnderTest) -> None:
     stored = list(await older.store.stored_days(LOG, 0, 0))
     await older.admin.migrate()
     await older.store.insert(OLD_ROWS, "old", deadline_s=DEADLINE_S)
@@ -93,7 +93,7 @@ async def test_old_and_new_parts_are_read_and_merged_as_one(older: ClickHouseUnd
         await older.run(f"OPTIMIZE TABLE {older.schema.table('telemetry_counts')} FINAL")
 
 
-async def test_an_operator_can_make_the_table_anew(older: ClickHouseUnderTest) -> None:
+async def test_an_operator_can_recreate_the_table(older: ClickHouseUnderTest) -> None:
     """As docs/operations.md says."""
     stored = list(await older.store.stored_days(LOG, 0, 0))
     await older.admin.migrate()
@@ -116,13 +116,13 @@ async def test_an_operator_can_make_the_table_anew(older: ClickHouseUnderTest) -
     assert await older.admin.pending() == []
 
 
-async def test_a_new_table_is_made_of_small_granules_in_one_file_a_part(clickhouse: ClickHouseUnderTest) -> None:
+async def test_a_new_table_has_small_granules_and_compact_parts(clickhouse: ClickHouseUnderTest) -> None:
     await clickhouse.store.insert(OLD_ROWS, "a", deadline_s=DEADLINE_S)
     assert "index_granularity = 2048" in await made(clickhouse)
     assert await clickhouse.rows(PART_TYPES) == [["Compact"]]
 
 
-async def test_a_later_event_leaves_codecs_and_bounds_as_they_are(clickhouse: ClickHouseUnderTest) -> None:
+async def test_an_added_event_keeps_codecs_and_constraints(clickhouse: ClickHouseUnderTest) -> None:
     before = await made(clickhouse)
     await clickhouse.admin_with(registry=ADDED).migrate()
     added = "'suggestion_pinned' = 8"

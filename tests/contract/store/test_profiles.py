@@ -1,4 +1,4 @@
-"""A server's profile changes no answer: whatever it sets goes back, and what cannot go back is said."""
+"""A server's profile changes no result: its settings are reset, and an error names those that cannot be reset."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ USERS = {
 
 @pytest.fixture(scope="module")
 def server(libchdb: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseWithUsers]:
-    """With USERS, and some whose profiles are made of what the server itself says that it can be set to."""
+    """A server with USERS, and with users whose profiles are generated from the server's own list of settings."""
     with ClickHouseWithUsers(libchdb=libchdb, folder=tmp_path_factory.mktemp("profiles"), users={}) as running:
         settings = list(hostile_settings(running.url).items())
         running.stop()
@@ -63,7 +63,7 @@ async def as_user(server: ClickHouseWithUsers, user: str | None, database: str) 
 
 @dataclass
 class Answers:
-    """Everything that is asked of a store, in the order in which a life goes."""
+    """Every query and change of a store, in the order of its life."""
 
     of: ClickHouseUnderTest
     heard: dict[str, object] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class Answers:
     selection = RowSelection(LOG, 0, 0, ROWS + len(EVENTS), 0)
 
 
-async def test_no_profile_changes_an_answer(server: ClickHouseWithUsers) -> None:
+async def test_no_profile_changes_a_result(server: ClickHouseWithUsers) -> None:
     async with as_user(server, None, "plain") as plain:
         expected = await Answers(plain).all()
     assert expected["before: rows"] == ROWS + len(EVENTS)
@@ -119,7 +119,7 @@ async def test_no_profile_changes_an_answer(server: ClickHouseWithUsers) -> None
         assert {name for name, answer in heard.items() if answer != expected[name]} == set(), user
 
 
-async def test_a_read_only_user_gets_whole_answers(server: ClickHouseWithUsers) -> None:
+async def test_a_read_only_user_gets_complete_results(server: ClickHouseWithUsers) -> None:
     async with as_user(server, None, "read") as writer, as_user(server, "reader", "read") as reader:
         await writer.admin.migrate()
         await writer.store.insert(SEVEN, "a", deadline_s=DEADLINE_S)
@@ -130,14 +130,14 @@ async def test_a_read_only_user_gets_whole_answers(server: ClickHouseWithUsers) 
             await reader.store.ping_insert()
 
 
-async def test_what_an_operator_may_set_stays(server: ClickHouseWithUsers) -> None:
+async def test_settings_of_the_operators_choice_stay(server: ClickHouseWithUsers) -> None:
     asked = "SELECT name, value FROM system.settings WHERE name IN ('max_memory_usage', 'priority') ORDER BY name"
     async with as_user(server, "modest", "modest") as modest:
         await modest.admin.migrate()
         assert await modest.rows(asked) == [["max_memory_usage", "2000000000"], ["priority", "3"]]
 
 
-async def test_what_a_profile_fixes_at_its_default_is_no_trouble(server: ClickHouseWithUsers) -> None:
+async def test_a_setting_fixed_at_its_default_is_no_error(server: ClickHouseWithUsers) -> None:
     async with as_user(server, "fixed_as_it_is", "fixed_as_it_is") as opened:
         await opened.admin.migrate()
         for _ in range(2):
@@ -154,14 +154,14 @@ async def test_what_a_profile_fixes_at_its_default_is_no_trouble(server: ClickHo
         ("strict_reader", r"error 164 of the store \(read_only_user\): .*readonly=2"),
     ],
 )
-async def test_what_cannot_be_put_back_is_said(server: ClickHouseWithUsers, user: str, words: str) -> None:
+async def test_settings_that_cannot_be_reset_are_named(server: ClickHouseWithUsers, user: str, words: str) -> None:
     async with as_user(server, user, "fixed") as opened:
         for question in (opened.admin.pending(), opened.store.ping_summary(), opened.store.stored_days(LOG, 0, 0)):
             with pytest.raises(StoreUnavailable, match=words):
                 await question
 
 
-async def test_a_profile_changed_later_is_noticed(server: ClickHouseWithUsers) -> None:
+async def test_a_profile_that_changes_later_is_noticed(server: ClickHouseWithUsers) -> None:
     server.users = {**server.users, "changing": ServerUser()}
     await asyncio.to_thread(server.stop)
     await asyncio.to_thread(server.start)
@@ -176,8 +176,8 @@ async def test_a_profile_changed_later_is_noticed(server: ClickHouseWithUsers) -
     await engine.close()
 
 
-async def test_what_goes_back_fits_into_a_url_that_proxies_take(libchdb: Path, tmp_path: Path) -> None:
-    """A server may bound it as they do: nginx has room for 8 KiB."""
+async def test_the_resets_fit_into_a_url_that_proxies_accept(libchdb: Path, tmp_path: Path) -> None:
+    """Proxies limit a URL's length: nginx allows 8 KiB."""
     server = ClickHouseWithUsers(
         libchdb=libchdb, folder=tmp_path, users={"older": ServerUser({"compatibility": "20.3"})}
     )
@@ -189,7 +189,7 @@ async def test_what_goes_back_fits_into_a_url_that_proxies_take(libchdb: Path, t
             assert await opened.store.counts("7", since_ms=0, deadline_s=DEADLINE_S) == dict.fromkeys(EVENTS, 1)
 
 
-async def test_a_setting_that_is_fixed_no_more_is_put_back(server: ClickHouseWithUsers) -> None:
+async def test_a_setting_that_is_no_longer_fixed_is_reset(server: ClickHouseWithUsers) -> None:
     nulls = {"aggregate_functions_null_for_empty": "1"}
     server.users = {**server.users, "freed": ServerUser(nulls, fixed=tuple(nulls))}
     await asyncio.to_thread(server.stop)
@@ -206,9 +206,7 @@ async def test_a_setting_that_is_fixed_no_more_is_put_back(server: ClickHouseWit
     await engine.close()
 
 
-async def test_a_purge_that_the_servers_own_profile_keeps_from_removing_is_no_success(
-    libchdb: Path, tmp_path: Path
-) -> None:
+async def test_a_purge_that_the_servers_own_profile_prevents_fails(libchdb: Path, tmp_path: Path) -> None:
     server = ClickHouseWithUsers(libchdb=libchdb, folder=tmp_path, users={})
     server.default = ServerUser({"additional_result_filter": "0"})
     with server:

@@ -1,4 +1,4 @@
-"""Rows past the retention leave the disk by the store's own doing."""
+"""The TTL removes rows past the retention from disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from siddes_telemetry.backends.ports.store import StoredDay
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, day_of, row
 
-PATIENCE_S = 90  # the store looks for expired parts when it likes
+PATIENCE_S = 90  # the store decides when it looks for expired parts
 POLL_S = 1.0
 DAYS_WITH_ROWS = """
 SELECT DISTINCT partition FROM system.parts -- replaced parts too, until their files are gone
@@ -18,7 +18,7 @@ WHERE database = {database:String} AND table = 'telemetry_counts' AND rows > 0 O
 
 
 async def hurry(clickhouse: ClickHouseUnderTest) -> None:
-    """Let the store look every second, and keep replaced files for one: it does so every hour, for eight minutes."""
+    """Check the TTL every second, and keep replaced files for one; the defaults are an hour and eight minutes."""
     table = clickhouse.schema.table("telemetry_counts")
     hurried = "merge_with_ttl_timeout = 1, old_parts_lifetime = 1, cleanup_delay_period = 1"
     await clickhouse.run(f"ALTER TABLE {table} MODIFY SETTING {hurried}")
@@ -27,7 +27,7 @@ async def hurry(clickhouse: ClickHouseUnderTest) -> None:
 
 
 async def days_on_disk(clickhouse: ClickHouseUnderTest, expected: list[str]) -> list[str]:
-    """The table days that have rows in files, as soon as they are the expected ones; else when patience ends.
+    """The table days that have rows on disk, as soon as they are the expected ones, or after PATIENCE_S.
 
     Meanwhile counts go on coming in: a store that nobody writes to looks less and less often.
     """
@@ -51,7 +51,7 @@ async def test_rows_past_the_retention_disappear_from_disk(clickhouse: ClickHous
     assert await clickhouse.store.stored_days(LOG, 0, 0) == [StoredDay(day_of(NOON_MS), 1, 0)]
 
 
-async def test_a_shorter_retention_reaches_the_rows_that_are_there(clickhouse: ClickHouseUnderTest) -> None:
+async def test_a_shorter_retention_applies_to_existing_rows(clickhouse: ClickHouseUnderTest) -> None:
     await hurry(clickhouse)
     ten_days_old_ms = NOON_MS - 10 * DAY_MS
     await clickhouse.store.insert(row(0) + row(1, at_ms=ten_days_old_ms), "a", deadline_s=DEADLINE_S)
@@ -61,7 +61,7 @@ async def test_a_shorter_retention_reaches_the_rows_that_are_there(clickhouse: C
     assert await days_on_disk(clickhouse, days[1:]) == days[1:]
 
 
-async def test_a_longer_retention_spares_the_rows_that_are_there(clickhouse: ClickHouseUnderTest) -> None:
+async def test_a_longer_retention_applies_to_existing_rows(clickhouse: ClickHouseUnderTest) -> None:
     twenty_days_old_ms = NOON_MS - 20 * DAY_MS
     await clickhouse.store.insert(row(0, at_ms=twenty_days_old_ms), "a", deadline_s=DEADLINE_S)
     await clickhouse.admin_with(retention_days=60).migrate()

@@ -1,4 +1,4 @@
-"""A server that logs all it can keeps no viewer anywhere but in the table."""
+"""A server that logs everything has a viewer id in no file or system table but the counts table's."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def server(libchdb: Path, tmp_path: Path) -> Iterator[ConfiguredClickHouse]:
 
 @pytest.fixture
 def quiet(libchdb: Path, tmp_path: Path) -> Iterator[LocalClickHouse]:
-    """A server with the configuration that deploy/ adds to the image's."""
+    """A server with the configuration that deploy/ adds to that of the image."""
     (tmp_path / "config.d").mkdir()
     shutil.copy(DEPLOYED, tmp_path / "config.d")
     with LocalClickHouse(libchdb=libchdb, folder=tmp_path) as running:
@@ -44,7 +44,7 @@ def quiet(libchdb: Path, tmp_path: Path) -> Iterator[LocalClickHouse]:
 
 
 def places_with(client: Client, server: ConfiguredClickHouse, needle: str) -> set[str]:
-    """Every system table and every file, those of the table apart, where the needle stands."""
+    """Every system table and file that contains the needle, except those of the counts table."""
     client.command("SYSTEM FLUSH LOGS")
     found: set[str] = set()
     for (table,) in client.query(TABLES).result_rows:
@@ -59,7 +59,7 @@ def places_with(client: Client, server: ConfiguredClickHouse, needle: str) -> se
     return found
 
 
-async def test_only_the_table_knows_a_viewer(server: ConfiguredClickHouse) -> None:
+async def test_only_the_counts_table_has_a_viewer_id(server: ConfiguredClickHouse) -> None:
     engine = HttpEngine(parse_server_url(server.url))
     opened = on(engine, "siddes")
     try:
@@ -86,7 +86,7 @@ async def test_only_the_table_knows_a_viewer(server: ConfiguredClickHouse) -> No
         client.close()
 
 
-def test_the_shipped_configuration_leaves_out_what_is_written_about_each_query(quiet: LocalClickHouse) -> None:
+def test_the_shipped_configuration_turns_the_query_logs_off(quiet: LocalClickHouse) -> None:
     client = clickhouse_connect.get_client(dsn=quiet.url)
     try:
         client.command("SYSTEM FLUSH LOGS")

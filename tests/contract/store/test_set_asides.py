@@ -1,4 +1,4 @@
-"""What an operator decided of a record is kept, by its place, once."""
+"""Set-aside requests and decisions are stored by partition and offset, once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def test_nothing_is_set_aside_at_first(backend: StoreUnderTest) -> None:
     assert await backend.audit.set_asides(LOG, 0) == []
 
 
-async def test_what_was_asked_for_and_what_was_taken_up_are_told_apart(backend: StoreUnderTest) -> None:
+async def test_requests_and_decisions_are_told_apart(backend: StoreUnderTest) -> None:
     for decision in (SetAside(5), SetAside(5, 9), SetAside(2**60, 2**60 + 1)):
         await backend.store.write_set_aside(LOG, 3, decision)
     expected = {SetAside(5), SetAside(5, 9), SetAside(2**60, 2**60 + 1)}
@@ -35,7 +35,7 @@ async def test_logs_and_partitions_are_apart(backend: StoreUnderTest) -> None:
     assert await backend.store.set_asides(LOG + 1, 3) == []
 
 
-async def test_again_it_changes_nothing(backend: StoreUnderTest) -> None:
+async def test_a_second_write_changes_nothing(backend: StoreUnderTest) -> None:
     for _ in range(2):
         await backend.store.write_set_aside(LOG, 3, SetAside(5, 6))
     assert list(await backend.store.set_asides(LOG, 3)) == [SetAside(5, 6)]

@@ -36,7 +36,7 @@ def servers(libchdb: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 async def engines(servers: Pair) -> AsyncIterator[list[HttpEngine]]:
-    """One for each shard, with empty tables."""
+    """A store on each shard, with empty tables."""
     async with AsyncExitStack() as stack:
         engines = [HttpEngine(parse_server_url(server.url)) for server in servers]
         for engine in engines:

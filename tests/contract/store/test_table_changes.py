@@ -1,4 +1,4 @@
-"""`migrate` after a change of the retention or of the registry, and many migrators at once."""
+"""`migrate` after a change of the retention or the registry, and from several processes at once."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_an_event_that_rows_may_hold_stays(clickhouse: ClickHouseUnderTest
     assert await clickhouse.admin.pending() == []
 
 
-async def test_many_changes_at_once_end_as_one(clickhouse: ClickHouseUnderTest) -> None:
+async def test_concurrent_changes_have_the_effect_of_one(clickhouse: ClickHouseUnderTest) -> None:
     await clickhouse.store.insert(row(), "a", deadline_s=DEADLINE_S)
     admin = clickhouse.admin_with(retention_days=60, registry=ADDED)
     await asyncio.gather(*(admin.migrate() for _ in range(6)))
@@ -61,14 +61,14 @@ async def test_many_changes_at_once_end_as_one(clickhouse: ClickHouseUnderTest) 
     assert (await clickhouse.store.stored_days(LOG, 0, 0))[0].rows == 1
 
 
-async def test_of_many_migrators_one_is_written_down(bare_clickhouse: ClickHouseUnderTest) -> None:
+async def test_of_concurrent_migrators_one_is_recorded(bare_clickhouse: ClickHouseUnderTest) -> None:
     await asyncio.gather(*(bare_clickhouse.admin.migrate() for _ in range(8)))
     written = "SELECT number, name FROM {database:Identifier}.telemetry_migrations ORDER BY number"
     names = [[migration.number, migration.name] for migration in shipped_migrations(bare_clickhouse.schema)]
     assert await bare_clickhouse.rows(written) == names
 
 
-async def test_a_migration_that_died_before_it_was_written_down_runs_again(clickhouse: ClickHouseUnderTest) -> None:
+async def test_a_migration_that_died_before_it_was_recorded_runs_again(clickhouse: ClickHouseUnderTest) -> None:
     await clickhouse.run(f"TRUNCATE TABLE {clickhouse.schema.table('telemetry_migrations')}")
     await clickhouse.store.insert(row(), "a", deadline_s=DEADLINE_S)
     assert await clickhouse.admin.migrate()

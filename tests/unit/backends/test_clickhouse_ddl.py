@@ -1,4 +1,4 @@
-"""The tables as SQL, against golden files. `GOLDEN=write pytest …` writes them anew; read the difference."""
+"""The DDL, compared with golden files. `GOLDEN=write pytest …` rewrites them: review the diff."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMS = {"ddl_single.sql": SINGLE, "ddl_cluster.sql": replace(SINGLE, cluster="p
 
 
 def all_statements(schema: ddl.StoreSchema) -> str:
-    """What a new store runs, and what changed settings and a purge run later."""
+    """The DDL of a new store, and the statements of changed settings and of a purge."""
     statements = [ddl.create_database(schema)]
     statements += [statement for migration in shipped_migrations(schema) for statement in migration.statements]
     statements += [ddl.modify_events(schema, schema.stored_counts), ddl.modify_retention(schema)]
@@ -47,7 +47,7 @@ def test_no_event_id_of_a_golden_file_was_reused_or_renumbered(name: str) -> Non
     assert ddl.removed_events(stored, REGISTRY) == []
 
 
-def test_the_ids_of_the_first_release_are_for_ever() -> None:
+def test_the_ids_of_the_first_release_never_change() -> None:
     first = {
         "suggestion_shown": 1,
         "suggestion_accepted": 2,
@@ -70,7 +70,7 @@ def test_a_misnamed_file_is_an_error() -> None:
         ddl.render({"counts.sql": "SELECT 1;\n"}, SINGLE)
 
 
-def test_a_placeholder_nobody_fills_is_an_error() -> None:
+def test_an_unknown_placeholder_is_an_error() -> None:
     with pytest.raises(KeyError):
         ddl.render({"0001_x.sql": "SELECT ${nothing};\n"}, SINGLE)
 
@@ -81,7 +81,7 @@ def test_files_run_by_number_and_some_with_a_cluster_only() -> None:
     assert ddl.render(files, replace(SINGLE, cluster="x"))[2] == ddl.Migration(3, "c", ("C",))
 
 
-def test_what_a_table_says_of_itself_is_read() -> None:
+def test_events_and_retention_are_read_from_a_tables_ddl() -> None:
     columns = "`event` Enum8('x' = 1, 'y' = -2), `count` UInt16"
     told = f"CREATE TABLE a.b ({columns}) TTL toDateTime(created_at) + toIntervalDay(45) SETTINGS a = 1"
     assert ddl.stored_events(told) == {"x": 1, "y": -2}

@@ -21,11 +21,11 @@ def test_a_missing_table_or_database_is_missing(code: int) -> None:
 # time-outs, network, too many queries, memory, read-only, too many parts, setting, access, credentials, keepers, disk,
 # one that nobody knows, and no answer at all
 @pytest.mark.parametrize("code", [159, 160, 209, 210, 202, 241, 242, 252, 115, 497, 193, 516, 999, 243, 123_456, None])
-def test_what_may_pass_or_be_mended_is_an_outage(code: int | None) -> None:
+def test_errors_that_may_pass_or_be_fixed_are_outages(code: int | None) -> None:
     assert type(failure(code)) is StoreUnavailable
 
 
-def test_the_number_is_told() -> None:
+def test_the_error_has_clickhouses_number() -> None:
     told: list[BackendError] = [failure(252), failure(60), failure(469)]
     assert ["252" in str(told[0]), "60" in str(told[1]), "469" in str(told[2])] == [True] * 3
 
@@ -53,7 +53,7 @@ def test_the_number_is_told() -> None:
         (None, "unavailable"),
     ],
 )
-def test_the_reason_is_a_word_of_ours_with_the_number_and_a_remedy(code: int | None, reason: str) -> None:
+def test_the_word_for_readiness_has_reason_number_and_remedy(code: int | None, reason: str) -> None:
     failed = failure(code, "Code: 1. DB::Exception: secret-7f3a")
     assert failed.reason == reason
     assert reason in REASONS
@@ -64,7 +64,7 @@ def test_the_reason_is_a_word_of_ours_with_the_number_and_a_remedy(code: int | N
     assert "secret" not in f"{failed} {failed.word}"
 
 
-def test_a_store_that_does_not_answer_is_unavailable_and_no_more() -> None:
+def test_no_answer_is_unavailable_without_number_or_remedy() -> None:
     assert failure(None).word == "unavailable"
 
 
@@ -104,13 +104,13 @@ def test_a_missing_grant_is_named(needed: str, named: str | None) -> None:
         "secret",
     ],
 )
-def test_a_grant_of_words_that_are_not_ours_is_not_repeated(needed: str) -> None:
+def test_a_grant_with_unknown_words_is_not_repeated(needed: str) -> None:
     failed = failure(497, GRANT.format(needed), database="telemetry")
     assert "secret" not in str(failed).lower()
     assert failed.reason == "access"
 
 
-def test_a_setting_is_named_where_it_was_sent() -> None:
+def test_a_setting_is_named_if_it_was_sent() -> None:
     text = "Setting {} should not be changed."
     assert failure(452, text.format("limit"), settings=["limit"]).remedy.endswith(" (limit)")
     assert "secret" not in str(failure(452, text.format("secret"), settings=["limit"]))

@@ -27,7 +27,7 @@ from siddes_telemetry.backends.clickhouse.profile import (
         "connect_timeout",
     ],
 )
-def test_bounds_ways_and_logs_are_the_operators(name: str) -> None:
+def test_limits_routes_and_logs_are_the_operators_choice(name: str) -> None:
     assert is_operators_choice(name)
 
 
@@ -48,11 +48,11 @@ def test_bounds_ways_and_logs_are_the_operators(name: str) -> None:
         "a_setting_of_tomorrow",
     ],
 )
-def test_what_may_change_an_answer_is_not(name: str) -> None:
+def test_settings_that_may_change_a_result_are_not(name: str) -> None:
     assert not is_operators_choice(name)
 
 
-def test_what_a_profile_changed_goes_back_unless_it_is_the_operators_or_fixed() -> None:
+def test_changed_settings_are_reset_unless_fixed_or_the_operators_choice() -> None:
     profile = read_profile(
         [
             [
@@ -75,10 +75,10 @@ def test_what_a_profile_changed_goes_back_unless_it_is_the_operators_or_fixed() 
 @pytest.mark.parametrize(
     "rows", [[], [[]], [[["limit"], None]], [[["limit"], [["limit"]]]], [[["a"], []], [["a"], []]]]
 )
-def test_an_answer_that_is_none_is_refused(rows: list[list[object]]) -> None:
+def test_an_invalid_profile_is_refused(rows: list[list[object]]) -> None:
     with pytest.raises(ValueError, match="not an answer about settings"):
         read_profile(rows)
 
 
-def test_the_question_is_not_pinned_to_what_bounds_it() -> None:
+def test_the_profile_query_runs_without_limits() -> None:
     assert {"limit", "offset", "dialect", "additional_table_filters"} <= PROFILE_QUERY_PINS.keys()

@@ -31,7 +31,7 @@ def test_a_url_names_the_server(url: str, address: ServerAddress) -> None:
         "http://ch/?secret=1",
     ],
 )
-def test_what_is_no_such_url_is_refused_without_a_quote(url: str) -> None:
+def test_an_invalid_url_is_refused_without_quoting_it(url: str) -> None:
     with pytest.raises(ValueError, match="not ") as refusal:
         parse_server_url(url)
     assert "secret" not in str(refusal.value)
@@ -42,7 +42,7 @@ def test_a_password_is_in_no_repr() -> None:
     assert "secret" not in repr(parse_server_url("http://u:secret@ch"))
 
 
-async def test_nobody_there_is_an_outage() -> None:
+async def test_a_server_that_is_down_is_an_outage() -> None:
     engine = HttpEngine(parse_server_url("http://127.0.0.1:1/x"))
     with pytest.raises(StoreUnavailable):
         await engine.read("SELECT 1", {}, settings={}, deadline_s=5)

@@ -1,4 +1,4 @@
-"""The end of the embedded log that is kept in memory."""
+"""The embedded log's last records in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def offsets(tail: Tail, first: int) -> list[int]:
     return [each.offset for each in tail.take(first)]
 
 
-async def test_what_is_at_hand_is_given_once() -> None:
+async def test_records_are_taken_once() -> None:
     tail = await tail_of(record(1), record(2), record(3))
     assert offsets(tail, 2) == [2, 3]
     assert offsets(tail, 2) == []
@@ -31,14 +31,14 @@ async def test_what_is_at_hand_is_given_once() -> None:
     assert offsets(tail, 4) == [4]
 
 
-async def test_nothing_is_given_where_the_first_one_is_not_at_hand() -> None:
+async def test_nothing_is_taken_if_the_first_record_is_missing() -> None:
     tail = Tail(5)
     tail.append(record(5))
     assert offsets(tail, 4) == []
     assert offsets(tail, 5) == [5]
 
 
-async def test_no_record_is_passed_over_that_only_the_file_has() -> None:
+async def test_a_gap_sends_the_reader_to_the_file() -> None:
     tail = await tail_of(record(1), record(2))
     tail.append(record(4))  # the commit of 3 seemed to fail
     assert offsets(tail, 1) == []
@@ -46,7 +46,7 @@ async def test_no_record_is_passed_over_that_only_the_file_has() -> None:
     assert tail.next_offset == 5
 
 
-async def test_a_reader_that_is_far_behind_is_sent_to_the_file() -> None:
+async def test_a_reader_that_is_far_behind_reads_the_file() -> None:
     size = KEPT_BYTES // 4 - RECORD_BYTES
     tail = await tail_of(*(record(offset, size) for offset in range(1, 7)))
     assert offsets(tail, 1) == []
@@ -60,7 +60,7 @@ async def test_many_small_records_are_bounded_too() -> None:
     assert len(tail.take(11)) == many - 10
 
 
-async def test_a_waiting_reader_hears_of_an_append() -> None:
+async def test_an_append_wakes_a_waiting_reader() -> None:
     tail = Tail(1)
     waiting = asyncio.ensure_future(tail.wait_beyond(1))
     await asyncio.sleep(0)

@@ -9,7 +9,7 @@ from siddes_telemetry.schemas.client_batch import NO_BATCH, batch_key, partition
 KEY = bytes(range(16))
 
 
-def test_a_batch_key_is_of_the_uuid_and_the_viewer() -> None:
+def test_a_batch_key_depends_on_the_uuid_and_the_viewer() -> None:
     batch_id, other = UUID(int=1).bytes, UUID(int=2).bytes
     assert len({batch_key(batch_id, "1"), batch_key(batch_id, "2"), batch_key(other, "1"), NO_BATCH}) == 4
     assert batch_key(batch_id, "1").hex() == "43bf84d0a3a64d063114abcfc80d30ed"  # written in logs: must not change

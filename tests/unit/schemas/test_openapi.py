@@ -1,4 +1,4 @@
-"""The OpenAPI document: what it must say."""
+"""The OpenAPI document."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_model(model: str, value: object) -> bool:
     return is_valid({"$ref": f"#/components/schemas/{model}"}, value)
 
 
-def test_every_door_is_described() -> None:
+def test_every_path_is_described() -> None:
     assert set(OPERATIONS) == {
         "POST /api/telemetry/ingest",
         "POST /api/telemetry",
@@ -52,7 +52,7 @@ def test_a_service_describes_only_what_it_serves(service: Api, methods: dict[str
     assert {method: sum(method in path for path in paths) for method in ("post", "get")} == methods
 
 
-def test_the_document_is_a_value_and_every_reference_in_it_leads_somewhere() -> None:
+def test_the_document_is_deterministic_and_its_references_resolve() -> None:
     text = json.dumps(DOCUMENT)
     assert openapi(set(Api), REGISTRY, version="1.2.3") == DOCUMENT
     references = set(re.findall(r'"\$ref": "#/([^"]+)"', text))
@@ -64,7 +64,7 @@ def test_the_document_is_a_value_and_every_reference_in_it_leads_somewhere() -> 
         assert place
 
 
-def test_every_schema_is_one() -> None:
+def test_every_schema_is_valid() -> None:
     for schema in DOCUMENT["components"]["schemas"].values():
         assert meta.is_valid({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
 
@@ -104,11 +104,11 @@ def test_a_count_may_be_anything(count: object) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"event": "no"}, {"event": "suggestion_shown", "x": 1}, [], {"count": 1}])
-def test_what_is_refused_is_no_count_body(body: object) -> None:
+def test_refused_bodies_are_not_a_count_body(body: object) -> None:
     assert not is_model("CountBody", body)
 
 
-def test_bad_events_of_a_batch_are_no_error_of_the_batch_but_501_events_are() -> None:
+def test_invalid_events_do_not_make_a_batch_invalid_but_501_events_do() -> None:
     batch_id = "0b6cf7a0-5c0e-4b4f-9d7e-3a1f6f0f9d11"
     assert is_model("BatchBody", {"batch_id": batch_id, "events": [7, None, {"x": 1}]})
     assert not is_model("BatchBody", {"batch_id": batch_id, "events": [{}] * 501})
@@ -116,7 +116,7 @@ def test_bad_events_of_a_batch_are_no_error_of_the_batch_but_501_events_are() ->
     assert not is_model("BatchBody", {"batch_id": batch_id, "events": [], "x": 1})
 
 
-def test_who_may_ask_is_said_and_the_dev_viewer_only_in_debug() -> None:
+def test_credentials_are_described_and_the_dev_viewer_only_in_debug() -> None:
     assert DOCUMENT["security"] == [{"bearer": []}, {"session": []}]
     assert OPERATIONS["GET /openapi.json"]["security"] == []
     debug = openapi(set(Api), REGISTRY, version="1", session_cookie="sid", debug=True)
@@ -125,7 +125,7 @@ def test_who_may_ask_is_said_and_the_dev_viewer_only_in_debug() -> None:
     assert {"devViewer": []} not in debug["paths"]["/api/auth/me"]["get"]["security"]
 
 
-def test_that_any_request_may_be_forbidden_is_said_in_debug_and_of_writes_only_elsewhere() -> None:
+def test_403_is_described_for_all_paths_in_debug_and_else_for_writes() -> None:
     debug = openapi(set(Api), REGISTRY, version="1", debug=True)
     assert all("403" in operation["responses"] for path in debug["paths"].values() for operation in path.values())
     assert {name.split()[0] for name, operation in OPERATIONS.items() if "403" in operation["responses"]} == {"POST"}

@@ -57,7 +57,7 @@ def test_equal_events_of_a_batch_are_added_up() -> None:
     assert batch.lines == (replace(LINE, event="suggestion_shown", count=MAX_LINE_COUNT),)
 
 
-def test_a_record_gives_its_client_batches_back_in_order() -> None:
+def test_decoding_returns_the_encoded_client_batches_in_order() -> None:
     value = (GOOD + b"\n") * 4
     written = encode_headers(1, value, [(NO_BATCH, 1), (KEY, 2), (NO_BATCH, 1)])
     assert decode(record(value, written), REGISTRY) == (
@@ -83,7 +83,7 @@ def test_runs_of_lines_without_a_batch_share_entries_as_far_as_a_u16_goes() -> N
         GOOD + b"\r",
     ],
 )
-def test_another_way_to_write_the_same_json_is_the_same_line(text: bytes) -> None:
+def test_other_spellings_of_the_same_json_are_the_same_line(text: bytes) -> None:
     assert decode(record(text + b"\n"), REGISTRY) == (ClientBatch(NO_BATCH, (LINE,)),)
 
 
@@ -120,12 +120,12 @@ def test_another_way_to_write_the_same_json_is_the_same_line(text: bytes) -> Non
         b'[["viewer_id","42"],["event","suggestion_accepted"],["count",3],["created_at","2026-11-22 10:00:00.123"]]',
     ],
 )
-def test_what_is_no_line_is_a_dead_letter(text: bytes) -> None:
+def test_an_invalid_line_is_a_dead_letter(text: bytes) -> None:
     assert bad(record(text + b"\n")) == "line"
     assert bad(record(GOOD + b"\n" + text + b"\n")) == "line"
 
 
-def test_an_unknown_event_is_a_dead_letter_of_its_own_kind() -> None:
+def test_an_unknown_event_is_a_dead_letter_with_its_own_reason() -> None:
     assert bad(record(GOOD.replace(b"accepted", b"adored") + b"\n")) == "event"
 
 
@@ -153,12 +153,12 @@ def test_a_value_that_does_not_end_its_last_line_is_a_dead_letter() -> None:
         (headers(batches=NO_BATCH + b"\x00\x00"), "batches_header"),
     ],
 )
-def test_headers_that_do_not_tell_the_truth_make_a_dead_letter(written: Headers, reason: str) -> None:
+def test_headers_that_contradict_the_value_make_a_dead_letter(written: Headers, reason: str) -> None:
     assert bad(record(GOOD + b"\n", written)) == reason
 
 
 @pytest.mark.parametrize("schema", [b"4.1", b"1.2", b"2.2", b"3.2", b"4.0", b"99999.1", b"99999.99999"])
-def test_a_newer_schema_is_not_judged(schema: bytes) -> None:
+def test_a_newer_schema_halts(schema: bytes) -> None:
     newer = LogRecord(0, 0, b"\xff anything", headers(schema=schema))
     assert halt_reason(newer, REGISTRY) == NEWER_SCHEMA
     with pytest.raises(UnreadableHereError):
@@ -166,14 +166,14 @@ def test_a_newer_schema_is_not_judged(schema: bytes) -> None:
 
 
 @pytest.mark.parametrize("schema", [b"3.1", b"2.1", b"2.0", b"1.1", b"1.0", b"0.9", b"", b"x"])
-def test_what_is_not_newer_is(schema: bytes) -> None:
+def test_a_schema_that_is_not_newer_is_decoded(schema: bytes) -> None:
     assert halt_reason(record(GOOD + b"\n", headers(schema=schema)), REGISTRY) is None
 
 
 MORE = GOOD.replace(b'"42"', b'"auth0|65f1+/=~"') + b"\n"
 
 
-def test_a_record_says_the_format_that_its_viewers_need() -> None:
+def test_a_record_names_the_format_that_its_viewer_ids_need() -> None:
     for letter in "|+/=~":
         value = GOOD + b"\n" + GOOD.replace(b"42", b"4%b2" % letter.encode()) + b"\n"
         assert encode_headers(1, value, [(NO_BATCH, 2)])[0] == ("schema", b"3.1")
@@ -188,18 +188,18 @@ def test_wide_viewer_ids_count_in_format_3_and_are_dead_letters_before(text: byt
         assert bad(record(text, headers(schema=before))) == "line"
 
 
-def test_the_others_count_in_every_format() -> None:
+def test_other_viewer_ids_count_in_every_format() -> None:
     for schema in (b"1.1", b"2.1", b"3.1"):
         assert decode(record(GOOD + b"\n", headers(schema=schema)), REGISTRY) == (ClientBatch(NO_BATCH, (LINE,)),)
 
 
 @pytest.mark.parametrize("reason", BAD_REASONS)
-def test_what_the_log_could_not_read_is_a_dead_letter_for_its_reason(reason: str) -> None:
+def test_a_record_with_a_defect_is_a_dead_letter_with_its_reason(reason: str) -> None:
     assert bad(record(GOOD + b"\n", headers(schema=b"2.1"))._replace(defect=Defect(reason, 8))) == reason
 
 
 @pytest.mark.parametrize("reason", HALT_REASONS)
-def test_what_only_this_installation_cannot_read_is_not_judged(reason: str) -> None:
+def test_a_record_that_only_this_installation_cannot_read_halts(reason: str) -> None:
     unread = record(GOOD + b"\n", headers(schema=b"2.1"))._replace(defect=Defect(reason, 8))
     assert halt_reason(unread, REGISTRY) == reason
     with pytest.raises(UnreadableHereError):
@@ -211,7 +211,7 @@ def test_a_transactional_record_of_the_first_format_counts_as_it_did_then() -> N
     assert decode(first._replace(defect=Defect("transactional", 1)), REGISTRY) == decode(first, REGISTRY)
 
 
-def test_a_newer_record_waits_for_its_reader_also_in_a_transactional_batch() -> None:
+def test_a_newer_record_in_a_transactional_batch_halts() -> None:
     newer = LogRecord(0, 0, b"", headers(schema=b"4.1"), Defect("transactional", 1))
     assert halt_reason(newer, REGISTRY) == NEWER_SCHEMA
 

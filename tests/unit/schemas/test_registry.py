@@ -1,4 +1,4 @@
-"""The event registry: what is one, and what is not."""
+"""The event registry: valid and invalid texts."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def test_counts_are_put_in_registry_order_and_unknown_ones_left_out() -> None:
         (TWO.replace("id = 2", "id = 1"), "twice"),
     ],
 )
-def test_what_is_no_registry_is_refused_and_says_where(text: str, says: str) -> None:
+def test_an_invalid_registry_is_refused_with_the_position(text: str, says: str) -> None:
     with pytest.raises(RegistryError, match=re.escape(says)):
         parse_registry(text)
 
 
-def test_the_mended_text_is_a_registry() -> None:
+def test_the_corrected_text_is_a_registry() -> None:
     assert [event.name for event in parse_registry(TWO).events] == ["a", "b"]
     assert parse_registry(TEXT) == REGISTRY

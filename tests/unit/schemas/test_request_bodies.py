@@ -1,4 +1,4 @@
-"""What a body may hold, and what it is called when it may not."""
+"""Request bodies: valid ones, and the error codes of invalid ones."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_an_event_without_a_count_counts_once() -> None:
         ("[" * 500 + "]" * 500, 1),
     ],
 )
-def test_a_count_is_coerced_as_by_int_and_never_an_error(count: str, coerced: int) -> None:
+def test_a_count_is_converted_as_by_int_and_never_an_error(count: str, coerced: int) -> None:
     assert single(f'{{"event":"suggestion_shown","count":{count}}}'.encode()) == ("suggestion_shown", coerced)
 
 
@@ -115,7 +115,7 @@ def test_a_count_is_coerced_as_by_int_and_never_an_error(count: str, coerced: in
         b'{"event":"suggestion_shown","count":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
     ],
 )
-def test_what_is_no_event_is_an_invalid_event(body: bytes) -> None:
+def test_a_body_without_a_known_event_is_an_invalid_event(body: bytes) -> None:
     assert single_error(body) == "invalid_event"
 
 
@@ -166,7 +166,7 @@ def test_every_text_form_of_a_uuid_is_the_same_id(batch_id: str) -> None:
         f'["{BATCH_ID}"]',
     ],
 )
-def test_what_is_no_uuid_makes_an_invalid_batch(batch_id: str) -> None:
+def test_an_invalid_uuid_makes_an_invalid_batch(batch_id: str) -> None:
     assert batch_error(batch("[]", batch_id)) == "invalid_batch"
 
 
@@ -223,7 +223,7 @@ def test_a_batch_of_the_longest_events_fits_the_limit() -> None:
     assert len(body) < MAX_BATCH_BYTES
 
 
-def test_an_error_holds_no_word_of_the_body() -> None:
+def test_an_error_quotes_nothing_of_the_body() -> None:
     canary = "canary7d1f"
     bodies = [f'{{"event":"{canary}"}}', f'{{"event":"suggestion_shown","{canary}":1}}', canary]
     for text in [*bodies, batch("[]", f'"{canary}"').decode(), batch(f'"{canary}"').decode()]:

@@ -28,6 +28,6 @@ def test_times_are_utc_text_and_back() -> None:
         "2026-11-22 10:00:00.123\n",
     ],
 )
-def test_other_times_are_none(text: str) -> None:
+def test_other_texts_are_not_timestamps(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_time(text)

@@ -1,4 +1,4 @@
-"""The developer pages are whole, load nothing from elsewhere, and carry nothing that their policy would refuse."""
+"""The developer pages are complete, load nothing from other origins, and have nothing that their policy forbids."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_a_page_is_html_under_a_strict_policy(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ROUTES)
-async def test_what_a_file_loads_is_served_here(path: str) -> None:
+async def test_every_file_that_a_page_loads_is_served(path: str) -> None:
     answer, _ = await served(ROUTES[path])
     wanted = {next(filter(None, match)).decode() for match in LOADED.findall(answer.body)}
     links = {url.split("?")[0].split("#")[0] for url in wanted if not url.startswith("#")}
@@ -55,9 +55,7 @@ def test_every_file_is_public_and_read_only() -> None:
     assert {(route.method, route.access) for route in ROUTES.values()} == {("GET", RouteAccess.PUBLIC)}
 
 
-def test_what_lies_beside_the_files_is_neither_served_nor_in_the_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_files_in_the_folder_are_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = shutil.copytree(Path(developer_pages.__file__).parent / "pages", tmp_path / "pages")
     for stray in ("dashboard.html~", ".demo.html.swp", "README", "old.js"):
         (folder / stray).write_text("stray")

@@ -1,4 +1,4 @@
-"""What the series asks of the store, and how it lays out what it hears."""
+"""The series: its query to the store, and its steps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TODAY_MS = at("2026-11-23")
 
 
 class Store(MemoryStore):
-    """Answers what it is given, and remembers what it was asked."""
+    """A store that returns the given counts and records its queries."""
 
     def __init__(self, found: Found | Exception) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ async def ask(
 
 
 async def steps(found: Found, query: str = "", *, now_ms: int = NOW_MS) -> dict[str, Any]:
-    """Counts by the start of their step, in the order of the answer."""
+    """The counts by the start of their step, in the order of the response."""
     answer = json.loads((await ask(Store(found), query, now_ms=now_ms)).body)
     return {step["start"]: step["counts"] for step in answer["series"]}
 
@@ -105,12 +105,12 @@ async def test_a_day_begins_at_midnight_utc(now: str, last: str) -> None:
     assert (len(starts), starts[-1]) == (8, last)
 
 
-async def test_what_is_ahead_of_now_counts_in_the_last_step() -> None:
+async def test_counts_dated_ahead_of_now_are_in_the_last_step() -> None:
     ahead = {TODAY_MS + days * DAY_MS: {"suggestion_shown": 10**days} for days in range(3)}
     assert (await steps(ahead))["2026-11-23T00:00:00Z"] == {"suggestion_shown": 111}
 
 
-async def test_only_the_asking_viewer_is_asked_about_and_from_the_millisecond_on() -> None:
+async def test_only_the_viewers_own_counts_are_queried_from_the_millisecond_on() -> None:
     store = Store({})
     await ask(store, "viewer_id=7&days=3&interval=hour", viewer="42")
     await ask(store, "days=3", viewer="42")
@@ -118,7 +118,7 @@ async def test_only_the_asking_viewer_is_asked_about_and_from_the_millisecond_on
     assert store.asked == [("42", since_ms, HOUR_MS, 2.5), ("42", since_ms, DAY_MS, 2.5)]
 
 
-async def test_what_is_past_the_retention_is_never_read_and_its_steps_are_empty() -> None:
+async def test_rows_past_the_retention_are_never_read_and_their_steps_are_empty() -> None:
     store = Store({TODAY_MS: {"suggestion_shown": 1}})
     response = await ask(store, "days=30", retention_days=5)
     assert store.asked[0][1] == NOW_MS - 5 * DAY_MS
@@ -149,13 +149,13 @@ def test_an_interval_is_a_day_unless_the_first_is_the_word_hour(query: str, inte
     assert requested_interval(query) == interval
 
 
-async def test_the_answer_says_which_window_it_is_about() -> None:
+async def test_the_response_names_its_window() -> None:
     answer = json.loads((await ask(Store({}), "days=99&interval=hour")).body)
     assert (answer["days"], answer["interval"]) == (30, "hour")
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable(), StoreMissing()])
-async def test_a_store_that_is_away_is_503_and_never_an_empty_answer(error: Exception) -> None:
+async def test_an_unavailable_store_is_503_and_never_an_empty_response(error: Exception) -> None:
     with pytest.raises(ApiError) as raised:
         await ask(Store(error))
     assert raised.value.code is ErrorCode.unavailable
@@ -166,7 +166,7 @@ async def test_a_store_that_refuses_is_a_defect() -> None:
         await ask(Store(StoreRefused(47)))
 
 
-async def test_an_unchanged_answer_is_304_and_private_and_a_new_day_changes_it() -> None:
+async def test_an_unchanged_response_is_304_and_a_new_day_changes_it() -> None:
     store = Store({TODAY_MS: {"suggestion_shown": 1}})
     fresh = await ask(store)
     headers = dict(fresh.headers)

@@ -1,4 +1,4 @@
-"""What the summary asks of the store, and what it answers."""
+"""The summary: its query to the store, and its response."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOW_MS = 1_790_000_000_123
 
 
 class Store(MemoryStore):
-    """Answers what it is given, and remembers what it was asked."""
+    """A store that returns the given counts and records its queries."""
 
     def __init__(self, counts: Mapping[str, int] | Exception) -> None:
         super().__init__()
@@ -52,11 +52,11 @@ async def test_counts_come_in_registry_order_and_only_those_that_occurred() -> N
     assert response.status == 200
 
 
-async def test_nothing_counted_is_an_empty_answer() -> None:
+async def test_no_counts_are_an_empty_response() -> None:
     assert json.loads((await ask(Store({}))).body)["counts"] == {}
 
 
-async def test_only_the_asking_viewer_is_asked_about() -> None:
+async def test_only_the_viewers_own_counts_are_queried() -> None:
     store = Store({})
     await ask(store, "viewer_id=7&days=3", viewer="42")
     assert store.asked == [("42", NOW_MS - 3 * DAY_MS, 2.5)]
@@ -90,22 +90,22 @@ async def test_only_the_asking_viewer_is_asked_about() -> None:
         ("a;days=5", 7),
     ],
 )
-def test_days_are_coerced_as_by_int_and_clamped(query: str, days: int) -> None:
+def test_days_are_converted_as_by_int_and_clamped(query: str, days: int) -> None:
     assert requested_days(query) == days
 
 
-async def test_the_answer_says_which_window_it_is_about() -> None:
+async def test_the_response_names_its_window() -> None:
     assert json.loads((await ask(Store({}), "days=99")).body)["days"] == 30
 
 
-async def test_what_is_past_the_retention_is_never_read() -> None:
+async def test_rows_past_the_retention_are_never_read() -> None:
     store = Store({})
     await ask(store, "days=30", retention_days=5)
     assert store.asked[0][1] == NOW_MS - 5 * DAY_MS
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable(), StoreMissing()])
-async def test_a_store_that_is_away_is_503_and_never_an_empty_answer(error: Exception) -> None:
+async def test_an_unavailable_store_is_503_and_never_an_empty_response(error: Exception) -> None:
     with pytest.raises(ApiError) as raised:
         await ask(Store(error))
     assert raised.value.code is ErrorCode.unavailable

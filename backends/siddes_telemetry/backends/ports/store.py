@@ -81,7 +81,7 @@ class PurgeHistory:
 
 
 class BlockStore(Protocol):
-    """Inserts blocks exactly once, and tells what is stored; for consumers."""
+    """Inserts blocks exactly once, and reports which rows are stored; for consumers."""
 
     @property
     def tokens_may_lack_rows(self) -> bool:

@@ -1,4 +1,4 @@
-"""The embedded log's one partition: reads for everybody, and for its owner the stream and the committed offset."""
+"""The embedded log's one partition: reads, and for its owner the stream of records and the committed offset."""
 
 from __future__ import annotations
 
