@@ -84,7 +84,7 @@ async def would_go(machine: Machine) -> tuple[int, int]:
     return int(rows[1]), int(ahead[1]) if ahead else 0
 
 
-async def test_later_counts_are_stored_at_the_right_time(machine: Machine) -> None:
+async def test_counts_after_a_clock_correction_have_the_right_time(machine: Machine) -> None:
     assert await machine.client.post("alice", "suggestion_shown", 1) == 200
     await machine.client.counts_become("alice", {"suggestion_shown": 4})
     assert await would_go(machine) == (3, 2)
@@ -107,7 +107,7 @@ async def test_a_batch_that_is_repeated_after_the_clock_came_back_counts_once(
     assert await machine.agrees() == 0
 
 
-async def test_a_purge_removes_what_lies_ahead_and_it_is_not_missing(machine: Machine) -> None:
+async def test_rows_ahead_of_now_are_purged_and_then_not_missing(machine: Machine) -> None:
     assert await machine.client.post("alice", "suggestion_shown", 1) == 200
     await machine.client.counts_become("alice", {"suggestion_shown": 4})
     assert await machine.agrees() == 0

@@ -202,7 +202,7 @@ async def command(deployment: Deployment, *arguments: str) -> str:
     return done.stdout
 
 
-async def test_whatever_is_in_the_log_every_good_count_is_stored(
+async def test_valid_counts_are_stored_whatever_else_is_in_the_log(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     rng = seeded()
@@ -269,7 +269,7 @@ async def test_whatever_is_in_the_log_every_good_count_is_stored(
             assert sum(partition["dead_letters"] for partition in report["partitions"]) == letters
 
 
-async def test_what_only_this_installation_cannot_read_waits_for_one_that_can(
+async def test_a_record_that_another_installation_can_read_halts_until_that_one_runs(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="2") as deployment:
@@ -294,7 +294,7 @@ async def test_what_only_this_installation_cannot_read_waits_for_one_that_can(
             assert json.loads(await command(deployment, "verify", "--json"))["ok"]
 
 
-async def test_where_a_broker_cannot_read_its_own_log_the_other_partitions_go_on(
+async def test_other_partitions_go_on_when_a_broker_cannot_read_one(
     own_kafka: LocalKafka, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     with unmigrated_cluster(own_kafka.bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="2") as deployment:

@@ -30,7 +30,7 @@ REQUESTS = 300
 RATE = "30"  # requests a second of one viewer; twice that at once
 
 
-async def test_the_books_of_one_process_balance(tmp_path: Path) -> None:
+async def test_metrics_of_one_process_add_up(tmp_path: Path) -> None:
     with embedded(tmp_path, RATE=RATE) as deployment:
         file = DataFolder(Path(deployment.settings["DATA"])).log
 
@@ -45,9 +45,7 @@ async def test_the_books_of_one_process_balance(tmp_path: Path) -> None:
         assert books.sum("siddes_consumer_lag_records") == 0
 
 
-async def test_the_books_of_a_cluster_balance(
-    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
-) -> None:
+async def test_metrics_of_a_cluster_add_up(kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path) -> None:
     with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, gateways=2, RATE=RATE) as deployment:
         topic = deployment.settings["TOPIC"]
 

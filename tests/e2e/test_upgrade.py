@@ -1,4 +1,4 @@
-"""From the release before to this one, in the middle of a block, with records and retries of both."""
+"""An upgrade from the previous release, within a block, with records and retries of both releases."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def intents(offsets: dict[int, Any]) -> list[str]:
 
 
 @pytest.mark.servers
-async def test_a_cluster(kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path) -> None:
+async def test_a_cluster_is_upgraded_within_a_block(
+    kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
+) -> None:
     before = command_of_release_before(tmp_path / "before")
     with (
         unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="2") as deployment,
@@ -112,7 +114,7 @@ async def test_a_cluster(kafka_bootstrap: str, clickhouse_database_url: str, tmp
 
 
 @pytest.mark.servers
-async def test_a_consumer_of_before_waits_for_what_it_cannot_read(
+async def test_a_consumer_of_the_previous_release_halts_at_newer_records(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     """Gateways that came first, against the order: others' counts in the same record are late, and not lost."""
@@ -143,7 +145,7 @@ async def test_a_consumer_of_before_waits_for_what_it_cannot_read(
             await verified(deployment)
 
 
-async def test_an_instance(tmp_path: Path) -> None:
+async def test_an_instance_is_upgraded_within_a_block(tmp_path: Path) -> None:
     before = command_of_release_before(tmp_path / "before")
     with embedded(tmp_path, command=before) as deployment:
         async with aiohttp.ClientSession() as session:

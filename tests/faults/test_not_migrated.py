@@ -17,7 +17,7 @@ TABLE = "store missing: run migrate"
 WAITS_FOR = {"gateway": (TOPIC,), "consumer": (TOPIC, TABLE), "summary": (TABLE,)}
 
 
-async def test_services_wait_for_migrate_and_say_so(
+async def test_services_wait_for_migrate_and_print_it(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as deployment:

@@ -26,7 +26,7 @@ GROWTH_MB = 100.0  # of a process in an outage; the gateway's own cap on what wa
 PACE = Pace(connections=32, batch_events=10, pause_s=0.05)
 
 
-async def test_a_gateway_lives_through_a_frozen_and_a_killed_broker(
+async def test_a_gateway_survives_a_frozen_and_a_killed_broker(
     own_kafka: LocalKafka, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     with cluster(own_kafka.bootstrap, clickhouse_database_url, tmp_path) as deployment:
@@ -52,7 +52,7 @@ async def test_a_gateway_lives_through_a_frozen_and_a_killed_broker(
         assert load.broken == 0  # each request was answered, within the client's patience
 
 
-async def test_consumer_and_summary_live_through_a_frozen_and_a_killed_clickhouse(
+async def test_consumer_and_summary_survive_a_frozen_and_a_killed_clickhouse(
     kafka_bootstrap: str, own_clickhouse: LocalClickHouse, tmp_path: Path
 ) -> None:
     with cluster(kafka_bootstrap, own_clickhouse.url, tmp_path) as deployment:

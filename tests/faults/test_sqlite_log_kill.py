@@ -36,7 +36,7 @@ async def opened(path: Path) -> AsyncIterator[SqliteLog]:
         await log.close()
 
 
-async def test_what_was_answered_survives_sigkill_once_and_offsets_never_come_again(tmp_path: Path) -> None:
+async def test_answered_counts_survive_sigkill_once_and_offsets_are_not_reused(tmp_path: Path) -> None:
     seed = int(os.environ.get("SIDDES_TEST_SEED", random.randrange(2**32)))
     print(f"SIDDES_TEST_SEED={seed}")
     rng = random.Random(seed)

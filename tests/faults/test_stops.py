@@ -21,7 +21,7 @@ BEGUN = 16  # requests that have arrived in part
 BODY = b'{"event":"suggestion_accepted","count":3}'
 
 
-async def test_a_gateway_answers_what_it_has_begun_to_read(
+async def test_a_stopping_gateway_answers_requests_that_it_has_begun_to_read(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     with cluster(kafka_bootstrap, clickhouse_database_url, tmp_path) as deployment:
@@ -47,7 +47,7 @@ async def test_a_gateway_answers_what_it_has_begun_to_read(
             await Client(session, deployment).counts_become("alice", {"suggestion_accepted": 3 * BEGUN})
 
 
-async def test_services_leave_in_time_while_what_they_need_is_frozen(
+async def test_services_stop_in_time_while_their_servers_are_frozen(
     own_kafka: LocalKafka, own_clickhouse: LocalClickHouse, tmp_path: Path
 ) -> None:
     with cluster(own_kafka.bootstrap, own_clickhouse.url, tmp_path) as deployment:

@@ -45,7 +45,7 @@ def unheard(tmp_path: Path) -> Iterator[Deployment]:
             up.wait(STOP_S)
 
 
-async def test_counts_are_taken_while_nothing_can_be_logged(unheard: Deployment) -> None:
+async def test_counts_are_accepted_while_the_log_output_is_broken(unheard: Deployment) -> None:
     async with aiohttp.ClientSession() as session:
 
         async def is_ready() -> bool:

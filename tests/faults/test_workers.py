@@ -19,7 +19,7 @@ from tests.product.process import COMMAND, ServiceProcess
 ACCEPTED = "siddes_events_accepted_total"
 
 
-async def test_a_killed_worker_is_replaced_and_what_it_counted_stays_on_the_page(
+async def test_a_killed_worker_is_replaced_and_its_metrics_are_kept(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     rng = seeded()

@@ -59,7 +59,7 @@ def migrated(settings: dict[str, str], *arguments: str) -> subprocess.CompletedP
     return done
 
 
-def test_migrate_makes_what_it_said_then_nothing_then_what_has_changed(
+def test_migrate_takes_the_announced_steps_then_none_then_those_of_changed_settings(
     settings: dict[str, str], server: Client
 ) -> None:
     would = migrated(settings, "--dry-run")
@@ -85,7 +85,7 @@ def test_migrate_may_run_four_times_at_once(settings: dict[str, str], server: Cl
     assert migrated(settings).stdout == ""
 
 
-def test_a_topic_made_anew_is_adopted_only_if_asked(settings: dict[str, str], server: Client) -> None:
+def test_a_recreated_topic_gets_a_new_identity_only_with_new_log(settings: dict[str, str], server: Client) -> None:
     ids = "SELECT groupUniqArray(log_id) FROM telemetry_logs"
     migrated(settings)
     first = value(server, ids)
@@ -100,7 +100,7 @@ def test_a_topic_made_anew_is_adopted_only_if_asked(settings: dict[str, str], se
     assert "nothing to do" not in done.stderr
 
 
-def test_a_new_log_may_be_asked_for_where_there_is_none(settings: dict[str, str], server: Client) -> None:
+def test_new_log_works_for_a_topic_without_identity(settings: dict[str, str], server: Client) -> None:
     would = migrated(settings, "--new-log", "--dry-run")
     assert would.stdout.endswith("had no identity and would be given a new one\n")
     done = migrated(settings, "--new-log")
@@ -159,7 +159,7 @@ async def test_dead_letters_are_listed_and_never_shown(settings: dict[str, str],
 FOREIGN = ("TZ=UTC-5", "PROMETHEUS_MULTIPROC_DIR=/nonexistent", "PYTHONWARNINGS=error", "LC_ALL=xx_YY", "TMPDIR=/none")
 
 
-async def test_foreign_variables_change_nothing(
+async def test_variables_of_other_programs_change_nothing(
     kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
     command = ("env", "-u", "HOME", *FOREIGN, *COMMAND)
@@ -184,7 +184,7 @@ async def test_foreign_variables_change_nothing(
             assert "Traceback" not in process.said()
 
 
-def test_a_service_whose_tables_are_not_there_says_what_it_waits_for(settings: dict[str, str], tmp_path: Path) -> None:
+def test_a_service_without_tables_prints_what_it_waits_for(settings: dict[str, str], tmp_path: Path) -> None:
     ports = [str(port) for port in free_ports(2)]
     summary = ServiceProcess(
         ("summary", "--port", ports[0], "--admin-port", ports[1]), settings, log=tmp_path / "summary.log"
@@ -202,7 +202,7 @@ def test_a_service_whose_tables_are_not_there_says_what_it_waits_for(settings: d
 @pytest.mark.parametrize(
     ("name", "value"), [("KAFKA", "127.0.0.1:9"), ("CLICKHOUSE", "http://canary:canary@127.0.0.1:9/counts")]
 )
-def test_a_server_that_is_away_is_said(settings: dict[str, str], name: str, value: str) -> None:
+def test_an_unreachable_server_is_an_error_message(settings: dict[str, str], name: str, value: str) -> None:
     done = run("migrate", settings={**settings, name: value})
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: ")

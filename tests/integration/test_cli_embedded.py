@@ -121,7 +121,7 @@ async def until_counted(client: Client, viewer: str, expected: dict[str, int]) -
     await eventually(counted, lambda: f"{viewer} has not {expected}")
 
 
-def test_dead_letters_are_listed_by_place_reason_and_size_and_never_shown(deployment: Deployment) -> None:
+def test_dead_letters_are_listed_without_their_bytes(deployment: Deployment) -> None:
     as_json = run("dead-letters", "--json", settings=deployment.settings)
     assert json.loads(as_json.stdout) == DEAD_LETTERS
     table = run("dead-letters", settings=deployment.settings)
@@ -134,7 +134,7 @@ def test_dead_letters_are_listed_by_place_reason_and_size_and_never_shown(deploy
     assert CANARY.decode() not in said
 
 
-def test_migrate_finds_nothing_to_do_at_an_instance_that_runs(deployment: Deployment) -> None:
+def test_migrate_has_nothing_to_do_on_a_running_instance(deployment: Deployment) -> None:
     for arguments in ((), ("--dry-run",)):
         again = run("migrate", *arguments, settings=deployment.settings)
         assert (again.returncode, again.stdout) == (0, "")
@@ -151,7 +151,7 @@ def test_a_second_instance_on_the_same_data_says_so_and_the_first_goes_on(deploy
     assert run("dead-letters", settings=deployment.settings).returncode == 0
 
 
-def test_operations_on_a_stopped_instance(deployment: Deployment) -> None:
+def test_operations_work_on_a_stopped_instance(deployment: Deployment) -> None:
     with stopped(deployment):
         assert not (data(deployment) / "control.sock").exists()
         assert json.loads(run("dead-letters", "--json", settings=deployment.settings).stdout) == DEAD_LETTERS
@@ -167,7 +167,7 @@ def test_operations_on_a_stopped_instance(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize("option", ["--port", "--admin-port"])
-def test_a_port_that_is_taken_is_said(tmp_path: Path, option: str) -> None:
+def test_a_port_in_use_is_an_error_message(tmp_path: Path, option: str) -> None:
     settings = {"JWT_SECRET": JWT_SECRET, "DATA": str(tmp_path / "data")}
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = str(taken.getsockname()[1])
@@ -178,7 +178,7 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path, option: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_folder_that_is_none_is_said(tmp_path: Path) -> None:
+def test_a_data_folder_that_is_a_file_is_an_error_message(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     settings = {"JWT_SECRET": JWT_SECRET}
     for path, said in (("file", "File exists"), ("file/data", "Not a directory")):
@@ -187,14 +187,14 @@ def test_a_folder_that_is_none_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("command", "status"), [("purge", 1), ("dead-letters", 1), ("verify", 3)])
-def test_where_there_is_no_data_an_operator_is_told_and_none_is_made(tmp_path: Path, command: str, status: int) -> None:
+def test_an_operation_on_a_missing_data_folder_fails_and_makes_none(tmp_path: Path, command: str, status: int) -> None:
     done = run(command, settings={"DATA": str(tmp_path / "data")})
     assert done.returncode == status
     assert f"error: there is no data folder {tmp_path / 'data'}: run this where" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_century_is_kept_and_not_more(deployment: Deployment) -> None:
+def test_purge_keeps_at_most_a_century(deployment: Deployment) -> None:
     kept = run("purge", "--days", "36500", "--dry-run", settings=deployment.settings)
     assert kept.stdout.startswith("0 rows (0 counts) would go; the limit is 19"), kept.stderr
     for days in ("36501", "10000000", "9" * 30, "-1", "1e9", "nan"):
@@ -203,7 +203,7 @@ def test_a_century_is_kept_and_not_more(deployment: Deployment) -> None:
         assert "Invalid value for '--days'" in refused.stderr
 
 
-def test_no_question_harms_the_instance(deployment: Deployment) -> None:
+def test_no_request_to_the_control_socket_harms_the_instance(deployment: Deployment) -> None:
     """What the command refuses before it asks, asked as another program would."""
     address = str(data(deployment) / "control.sock")
     questions: list[tuple[str, dict[str, object]]] = [
@@ -235,7 +235,7 @@ def test_no_question_harms_the_instance(deployment: Deployment) -> None:
     assert "library_warning" not in said
 
 
-def test_a_store_without_tables_asks_for_migrate(tmp_path: Path) -> None:
+def test_an_operation_on_a_store_without_tables_names_migrate(tmp_path: Path) -> None:
     done = run("purge", "--dry-run", settings={"DATA": str(tmp_path)})
     assert done.returncode == 1
     assert "run siddes-telemetry migrate" in done.stderr

@@ -104,7 +104,7 @@ def test_a_running_cluster_agrees(deployment: Deployment) -> None:
     assert_agrees(deployment.settings)
 
 
-def test_missing_rows_are_found_shown_and_inserted_once_there_is_a_yes(deployment: Deployment) -> None:
+def test_missing_rows_are_reported_and_inserted_once_confirmed(deployment: Deployment) -> None:
     change(deployment, "ALTER TABLE telemetry_counts DELETE WHERE event = 'suggestion_accepted'")
     done, report = verified(deployment.settings)
     assert (done.returncode, report["ok"], total(report, "missing")) == (1, False, BATCHES)
@@ -119,7 +119,7 @@ def test_missing_rows_are_found_shown_and_inserted_once_there_is_a_yes(deploymen
     assert "alice" not in done.stdout + asked.stderr + repaired.stderr
 
 
-def test_surplus_rows_are_found_and_left_alone(deployment: Deployment) -> None:
+def test_surplus_rows_are_reported_and_kept(deployment: Deployment) -> None:
     columns = "viewer_id, event, count, created_at, log_id, log_partition, log_offset"
     twice = f"SELECT {columns} FROM telemetry_counts ORDER BY log_partition, log_offset LIMIT 3"
     change(deployment, f"INSERT INTO telemetry_counts ({columns}) {twice}")
@@ -133,7 +133,7 @@ def test_surplus_rows_are_found_and_left_alone(deployment: Deployment) -> None:
     assert_agrees(deployment.settings)
 
 
-def test_what_cannot_be_reached_is_said(deployment: Deployment) -> None:
+def test_an_unreachable_or_missing_log_exits_with_3(deployment: Deployment) -> None:
     away = run("verify", settings={**deployment.settings, "KAFKA": "127.0.0.1:9"})
     assert away.returncode == 3
     assert away.stderr.splitlines()[-1].startswith("error: the log did not answer")

@@ -187,7 +187,7 @@ FOREIGN = {
 }
 
 
-async def test_foreign_variables_change_nothing(tmp_path: Path) -> None:
+async def test_variables_of_other_programs_change_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "mit Leerzeichen, Ümläuten & 'mehr'"
     folder.mkdir()
     with embedded(folder, command=with_environment(**FOREIGN)) as deployment:

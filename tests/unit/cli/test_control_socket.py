@@ -40,7 +40,7 @@ OPERATIONS: Operations = {"double": double, "unavailable": unavailable, "verify"
 DEEP = b"[" * 20_000 + b"]" * 20_000
 
 
-async def test_an_operation_is_done_by_the_process_that_serves(tmp_path: Path) -> None:
+async def test_the_serving_process_runs_the_operation(tmp_path: Path) -> None:
     socket = tmp_path / "control.sock"
     async with serve_control(socket, OPERATIONS):
         assert await ask_control(socket, "double", {"number": 21}) == {"number": 42}
@@ -55,7 +55,7 @@ async def test_progress_comes_before_the_answer(tmp_path: Path) -> None:
     assert seen == [(0, 3), (1, 3), (2, 3)]
 
 
-async def test_the_socket_is_the_owners_alone_and_goes_with_the_instance(tmp_path: Path) -> None:
+async def test_the_socket_has_mode_0600_and_is_removed_with_the_instance(tmp_path: Path) -> None:
     socket = tmp_path / "control.sock"
     async with serve_control(socket, OPERATIONS):
         assert stat.S_IMODE(socket.stat().st_mode) == 0o600
@@ -71,7 +71,7 @@ async def test_a_socket_left_behind_by_a_killed_instance_is_replaced(tmp_path: P
         assert await ask_control(socket, "double", {"number": 1}) == {"number": 2}
 
 
-async def test_a_folder_may_lie_deeper_than_a_unix_address_is_long(tmp_path: Path) -> None:
+async def test_a_folder_path_may_be_longer_than_a_unix_address(tmp_path: Path) -> None:
     folder = tmp_path / ("deep" * 30) / ("deeper" * 30)
     folder.mkdir(parents=True)
     async with serve_control(folder / "control.sock", OPERATIONS):

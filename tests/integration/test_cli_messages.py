@@ -1,4 +1,4 @@
-"""What the command says before it does anything: help, settings, tokens, contracts. In this process: it starts fast."""
+"""Help, errors in settings, tokens and contracts: what commands print without a running service. In this process."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def say(*arguments: str, settings: dict[str, str] | None = None) -> Result:
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS), ("schema", "openapi"), ("schema", "ddl")])
-def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
+def test_every_command_has_a_help_text(command: tuple[str, ...]) -> None:
     result = say(*command, "--help")
     assert result.exit_code == 0
     assert "Usage: siddes-telemetry" in result.stdout or "Usage: root" in result.stdout
 
 
-def test_both_ways_to_call_it_are_one() -> None:
+def test_the_script_and_the_module_are_the_same_command() -> None:
     installed = Path(sys.executable).with_name("siddes-telemetry")
     done = subprocess.run([installed, "--version"], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == f"{VERSION}\n"
@@ -59,7 +59,7 @@ def test_a_wrong_command_line_is_a_usage_error(arguments: tuple[str, ...]) -> No
     assert say(*arguments).exit_code == 2
 
 
-def test_everything_wrong_is_named_in_one_message_without_a_value() -> None:
+def test_all_wrong_settings_are_named_at_once_without_their_values() -> None:
     wrong = {"RETENTION_DAYS": CANARY, "RATE": "-1", "ORIGINS": CANARY, "LOG_LEVEL": CANARY, "JWT_SECRET": CANARY}
     done = say("gateway", settings={**wrong, "VIEWER_KEY": "short", "JWT_ALGORITHM": CANARY, "DEBUG": CANARY})
     assert done.exit_code == 2
@@ -69,7 +69,7 @@ def test_everything_wrong_is_named_in_one_message_without_a_value() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_what_is_missing_is_named_together_with_an_authenticator_that_is() -> None:
+def test_missing_settings_and_a_missing_authenticator_are_named_at_once() -> None:
     missing, authenticator = say("gateway").stderr.splitlines()
     assert missing == "error: SIDDES_TELEMETRY_KAFKA: must be set"
     assert authenticator.startswith(NO_AUTHENTICATOR)
@@ -88,7 +88,7 @@ def test_what_is_missing_is_named_together_with_an_authenticator_that_is() -> No
         ("token", {}, ["JWT_SECRET"]),
     ],
 )
-def test_what_a_command_needs_is_said(command: str, settings: dict[str, str], missing: list[str]) -> None:
+def test_missing_settings_of_a_command_are_named(command: str, settings: dict[str, str], missing: list[str]) -> None:
     done = say(command, *(("--viewer", "alice") if command == "token" else ()), settings=settings)
     assert done.exit_code == 2
     assert done.stdout == ""
@@ -99,7 +99,9 @@ def test_what_a_command_needs_is_said(command: str, settings: dict[str, str], mi
 @pytest.mark.parametrize(
     ("command", "settings"), [("up", {}), ("gateway", KAFKA), ("summary", CLICKHOUSE), ("up", {"VIEWER_KEY": "k" * 16})]
 )
-def test_without_an_authenticator_it_does_not_start(command: str, settings: dict[str, str], tmp_path: Path) -> None:
+def test_a_service_without_an_authenticator_does_not_start(
+    command: str, settings: dict[str, str], tmp_path: Path
+) -> None:
     done = say(command, settings={"DATA": str(tmp_path / "data"), **settings})
     assert done.exit_code == 2
     assert done.stderr.startswith(NO_AUTHENTICATOR)
@@ -138,7 +140,7 @@ def test_debug_listens_on_loopback_only(host: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_misspelt_setting_is_warned_of_and_does_no_harm() -> None:
+def test_a_misspelt_setting_is_a_warning_only() -> None:
     done = say("token", "--viewer", "alice", settings={**SECRET, "RETENTION": CANARY})
     assert done.exit_code == 0
     assert done.stderr == "warning: SIDDES_TELEMETRY_RETENTION is no setting; is it misspelt?\n"
@@ -158,7 +160,7 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
         assert CANARY not in refused.stderr
 
 
-def test_a_token_holds_what_the_services_ask_for() -> None:
+def test_a_token_has_the_claims_that_services_require() -> None:
     settings = {**SECRET, "JWT_ISSUER": "https://issuer.example", "JWT_AUDIENCE": "counts"}
     done = say("token", "--viewer", "a.b:c@d-e_1", "--hours", "2", settings=settings)
     assert done.stderr == ""
@@ -169,7 +171,7 @@ def test_a_token_holds_what_the_services_ask_for() -> None:
     assert set(claims) == {"sub", "exp", "iss", "aud"}
 
 
-def test_a_token_names_the_viewer_by_the_claim_that_is_looked_at() -> None:
+def test_a_token_names_the_viewer_in_the_configured_claim() -> None:
     done = say("token", "--viewer", "alice", settings={**SECRET, "JWT_CLAIM": "user.id"})
     payload = jwt.PyJWS().decode(done.stdout.strip(), JWT_SECRET, algorithms=["HS256"])
     rules = ClaimRules(subject="user.id")
@@ -177,7 +179,7 @@ def test_a_token_names_the_viewer_by_the_claim_that_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize("viewer", ["", f"{CANARY} ", "x" * 65, "é", f"{CANARY}@mail.example", f"{CANARY}\n"])
-def test_no_token_for_a_viewer_who_would_be_refused(viewer: str) -> None:
+def test_no_token_is_made_for_a_viewer_that_services_refuse(viewer: str) -> None:
     done = say("token", "--viewer", viewer, settings=SECRET)
     assert done.exit_code == 2
     assert done.stdout == ""
@@ -185,7 +187,7 @@ def test_no_token_for_a_viewer_who_would_be_refused(viewer: str) -> None:
     assert CANARY not in done.stderr
 
 
-def test_a_token_for_an_e_mail_address_only_where_there_are_pseudonyms() -> None:
+def test_a_token_for_an_e_mail_address_needs_pseudonyms() -> None:
     done = say("token", "--viewer", "alice@mail.example", settings={**SECRET, "VIEWER_KEY": "k" * 16})
     assert done.exit_code == 0
     assert pseudonym("alice@mail.example", b"k" * 16) not in done.stdout
