@@ -27,13 +27,8 @@ from siddes_telemetry.cli.services.lifecycle import (
 from siddes_telemetry.cli.services.listeners import Address, Listen
 from siddes_telemetry.cli.services.process_metrics import process_metrics
 from siddes_telemetry.cli.services.runtime import Service, wait_for_stop_or_timeout
-from siddes_telemetry.cli.services.worker_supervisor import (
-    WorkerSupervisor,
-    add_worker_metrics,
-    metrics_folder,
-    reserved_port,
-    stop_with_parent,
-)
+from siddes_telemetry.cli.services.worker_metrics import add_worker_metrics, worker_metrics_files
+from siddes_telemetry.cli.services.worker_supervisor import WorkerSupervisor, reserved_port, stop_with_parent
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.web import logs
@@ -58,10 +53,10 @@ def gateway_workers_service(
 async def _open_workers(
     settings: Settings, registry: Registry, public: Address, number: int, metrics: CollectorRegistry
 ) -> AsyncIterator[ServiceParts]:
-    with reserved_port(public.host, public.port) as port, metrics_folder() as folder:
+    with reserved_port(public.host, public.port) as port, worker_metrics_files() as files:
         add_worker_metrics(metrics)
         main = partial(_worker_main, settings, registry, Address(public.host, port))
-        workers = WorkerSupervisor(main, number, folder, metrics)
+        workers = WorkerSupervisor(main, number, files, metrics)
         stopping = asyncio.Event()
 
         async def check() -> str:

@@ -3,9 +3,7 @@
 A worker that dies is started again after RESTART_S. Workers stop when the parent is gone: their end of the connection
 then reads end of file.
 
-Workers count into memory-mapped files, which prometheus-client adds up for the parent's /metrics. The folder of these
-files is a temporary one, so cleaners may remove them: the parent touches them every CHECK_FILES_EVERY_S, and replaces a
-worker whose files are gone, since its counts would be lost.
+A worker whose metrics files are gone (see worker_metrics.py) is replaced: its counts would be lost.
 
     state (per worker)   event                          next         does
     starting             worker sends ""                ready        -
@@ -21,19 +19,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
-import os
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from siddes_telemetry.cli.process_environment import METRICS_FOLDER_VARIABLE
+from siddes_telemetry.cli.services.worker_metrics import WorkerMetricsFiles
 
 RESTART_S = 1.0  # between the death of a worker and the next start: a worker that cannot start must not spin
 CHECK_FILES_EVERY_S = 5.0
@@ -53,29 +47,16 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
-@contextlib.contextmanager
-def metrics_folder() -> Iterator[Path]:
-    """The folder of the workers' metrics files, set in the environment that they inherit. Raises OSError."""
-    with tempfile.TemporaryDirectory(prefix="siddes-metrics-", ignore_cleanup_errors=True) as folder:
-        os.environ[METRICS_FOLDER_VARIABLE] = folder
-        try:
-            yield Path(folder)
-        finally:
-            del os.environ[METRICS_FOLDER_VARIABLE]
-
-
 class WorkerSupervisor:
     """Keeps N processes running `main(connection)`.
 
     A worker sends its readiness through the connection: an empty text, or the reason why it is not ready.
     """
 
-    def __init__(self, main: WorkerMain, number: int, folder: Path, registry: CollectorRegistry) -> None:
-        """`folder` is that of metrics_folder()."""
+    def __init__(self, main: WorkerMain, number: int, files: WorkerMetricsFiles, registry: CollectorRegistry) -> None:
         self._main = main
         self._number = number
-        self._folder = folder
-        self._files: dict[int, list[Path]] = {}  # by process
+        self._files = files
         self._context = multiprocessing.get_context("spawn")
         self._processes: dict[int, BaseProcess] = {}
         self._troubles: dict[int, str] = dict.fromkeys(range(number), "starting")
@@ -103,7 +84,7 @@ class WorkerSupervisor:
     async def _supervise(self, index: int) -> None:
         while not self._stopping:
             ours, theirs = self._context.Pipe()
-            self._make_folder()
+            self._files.make_folder()
             process = self._context.Process(target=self._main, args=(theirs,), name=f"gateway-{index}")
             process.start()
             theirs.close()
@@ -114,8 +95,7 @@ class WorkerSupervisor:
             await asyncio.to_thread(process.join)
             self._troubles[index] = "starting"
             if process.pid is not None:
-                self._files.pop(process.pid, None)
-                mark_process_dead(process.pid)  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped
+                self._files.worker_ended(process.pid)
             if not self._stopping:
                 log.error("worker_died", worker=index, exit_code=process.exitcode)
                 self._restarts.inc()
@@ -127,30 +107,12 @@ class WorkerSupervisor:
             await asyncio.sleep(CHECK_FILES_EVERY_S)
             if self.trouble() is not None:
                 continue
-            lost = next((index for index, process in self._processes.items() if not self._touch(process.pid)), None)
+            pids = {index: process.pid for index, process in self._processes.items()}
+            lost = next((index for index, pid in pids.items() if not self._files.touch(pid)), None)
             if lost is not None:
                 log.error("worker_metrics_gone", worker=lost)
                 self._troubles[lost] = "restarting"
                 self._processes[lost].terminate()
-
-    def _touch(self, pid: int | None) -> bool:
-        """Renew the times of the worker's files, which cleaners go by. False if one of its first files is gone."""
-        if pid is None:
-            return True
-        if pid not in self._files:
-            self._files[pid] = list(self._folder.glob(f"*_{pid}.db"))
-        try:
-            for path in (self._folder, *self._files[pid]):
-                os.utime(path)
-        except OSError:
-            return False
-        return bool(self._files[pid])
-
-    def _make_folder(self) -> None:
-        try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:  # the worker will fail, and be started again until the folder can be made
-            log.error("worker_metrics_folder_missing", error=type(error).__name__)
 
 
 async def _received(connection: Connection) -> AsyncIterator[str]:
@@ -174,8 +136,3 @@ async def _received(connection: Connection) -> AsyncIterator[str]:
 def stop_with_parent(connection: Connection, stop: asyncio.Event) -> None:
     """In a worker: set `stop` when the parent is gone."""
     asyncio.get_running_loop().add_reader(connection.fileno(), stop.set)
-
-
-def add_worker_metrics(registry: CollectorRegistry) -> None:
-    """Include the sums of all workers' metrics in this registry."""
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped
