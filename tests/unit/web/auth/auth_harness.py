@@ -1,4 +1,4 @@
-"""What tests of authentication share: clocks set by hand, keys, tokens, and a scripted server elsewhere."""
+"""Helpers for tests of authentication: clocks set by hand, keys, tokens, and a scripted server."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class ManualClocks:
         return AuthClocks(lambda: self.epoch, lambda: self.monotonic)
 
 
-class Elsewhere:
-    """A scripted server: what it answers, what it was asked, and a gate that holds answers back."""
+class ScriptedServer:
+    """A `Get` whose responses are set by the test. Records the requests; `gate` holds responses back."""
 
     def __init__(self, status: int = 200, body: bytes = b"") -> None:
         self.status = status
@@ -152,13 +152,13 @@ def token(kind: str = "HS256", *, number: int = 0, headers: dict[str, Any] | Non
 
 
 def signed(text: str) -> SignedToken:
-    """The token as a source of keys is asked about it."""
+    """The token as a KeySource gets it."""
     header = jwt.get_unverified_header(text)
     return SignedToken(text, header["alg"], header.get("kid"), PyJWS(algorithms=[header["alg"]]))
 
 
-async def judged(keys: KeySource, text: str) -> str | int:
-    """`ok`, the reason of a refusal, or the seconds after which to ask again. Raises AuthenticationUnavailable."""
+async def verification(keys: KeySource, text: str) -> str | int:
+    """`ok`, the reason of a refusal, or the Retry-After seconds. Raises AuthenticationUnavailable."""
     try:
         await keys.verified_payload(signed(text))
     except Refused as refused:
@@ -201,7 +201,7 @@ async def outcome(viewers: ViewerAuthenticator, credentials: Credentials) -> tup
     return identity.viewer_id, identity.by_cookie
 
 
-async def turns(count: int = 20) -> None:
-    """Lets other tasks run until they all wait for something."""
+async def let_others_run(count: int = 20) -> None:
+    """Let other tasks run until all of them wait."""
     for _ in range(count):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Which credential decides, in which order, and what leaves."""
+"""The authenticator: which credential decides, and what is answered."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from siddes_telemetry.web.credentials import Credentials, KeyRefreshPending
 from tests.unit.web.auth.auth_harness import (
     NOW,
     SECRET,
-    Elsewhere,
     ManualClocks,
     Metrics,
+    ScriptedServer,
     authenticator,
     bearer,
     outcome,
@@ -48,7 +48,7 @@ class Rig:
     ) -> None:
         self.clocks = ManualClocks()
         self.metrics = Metrics()
-        self.app = Elsewhere(200, b'{"viewer_id":"from-app"}')
+        self.app = ScriptedServer(200, b'{"viewer_id":"from-app"}')
         viewers = ViewerPolicy(key)
         verifier = TokenVerifier(
             {"HS256": keys or SharedSecret(SECRET)},
@@ -180,7 +180,7 @@ class _NoKeys:
     """Keys at a URL that is down."""
 
     def __init__(self) -> None:
-        down = Elsewhere()
+        down = ScriptedServer()
         down.down = True
         self.verified_payload = JwksUrl(
             "https://idp.example/", "ES256", get=down, monotonic_s=lambda: 0.0, metrics=Metrics()
@@ -398,7 +398,7 @@ async def test_whatever_is_sent_there_is_a_viewer_or_one_of_two_codes(
             assert headers["Cookie"].isprintable()
 
 
-async def test_a_remembered_token_is_decided_without_waiting() -> None:
+async def test_a_cached_token_is_decided_without_waiting() -> None:
     rig = Rig()
     credentials = bearer(token())
     assert rig.authenticator.cached_identity(credentials.authorization, None) is None

@@ -8,7 +8,7 @@ import pytest
 
 from siddes_telemetry.web.auth.cache import ExpiringCache, digest
 from siddes_telemetry.web.auth.single_flight import SingleFlight
-from tests.unit.web.auth.auth_harness import turns
+from tests.unit.web.auth.auth_harness import let_others_run
 
 
 def test_a_value_is_there_until_its_time() -> None:
@@ -48,51 +48,51 @@ def test_a_digest_is_of_the_whole_credential() -> None:
     assert len({digest(text) for text in ("a", "b", "ab", "a" * 5000, "a" * 4999 + "b")}) == 5
 
 
-async def test_askers_share_an_answer_and_the_next_asks_anew() -> None:
+async def test_callers_share_a_result_and_the_next_starts_a_new_request() -> None:
     flights: SingleFlight[str, int] = SingleFlight()
     gate, asked = asyncio.Event(), 0
 
-    async def question() -> int:
+    async def request() -> int:
         nonlocal asked
         asked += 1
         await gate.wait()
         return asked
 
-    waiting = [asyncio.create_task(flights.result("a", question)) for _ in range(3)]
-    await turns()
+    waiting = [asyncio.create_task(flights.result("a", request)) for _ in range(3)]
+    await let_others_run()
     gate.set()
     assert await asyncio.gather(*waiting) == [1, 1, 1]
-    assert await flights.result("a", question) == 2
+    assert await flights.result("a", request) == 2
 
 
-async def test_an_answer_survives_the_one_who_asked_first() -> None:
+async def test_a_request_survives_the_cancelled_caller_that_started_it() -> None:
     flights: SingleFlight[str, int] = SingleFlight()
     gate = asyncio.Event()
 
-    async def question() -> int:
+    async def request() -> int:
         await gate.wait()
         return 7
 
-    first, second = (asyncio.create_task(flights.result("a", question)) for _ in range(2))
-    await turns()
+    first, second = (asyncio.create_task(flights.result("a", request)) for _ in range(2))
+    await let_others_run()
     first.cancel()
-    await turns()
+    await let_others_run()
     gate.set()
     assert await second == 7
 
 
-async def test_a_failure_nobody_waits_for_is_no_noise(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_without_a_caller_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     flights: SingleFlight[str, None] = SingleFlight()
     gate = asyncio.Event()
 
-    async def question() -> None:
+    async def request() -> None:
         await gate.wait()
         raise ConnectionError
 
-    asker = asyncio.create_task(flights.result("a", question))
-    await turns()
-    asker.cancel()
+    caller = asyncio.create_task(flights.result("a", request))
+    await let_others_run()
+    caller.cancel()
     gate.set()
-    await turns()
+    await let_others_run()
     assert "a" not in flights
     assert caplog.text == ""

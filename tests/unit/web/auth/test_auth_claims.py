@@ -1,4 +1,4 @@
-"""Which claim a name means."""
+"""The name of the claim that names the viewer."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from siddes_telemetry.web.auth.concurrency_limiter import ConcurrencyLimiter, NoSlot, Priority
-from tests.unit.web.auth.auth_harness import turns as let_others_run
+from tests.unit.web.auth.auth_harness import let_others_run
 
 LONG_S = 3600.0
 

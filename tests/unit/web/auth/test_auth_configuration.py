@@ -1,4 +1,4 @@
-"""What stops the start, and what it says."""
+"""Problems of a configuration, and their texts."""
 
 from __future__ import annotations
 

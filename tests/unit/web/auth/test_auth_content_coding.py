@@ -1,4 +1,4 @@
-"""Codings of answers undone, with a cap on what comes out."""
+"""Decoding of content codings, with a limit on the decoded size."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_what_was_not_compressed_stays_as_it_is(lines: list[str]) -> None:
 
 
 @each_coding
-def test_the_cap_is_on_what_comes_out(name: str, compress: Callable[[bytes], bytes]) -> None:
+def test_the_limit_is_on_the_decoded_size(name: str, compress: Callable[[bytes], bytes]) -> None:
     assert decoded(compress(b"x" * CAP), [name], CAP) == b"x" * CAP
     with pytest.raises(TooLargeError):
         decoded(compress(b"x" * (CAP + 1)), [name], CAP)

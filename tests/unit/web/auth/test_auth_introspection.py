@@ -1,4 +1,4 @@
-"""Asking the app who is signed in: what its answers mean, how long they are believed, and how often it is asked."""
+"""Session introspection: what the app's answers mean, how long they are cached, and how often the app is asked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from siddes_telemetry.web.auth.introspection_response import FieldAbsent, read_v
 from siddes_telemetry.web.auth.refusals import Refused
 from siddes_telemetry.web.auth.request_headers import MAX_COOKIE_VALUE, SessionCookie
 from siddes_telemetry.web.auth.viewer_policy import ViewerPolicy
-from tests.unit.web.auth.auth_harness import Elsewhere, ManualClocks, Metrics, turns
+from tests.unit.web.auth.auth_harness import ManualClocks, Metrics, ScriptedServer, let_others_run
 
 URL = "https://app.example/api/auth/me"
 
@@ -30,7 +30,7 @@ class Rig:
     def __init__(self, status: int = 200, body: bytes = b'{"viewer_id":"v1"}', path: str = "viewer_id") -> None:
         self.clocks = ManualClocks()
         self.metrics = Metrics()
-        self.app = Elsewhere(status, body)
+        self.app = ScriptedServer(status, body)
         self.introspection = Introspection(
             URL,
             path,
@@ -51,7 +51,7 @@ class Rig:
     async def ask_again_meanwhile(self, cookie: str = "c1") -> str | None:
         """The known answer; what is asked beside it is answered, too."""
         viewer = await self.ask(cookie)
-        await turns()
+        await let_others_run()
         return viewer
 
     def failures(self, reason: str) -> float:
@@ -146,7 +146,7 @@ async def test_a_cookie_that_cannot_be_sent_is_nobody_unasked(cookie: str) -> No
     assert rig.asked == 0
 
 
-async def test_a_good_answer_is_taken_as_it_is_for_a_while() -> None:
+async def test_a_fresh_answer_is_used_without_asking() -> None:
     rig = Rig()
     for advance in (0, 0, FRESH_S - 0.1):
         rig.clocks.advance(advance)
@@ -155,7 +155,7 @@ async def test_a_good_answer_is_taken_as_it_is_for_a_while() -> None:
     assert rig.metrics.value("siddes_auth_cache_hits_total", cache="introspection") == 2
 
 
-async def test_a_refusal_is_believed_for_a_moment() -> None:
+async def test_a_refusal_is_cached_for_a_moment() -> None:
     rig = Rig(401)
     for advance, asked in ((0, 1), (0, 1), (REFUSED_S - 0.1, 1), (0.1, 2)):
         rig.clocks.advance(advance)
@@ -163,7 +163,7 @@ async def test_a_refusal_is_believed_for_a_moment() -> None:
         assert rig.asked == asked
 
 
-async def test_then_the_known_answer_is_given_at_once_and_the_app_is_asked_beside_it() -> None:
+async def test_a_stale_answer_is_used_while_the_app_is_asked_in_the_background() -> None:
     rig = Rig()
     await rig.ask()
     rig.clocks.advance(FRESH_S)
@@ -173,12 +173,12 @@ async def test_then_the_known_answer_is_given_at_once_and_the_app_is_asked_besid
     assert rig.asked == 2
     rig.app.body = b'{"viewer_id":"v2"}'
     rig.app.gate.set()
-    await turns()
+    await let_others_run()
     assert await rig.ask_again_meanwhile() == "v2"
     assert rig.asked == 2  # it is fresh again
 
 
-async def test_a_refusal_ends_it_at_once() -> None:
+async def test_a_refusal_replaces_a_stale_answer_at_once() -> None:
     rig = Rig()
     await rig.ask()
     rig.clocks.advance(FRESH_S)
@@ -191,7 +191,7 @@ async def test_a_refusal_ends_it_at_once() -> None:
     assert rig.asked == 3
 
 
-async def test_an_app_that_does_not_answer_leaves_the_known_answer_until_its_time_is_over() -> None:
+async def test_a_stale_answer_is_used_until_it_expires_while_the_app_does_not_answer() -> None:
     rig = Rig()
     await rig.ask()
     rig.app.down = True
@@ -218,7 +218,7 @@ async def test_answers_are_kept_apart_by_cookie() -> None:
     assert await rig.ask("one") == "v1"
 
 
-async def test_memory_of_answers_is_bounded_refusals_too() -> None:
+async def test_the_caches_of_viewers_and_refusals_are_bounded() -> None:
     rig = Rig()
     for number in range(50):
         rig.app.status = 401 if number % 2 else 200
@@ -226,7 +226,7 @@ async def test_memory_of_answers_is_bounded_refusals_too() -> None:
     assert len(rig.introspection._known) == len(rig.introspection._refused) == 10
 
 
-async def test_made_up_cookies_push_no_good_one_out() -> None:
+async def test_made_up_cookies_evict_no_viewer() -> None:
     rig = Rig()
     await rig.ask("good")
     rig.app.status = 401
@@ -236,7 +236,7 @@ async def test_made_up_cookies_push_no_good_one_out() -> None:
     assert rig.asked == 51
 
 
-async def test_what_is_remembered_holds_neither_cookie_nor_name() -> None:
+async def test_the_cache_holds_neither_cookie_nor_viewer_in_its_repr() -> None:
     rig = Rig()
     await rig.ask("canary8812")
     kept = repr(rig.introspection._known._entries)
@@ -244,24 +244,24 @@ async def test_what_is_remembered_holds_neither_cookie_nor_name() -> None:
     assert "v1" not in kept
 
 
-async def test_questions_about_one_cookie_are_asked_once() -> None:
+async def test_requests_with_one_cookie_share_one_request_to_the_app() -> None:
     rig = Rig()
     rig.app.gate.clear()
     waiting = [asyncio.create_task(rig.ask()) for _ in range(20)]
-    await turns()
+    await let_others_run()
     waiting[0].cancel()
-    await turns()
+    await let_others_run()
     rig.app.gate.set()
     assert await asyncio.gather(*waiting[1:]) == ["v1"] * 19
     assert rig.asked == 1
 
 
-async def test_a_failure_is_shared_by_those_who_waited_and_counted_once() -> None:
+async def test_a_failure_is_shared_by_all_that_waited_and_counted_once() -> None:
     rig = Rig()
     rig.app.gate.clear()
     rig.app.down = True
     waiting = [asyncio.create_task(rig.ask()) for _ in range(5)]
-    await turns()
+    await let_others_run()
     rig.app.gate.set()
     answers = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(answer) for answer in answers] == [AuthenticationUnavailable] * 5
@@ -269,38 +269,38 @@ async def test_a_failure_is_shared_by_those_who_waited_and_counted_once() -> Non
     assert rig.metrics.value("siddes_auth_introspection_failures_total", reason="connection") == 1
 
 
-async def test_open_questions_are_bounded_and_the_others_wait() -> None:
+async def test_concurrent_requests_to_the_app_are_limited_and_the_others_wait() -> None:
     rig = Rig()
     rig.app.gate.clear()
     waiting = [asyncio.create_task(rig.ask(f"c{number}")) for number in range(MAX_CONCURRENT_REQUESTS + 10)]
-    await turns()
+    await let_others_run()
     assert rig.asked == MAX_CONCURRENT_REQUESTS - RESERVED_FOR_KNOWN
     rig.app.gate.set()
     assert await asyncio.gather(*waiting) == ["v1"] * len(waiting)
     assert rig.failures("crowded") == 0
 
 
-async def test_a_cookie_that_was_good_lately_is_asked_about_before_unknown_ones() -> None:
+async def test_the_app_is_asked_about_known_sessions_before_unknown_ones() -> None:
     rig = Rig()
     await rig.ask("good")
     rig.clocks.advance(FRESH_S + STALE_S)
     rig.app.gate.clear()
     unknown = [asyncio.create_task(rig.ask(f"c{number}")) for number in range(MAX_CONCURRENT_REQUESTS * 2)]
-    await turns()
+    await let_others_run()
     known = asyncio.create_task(rig.ask("good"))
-    await turns()
+    await let_others_run()
     assert rig.app.asked[-1][1]["Cookie"] == "sid=good"
     rig.app.gate.set()
     assert await known == "v1"
     await asyncio.gather(*unknown)
 
 
-async def test_a_question_without_a_turn_is_counted_and_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_without_a_slot_is_counted_and_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("siddes_telemetry.web.auth.introspection.SLOT_TIMEOUT_S", 0.01)
     rig = Rig()
     rig.app.gate.clear()
     waiting = [asyncio.create_task(rig.ask(f"c{number}")) for number in range(MAX_CONCURRENT_REQUESTS)]
-    await turns()
+    await let_others_run()
     with pytest.raises(AuthenticationUnavailable):
         await rig.ask("one too many")
     rig.app.gate.set()
@@ -321,7 +321,7 @@ async def test_chunks_go_to_the_app_under_their_own_names() -> None:
     assert rig.asked == 1
 
 
-async def test_a_redirect_to_sign_in_is_nobody_and_is_remembered() -> None:
+async def test_a_redirect_to_sign_in_is_a_refusal_and_is_cached() -> None:
     rig = Rig()
     rig.app.raises = Redirected(302, "https://app.example/login")
     for _ in range(2):
@@ -329,7 +329,7 @@ async def test_a_redirect_to_sign_in_is_nobody_and_is_remembered() -> None:
     assert rig.asked == 1
 
 
-async def test_a_redirect_elsewhere_is_no_answer_and_is_warned_of_once() -> None:
+async def test_a_redirect_elsewhere_is_no_answer_and_is_logged_once() -> None:
     rig = Rig()
     rig.app.raises = Redirected(308, "https://app.example/login")
     with capture_logs() as lines:

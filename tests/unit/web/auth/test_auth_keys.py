@@ -1,4 +1,4 @@
-"""Which keys are taken from PEM files and JWK Sets."""
+"""Keys that are accepted from PEM files and JWK Sets."""
 
 from __future__ import annotations
 

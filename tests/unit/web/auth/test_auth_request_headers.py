@@ -1,4 +1,4 @@
-"""Reading Authorization and Cookie headers."""
+"""Parsing of the Authorization and Cookie headers."""
 
 from __future__ import annotations
 

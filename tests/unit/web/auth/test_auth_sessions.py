@@ -1,4 +1,4 @@
-"""A session in chunks is a session like others, at first and once it is known."""
+"""A session in chunks is a session like others, before and after it is cached."""
 
 from __future__ import annotations
 

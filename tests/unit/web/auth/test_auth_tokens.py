@@ -1,4 +1,4 @@
-"""JWTs: what is taken, what is forged, and how long a good one is remembered."""
+"""JWTs: valid ones, forged ones, and how long valid ones are cached."""
 
 from __future__ import annotations
 
@@ -321,7 +321,7 @@ async def test_a_verified_token_is_not_verified_again() -> None:
     assert keys.asked == 1
 
 
-async def test_a_remembered_token_never_outlives_its_exp() -> None:
+async def test_a_cached_token_never_outlives_its_exp() -> None:
     clocks = ManualClocks()
     verifier = _verifier(CountedSecret(), clocks)
     text = token(exp=NOW + 10)
@@ -332,7 +332,7 @@ async def test_a_remembered_token_never_outlives_its_exp() -> None:
     assert await viewer(verifier, text) == Refusal.expired
 
 
-async def test_a_remembered_token_follows_the_wall_clock_when_it_is_set() -> None:
+async def test_a_cached_token_follows_the_wall_clock_when_it_is_set() -> None:
     clocks = ManualClocks()
     verifier = _verifier(CountedSecret(), clocks)
     text = token(exp=NOW + 10)
@@ -351,7 +351,7 @@ async def test_a_long_lived_token_is_verified_again_after_a_few_minutes() -> Non
         assert keys.asked == asked
 
 
-async def test_memory_of_tokens_is_bounded_and_keeps_the_latest_used() -> None:
+async def test_the_token_cache_is_bounded_and_keeps_the_latest_used() -> None:
     keys = CountedSecret()
     verifier = _verifier(keys, ManualClocks(), capacity=3)
     first = token(sub="first")
@@ -368,14 +368,14 @@ async def test_a_token_under_another_algorithm_asks_for_no_key() -> None:
     assert keys.asked == 0
 
 
-async def test_refused_tokens_take_no_memory() -> None:
+async def test_refused_tokens_are_not_cached() -> None:
     verifier = _verifier(CountedSecret(), ManualClocks())
     for number in range(20):
         assert await viewer(verifier, token(sub=f"v{number}", exp=NOW - 1)) == Refusal.expired
     assert len(verifier._cache) == 0
 
 
-async def test_what_is_remembered_does_not_hold_the_token() -> None:
+async def test_the_cache_does_not_hold_the_token() -> None:
     verifier = _verifier(CountedSecret(), ManualClocks())
     text = token()
     await viewer(verifier, text)
