@@ -37,7 +37,8 @@ from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
 from siddes_telemetry.schemas.client_batch import Line
 from siddes_telemetry.schemas.ddl import StoreSchema
-from siddes_telemetry.schemas.table import encode_row, insert_token
+from siddes_telemetry.schemas.insert_token import insert_token
+from siddes_telemetry.schemas.table import encode_row
 from siddes_telemetry.schemas.timestamps import format_time
 from tests.infrastructure.clickhouse import LocalClickHouse
 from tests.infrastructure.databases import own_database

@@ -16,7 +16,8 @@ from siddes_telemetry.cli.operations.embedded import embedded_operations
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.schemas.client_batch import Line
-from siddes_telemetry.schemas.table import encode_row, insert_token
+from siddes_telemetry.schemas.insert_token import insert_token
+from siddes_telemetry.schemas.table import encode_row
 from siddes_telemetry.schemas.timestamps import format_time
 
 ROOT = Path(__file__).parents[2]

@@ -43,7 +43,7 @@ from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, OTHERS_END_S, may
 from siddes_telemetry.consumer.recovery import days_to_insert, purged_in_part
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.store_retry import STORE_REFUSED, STORE_UNAVAILABLE, StoreRetry
-from siddes_telemetry.schemas.table import insert_token
+from siddes_telemetry.schemas.insert_token import insert_token
 
 DEAD_LETTERS_AT_ONCE = 100  # a block may have tens of thousands
 

@@ -68,11 +68,3 @@ def row_time(line: bytes) -> str:
 def row_checksum(line: bytes) -> int:
     """The first 64 bits of the MD5 of a row's line: ClickHouse's halfMD5."""
     return int.from_bytes(hashlib.md5(line, usedforsecurity=False).digest()[:8], "big")
-
-
-def insert_token(log_id: int, partition: int, start: int, end: int, *, spent: int = 0) -> str:
-    """The deduplication token of the block [start, end): the same range always has the same token.
-
-    `spent`: how many tokens of this range the store is known to have without their rows.
-    """
-    return f"v1:{COUNTS_TABLE}:{log_id}:{partition}:{start}-{end}" + (f":{spent}" if spent else "")

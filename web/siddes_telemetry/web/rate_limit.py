@@ -1,9 +1,11 @@
-"""The rate limit of a viewer: a token bucket per viewer and process. Answered 429 by request_pipeline.py."""
+"""The rate limit of a viewer: a token bucket per viewer and process. Beyond it a request is answered 429."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+
+from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 
 MAX_VIEWERS = 100_000  # viewers remembered: about 20 MB with the longest ids
 BURST_S = 2  # a full bucket holds this many seconds' worth of requests
@@ -26,10 +28,10 @@ class RateLimiter:
         self._max_viewers = max_viewers
         self._full_at: OrderedDict[str, int] = OrderedDict()
 
-    def wait_s(self, viewer_id: str) -> int:
-        """Take a token and return 0, or return the seconds, rounded up, until there is one."""
+    def take(self, viewer_id: str) -> None:
+        """Take a token. Raises ApiError rate_limited, with the whole seconds until there is one, rounded up."""
         if not self._interval:
-            return 0
+            return
         now = self._clock_ns()
         buckets = self._full_at
         full_at = buckets.get(viewer_id, 0)
@@ -38,9 +40,8 @@ class RateLimiter:
         if early_by > 0:
             if viewer_id in buckets:  # else one bucket is smaller than a request
                 buckets.move_to_end(viewer_id)
-            return -(-early_by // _NS)
+            raise ApiError(ErrorCode.rate_limited, retry_after_s=-(-early_by // _NS))
         buckets[viewer_id] = full_at
         buckets.move_to_end(viewer_id)
         if len(buckets) > self._max_viewers:
             buckets.popitem(last=False)
-        return 0

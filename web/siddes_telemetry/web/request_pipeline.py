@@ -211,8 +211,7 @@ class RequestPipeline:
             )
         ):
             raise ApiError(ErrorCode.forbidden_origin)
-        if wait_s := self._limits[route.access].wait_s(identity.viewer_id):
-            raise ApiError(ErrorCode.rate_limited, retry_after_s=wait_s)
+        self._limits[route.access].take(identity.viewer_id)
 
     def _call_handler(
         self, ctx: RequestContext, route: Route, identity: Identity, content: bytes
