@@ -1,6 +1,6 @@
 // The dev viewer: a viewer id in a cookie that the server accepts in debug mode when nobody is signed in.
 
-export const COOKIE = "sd_viewer"; // the server's name for it (web/auth/chain.py)
+export const DEV_VIEWER_COOKIE = "sd_viewer"; // the server's name for it (web/auth/chain.py)
 const MAX_AGE_S = 30 * 24 * 3600; // as long as counts are kept by default
 const VIEWER_ID = /^[A-Za-z0-9._:@|+/=~-]{1,64}$/; // the server's rule (schemas/viewer.py)
 
@@ -13,10 +13,11 @@ export function viewerIdProblem(id: string): string | undefined {
 
 /** The viewer that a `document.cookie` names; undefined where it names none, or one that the server would refuse. */
 export function viewerFromCookies(cookies: string): string | undefined {
-  const found = cookies.split("; ").find((pair) => pair.startsWith(`${COOKIE}=`));
-  const id = found?.slice(COOKIE.length + 1) ?? "";
+  const found = cookies.split("; ").find((pair) => pair.startsWith(`${DEV_VIEWER_COOKIE}=`));
+  const id = found?.slice(DEV_VIEWER_COOKIE.length + 1) ?? "";
   return VIEWER_ID.test(id) ? id : undefined;
 }
 
-export const viewerCookie = (id: string): string => `${COOKIE}=${id}; path=/; SameSite=Strict; max-age=${MAX_AGE_S}`;
-export const EXPIRED_COOKIE = `${COOKIE}=; path=/; SameSite=Strict; max-age=0`;
+export const viewerCookie = (id: string): string =>
+  `${DEV_VIEWER_COOKIE}=${id}; path=/; SameSite=Strict; max-age=${MAX_AGE_S}`;
+export const EXPIRED_COOKIE = `${DEV_VIEWER_COOKIE}=; path=/; SameSite=Strict; max-age=0`;

@@ -1,5 +1,11 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { classifyResponse, parseCounts, parseRegistry, parseSeries } from "../src/api";
+
+// The other clients' copies of the rule are tested with them too.
+const RETRY_AFTERS: { header: string | null; seconds: number }[] = JSON.parse(
+  readFileSync(new URL("../../../tests/golden/retry_after.json", import.meta.url), "utf8"),
+);
 
 describe("a response", () => {
   test.each([
@@ -14,6 +20,10 @@ describe("a response", () => {
     [503, "Wed, 21 Oct 2026 07:28:00 GMT", {}, { kind: "unavailable", retryAfterS: 0 }],
   ] as const)("of %i, Retry-After %j, %j is %j", (status, retryAfter, body, expected) => {
     expect(classifyResponse(status, retryAfter, body)).toEqual(expected);
+  });
+
+  test.each(RETRY_AFTERS)("with Retry-After $header asks for $seconds s", ({ header, seconds }) => {
+    expect(classifyResponse(503, header, {})).toEqual({ kind: "unavailable", retryAfterS: seconds });
   });
 
   test("is parsed as a whole or not at all", () => {

@@ -1,7 +1,17 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { clampCount, mergeEntries, toBody } from "../src/batch";
 
+// The server's rule; the other clients' copies are tested with them too.
+const CLAMPED_COUNTS: { count: number; clamped: number }[] = JSON.parse(
+  readFileSync(new URL("../../../tests/golden/clamped_count.json", import.meta.url), "utf8"),
+);
+
 describe("a count", () => {
+  test.each(CLAMPED_COUNTS)("$count is clamped to $clamped", ({ count, clamped }) => {
+    expect(clampCount(count)).toBe(clamped);
+  });
+
   test.each([
     [1, 1],
     [3.9, 3],

@@ -42,7 +42,7 @@ function isStep(value) {
 }
 
 // pages/src/dev-viewer.ts
-var COOKIE = "sd_viewer";
+var DEV_VIEWER_COOKIE = "sd_viewer";
 var MAX_AGE_S = 30 * 24 * 3600;
 var VIEWER_ID = /^[A-Za-z0-9._:@|+/=~-]{1,64}$/;
 function viewerIdProblem(id) {
@@ -51,12 +51,12 @@ function viewerIdProblem(id) {
   return VIEWER_ID.test(id) ? void 0 : "Only letters A–Z and a–z, digits and . _ : @ | + / = ~ - can be in an id.";
 }
 function viewerFromCookies(cookies) {
-  const found = cookies.split("; ").find((pair) => pair.startsWith(`${COOKIE}=`));
-  const id = found?.slice(COOKIE.length + 1) ?? "";
+  const found = cookies.split("; ").find((pair) => pair.startsWith(`${DEV_VIEWER_COOKIE}=`));
+  const id = found?.slice(DEV_VIEWER_COOKIE.length + 1) ?? "";
   return VIEWER_ID.test(id) ? id : void 0;
 }
-var viewerCookie = (id) => `${COOKIE}=${id}; path=/; SameSite=Strict; max-age=${MAX_AGE_S}`;
-var EXPIRED_COOKIE = `${COOKIE}=; path=/; SameSite=Strict; max-age=0`;
+var viewerCookie = (id) => `${DEV_VIEWER_COOKIE}=${id}; path=/; SameSite=Strict; max-age=${MAX_AGE_S}`;
+var EXPIRED_COOKIE = `${DEV_VIEWER_COOKIE}=; path=/; SameSite=Strict; max-age=0`;
 
 // pages/src/browser-environment.ts
 var TIMEOUT_MS = 15e3;
