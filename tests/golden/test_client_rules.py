@@ -27,8 +27,8 @@ from siddes_telemetry.schemas.viewer import DEFAULT_SESSION_COOKIE, DEV_VIEWER_C
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH
 from siddes_telemetry.web.auth import request_headers, tokens
 from siddes_telemetry.web.connection_limits import ClientTimeouts
+from siddes_telemetry.web.error_responses import RETRY_AFTER_S
 from siddes_telemetry.web.request_id import RequestIds
-from siddes_telemetry.web.request_pipeline import RETRY_AFTER_S
 from siddes_telemetry_client import batch, client, response, retry, validation
 
 ROOT = Path(__file__).parents[2]
