@@ -27,7 +27,8 @@ def is_a_file_of_ours(name: str, document: Path) -> bool:
     bases = (ROOT, document.parent, ROOT / part / "siddes_telemetry", ROOT / "clients", ROOT / "deploy")
     if any((base / name).exists() for base in bases):
         return True
-    return any(ROOT.glob(f"*/siddes_telemetry/**/{name}")) or any((ROOT / "clients").glob(f"[!n]*/**/{name}"))
+    trees = ("*/siddes_telemetry", "clients/[!n]*", "tests")  # not node_modules
+    return any(any(ROOT.glob(f"{tree}/**/{name}")) for tree in trees)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
