@@ -1,7 +1,7 @@
-// What is built from these sources and committed, so that nobody needs Node to run or adopt it.
-//   node build.mjs           writes it
-//   node build.mjs --check   fails where what is committed is not what would be written
-// Both fail where the SDK has grown too large.
+// Builds the SDK, the proxy and the developer pages. The output is committed, so that nobody needs Node to use them.
+//   node build.mjs           writes the output
+//   node build.mjs --check   fails where the committed output differs from the built one
+// Both fail where the SDK is too large.
 
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -43,7 +43,7 @@ async function buildInto(outputs) {
   cpSync(join(sdk, "index.js"), join(pages, "sdk.js"));
 }
 
-/** Writes the public types of a module: these files of those that its sources make. */
+/** Writes the public types of a module: of the .d.ts files of its sources, those in `names`. */
 function declare(entry, folder, names) {
   const options =
     "--declaration --emitDeclarationOnly --strict --target es2022 --module esnext --moduleResolution bundler";
@@ -62,13 +62,13 @@ function files(folder) {
     .sort();
 }
 
-/** The names of files that are in one folder only, or not the same in both. */
+/** The names of the files that differ, or exist in one of the folders only. */
 function differences(built, committed) {
   const names = new Set([...files(built), ...files(committed)]);
   return [...names].filter((name) => read(join(built, name)) !== read(join(committed, name)));
 }
 
-/** One file at a time, and only what has changed: an instance may be starting from them. */
+/** Replaces one file. Unchanged ones are left alone: an instance may be starting from them. */
 function replace(built, committed) {
   if (existsSync(built)) cpSync(built, committed);
   else rmSync(committed);
