@@ -36,7 +36,7 @@ START = 5
 SOURCE = Source(2**32 - 1, 3)
 LARGE = Registry(7, tuple(Event(f"e{n}_{'x' * (n % 40)}", n, RatePart.NONE, "counted") for n in range(1, 128)))
 VIEWERS = ("42", "a.b:c@d-e_f", "x" * 64)
-MORE_VIEWERS = (*VIEWERS, "auth0|65f1+/=~")
+WIDE_VIEWERS = (*VIEWERS, "auth0|65f1+/=~")
 COUNTS = (1, 3, 10, 50, MAX_LINE_COUNT)
 SKEWS_MS = (0, 1, 500, 10 * MINUTE_MS, 10 * MINUTE_MS + 1, -10 * MINUTE_MS, -10 * MINUTE_MS - 1, DAY_MS)
 TEXTS = ("1970-01-01 00:00:00.000", "1969-12-31 23:59:59.999", "0999-01-01 00:00:00.000")
@@ -65,7 +65,7 @@ def random_log(rng: random.Random) -> Log:
     for _ in range(rng.randrange(1, 30)):
         appended_at_ms = began_ms + rng.randrange(-5000, 5000) + rng.choice((0, 0, 0, leap_ms))
         value, entries = b"", []
-        viewers = MORE_VIEWERS if 3 in formats and rng.random() < 0.5 else VIEWERS
+        viewers = WIDE_VIEWERS if 3 in formats and rng.random() < 0.5 else VIEWERS
         for _ in range(rng.randrange(1, 5)):
             lines, rows = random_batch(rng, registry, appended_at_ms, viewers)
             value += lines

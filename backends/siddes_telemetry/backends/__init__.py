@@ -1,1 +1,1 @@
-"""The logs and the stores, behind the protocols of ports.py. Driver exceptions stop here."""
+"""The log backends and the store backends. Each implements protocols of ports/; driver exceptions stop here."""
