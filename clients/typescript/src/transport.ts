@@ -1,3 +1,6 @@
+// How a batch is sent: by `fetch` while the page lives, since its response is needed, and by `sendBeacon` once the page is
+// left (`pagehide` in queue.ts), since only a beacon is sure to outlive the page.
+
 import { type Batch, toBody } from "./batch";
 import { type Environment, ignoreErrors, sleep } from "./environment";
 import { REQUEST_TIMEOUT_MS } from "./limits";
