@@ -169,5 +169,5 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             self._in_group_at_s = now
         elif now - self._in_group_at_s > self._times.stall_s + self._times.rebalance_s:
             self._leave("not_in_group")
-        if await self._stall_detector.has_stalled([owned.partition for owned in self._owned], self._reason):
-            self._leave("stalled")
+        partitions = [owned.partition for owned in self._owned]
+        await self._stall_detector.check(partitions, self._reason, partial(self._leave, "stalled"))

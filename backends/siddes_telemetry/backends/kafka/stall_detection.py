@@ -14,7 +14,7 @@ After a broker's restart a consumer may wait without an error (aiokafka's issue 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 from aiokafka import TopicPartition
@@ -36,8 +36,13 @@ class StallDetector:
         self._context = context
         self._stall_s = stall_s
 
-    async def has_stalled(self, partitions: Iterable[KafkaPartition], leaving: asyncio.Future[str]) -> bool:
-        """Whether one of them has stalled. `leaving` cuts the wait short. Takes some seconds where one is suspected."""
+    async def check(
+        self, partitions: Iterable[KafkaPartition], leaving: asyncio.Future[str], on_stall: Callable[[], None]
+    ) -> None:
+        """Call `on_stall` for each that has stalled, as soon as that is known.
+
+        `leaving` cuts the first wait short. It takes some seconds for each suspect, and events go on meanwhile.
+        """
         now = self._context.monotonic()
         silent = {
             partition: waiting_since
@@ -45,23 +50,21 @@ class StallDetector:
             if (waiting_since := partition.waiting_since) is not None and now - waiting_since > self._stall_s
         }
         if not silent:
-            return False
+            return
         try:
             ends = await end_offsets(self._context.connection, [partition.key for partition in silent])
         except LogUnavailable:
-            return False
+            return
         suspects = [each for each, waiting_since in silent.items() if await self._is_suspect(each, waiting_since, ends)]
         if not suspects:
-            return False
+            return
         await asyncio.wait({leaving}, timeout=CONFIRM_S)
-        stalled = False
         for partition in suspects:
             since = silent[partition]
             if not await self._is_behind(partition, since, ends) or await self._is_damaged(partition, since):
                 self._context.stalls.clear(partition.key)
             else:
-                stalled = True
-        return stalled
+                on_stall()
 
     async def _is_suspect(
         self, partition: KafkaPartition, waiting_since: float, ends: Mapping[TopicPartition, int]
