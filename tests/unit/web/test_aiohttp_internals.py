@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 
 from siddes_telemetry.web.aiohttp_internals import AiohttpProtocol
 from tests.unit.web.wire import Wire
+
+PARTS = ("web", "ingest_gateway", "summary_api", "cli")
+UNDOCUMENTED = re.compile(r"^\s*(?:from|import) aiohttp\.", re.MULTILINE)
 
 
 @pytest.fixture
@@ -59,3 +64,8 @@ async def test_flushed_raises_where_the_connection_is_lost(protocol: AiohttpProt
     protocol.connection_lost(None)
     with pytest.raises(ConnectionError):
         await protocol.flushed()
+
+
+def test_no_other_module_uses_undocumented_parts_of_aiohttp() -> None:
+    modules = [path for part in PARTS for path in (Path(__file__).parents[3] / part).rglob("*.py")]
+    assert {path.name for path in modules if UNDOCUMENTED.search(path.read_text("utf-8"))} == {"aiohttp_internals.py"}
