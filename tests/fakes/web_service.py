@@ -35,7 +35,7 @@ DEFECT = "canary-in-a-defect"
 class Guests:
     """Knows a bearer token `good` and a cookie `session=good`; is out for `down`, and asks for keys for `newer`.
 
-    `undecided` is somebody, but only when `decided` is set.
+    `undecided` is a viewer, but only once `decided` is set.
     """
 
     warm = True  # whether it remembers the good ones, as it mostly does
@@ -164,18 +164,18 @@ class Service:
 
     async def holding(self, size: int) -> None:
         """Return once so many bytes, or more, are kept for slow clients."""
-        while self.server.client_memory_bytes < size:  # noqa: ASYNC110 - nothing tells of it
+        while self.server.client_memory_bytes < size:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.01)
 
     async def in_flight(self, requests: int) -> None:
         """Return once so many are being answered."""
         name = "siddes_http_requests_in_flight"
-        while self.registry.get_sample_value(name) != requests:  # noqa: ASYNC110 - nothing tells of a gauge's change
+        while self.registry.get_sample_value(name) != requests:  # noqa: ASYNC110 - a gauge has no event
             await asyncio.sleep(0)
 
     async def left_alone(self) -> None:
         """Return once there is no connection."""
-        while self.server.connections:  # noqa: ASYNC110 - the server tells nobody, but when it stops
+        while self.server.connections:  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(0.01)
 
     def counted(self, status: int) -> float:

@@ -239,7 +239,7 @@ async def test_reads_and_writes_are_limited_apart_and_told_when_to_come_back() -
         assert (await ask(service, get())).status == 200
         assert (await ask(service, get())).error == "rate_limited"
         for _ in range(5):
-            assert (await ask(service, get("/openapi.json"))).status == 200  # public: nobody to count by
+            assert (await ask(service, get("/openapi.json"))).status == 200  # public: no viewer to limit
         service.now_ns += 4 * 1_000_000_000
         assert (await ask(service, post())).status == 200
 

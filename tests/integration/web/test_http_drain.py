@@ -1,4 +1,4 @@
-"""Leaving: what is in flight is answered, what is idle is closed, nobody is kept for ever."""
+"""Stopping: requests in flight are answered, idle connections are closed, and all within the deadline."""
 
 from __future__ import annotations
 

@@ -416,7 +416,7 @@ async def test_a_request_that_arrives_in_parts_but_in_time_leaves_no_timer_behin
 
 
 async def test_a_long_body_behind_a_slow_request_is_whole() -> None:
-    """Reading pauses while nobody takes the body; it must go on, and its timer end."""
+    """Reading pauses while the body is not read; then it must resume, and its timer end."""
     async with running(Service()) as service, connected(service) as client:
         body = b"x" * MAX_BODY_BYTES
         await client.send(post("/api/telemetry/slow"))

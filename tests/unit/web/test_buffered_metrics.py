@@ -1,4 +1,4 @@
-"""What is counted on the hot path is what the metrics say to whoever reads them."""
+"""Buffered increments and observations are in the metrics whenever they are read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fakes.virtual_time import in_virtual_time
 BOUNDS = (0.001, 0.01, 0.1, 1.0)
 
 
-async def test_every_reading_finds_all_that_was_counted_before() -> None:
+async def test_every_reading_includes_all_increments_before_it() -> None:
     registry = CollectorRegistry()
     buffered = BufferedMetrics(registry)
     counter, gauge = Counter("c", "c", registry=registry), Gauge("g", "g", registry=registry)
@@ -29,7 +29,7 @@ async def test_every_reading_finds_all_that_was_counted_before() -> None:
 
 
 @given(st.lists(st.floats(0, 10) | st.sampled_from(BOUNDS), max_size=50))
-async def test_a_histogram_is_as_if_each_value_had_been_observed(values: list[float]) -> None:
+async def test_a_histogram_equals_one_that_observed_each_value(values: list[float]) -> None:
     told, observed = CollectorRegistry(), CollectorRegistry()
     buffered = BufferedMetrics(told)
     ours, theirs = (Histogram("h", "h", buckets=BOUNDS, registry=registry) for registry in (told, observed))
@@ -42,8 +42,8 @@ async def test_a_histogram_is_as_if_each_value_had_been_observed(values: list[fl
 
 
 @in_virtual_time
-async def test_nobody_need_ask() -> None:
-    """A worker's figures are read by another process, from files."""
+async def test_it_flushes_without_a_reading() -> None:
+    """A worker's metrics are read by another process, from files."""
     registry = CollectorRegistry()
     buffered = BufferedMetrics(registry)
     counter = Counter("c", "c", registry=registry)

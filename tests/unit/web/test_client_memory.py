@@ -5,36 +5,36 @@ from siddes_telemetry.web.client_memory import ClientMemoryLimit
 
 class Client:
     def __init__(self) -> None:
-        self.cut = 0
+        self.evictions = 0
 
     def evict(self) -> None:
-        self.cut += 1
+        self.evictions += 1
 
 
-def test_who_has_had_bytes_kept_for_longest_is_cut_off_first() -> None:
-    held = ClientMemoryLimit(100)
+def test_the_oldest_holder_is_evicted_first() -> None:
+    memory = ClientMemoryLimit(100)
     first, second, third = Client(), Client(), Client()
-    held.set_usage(first, 40)
-    held.set_usage(second, 40)
-    held.set_usage(first, 60)
-    assert held.used_bytes == 100
-    held.set_usage(third, 1)
-    assert (first.cut, second.cut, third.cut) == (1, 0, 0)
-    assert held.used_bytes == 41
+    memory.set_usage(first, 40)
+    memory.set_usage(second, 40)
+    memory.set_usage(first, 60)
+    assert memory.used_bytes == 100
+    memory.set_usage(third, 1)
+    assert (first.evictions, second.evictions, third.evictions) == (1, 0, 0)
+    assert memory.used_bytes == 41
 
 
-def test_who_needs_nothing_any_more_is_not_cut_off() -> None:
-    held = ClientMemoryLimit(100)
+def test_a_client_that_holds_nothing_is_not_evicted() -> None:
+    memory = ClientMemoryLimit(100)
     first, second = Client(), Client()
-    held.set_usage(first, 90)
-    held.set_usage(first, 0)
-    held.set_usage(first, 0)
-    held.set_usage(second, 100)
-    assert (first.cut, second.cut, held.used_bytes) == (0, 0, 100)
+    memory.set_usage(first, 90)
+    memory.set_usage(first, 0)
+    memory.set_usage(first, 0)
+    memory.set_usage(second, 100)
+    assert (first.evictions, second.evictions, memory.used_bytes) == (0, 0, 100)
 
 
-def test_one_client_may_not_have_more_than_all() -> None:
-    held = ClientMemoryLimit(100)
+def test_one_client_cannot_exceed_the_limit() -> None:
+    memory = ClientMemoryLimit(100)
     client = Client()
-    held.set_usage(client, 101)
-    assert (client.cut, held.used_bytes) == (1, 0)
+    memory.set_usage(client, 101)
+    assert (client.evictions, memory.used_bytes) == (1, 0)

@@ -68,7 +68,7 @@ def test_a_kind_is_an_event_at_a_level_with_a_status() -> None:
     assert passes(limit, "handler_failed")
 
 
-def test_what_was_left_out_is_said_once_and_counted() -> None:
+def test_suppressed_lines_are_reported_once_and_counted() -> None:
     limit = LogRateLimit(clock=lambda: 100.0, report_after_s=1000)
     registry = CollectorRegistry()
     limit.count_suppressed_in(CounterMetric("siddes_log_lines_left_out", "Lines.", registry=registry))
@@ -90,7 +90,7 @@ def events(lines: list[str]) -> tuple[Counter[str], list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("level", ["info", "error"])
-def test_threads_flood_and_it_is_said_while_nobody_logs_any_more(level: str) -> None:
+def test_a_flood_from_threads_is_reported_although_no_more_lines_come(level: str) -> None:
     command = [sys.executable, "-c", FLOOD.format(level=level)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -110,7 +110,7 @@ def test_threads_flood_and_it_is_said_while_nobody_logs_any_more(level: str) -> 
         assert float(process.stdout.read()) == 2000 - counts["broken"]
 
 
-def test_what_was_not_said_yet_is_said_at_the_end() -> None:
+def test_what_was_not_reported_is_reported_at_exit() -> None:
     run = subprocess.run(
         [sys.executable, "-c", FLOOD.format(level="info")], input="", capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""A result on its way: a future but for when its listener hears of it."""
+"""A future whose callback runs as soon as the result is set."""
 
 from __future__ import annotations
 
@@ -9,56 +9,56 @@ import pytest
 from siddes_telemetry.web.reply_future import ReplyFuture
 
 
-def test_who_waits_is_told_at_once() -> None:
-    pending: ReplyFuture[int] = ReplyFuture()
-    heard: list[int] = []
-    pending.add_done_callback(lambda done: heard.append(done.result()))
-    assert not pending.done()
-    pending.set_result(7)
-    assert heard == [7]
+def test_the_callback_runs_at_once() -> None:
+    future: ReplyFuture[int] = ReplyFuture()
+    called: list[int] = []
+    future.add_done_callback(lambda done: called.append(done.result()))
+    assert not future.done()
+    future.set_result(7)
+    assert called == [7]
 
 
-def test_who_comes_late_is_told_at_once_too() -> None:
-    pending: ReplyFuture[int] = ReplyFuture()
-    pending.set_exception(ValueError())
-    heard: list[BaseException | None] = []
-    pending.add_done_callback(lambda done: heard.append(done.exception()))
-    assert isinstance(heard[0], ValueError)
+def test_a_callback_that_is_added_late_runs_at_once() -> None:
+    future: ReplyFuture[int] = ReplyFuture()
+    future.set_exception(ValueError())
+    called: list[BaseException | None] = []
+    future.add_done_callback(lambda done: called.append(done.exception()))
+    assert isinstance(called[0], ValueError)
     with pytest.raises(ValueError):  # noqa: PT011 - the very one
-        pending.result()
+        future.result()
 
 
-def test_it_is_settled_once_and_heard_by_one() -> None:
-    pending: ReplyFuture[int] = ReplyFuture()
-    assert pending.cancel()
-    assert not pending.cancel()
-    assert pending.cancelled()
+def test_it_is_done_once_and_has_one_callback() -> None:
+    future: ReplyFuture[int] = ReplyFuture()
+    assert future.cancel()
+    assert not future.cancel()
+    assert future.cancelled()
     with pytest.raises(asyncio.InvalidStateError):
-        pending.set_result(1)
+        future.set_result(1)
     waited: ReplyFuture[int] = ReplyFuture()
     waited.add_done_callback(lambda _: None)
     with pytest.raises(RuntimeError):
         waited.add_done_callback(lambda _: None)
 
 
-async def test_a_listener_that_fails_does_not_trouble_who_settles() -> None:
+async def test_a_callback_that_fails_does_not_disturb_the_caller() -> None:
     reported: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
-    pending: ReplyFuture[int] = ReplyFuture()
+    future: ReplyFuture[int] = ReplyFuture()
 
     def fail(_: ReplyFuture[int]) -> None:
         raise ZeroDivisionError
 
-    pending.add_done_callback(fail)
-    pending.set_result(1)
+    future.add_done_callback(fail)
+    future.set_result(1)
     assert isinstance(reported[0], ZeroDivisionError)
 
 
 async def test_it_can_be_awaited_and_a_cancelled_wait_cancels_it() -> None:
-    pending: ReplyFuture[int] = ReplyFuture()
-    asyncio.get_running_loop().call_soon(pending.set_result, 3)
-    assert await pending == 3
-    assert await pending == 3
+    future: ReplyFuture[int] = ReplyFuture()
+    asyncio.get_running_loop().call_soon(future.set_result, 3)
+    assert await future == 3
+    assert await future == 3
     given_up: ReplyFuture[int] = ReplyFuture()
     waiting = asyncio.ensure_future(_awaited(given_up))
     await asyncio.sleep(0)
@@ -68,5 +68,5 @@ async def test_it_can_be_awaited_and_a_cancelled_wait_cancels_it() -> None:
     assert given_up.cancelled()
 
 
-async def _awaited(pending: ReplyFuture[int]) -> int:
-    return await pending
+async def _awaited(future: ReplyFuture[int]) -> int:
+    return await future
