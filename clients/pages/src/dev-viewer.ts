@@ -1,6 +1,6 @@
 // The dev viewer: a viewer id in a cookie that the server accepts in debug mode when nobody is signed in.
 
-export const DEV_VIEWER_COOKIE = "sd_viewer"; // the server's name for it (web/auth/chain.py)
+export const DEV_VIEWER_COOKIE = "sd_viewer"; // the server's name for it (web/auth/authenticator.py)
 const MAX_AGE_S = 30 * 24 * 3600; // as long as counts are kept by default
 const VIEWER_ID = /^[A-Za-z0-9._:@|+/=~-]{1,64}$/; // the server's rule (schemas/viewer.py)
 
