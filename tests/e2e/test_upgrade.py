@@ -92,7 +92,7 @@ async def test_a_cluster_is_upgraded_within_a_block(
             async def begun() -> bool:
                 return bool(intents(await committed(kafka_bootstrap, deployment.settings["GROUP"])))
 
-            await eventually(begun, lambda: "no block was declared")
+            await eventually(begun, lambda: "no intent was committed")
             deployment.processes["consumer"].kill()
             server.command("RENAME TABLE away TO telemetry_counts")
             await asyncio.to_thread(migrate, deployment)

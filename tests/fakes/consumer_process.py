@@ -128,7 +128,7 @@ class Process:
         return self
 
     def worker(self, log: MemoryLog, generation: int) -> PartitionWorker:
-        """A worker of partition 0 outside the group, under this generation."""
+        """A partition worker of partition 0 outside the group, under this generation."""
         return PartitionWorker(MemoryPartition(log, 0, generation), self.ctx)
 
     async def stop(self) -> None:

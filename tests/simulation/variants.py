@@ -212,7 +212,7 @@ def set_aside_on_asking() -> AbstractContextManager[Any]:
 
 @contextmanager
 def undecodable_taken_for_an_outage() -> Iterator[None]:
-    """A batch that cannot be decoded is an error of the log's, as aiokafka has it."""
+    """A record batch that cannot be decoded is an error of the log's, as aiokafka has it."""
 
     def raise_for(records: Iterable[FetchedRecord]) -> list[LogRecord]:
         fetched = to_log_records(records)

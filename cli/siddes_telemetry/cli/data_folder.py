@@ -69,7 +69,7 @@ class DataFolder:
         """Hold the folder's lock while the context lasts. Makes the folder if needed. Raises DataInUse, OSError.
 
         The kernel releases the lock when the process ends in any way. Access of group and others is removed from all
-        files; if that is not possible, the log says so.
+        files; if that is not possible, the process logs it.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""What the workers of one consumer process share: ports, policy, clocks, metrics, and state that outlives a worker."""
+"""What the partition workers of one process share: ports, policy, clocks, metrics, and state that outlives one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from siddes_telemetry.schemas.registry import Registry
 
 
 class StopRequested(Exception):
-    """The consumer is stopping while a worker waits. An open intent stays: the next owner replays it."""
+    """The consumer is stopping while a partition worker waits. An open intent stays: the next owner replays it."""
 
 
 @dataclass(frozen=True)
 class ConsumerClocks:
-    """The clocks that workers read."""
+    """The clocks that partition workers read."""
 
     monotonic_s: Callable[[], float]  # ages of pending records
     boot_s: Callable[[], float]  # leases: runs while the machine sleeps
@@ -39,7 +39,7 @@ class HaltedPartition:
 
 @dataclass(frozen=True)
 class ConsumerContext:
-    """Everything a worker needs besides its partition. Dictionaries are keyed by partition number."""
+    """Everything a partition worker needs besides its partition. Dictionaries are keyed by partition number."""
 
     store: BlockStore
     dead_letters: DeadLetters
@@ -52,7 +52,7 @@ class ConsumerContext:
     rng: random.Random
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set: store what is fetched, commit, return
     build_lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # one block at a time: more are no faster
-    owned: list[int] = field(default_factory=list)  # partitions that have a worker
+    owned: list[int] = field(default_factory=list)  # partitions that have a partition worker
     window_cache: WindowCache = field(default_factory=WindowCache)
     observed_blocks: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # (log id, start, end), the latest
     blocked_by: dict[int, str] = field(default_factory=dict)  # why the partition makes no progress, in one word

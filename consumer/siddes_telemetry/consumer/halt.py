@@ -24,8 +24,9 @@ ROWS_BEYOND = Halt(
 )
 OFFSET_BEYOND = Halt(
     "offset_beyond_log",
-    "the group's committed offset or intent lies beyond the end of the log: the topic was made anew or "
-    "truncated. If it is new, delete the group's offsets and run `siddes-telemetry migrate --new-log`",
+    "the group's committed offset or intent lies beyond the end of the log: the topic was made anew, or truncated. If "
+    "it is new, stop the consumers, delete the group's offsets and run `siddes-telemetry migrate --new-log`; if it was "
+    "truncated, the halt ends once the log has grown past the offset, and records appended before that are not stored",
 )
 UNKNOWN_INTENT = Halt(
     "unknown_intent",
@@ -40,8 +41,8 @@ UNREADABLE_HERE = {
         ),
         Halt(
             record.UNSUPPORTED_BATCH,
-            "a batch is compressed or framed in a way that this installation cannot read: install the consumer with "
-            "all its dependencies (cramjam for snappy, lz4 and zstd), or upgrade it",
+            "a record batch is compressed or framed in a way that this installation cannot read: install the consumer "
+            "with all its dependencies (cramjam for snappy, lz4 and zstd), or upgrade it",
         ),
         Halt(
             record.LOG_DAMAGED,

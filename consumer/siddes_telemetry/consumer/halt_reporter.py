@@ -1,4 +1,4 @@
-"""Reports that a partition waits for an operator: in the log, in readiness and in metrics."""
+"""Reports that a partition waits for an operator: in the log output, in readiness and in metrics."""
 
 from __future__ import annotations
 

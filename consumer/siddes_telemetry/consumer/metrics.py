@@ -56,7 +56,7 @@ class ConsumerMetrics:
         )
         self.dead_letters = counter("dead_letters", "Records that could not be read.", "reason")
         self.lost_records = counter("lost_records", "Records that the log dropped before they were stored.")
-        self.stalls = counter("stalls", "Partitions given up because their worker stalled for no known reason.")
+        self.stalls = counter("stalls", "Partitions given up because their task stalled for no known reason.")
         self.retry_keys_evicted = counter("retry_keys_evicted", "Keys that the cap evicted from the retry window.")
         self.read_backs = counter(
             "read_backs", "Times the retry window was rebuilt: from the journal, the log, or both.", "source"

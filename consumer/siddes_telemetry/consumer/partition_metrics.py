@@ -18,7 +18,7 @@ LAG_UPDATE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class PartitionPosition:
-    """Where a worker is in its partition. Everything below `offset` is stored."""
+    """Where a partition worker is in its partition. Everything below `offset` is stored."""
 
     offset: int
     oldest_waiting_ms: int | None  # append time of the oldest record that is fetched and not stored

@@ -1,4 +1,4 @@
-"""The consumer as a whole: a member of the group that runs a worker for each partition it owns."""
+"""The consumer as a whole: a member of the group that runs a partition worker for each partition it owns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Consumer:
         self._idle.set()
 
     async def run(self) -> None:
-        """Be a member of the group until `stop` is called or the task is cancelled. Raises a worker's bugs."""
+        """Be a member of the group until `stop` is called or the task is cancelled. Raises the bugs of its workers."""
         membership = asyncio.ensure_future(self._group_consumer.run(self._work))
         stopping = asyncio.ensure_future(self._ctx.stopping.wait())
         try:
@@ -74,7 +74,7 @@ class Consumer:
                 self._idle.set()
 
     async def _run_watched(self, worker: PartitionWorker, number: int) -> None:
-        """Run the worker while it moves. Raises PartitionLost once it has stalled."""
+        """Run the partition worker while it moves. Raises PartitionLost once it has stalled."""
         try:
             async with asyncio.timeout(None) as deadline:
                 watching = asyncio.ensure_future(self._watch(worker, number, deadline))
@@ -85,10 +85,10 @@ class Consumer:
         except TimeoutError:
             if not deadline.expired():
                 raise
-            raise PartitionLost("its worker did not move: take it over anew") from None
+            raise PartitionLost("its task did not move: take it over anew") from None
 
     async def _watch(self, worker: PartitionWorker, number: int, deadline: asyncio.Timeout) -> None:
-        """Expire the deadline of a worker that has stalled, and report the stall until its partition moves again."""
+        """Expire the deadline of a stalled partition worker, and report the stall until its partition moves again."""
         watchdog = Watchdog()
         while True:
             await asyncio.sleep(CHECK_EVERY_S)

@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 
 class StoreRetry:
-    """The store as one partition's worker asks it. Every method may raise StopRequested."""
+    """The store as one partition worker asks it. Every method may raise StopRequested."""
 
     def __init__(self, partition: int, ctx: ConsumerContext) -> None:
         self._partition = partition

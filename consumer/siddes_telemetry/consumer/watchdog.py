@@ -1,6 +1,6 @@
-"""Whether a worker still moves. Pure.
+"""Whether a partition worker still moves. Pure.
 
-Every call of a worker has a deadline of its own. The watchdog notices an await that never ends.
+Every call of a partition worker has a deadline of its own. The watchdog notices an await that never ends.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ STALLED_AFTER_CHECKS = 36  # 3 minutes: more than a worker needs between two mov
 
 @dataclass(frozen=True, slots=True)
 class WorkerProgress:
-    """What a worker shows of itself. Two equal values mean that it did not move in between."""
+    """What a partition worker shows of itself. Two equal values mean that it did not move in between."""
 
     state: PartitionState
     position: int  # everything below is stored

@@ -1,9 +1,9 @@
-"""The worker of one owned partition: takes it over, then moves its records into the store, block by block.
+"""The partition worker: takes over one owned partition, then moves its records into the store, block by block.
 
 Theory of operation. A block [a, b) is delivered in two steps: commit offset a with the intent "[a, b)" in its metadata
 (intent.py), then insert the rows under a token that names the range (delivery.py). The next block's commit, at b, says
-that [a, b) is stored. A worker that dies anywhere leaves an intent behind. The next owner plans from it and from what
-the store holds (recovery.py), and replays exactly [a, b); the token turns a second insert into nothing.
+that [a, b) is stored. A partition worker that dies anywhere leaves an intent behind. The next owner plans from it and
+from what the store holds (recovery.py), and replays exactly [a, b); the token turns a second insert into nothing.
 
 The states, and what moves a partition from one to the next, are in partition_state.py.
 """

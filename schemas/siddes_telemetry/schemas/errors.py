@@ -37,7 +37,7 @@ class ErrorCode(Enum):
     rate_limited = _Code(
         429, "This viewer sends too fast; Retry-After says when to go on.", retriable=True, retry_after=True
     )
-    internal = _Code(500, "A defect of this service; the log has it under the request id.", retriable=True)
+    internal = _Code(500, "A defect of this service; its log output has it under the request id.", retriable=True)
     unavailable = _Code(
         503,
         "May or may not be stored: retry under the same batch_id after Retry-After.",

@@ -79,7 +79,7 @@ class Defect(NamedTuple):
 class LogRecord(NamedTuple):
     """A record as read from the log. `appended_at_ms`: UTC epoch milliseconds on the log's clock.
 
-    `defect` is set if the record, or the batch of records that begins here, could not be read as usual. A NamedTuple,
+    `defect` is set if the record, or the record batch that begins here, could not be read as usual. A NamedTuple,
     because consumers create hundreds of thousands a second.
     """
 

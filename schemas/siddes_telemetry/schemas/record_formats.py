@@ -4,7 +4,8 @@ A record is judged by the rules of the format it was written in, for as long as 
 different versions that take a partition over from each other agree, and so does `verify` over last week's records.
 
     format  rules
-    1       records of a transactional batch count; the retry window's clock is the running maximum of append times
+    1       records of a transactional record batch count; the retry window's clock is the running maximum of append
+            times
     2       they are dead letters; the retry window's clock is the sum of the clamped steps between append times
             (consumer/retry_window/log_clock.py)
     3       viewer ids may contain | + / = ~ as well. Written only where one does, because consumers of older versions

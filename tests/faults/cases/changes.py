@@ -91,7 +91,7 @@ async def clock_off(cluster: LoadedCluster, *, seconds: int) -> None:
 
 
 async def slept_beyond_the_lease(cluster: LoadedCluster) -> None:
-    """A consumer is frozen between declare and insert until its lease is over, while others insert."""
+    """A consumer is frozen between intent commit and insert until its lease is over, while others insert."""
     with cluster.log_proxies["consumer"].trap(Api.OFFSET_COMMIT, Stage.ANSWERED) as trap:
         await trap.caught()
         frozen = asyncio.ensure_future(cluster.freeze("consumer", LEASE_OVER_S))

@@ -57,7 +57,7 @@ async def topic_made_anew(cluster: LoadedCluster) -> None:
 
 
 async def records_gone(cluster: LoadedCluster, *, intent_too: bool) -> None:
-    """The log's start moves past a declared block, or into it, before it is stored: the lost records are counted."""
+    """The log's start moves past a block in doubt, or into it, before it is stored: the lost records are counted."""
     cluster.lossy = True
     with cluster.store_proxies["consumer"].trap(Statement.INSERT, Stage.ARRIVED) as trap:
         await trap.caught()
@@ -65,12 +65,12 @@ async def records_gone(cluster: LoadedCluster, *, intent_too: bool) -> None:
         async with cluster.load.held():
             await cluster.kill("consumer")
             trap.decide(Fate.CUT)
-            declared = (await committed(cluster.kafka.bootstrap, cluster.group))[0]
+            intent = (await committed(cluster.kafka.bootstrap, cluster.group))[0]
             _, end = await bounds(cluster.kafka.bootstrap, cluster.topic)
-            first = (declared.offset + end[0] + 1) // 2 if intent_too else declared.offset + 1
+            first = (intent.offset + end[0] + 1) // 2 if intent_too else intent.offset + 1
             await delete_records(cluster.kafka.bootstrap, cluster.topic, {0: first})
             consumer = await cluster.start_ready("consumer")
-            await cluster.operator.becomes(consumer, "siddes_consumer_lost_records_total", first - declared.offset)
+            await cluster.operator.becomes(consumer, "siddes_consumer_lost_records_total", first - intent.offset)
             await wait_until_drained(cluster)
 
 
@@ -79,11 +79,11 @@ async def token_without_rows(cluster: LoadedCluster) -> None:
     await cluster.sql.run("SYSTEM STOP MERGES telemetry_counts")
     with cluster.store_proxies["consumer"].trap(Statement.INSERT, Stage.ANSWERED) as trap:
         await trap.caught()
-        declared = (await committed(cluster.kafka.bootstrap, cluster.group))[0]
+        intent = (await committed(cluster.kafka.bootstrap, cluster.group))[0]
         parts = await cluster.sql.rows(
             "SELECT path FROM system.parts WHERE database = currentDatabase() AND name IN "
-            "(SELECT _part FROM telemetry_counts WHERE log_offset >= {declared:UInt64})",
-            declared=declared.offset,
+            "(SELECT _part FROM telemetry_counts WHERE log_offset >= {start:UInt64})",
+            start=intent.offset,
         )
         await asyncio.to_thread(cluster.clickhouse.kill)
         assert parts
@@ -116,7 +116,7 @@ async def _halts(cluster: LoadedCluster, process: ServiceProcess, reason: str) -
 
 LOST = "group's offsets deleted"
 ANEW = "topic made anew"
-GONE = "log's start moved past a declared block (what was lost is counted)"
+GONE = "log's start moved past a block whose intent is committed (what was lost is counted)"
 _alone = partial(Case, consumers=1, partitions=1, proxied=["consumer"])
 CASES = (
     Case("offsets_deleted", LOST, offsets_deleted, short=True),

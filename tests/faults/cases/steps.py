@@ -39,7 +39,7 @@ async def expelled_unknowingly(cluster: LoadedCluster) -> None:
     """The group expels a member during an insert, and the member does not notice.
 
     The other consumer inserts the same block, and goes on. Then the first insert ends, and the expelled member's
-    declare of its next block must be refused.
+    intent commit of its next block must be refused.
     """
     proxy = cluster.log_proxies["consumer"]
     with (
@@ -58,7 +58,7 @@ async def expelled_unknowingly(cluster: LoadedCluster) -> None:
 
 
 async def killed_during_recovery(cluster: LoadedCluster) -> None:
-    """The new owner of a declared block dies before its query of the store is answered; both come back."""
+    """The new owner of a block in doubt dies before its query of the store is answered; both come back."""
     with (
         cluster.store_proxies["consumer"].trap(Statement.INSERT, Stage.FORWARDED) as insert,
         cluster.store_proxies["consumer-2"].trap(

@@ -154,7 +154,7 @@ async def test_the_text_of_an_unexpected_error_is_neither_answered_nor_logged(
 ) -> None:
     socket = tmp_path / "control.sock"
     async with serve_control(socket, OPERATIONS):
-        with pytest.raises(ControlError, match="could not do this; its log says where") as raised:
+        with pytest.raises(ControlError, match="could not do this; its log output says where") as raised:
             await ask_control(socket, "defective", {})
         assert CANARY not in str(raised.value)
         assert await ask_control(socket, "double", {"number": 1}) == {"number": 2}

@@ -1,4 +1,4 @@
-"""A worker's state says what its partition is in the middle of."""
+"""A partition worker's state says what its partition is in the middle of."""
 
 from __future__ import annotations
 

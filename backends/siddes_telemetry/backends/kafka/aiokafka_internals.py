@@ -201,9 +201,9 @@ class DecodedRecords(OrderedDict[TopicPartition, Any]):
 def decode_fetches_with(consumer: AIOKafkaConsumer, decode: DecodeFetched) -> None:
     """Make a consumer, started and without partitions yet, return the records that `decode` makes of fetched bytes.
 
-    `decode` returns an iterable with a `next_fetch_offset`. aiokafka's own decoding has no hook. It raises for a batch
-    that it cannot read, on every fetch, so that one such batch would stop its partition; and it copies each record
-    into an object of eleven fields.
+    `decode` returns an iterable with a `next_fetch_offset`. aiokafka's own decoding has no hook. It raises for a record
+    batch that it cannot read, on every fetch, so that one such batch would stop its partition; and it copies each
+    record into an object of eleven fields.
     """
     consumer._fetcher._records = DecodedRecords(decode)
 
@@ -235,7 +235,7 @@ def _reports_corruption(answer: Response) -> bool:
 async def init_producer_id(client: AIOKafkaClient) -> tuple[int, int]:
     """A new (producer id, epoch) for an idempotent producer (KIP-98). Raises KafkaError.
 
-    The public AIOKafkaProducer keeps its own to itself. Without an id the broker does not drop repeated batches.
+    The public AIOKafkaProducer keeps its own to itself. Without an id the broker does not drop repeated record batches.
     """
     node = client.get_random_node()
     if node is None:

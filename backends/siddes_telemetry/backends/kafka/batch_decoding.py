@@ -30,16 +30,16 @@ from siddes_telemetry.schemas.record import (
     UNSUPPORTED_BATCH,
 )
 
-MAX_INFLATED_BYTES = 16 * 1024 * 1024  # of a compressed batch: 32 times a record of ours
-MAX_RECORDS = 20_000  # of a batch: each becomes an object, however small it is, and may become a dead letter
-MAX_HEADERS = 200_000  # of a compressed batch: ten a record, where ours have three
-SLACK_BYTES = 32  # behind a batch: aiokafka reads a header's length before it checks that the batch has one
+MAX_INFLATED_BYTES = 16 * 1024 * 1024  # of a compressed record batch: 32 times a record of ours
+MAX_RECORDS = 20_000  # of a record batch: each becomes an object, however small it is, and may become a dead letter
+MAX_HEADERS = 200_000  # of a compressed record batch: ten a record, where ours have three
+SLACK_BYTES = 32  # behind a record batch: aiokafka reads a header's length before it checks that the batch has one
 
 FetchedRecords = Sequence[DefaultRecord | MarkedRecord]
 
 
 class UndecodableBatch(Exception):
-    """A batch that yields no records. `sound`: its checksum is right, so its head can be believed."""
+    """A record batch that yields no records. `sound`: its checksum is right, so its head can be believed."""
 
     def __init__(self, reason: str, *, sound: bool) -> None:
         super().__init__(reason)
@@ -48,14 +48,14 @@ class UndecodableBatch(Exception):
 
 
 class BatchDecoder:
-    """Decodes batches of every kind. `inflated_bytes` counts what came out of the compressed ones."""
+    """Decodes record batches of every kind. `inflated_bytes` counts what came out of the compressed ones."""
 
     def __init__(self, codecs: Mapping[int, Inflate]) -> None:
         self._codecs = codecs
         self.inflated_bytes = 0
 
     def decode(self, batch: memoryview, first: int, high_watermark: int) -> tuple[FetchedRecords, int]:
-        """All records of the batch with this first offset, and the offset after it. Raises UndecodableBatch."""
+        """All records of the record batch with this first offset, and the offset after it. Raises UndecodableBatch."""
         parsed = _checked(batch)
         attributes, last, _, latest_ms, _, _, _, count = HEAD.unpack_from(batch)[5:]
         following = first + last + 1
@@ -82,7 +82,7 @@ class BatchDecoder:
         ], following
 
     def _inflated(self, batch: memoryview, attributes: int, count: int) -> memoryview:
-        """The same batch without compression. Raises UndecodableBatch."""
+        """The same record batch without compression. Raises UndecodableBatch."""
         inflate = self._codecs.get(attributes & CODEC_BITS)
         if inflate is None:
             raise UndecodableBatch(UNSUPPORTED_BATCH, sound=True)
@@ -103,7 +103,7 @@ class BatchDecoder:
 def decode_plain(
     data: memoryview, at: int, size: int, high_watermark: int, expected: int
 ) -> tuple[FetchedRecords, int, int] | None:
-    """(records, offset after them, where the batch ends) of a batch as our gateways write it; None of all others.
+    """(records, offset after them, where it ends) of a record batch as our gateways write it; None of all others.
 
     The batch begins at `at` and continues the log at offset `expected`. The result is the one of BatchDecoder, in half
     the time: most batches are of this kind.
@@ -123,13 +123,13 @@ def decode_plain(
         return None
     try:
         records = list(parsed)
-    except Exception:  # noqa: BLE001 - as in BatchDecoder.decode, which then decodes the batch again
+    except Exception:  # noqa: BLE001 - as in BatchDecoder.decode, which then decodes the record batch again
         return None
     return (records, following, end) if _in_order(records, first, following) else None
 
 
 def _checked(batch: memoryview) -> DefaultRecordBatch:
-    """The batch, if its magic is known and its checksum is right. Raises UndecodableBatch."""
+    """The record batch, if its magic is known and its checksum is right. Raises UndecodableBatch."""
     magic = batch[MAGIC_AT]
     if magic != MAGIC:
         raise UndecodableBatch(UNSUPPORTED_BATCH if magic > MAGIC else "schema_header", sound=False)
@@ -163,7 +163,7 @@ def _has_too_many_headers(batch: bytearray, count: int) -> bool:
 
 
 def _in_order(records: Sequence[DefaultRecord], first: int, following: int) -> bool:
-    """Whether offsets rise and lie within their batch. The producer writes them; the broker does not check each."""
+    """Whether offsets rise and lie within the record batch. A producer writes them; the broker does not check each."""
     if len(records) == 1:
         return bool(first <= records[0].offset < following)
     offsets = [record.offset for record in records]

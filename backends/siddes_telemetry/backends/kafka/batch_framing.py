@@ -34,7 +34,7 @@ _LAST_DIFFERENCE, _HIGHEST_TIMESTAMP = 6, 8  # fields of HEAD
 
 
 def batch_end(data: memoryview, at: int, size: int) -> int | None:
-    """Where the batch that begins at `at` ends; None if it is cut off or has no frame."""
+    """Where the record batch that begins at `at` ends; None if it is cut off or has no frame."""
     if size - at <= MAGIC_AT:
         return None
     (length,) = _LENGTH.unpack_from(data, at + _OFFSET.size)
@@ -43,30 +43,30 @@ def batch_end(data: memoryview, at: int, size: int) -> int | None:
 
 
 def first_offset(data: memoryview, at: int, size: int) -> int | None:
-    """The first offset of the batch that begins at `at`, if these bytes are there."""
+    """The first offset of the record batch that begins at `at`, if these bytes are there."""
     return int(_OFFSET.unpack_from(data, at)[0]) if at + _OFFSET.size <= size else None
 
 
 def highest_timestamp_ms(batch: memoryview) -> int:
-    """The highest timestamp of a batch whose head is whole."""
+    """The highest timestamp of a record batch whose head is whole."""
     return int(HEAD.unpack_from(batch)[_HIGHEST_TIMESTAMP])
 
 
 def is_misplaced(first: int, following: int, expected: int, next_first: int | None, at: int) -> bool:
-    """Whether a batch's first offset, which no checksum covers, contradicts those of its neighbours.
+    """Whether a record batch's first offset, which no checksum covers, contradicts those of its neighbours.
 
     The batch says that it covers [first, following). `expected` is the offset after the batch before it, `next_first`
     the first offset of the batch after it, and `at` where it begins in the fetched bytes.
     """
     if first < expected < following:
         return at > 0
-    if following <= expected:  # some brokers begin with an earlier batch than was asked for
+    if following <= expected:  # some brokers begin with an earlier record batch than was asked for
         return next_first is None or next_first > expected
     return first > expected and next_first is not None and next_first < following
 
 
 def offset_after(batch: memoryview, at: int, next_first: int | None, high_watermark: int, *, sound: bool) -> int | None:
-    """The offset after a batch that cannot be decoded; None if only a later fetch can tell.
+    """The offset after a record batch that cannot be decoded; None if only a later fetch can tell.
 
     `sound`: the checksum is right, so the head is as well. Otherwise it is the first offset of the next batch. The
     only batch of a fetch is taken for the last one of the log.

@@ -1,7 +1,7 @@
 """Decompresses Kafka's codecs, each up to a limit.
 
-aiokafka's own decompression has no limit: a batch of 1 MB may take gigabytes. cramjam is the library that aiokafka uses
-for all codecs but gzip.
+aiokafka's own decompression has no limit: a record batch of 1 MB may take gigabytes. cramjam is the library that
+aiokafka uses for all codecs but gzip.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 try:
     import cramjam
-except ImportError:  # batches that need it halt their partition until it is installed
+except ImportError:  # record batches that need it halt their partition until it is installed
     cramjam = None  # type: ignore[assignment]  # a module otherwise
 
 _XERIAL = b"\x82SNAPPY\x00"  # the stream format of java-snappy, which Kafka's own clients write
@@ -36,7 +36,7 @@ class CorruptCompression(Exception):
 
 
 def codecs_here() -> Mapping[int, Inflate]:
-    """The installed codecs, by their number in a batch's attributes.
+    """The installed codecs, by their number in a record batch's attributes.
 
     Each takes the compressed bytes and the limit of decompressed bytes. Raises DecompressedTooLarge or
     CorruptCompression.

@@ -1,7 +1,7 @@
 """Records as they come out of fetched bytes, and how they become LogRecords.
 
-A sound record is aiokafka's own object. A record with a defect, or one that stands for a batch that cannot be decoded,
-is a MarkedRecord with the same fields.
+A sound record is aiokafka's own object. A record with a defect, or one that stands for a record batch that cannot be
+decoded, is a MarkedRecord with the same fields.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ def mark_record(record: FetchedRecord, reason: str) -> MarkedRecord:
 
 
 def mark_batch(batch: memoryview, offset: int, appended_ms: int, defect: Defect) -> MarkedRecord:
-    """The record that stands for a whole batch: its value is the batch's bytes."""
+    """The record that stands for a whole record batch: its value is the batch's bytes."""
     return MarkedRecord(offset, appended_ms if is_storable_time(appended_ms) else 0, None, bytes(batch), (), defect)
 
 
 def mark_unframed(offset: int) -> MarkedRecord:
-    """The record that stands for bytes that hold no batch: they do not show where reading could go on."""
+    """The record that stands for bytes that hold no record batch: they do not show where reading could go on."""
     return MarkedRecord(offset, 0, None, None, (), Defect(LOG_DAMAGED, offset + 1))
 
 

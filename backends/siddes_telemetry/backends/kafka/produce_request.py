@@ -1,8 +1,9 @@
-"""Encodes Produce requests and decodes their responses (Kafka protocol, version 7: one topic, a batch a partition).
+"""Encodes Produce requests and decodes their responses (Kafka protocol, version 7).
 
-aiokafka encodes a request field by field from its schema, which takes longer than all the rest of an append. This
-request has one form, so most of its bytes are made once. aiokafka's connection still numbers it, sends it and matches
-the response; the methods here have the names that it calls.
+A request has one topic, and one record batch for each of its partitions. aiokafka encodes a request
+field by field from its schema, which takes longer than all the rest of an append. This request has one form, so most of
+its bytes are made once. aiokafka's connection still numbers it, sends it and matches the response; the methods here
+have the names that it calls.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from io import BytesIO
 
 from aiokafka.errors import IncompatibleBrokerVersion
 
-MAX_REQUEST_BYTES = 1_000_000  # under a broker's default message.max.bytes (1,048,588), with its batch header
+MAX_REQUEST_BYTES = 1_000_000  # under a broker's default message.max.bytes (1,048,588), with its record batch header
 API_KEY, API_VERSION = 0, 7  # accepted by brokers from 2.1 on; later versions add nothing that is needed here
 ALL_IN_SYNC = -1  # acks=all
 
 _HEADER = struct.Struct(">hhih")  # api key, version, correlation id, length of the client id
 _COUNT = struct.Struct(">i")
-_BATCH = struct.Struct(">ii")  # partition, bytes of the batch
+_BATCH = struct.Struct(">ii")  # partition, bytes of the record batch
 _CORRELATION = struct.Struct(">i")
 _ANSWER = struct.Struct(">ih24x")  # partition, error code; offset, time and log start offset are skipped
 

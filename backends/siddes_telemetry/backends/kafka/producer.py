@@ -13,7 +13,7 @@ has two to answer (sender.py).
 The broker rejects what follows a gap in the sequence numbers, so a session with a partition IN_DOUBT is to be replaced
 (appender.py does). A resent record has its old sequence number: the broker keeps it once.
 
-aiokafka's own producer gathers records into batches and passes each through four tasks. Here a record is a batch
+aiokafka's own producer gathers records into record batches and passes each through four tasks. Here a record is a batch
 already, made by group commit: an append costs half the processor time and is answered in two thirds of the time.
 """
 
@@ -143,7 +143,7 @@ class KafkaProducer:
         return leader
 
     async def _send_until_accepted(self, partition: int, batch: bytes) -> None:
-        """Send the same bytes each time: the broker keeps a batch once under its sequence number."""
+        """Send the same bytes each time: the broker keeps a record batch once under its sequence number."""
         while not self._finished:
             leader = self._leader(partition)
             if leader is None or leader < 0:

@@ -1,7 +1,7 @@
 """One membership of the consumer group: a task runs for each assigned partition until the rebalance takes it away.
 
 aiokafka awaits on_partitions_revoked before it rejoins the group (the eager protocol: all partitions are revoked).
-There every task is cancelled and awaited, so that no intent is declared and no block inserted across a rebalance. A
+There every task is cancelled and awaited, so that no intent is committed and no block inserted across a rebalance. A
 member leaves at the first reason to; consumer_group.py then starts a new one, with a new member id.
 
     state     event                                           next      does

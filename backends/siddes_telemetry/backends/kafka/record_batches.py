@@ -1,4 +1,4 @@
-"""Turns the fetched bytes of a partition into records, batch by batch. Reading goes on whatever the bytes are.
+"""Turns the fetched bytes of a partition into records, by record batch. Reading goes on whatever the bytes are.
 
 aiokafka raises for a batch that it cannot decode, for the whole fetch, on every fetch. Here a batch yields all its
 records, or one record with a defect in its place. That one has the first offset of the batch, so that all readers name
@@ -41,20 +41,20 @@ from siddes_telemetry.backends.kafka.compression import Inflate, codecs_here
 from siddes_telemetry.backends.kafka.fetched_records import MarkedRecord, mark_batch, mark_unframed
 from siddes_telemetry.schemas.record import CORRUPT_BATCH, Defect
 
-LONGEST_S = 0.1  # spent at one go on batches that are not ours: the event loop waits meanwhile
+LONGEST_S = 0.1  # spent at one go on record batches that are not ours: the event loop waits meanwhile
 
 
 class Records:
     """An iterable over the records of [offset, high_watermark) that are in these bytes.
 
-    `data` may begin with records below `offset`: brokers return whole batches.
+    `data` may begin with records below `offset`: brokers return whole record batches.
     """
 
     def __init__(
         self, data: bytes, offset: int, high_watermark: int, *, codecs: Mapping[int, Inflate] | None = None
     ) -> None:
         self._expected = offset  # all records below are yielded, or yield nothing
-        self._yielded: DefaultRecord | MarkedRecord | None = None  # the last one of the batch that is being yielded
+        self._yielded: DefaultRecord | MarkedRecord | None = None  # the last one of the batch being yielded
         self._decoder = BatchDecoder(codecs_here() if codecs is None else codecs)
         self._reading = self._read(memoryview(data + bytes(SLACK_BYTES)), len(data), high_watermark)
 
@@ -75,7 +75,7 @@ class Records:
                 read = self._read_any(data, at, size, high_watermark)
                 spent_s += perf_counter() - began_s
             if read is None:
-                return  # the batch is cut off here: it is fetched again
+                return  # the record batch is cut off here: it is fetched again
             records, following, at = read
             if records and records[0].offset < self._expected:
                 records = [record for record in records if record.offset >= self._expected]
@@ -89,7 +89,7 @@ class Records:
     def _read_any(
         self, data: memoryview, at: int, size: int, high_watermark: int
     ) -> tuple[FetchedRecords, int, int] | None:
-        """(records, offset after them, where the batch ends) of a batch of any kind.
+        """(records, offset after them, where it ends) of a record batch of any kind.
 
         None if the batch is not whole and others come before it.
         """
@@ -115,5 +115,5 @@ class Records:
 
 
 def _stand_in(batch: memoryview, offset: int, defect: Defect, *, sound: bool) -> MarkedRecord:
-    """The record that stands for a whole batch, at the time of its last record if its head can be believed."""
+    """The record that stands for a whole record batch, at the time of its last record if its head can be believed."""
     return mark_batch(batch, offset, highest_timestamp_ms(batch) if sound else 0, defect)

@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError, NotLeaderForPartitionError, RequestTimed
 
 from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES
 
-MAX_IN_FLIGHT = 2  # measured: with one, batches are a little faster and single counts a little slower
+MAX_IN_FLIGHT = 2  # measured: with one, client batches are a little faster and single counts a little slower
 NOT_ANSWERED = RequestTimedOutError.errno  # for a partition that the answer leaves out: the caller tries again
 
 Batches = Mapping[int, bytes]  # by partition
@@ -34,7 +34,7 @@ class _Queued(NamedTuple):
 
 
 class Sender:
-    """`request` sends the batches, at most MAX_REQUEST_BYTES together, and returns an error code for each partition.
+    """`request` sends record batches, at most MAX_REQUEST_BYTES together, and returns an error code for each partition.
 
     `leads` says whether this broker leads a partition. A queued batch whose partition has another leader by its turn
     is not sent: its code is NotLeaderForPartitionError.
@@ -45,10 +45,10 @@ class Sender:
         self._leads = leads
         self._queued: dict[int, _Queued] = {}  # by partition, the oldest first
         self._in_flight = 0
-        self._shared: set[asyncio.Future[Codes]] = set()  # requests in flight of queued batches
+        self._shared: set[asyncio.Future[Codes]] = set()  # requests in flight of queued record batches
 
     async def send(self, partition: int, batch: bytes) -> int:
-        """The broker's error code for this batch. One batch of a partition at a time. Raises what `request` raises.
+        """The broker's error code for a record batch. One of a partition at a time. Raises what `request` raises.
 
         If it is cancelled, the broker may get the batch all the same.
         """
@@ -58,7 +58,7 @@ class Sender:
             return await code
         self._in_flight += 1
         try:
-            codes = await self._request({partition: batch})  # no task of its own: most requests carry one batch
+            codes = await self._request({partition: batch})  # no task of its own: most requests carry one record batch
         finally:
             self._in_flight -= 1
             self._send_queued()
@@ -80,7 +80,7 @@ class Sender:
             request.add_done_callback(partial(self._answered, taken))
 
     def _take_queued(self) -> dict[int, _Queued]:
-        """The oldest queued batches, as many as fit in one request."""
+        """The oldest queued record batches, as many as fit in one request."""
         taken: dict[int, _Queued] = {}
         size = 0
         for partition, queued in list(self._queued.items()):

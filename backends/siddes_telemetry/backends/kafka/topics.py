@@ -103,7 +103,7 @@ def wanted_topics(
             "retention.ms": str(min(retention_ms, retention_days * DAY_MS)),
             "segment.ms": str(segment_ms),
             "min.insync.replicas": "2" if replication >= SAFE_REPLICAS else "1",
-            "compression.type": "producer",  # otherwise the broker decodes every batch to compress it
+            "compression.type": "producer",  # otherwise the broker decodes every record batch to compress it
         }
 
     bounds = {"retention.bytes": str(KEYS_RETENTION_BYTES), "segment.bytes": str(KEYS_SEGMENT_BYTES)}

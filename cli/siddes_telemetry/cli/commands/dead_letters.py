@@ -65,7 +65,7 @@ def _set_aside(record: str, *, yes: bool) -> None:
         typer.echo(f"set aside already: {partition}:{offset}")
         return
     last = found["end"] - 1
-    offsets = f"offset {offset}" if last == offset else f"offsets {offset} to {last}, one batch"
+    offsets = f"offset {offset}" if last == offset else f"offsets {offset} to {last}, one record batch"
     say(f"partition {partition} halts at {offsets} ({found['reason']}, {found['size']} bytes)")
     if not yes:
         typer.confirm("set it aside? Its counts will not be stored, by any version", abort=True, err=True)

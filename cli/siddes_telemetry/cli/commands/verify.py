@@ -44,8 +44,9 @@ def verify(
     the records below the group's committed offset say which rows must be
     stored, by the same rules as the consumers (no client retries, no dead
     letters). They are compared with the stored rows of these offsets: their
-    number, their sum, and a checksum of every row. Above that offset, a
-    declared block is in doubt, and the rest is lag: neither is a difference.
+    number, their sum, and a checksum of every row. Above that offset, the
+    block whose intent is committed is in doubt, and the rest is lag: neither is
+    a difference.
     Left out, and counted: what the log no longer has, the first ten minutes of
     a trimmed log (they may repeat batches that are gone), and rows that may
     have expired or were purged.

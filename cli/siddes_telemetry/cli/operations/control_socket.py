@@ -81,7 +81,7 @@ async def _reply(reader: asyncio.StreamReader, operations: Operations, send_prog
         return {"ok": False, "error": str(error) or type(error).__name__}
     except Exception as defect:  # noqa: BLE001  # in the operation, or by an argument; the service goes on
         log.error("operation_failed", error=type(defect).__name__, at=code_location(defect))
-        return {"ok": False, "error": "the running instance could not do this; its log says where it failed"}
+        return {"ok": False, "error": "the running instance could not do this; its log output says where it failed"}
 
 
 async def ask_control(

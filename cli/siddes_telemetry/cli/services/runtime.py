@@ -30,7 +30,7 @@ Service = Callable[[asyncio.Event], Awaitable[None]]
 
 
 class ServiceFailed(Exception):
-    """A defect ended the service. The log says where."""
+    """A defect ended the service. The log output says where."""
 
 
 def run(service: Service) -> None:
@@ -65,7 +65,7 @@ async def _run(service: Service) -> None:
         raise
     except Exception as defect:  # noqa: BLE001  # logged by class and place: its text may quote outside data
         log.error("service_failed", error=type(defect).__name__, at=code_location(defect))
-        raise ServiceFailed("the service failed; its log says where") from None
+        raise ServiceFailed("the service failed; its log output says where") from None
     finally:
         watching.cancel()
 

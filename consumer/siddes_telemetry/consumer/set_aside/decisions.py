@@ -6,9 +6,9 @@ reading that record just then. The owner that has reached the record, with every
 decision as it makes a block:
 
     state        event                                next        does
-    HALTED at a  a request to set a aside             DECLARED    commits offset a with the intent "aside to b"
-    DECLARED     the commit is confirmed              IN FORCE    adds the dead letter, writes the row [a, b)
-    DECLARED     no answer, or a new generation       LOST        leaves; the next owner finds the intent, or halts
+    HALTED at a  a request to set a aside             COMMITTING  commits offset a with the intent "aside to b"
+    COMMITTING   the commit is confirmed              IN FORCE    adds the dead letter, writes the row [a, b)
+    COMMITTING   no answer, or a new generation       LOST        leaves; the next owner finds the intent, or halts
     IN FORCE     [a, b) is read again, by anybody     IN FORCE    is replaced by one dead letter at a
 
 Decisions are applied before any record is decoded, so a version that could read [a, b) drops it too.
@@ -49,5 +49,5 @@ class SetAsideDecisions:
         aside = record._replace(defect=Defect(SET_ASIDE, end))
         if record.defect is None or record.end <= end:
             return (aside,)
-        # Another version may have decoded the batch and set one of its records aside: the rest still halts.
+        # Another version may have decoded the record batch and set one of its records aside: the rest still halts.
         return aside, *self._applied(record._replace(offset=end))

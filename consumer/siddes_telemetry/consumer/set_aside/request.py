@@ -56,7 +56,7 @@ async def halted_record_at(log: LogView, registry: Registry, partition: int, off
 
 
 def _check_not_begun(state: GroupState, offset: int) -> None:
-    """Raises SetAsideRefused for an offset that is stored, or declared."""
+    """Raises SetAsideRefused for an offset that is stored, or inside a block whose intent is committed."""
     if offset < state.offset:
         raise SetAsideRefused(
             f"offset {offset} is stored or passed already: the group stands at offset {state.offset}. A consumer that "

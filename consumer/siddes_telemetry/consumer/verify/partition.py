@@ -61,7 +61,7 @@ class PartitionVerifier:
         decisions = await self._decisions()
         self._window.advance((), scope.read_from)
         position = scope.read_from
-        async for fetched in read_past_set_aside(scope.view, decisions, scope.read_from, scope.declared_to):
+        async for fetched in read_past_set_aside(scope.view, decisions, scope.read_from, scope.in_doubt_to):
             for region, records in self._regions.divide(decisions.apply(fetched)):
                 await self._handle(region, records)
             progress.advance(fetched[-1].end - position)
@@ -69,7 +69,7 @@ class PartitionVerifier:
         if self._chunk.start < scope.stored_to:
             await self._compare(scope.stored_to)
         self.report.judged_from = min(self.report.judged_from, scope.stored_to)
-        progress.advance(max(0, scope.declared_to - position))
+        progress.advance(max(0, scope.in_doubt_to - position))
         await self._count_rows_outside()
         return self.report
 
@@ -144,12 +144,12 @@ class PartitionVerifier:
         await self._stored_sums.read_ahead(chunk)
 
     async def _count_rows_outside(self) -> None:
-        """Count the rows below the judged range, and those beyond what anybody has declared: they are surplus."""
+        """Count the rows below the judged range, and those beyond the group's offset and intent: they are surplus."""
         report, audit = self.report, self._context.audit
         if report.judged_from:
             report.earlier_rows = await audit.row_count(self._select(0, report.judged_from))
         if report.trouble in (ROWS_BEYOND.reason, OFFSET_BEYOND.reason):
-            beyond = replace(self._select(self.scope.declared_to, _NO_END), since_ms=0, purged_ahead=())
+            beyond = replace(self._select(self.scope.in_doubt_to, _NO_END), since_ms=0, purged_ahead=())
             report.surplus += await audit.row_count(beyond)
 
     def _select(self, start: int, end: int) -> RowSelection:

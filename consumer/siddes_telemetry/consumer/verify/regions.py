@@ -4,10 +4,10 @@
     HISTORY     [read_from, judge_from)         not compared          advance the retry window
     UNCERTAIN   ten minutes of a trimmed log    not compared          advance it; judging starts after them
     JUDGED      [judge_from, stored_to)         exactly these         advance it, and are compared
-    IN_DOUBT    [stored_to, declared_to)        all, some or none     advance it; their rows are counted
+    IN_DOUBT    [stored_to, in_doubt_to)        all, some or none     advance it; their rows are counted
 
 HISTORY only shows which client batches occurred. UNCERTAIN records may repeat batches that the log has dropped
-(log_start.py); they may also lie between judged ones. IN_DOUBT is the block that the group's intent declares.
+(log_start.py); they may also lie between judged ones. IN_DOUBT is the block that the group's intent names.
 """
 
 from __future__ import annotations

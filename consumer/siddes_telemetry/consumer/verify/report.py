@@ -43,8 +43,8 @@ class PartitionReport:
     missing: int = 0  # rows
     surplus: int = 0  # rows; also those beyond the judged range that no consumer can have inserted
     missing_dead_letters: int = 0
-    in_doubt: int = 0  # rows of the declared block: stored or about to be
-    lag: int = 0  # records beyond the declared block
+    in_doubt: int = 0  # rows of the block whose intent is committed: stored or about to be
+    lag: int = 0  # records beyond that block
     left_out_rows: int = 0  # expired or purged, or so near to it that they may be gone
     earlier_rows: int = 0  # stored rows of offsets before the judged range
     repaired: int = 0

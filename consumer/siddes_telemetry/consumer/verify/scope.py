@@ -18,21 +18,21 @@ from siddes_telemetry.consumer.verify.report import PartitionReport
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The offsets [read_from, declared_to) are read. regions.py says what is done with which of them."""
+    """The offsets [read_from, in_doubt_to) are read. regions.py says what is done with which of them."""
 
     view: PartitionView
     source: Source
     read_from: int
     judge_from: int
     stored_to: int  # the committed offset
-    declared_to: int  # the end of the declared block; `stored_to` without one
-    set_aside: SetAside | None  # the declared block, if it is to be set aside
+    in_doubt_to: int  # the end of the block in doubt; `stored_to` without one
+    set_aside: SetAside | None  # the block in doubt, if it is to be set aside
     trimmed: bool  # the log has dropped records: what follows may repeat batches of theirs
 
     @property
     def length(self) -> int:
         """The number of offsets to be read."""
-        return max(0, self.declared_to - self.read_from)
+        return max(0, self.in_doubt_to - self.read_from)
 
 
 async def scope_of(
@@ -56,17 +56,17 @@ async def scope_of(
         report.trouble = OFFSET_BEYOND.reason
     elif last_stored is not None and last_stored >= limit:
         report.trouble = ROWS_BEYOND.reason
-    declared_to = min(limit, end)
+    in_doubt_to = min(limit, end)
     stored_to = min(state.offset, end)
     judge_from = read_from = first
     if from_ms is not None:
         judge_from = max(first, await _offset_at(view, from_ms, end))
-        read_from = await _window_start(view, judge_from, from_ms) if judge_from < declared_to else judge_from
+        read_from = await _window_start(view, judge_from, from_ms) if judge_from < in_doubt_to else judge_from
     trimmed = first > origin and read_from == first
     report.log_begins, report.judged_from = first, min(judge_from, stored_to)
-    report.judged_to, report.lag = stored_to, end - declared_to
+    report.judged_to, report.lag = stored_to, end - in_doubt_to
     set_aside = SetAside(state.offset, limit) if state.aside else None
-    return Scope(view, source, read_from, judge_from, stored_to, declared_to, set_aside, trimmed), report
+    return Scope(view, source, read_from, judge_from, stored_to, in_doubt_to, set_aside, trimmed), report
 
 
 async def _offset_at(view: PartitionView, from_ms: int, end: int) -> int:

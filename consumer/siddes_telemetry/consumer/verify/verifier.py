@@ -54,7 +54,7 @@ async def verify(
     TooManyMissingError too.
     """
     log, log_id, audit = log_and_store.log, log_and_store.log_id, log_and_store.audit
-    # Read before the offsets: a row that is stored now was declared by then.
+    # Read before the offsets: the intent of a row that is stored now was committed by then.
     stored = await audit.stored_partitions(log_id)
     from_ms = None if hours is None else clock_ms() - round(hours * HOUR_MS)
 
