@@ -14,13 +14,15 @@ from siddes_telemetry.consumer.verify.context import DeadLetterIndex, Progress, 
 from siddes_telemetry.consumer.verify.exclusions import Exclusions
 from siddes_telemetry.consumer.verify.partition import PartitionVerifier
 from siddes_telemetry.consumer.verify.report import NO_SUCH_PARTITION, PartitionReport, VerifyReport
-from siddes_telemetry.consumer.verify.scope import scope_of
+from siddes_telemetry.consumer.verify.scope import Scope, scope_of
 from siddes_telemetry.schemas.record import UnreadableHereError
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.timestamps import DAY_MS, HOUR_MS
 
 EXPIRY_MARGIN_MS = HOUR_MS  # rows may expire while this runs
 CHUNK_POLICY = ChunkPolicy()
+
+Plan = tuple[Scope, PartitionReport, Exclusions]  # of one partition, made before any is verified
 
 
 class RecordsUnreadableError(BackendError):
@@ -73,7 +75,7 @@ async def verify(
         read,
     )
 
-    async def verifier_of(view: PartitionView) -> PartitionVerifier:
+    async def plan_of(view: PartitionView) -> Plan:
         partition, exclusions = stored.get(view.number), await exclusions_of(view.number)
         scope, report = await scope_of(
             view,
@@ -82,28 +84,33 @@ async def verify(
             from_ms=from_ms,
             last_stored=None if partition is None else partition.last_offset,
         )
-        return PartitionVerifier(scope, report, exclusions, context)
+        return scope, report, exclusions
 
-    verifiers = [await verifier_of(view) for view in await log.partitions()]
+    async def run(plan: Plan) -> PartitionReport:
+        # Made here, not with the plan: a verifier holds a retry window, and all of them at once would not fit.
+        return await PartitionVerifier(*plan, context).run()
+
+    plans = [await plan_of(view) for view in await log.partitions()]
     await audit.sync_replicas()
-    read.total = sum(verifier.scope.length for verifier in verifiers)
+    read.total = sum(scope.length for scope, _, _ in plans)
     read.advance(0)
     reports = []
-    for verifier in verifiers:
+    for plan in plans:
+        scope, report, _ = plan
         try:
-            reports.append(await verifier.run())
+            reports.append(await run(plan))
         except UnreadableHereError as error:
             raise RecordsUnreadableError(
-                f"some records of partition {verifier.report.partition} cannot be read here ({error.reason}): run this "
+                f"some records of partition {report.partition} cannot be read here ({error.reason}): run this "
                 "command in the version that the consumers have, installed with all its dependencies"
             ) from None
         except RecordsGone:  # the log was trimmed meanwhile: verify it again from its new start
-            reports.append(await (await verifier_of(verifier.scope.view)).run())
-    existing = {report.partition for report in reports}
+            reports.append(await run(await plan_of(scope.view)))
+    existing = {found.partition for found in reports}
     reports += [
         PartitionReport(number, surplus=partition.rows, trouble=NO_SUCH_PARTITION)
         for number, partition in sorted(stored.items())
         if number not in existing
     ]
-    since_ms = max((verifier.exclusions.since_ms for verifier in verifiers), default=0)
+    since_ms = max((exclusions.since_ms for _, _, exclusions in plans), default=0)
     return VerifyReport(log_id, since_ms, tuple(reports))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Mapping
+from typing import Any
+from weakref import WeakSet
 
 import pytest
 
@@ -11,6 +13,7 @@ from siddes_telemetry.backends.ports.store import RowSelection, RowSums
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.verify.chunk import ChunkPolicy
 from siddes_telemetry.consumer.verify.expected import Expected
+from siddes_telemetry.consumer.verify.partition import PartitionVerifier
 from siddes_telemetry.consumer.verify.report import PartitionReport
 from tests.fakes.consumer_process import (
     NOON_MS,
@@ -24,6 +27,7 @@ from tests.unit.consumer.verify.verify_harness import (
     lose_a_row,
     put_a_row_where_a_retry_was_dropped,
     stored_world,
+    verified,
     verified_partition,
 )
 
@@ -122,3 +126,21 @@ def test_memory_does_not_grow_with_the_log() -> None:
     small, large = (run_in_virtual_time(peak_bytes(records)) for records in (150, 1500))
     print(f"{small} and {large} bytes at most")
     assert large < 1.3 * small
+
+
+@in_virtual_time
+async def test_memory_holds_the_retry_window_of_one_partition_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them may have the client batches of ten minutes. Without a reference cycle it is freed at once."""
+    in_memory: WeakSet[PartitionVerifier] = WeakSet()
+    most = 0
+    init = PartitionVerifier.__init__
+
+    def counted(verifier: PartitionVerifier, *args: Any) -> None:
+        nonlocal most
+        in_memory.add(verifier)
+        most = max(most, len(in_memory))
+        init(verifier, *args)
+
+    monkeypatch.setattr(PartitionVerifier, "__init__", counted)
+    report = await verified(await stored_world(partitions=3))
+    assert (report.ok, len(report.partitions), most) == (True, 3, 1)
