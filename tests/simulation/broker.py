@@ -51,7 +51,7 @@ class PartitionLog:
         self.skip(1)
 
     def append_corrupt(self, appended_at_ms: int, offsets: int) -> None:
-        """A batch that no version can decode."""
+        """A record batch that no version can decode."""
         defect = Defect(CORRUPT_BATCH, self.next + offsets)
         self.records.append(LogRecord(self.next, appended_at_ms, b"\n\n", (), defect))
         self.skip(offsets)

@@ -36,7 +36,7 @@ Place = tuple[int, int]  # partition, offset
 
 @dataclass(frozen=True, slots=True)
 class _Appended:
-    """A readable record. `number`: its place among all records of its partition, corrupt batches being one."""
+    """A readable record. `number`: its place among all records of its partition, a corrupt record batch being one."""
 
     offset: int
     number: int

@@ -157,7 +157,7 @@ def segment(kafka: LocalKafka) -> Path:
 
 
 def damage(kafka: LocalKafka, *, number: int, at: int, with_bytes: bytes) -> None:
-    """Overwrite bytes of one of several batches of the same size in the broker's file."""
+    """Overwrite bytes of one of several record batches of the same size in the broker's file."""
     size = len(batch(0, [b"0"], flags=0))
     with segment(kafka).open("r+b") as file:
         file.seek(number * size + at)

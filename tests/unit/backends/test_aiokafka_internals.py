@@ -76,7 +76,7 @@ def test_the_private_parts_have_the_names_and_shapes_that_are_used() -> None:
 
 
 def test_fetched_bytes_are_decoded_by_our_decoder() -> None:
-    """If this fails after an upgrade of aiokafka, a batch that it cannot read stops its partition."""
+    """If this fails after an upgrade of aiokafka, a record batch that it cannot read stops its partition."""
     assert "self._records = collections.OrderedDict()" in inspect.getsource(Fetcher.__init__)
     answered = inspect.getsource(Fetcher._proc_fetch_request)
     assert "self._records[tp] = FetchResult(" in answered

@@ -1,4 +1,4 @@
-"""Fetched bytes of every kind become records: all of a batch, or one with the reason why there are none."""
+"""Fetched bytes of every kind become records: all of a record batch, or one with the reason why there are none."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ END = 10**9
 
 @pytest.fixture(autouse=True)
 def all_at_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without this a busy machine leaves some batches to the next fetch."""
+    """Without this a busy machine leaves some record batches to the next fetch."""
     monkeypatch.setattr(record_batches, "LONGEST_S", 60.0)
 
 
@@ -56,7 +56,7 @@ def defects(*batches: bytes | bytearray, start: int = 0) -> list[tuple[int, Defe
 
 
 def after(whole: bytes | bytearray) -> list[tuple[int, Defect | None]]:
-    """The records of this batch with offset 1, between two good batches with offsets 0 and 2."""
+    """The records of this record batch with offset 1, between two good ones with offsets 0 and 2."""
     found = defects(batch(0), whole, batch(2))
     assert found[0] == (0, None)
     assert found[-1] == (2, None), "what follows is read"
