@@ -1,4 +1,4 @@
-"""The rows that records leave in the store, line by line. Pure.
+"""The rows that records leave in the store, line by line; a repeated batch is dropped here. Pure.
 
 This is the rule. `verify` always applies it; the consumer does where records are not stored as they are
 (block_builder.py).

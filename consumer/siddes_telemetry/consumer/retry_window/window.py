@@ -4,6 +4,8 @@ At a record, the window has the keys that occurred in its partition no more than
 in log order, however the log is cut into blocks. It depends on the log alone, so a replay decides as the first try did.
 The record's format tells which of the log's clocks measures the ten minutes (log_clock.py). By the sum of steps, a
 partition with little traffic remembers a key for longer: from one record to the next a minute passes at most.
+
+`find_repeats` says which batches repeat others; rows.py drops those.
 """
 
 from __future__ import annotations
