@@ -63,8 +63,8 @@ async def test_each_service_answers_what_is_its_own(gateway: ApiClient, summary:
         ("GET", "/developer/telemetry", None, "not_found", "not_found"),
         ("GET", "/healthz", None, "not_found", "not_found"),
     ):
-        assert (await gateway.ask(method, target, bearer("doors"), body)).code == at_gateway
-        assert (await summary.ask(method, target, bearer("doors"), body)).code == at_summary
+        assert (await gateway.ask(method, target, bearer("alice"), body)).code == at_gateway
+        assert (await summary.ask(method, target, bearer("alice"), body)).code == at_summary
 
 
 async def test_each_service_describes_its_own_paths(gateway: ApiClient, summary: ApiClient) -> None:

@@ -1,4 +1,4 @@
-"""SIDDES_TELEMETRY_ENABLED=0 closes the HTTP doors, and nothing else."""
+"""SIDDES_TELEMETRY_ENABLED=0 closes the HTTP API, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""QueryLimiter libchdb.so into a ClickHouse server: its one query opens the ports and never ends.
+"""Turns libchdb.so into a ClickHouse server: its one query opens the ports and never ends.
 
 Usage: serve_chdb.py LIBCHDB_SO CLICKHOUSE_LOCAL_OPTION...
 """

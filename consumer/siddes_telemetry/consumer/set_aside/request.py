@@ -68,8 +68,8 @@ def _check_not_begun(state: GroupState, offset: int) -> None:
         )
     if state.intent_end is not None and offset < state.intent_end:
         raise SetAsideRefused(
-            f"offset {offset} belongs to a block that is begun, up to offset {state.intent_end}: whoever began it "
-            "could read it, and may have stored it. Run a consumer of that version"
+            f"offset {offset} belongs to a block that is begun, up to offset {state.intent_end}: the consumer that "
+            "began it could read it, and may have stored it. Run a consumer of that version"
         )
 
 
