@@ -34,7 +34,7 @@ canary: .venv/bin/python ## run the unit, contract, Kafka and HTTP tests on the 
 	@$(CANARY_PIP) install --require-hashes -r constraints/build.txt -r constraints/dev.txt
 	@$(CANARY_PIP) install --no-deps --no-build-isolation --editable .
 	@$(CANARY_PIP) freeze --exclude-editable >.cache/canary/pinned
-	@$(CANARY_PIP) install --upgrade $(WATCHED) 2>.cache/canary/conflicts
+	@$(CANARY_PIP) install --upgrade $(WATCHED) 2>.cache/canary/conflicts || { cat .cache/canary/conflicts >&2; exit 1; }
 	@$(CANARY_PIP) freeze --exclude-editable | diff .cache/canary/pinned - && echo "nothing newer than what is pinned" || true
 	@.cache/canary/bin/pytest $(PARALLEL) tests/unit tests/contract tests/integration/kafka tests/integration/web \
 		tests/e2e/test_http_contract.py $(ARGS)
