@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,37 +37,14 @@ class Listener:
     advertised: int
 
 
-class LocalKafka(LocalServer):
-    """A broker. `bootstrap`: its address. `listeners`: the further listeners, by name."""
+class KafkaServer(LocalServer):
+    """A node with these settings (`server.properties`), which the first start writes into its folder."""
 
-    def __init__(
-        self, *, jars: Path, folder: Path, listeners: Iterable[str] = (), jvm: Iterable[str] = QUICK_START
-    ) -> None:
+    def __init__(self, settings: Mapping[str, str], *, jars: Path, folder: Path, java: Iterable[str]) -> None:
         super().__init__(folder)
-        port, controller_port = free_ports(2)
-        self.bootstrap = f"127.0.0.1:{port}"
-        self.listeners = {name: Listener(*free_ports(2)) for name in listeners}
-        places = {"PLAINTEXT": (port, port)}
-        places |= {
-            f"PROXIED{number}": (listener.port, listener.advertised)
-            for number, listener in enumerate(self.listeners.values())
-        }
-        self._java = ["java", "-Xmx512m", *jvm]
-        self._java += [f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", "-cp", f"{jars}/*"]
+        self._java = ["java", *java, f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", "-cp", f"{jars}/*"]
         self._properties = folder / "server.properties"
-        self._settings = BROKER_SETTINGS | {
-            "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-            "controller.listener.names": "CONTROLLER",
-            "listeners": _listed({name: port for name, (port, _) in places.items()} | {"CONTROLLER": controller_port}),
-            "advertised.listeners": _listed({name: advertised for name, (_, advertised) in places.items()}),
-            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in ("CONTROLLER", *places)),
-            "log.dirs": str(folder / "data"),
-            # A killed broker is let in again when its old session ends: 9 s by default.
-            "broker.session.timeout.ms": "3000",
-            "broker.heartbeat.interval.ms": "500",
-        }
+        self._settings = {**settings, "log.dirs": str(folder / "data")}
 
     def _prepare(self) -> list[str]:
         if not self._properties.exists():
@@ -78,6 +55,35 @@ class LocalKafka(LocalServer):
 
     def _serves(self, process: ServerProcess) -> bool:
         return READY in process.said()
+
+
+class LocalKafka(KafkaServer):
+    """A broker. `bootstrap`: its address. `listeners`: the further listeners, by name."""
+
+    def __init__(
+        self, *, jars: Path, folder: Path, listeners: Iterable[str] = (), jvm: Iterable[str] = QUICK_START
+    ) -> None:
+        port, controller_port = free_ports(2)
+        self.bootstrap = f"127.0.0.1:{port}"
+        self.listeners = {name: Listener(*free_ports(2)) for name in listeners}
+        places = {"PLAINTEXT": (port, port)}
+        places |= {
+            f"PROXIED{number}": (listener.port, listener.advertised)
+            for number, listener in enumerate(self.listeners.values())
+        }
+        settings = BROKER_SETTINGS | {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": _listed({name: port for name, (port, _) in places.items()} | {"CONTROLLER": controller_port}),
+            "advertised.listeners": _listed({name: advertised for name, (_, advertised) in places.items()}),
+            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in ("CONTROLLER", *places)),
+            # A killed broker is let in again when its old session ends: 9 s by default.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
+        }
+        super().__init__(settings, jars=jars, folder=folder, java=["-Xmx512m", *jvm])
 
 
 def _listed(ports: dict[str, int]) -> str:

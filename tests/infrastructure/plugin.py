@@ -19,6 +19,7 @@ from tests.infrastructure.databases import other_user, own_database
 from tests.infrastructure.downloads import Unavailable
 from tests.infrastructure.found import Found, RuledOut
 from tests.infrastructure.kafka import LocalKafka
+from tests.infrastructure.kafka_cluster import LocalKafkaCluster
 
 FINDERS: dict[str, Callable[[Mapping[str, str]], Found | Path]] = {
     "kafka_bootstrap": found.find_kafka,
@@ -113,6 +114,19 @@ def own_kafka(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A started broker to kill, pause and start again."""
     with LocalKafka(jars=kafka_jars, folder=tmp_path_factory.mktemp("own_kafka")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def _shared_kafka_cluster(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafkaCluster]:
+    with LocalKafkaCluster(jars=kafka_jars, folder=tmp_path_factory.mktemp("kafka_cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def kafka_cluster(_shared_kafka_cluster: LocalKafkaCluster) -> Iterator[LocalKafkaCluster]:
+    """Three brokers to kill and pause, whole before each test: give topics and groups fresh() names."""
+    yield _shared_kafka_cluster
+    _shared_kafka_cluster.heal()
 
 
 @pytest.fixture
