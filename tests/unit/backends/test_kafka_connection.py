@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from siddes_telemetry.backends.kafka import connection
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
+from siddes_telemetry.backends.kafka.rotating_secret import RotatingSecret
+from siddes_telemetry.backends.kafka.security import KafkaSecurity, PasswordLogin
+from siddes_telemetry.backends.kafka.tls_context import TlsContext, TlsFiles
 
 CLIENTS = ("AIOKafkaClient", "AIOKafkaConsumer", "AIOKafkaAdminClient", "AIOKafkaProducer")
 BACKEND = Path(connection.__file__).parent
@@ -30,7 +34,8 @@ def refuse(**settings: Any) -> None:
 async def test_every_client_gets_the_connection_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in CLIENTS[:3]:
         monkeypatch.setattr(connection, name, refuse)
-    kafka = KafkaConnection("kafka-1:9092,kafka-2:9092")
+    login = PasswordLogin("SCRAM-SHA-512", "gateway", RotatingSecret(iter(["at the start", *"1234"]).__next__))
+    kafka = KafkaConnection("kafka-1:9092,kafka-2:9092", KafkaSecurity(login=login))
 
     async def reading() -> None:
         async with kafka.reading_consumer():
@@ -46,10 +51,49 @@ async def test_every_client_gets_the_connection_settings(monkeypatch: pytest.Mon
     async def in_a_group() -> None:
         kafka.group_consumer("group", session_s=10.0, rebalance_s=30.0)
 
-    for make in (reading, administrating, producing, in_a_group):
+    for number, make in enumerate((reading, administrating, producing, in_a_group), start=1):
         with pytest.raises(Made) as made:
             await make()
-        assert made.value.settings["bootstrap_servers"] == "kafka-1:9092,kafka-2:9092"
+        assert made.value.settings.items() >= {
+            ("bootstrap_servers", "kafka-1:9092,kafka-2:9092"),
+            ("security_protocol", "SASL_PLAINTEXT"),
+            ("sasl_mechanism", "SCRAM-SHA-512"),
+            ("sasl_plain_username", "gateway"),
+            ("sasl_plain_password", str(number)),  # read again for each
+        }
+
+
+def test_a_secret_that_cannot_be_read_any_more_stays_as_it_was_with_one_warning() -> None:
+    def read() -> str:
+        if not readable:
+            raise ValueError("SIDDES_TELEMETRY_KAFKA_PASSWORD_FILE: is empty")
+        return readable[-1]
+
+    readable = ["old"]
+    secret = RotatingSecret(read)
+    readable.clear()
+    with capture_logs() as logs:
+        assert [secret.current(), secret.current()] == ["old", "old"]
+    assert [(line["event"], line["problem"]) for line in logs] == [
+        ("kafka_secret_unusable", "SIDDES_TELEMETRY_KAFKA_PASSWORD_FILE: is empty")
+    ]
+    readable.append("new")
+    assert secret.current() == "new"
+
+
+@pytest.mark.parametrize(
+    ("tls", "login", "protocol"),
+    [(False, False, "PLAINTEXT"), (True, False, "SSL"), (False, True, "SASL_PLAINTEXT"), (True, True, "SASL_SSL")],
+)
+def test_the_protocol_follows_from_tls_and_login(tls: bool, login: bool, protocol: str) -> None:
+    security = KafkaSecurity(
+        TlsContext(TlsFiles()) if tls else None,
+        PasswordLogin("PLAIN", "gateway", RotatingSecret(lambda: "canary")) if login else None,
+    )
+    settings = security.connection_settings()
+    assert settings["security_protocol"] == protocol
+    assert (settings["ssl_context"] is not None) == tls
+    assert "canary" not in repr(security)
 
 
 def test_no_other_module_makes_a_client() -> None:

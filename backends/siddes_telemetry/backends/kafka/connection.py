@@ -1,4 +1,4 @@
-"""How to reach Kafka: every aiokafka client is made here, with our settings. TLS and SASL settings belong here too."""
+"""How to reach Kafka: every aiokafka client is made here, with our settings."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from siddes_telemetry.backends.kafka.aiokafka_internals import (
 from siddes_telemetry.backends.kafka.closing import close_consumer
 from siddes_telemetry.backends.kafka.errors import driver_errors_translated
 from siddes_telemetry.backends.kafka.record_batches import Records
+from siddes_telemetry.backends.kafka.security import PLAINTEXT, KafkaSecurity
 
 FETCH_PARTITION_BYTES = 2 * 1024 * 1024  # held ready for each partition; smaller ones cost speed, larger ones memory
 FETCH_BYTES = 32 * 1024 * 1024  # one answer of one broker
@@ -34,10 +35,11 @@ CORRUPT_DELAY_S = 0.5  # between two fetches of a log that the broker cannot rea
 class KafkaConnection:
     """The brokers of a Kafka cluster and how to connect to them. Makes all clients.
 
-    `bootstrap` is a comma-separated list of host:port. A field that holds a secret needs `field(repr=False)`.
+    `bootstrap` is a comma-separated list of host:port.
     """
 
     bootstrap: str
+    security: KafkaSecurity = PLAINTEXT
 
     def producer_client(self) -> AIOKafkaClient:
         """Connections to the brokers and the cluster's metadata. Not started: its bootstrap() does that."""
@@ -85,8 +87,8 @@ class KafkaConnection:
             await admin.close()
 
     def _connection_settings(self) -> dict[str, Any]:
-        """The settings that every kind of client takes. TLS and SASL settings go here."""
-        return {"bootstrap_servers": self.bootstrap}
+        """The settings that every kind of client takes."""
+        return {"bootstrap_servers": self.bootstrap, **self.security.connection_settings()}
 
     def _consumer(self, **settings: object) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
