@@ -42,6 +42,20 @@ async def test_what_is_in_flight_is_answered_and_the_rest_closed() -> None:
         assert service.cancelled == 0
 
 
+async def test_without_keep_alive_each_connection_is_closed_by_its_next_answer_and_new_ones_are_taken() -> None:
+    async with running(Service()) as service, connected(service) as idle, connected(service) as used:
+        await used.send(get())
+        assert "connection" not in (await used.answer()).headers
+        service.server.end_keep_alive()
+        for client in (used, idle):
+            await client.send(get())
+            assert (await client.answer()).headers["connection"] == "close"
+            assert await client.rest() == b""
+        async with connected(service) as late:
+            await late.send(get())
+            assert (await late.answer()).headers["connection"] == "close"
+
+
 async def test_after_the_deadline_the_rest_is_cut() -> None:
     with capture_logs() as logs:
         async with running(Service()) as service, connected(service) as client:

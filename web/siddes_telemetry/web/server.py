@@ -55,7 +55,8 @@ class HttpServer:
         self._metrics = metrics
         self._connections: dict[Connection, None] = {}  # in the order of their arrival
         self._listener: asyncio.Server | None = None
-        self._drained: asyncio.Event | None = None  # set when the last connection is gone; None: not draining
+        self._draining = False
+        self._drained: asyncio.Event | None = None  # set when the last connection is gone; None: not stopping
 
     async def listen(self, host: str, port: int, *, reuse_port: bool = False) -> int:
         """Listen. Returns the port, which the kernel chooses if it is 0. `reuse_port`: several processes share it.
@@ -88,7 +89,7 @@ class HttpServer:
             self._app,
             timeouts=self._timeouts,
             client_memory=self._client_memory,
-            is_draining=lambda: self._drained is not None,
+            is_draining=lambda: self._draining,
             gone=self._forget,
             loop=asyncio.get_running_loop(),
         )
@@ -107,11 +108,16 @@ class HttpServer:
         """The memory of all slow clients."""
         return self._client_memory.used_bytes
 
+    def end_keep_alive(self) -> None:
+        """Accept connections and requests as before, but close each connection after its next response."""
+        self._draining = True
+
     async def stop(self, deadline_s: float) -> None:
         """Accept no more connections, close idle ones, and wait for requests in flight; abort them at the deadline."""
         if self._listener is None:
             return
         self._listener.close()
+        self.end_keep_alive()
         self._drained = asyncio.Event()
         for connection in tuple(self._connections):
             connection.close_if_idle()

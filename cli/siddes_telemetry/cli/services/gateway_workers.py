@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from multiprocessing.connection import Connection
@@ -20,15 +20,17 @@ from siddes_telemetry.cli.services.gateway import open_gateway
 from siddes_telemetry.cli.services.lifecycle import (
     BackgroundTask,
     ServiceParts,
+    begin_drain_delay,
     finish_requests,
     make_service,
     open_public_port,
 )
 from siddes_telemetry.cli.services.listeners import Address, Listen
 from siddes_telemetry.cli.services.process_metrics import process_metrics
-from siddes_telemetry.cli.services.runtime import Service, wait_for_stop_or_timeout
+from siddes_telemetry.cli.services.runtime import Service, cancel_and_wait, wait_for, wait_for_or_timeout
+from siddes_telemetry.cli.services.stop_request import StopRequest
 from siddes_telemetry.cli.services.worker_metrics import add_worker_metrics, worker_metrics_files
-from siddes_telemetry.cli.services.worker_supervisor import WorkerSupervisor, reserved_port, stop_with_parent
+from siddes_telemetry.cli.services.worker_supervisor import WorkerSupervisor, obey_parent, reserved_port
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.web import logs
@@ -40,23 +42,29 @@ log = structlog.get_logger(__name__)
 
 
 def gateway_workers_service(
-    settings: Settings, registry: Registry, listen: Listen, number: int, print_status: PrintStatus
+    settings: Settings,
+    registry: Registry,
+    listen: Listen,
+    number: int,
+    print_status: PrintStatus,
+    *,
+    drain_delay_s: float = 0,
 ) -> Service:
-    """The gateway in `number` worker processes."""
+    """The gateway in `number` worker processes. `drain_delay_s` is the one that `runtime.run` is given."""
     if listen.public is None:
         raise ValueError("a gateway has a public port")
-    open_parts = partial(_open_workers, settings, registry, listen.public, number)
+    run_worker = partial(_worker_main, settings, registry, drain_delay_s)
+    open_parts = partial(_open_workers, run_worker, listen.public, number)
     return make_service(open_parts, listen, print_status, process_metrics)
 
 
 @asynccontextmanager
 async def _open_workers(
-    settings: Settings, registry: Registry, public: Address, number: int, metrics: CollectorRegistry
+    run_worker: Callable[[Address, Connection], None], public: Address, number: int, metrics: CollectorRegistry
 ) -> AsyncIterator[ServiceParts]:
     with reserved_port(public.host, public.port) as port, worker_metrics_files() as files:
         add_worker_metrics(metrics)
-        main = partial(_worker_main, settings, registry, Address(public.host, port))
-        workers = WorkerSupervisor(main, number, files, metrics)
+        workers = WorkerSupervisor(partial(run_worker, Address(public.host, port)), number, files, metrics)
         stopping = asyncio.Event()
 
         async def check() -> str:
@@ -65,28 +73,37 @@ async def _open_workers(
         yield ServiceParts(
             checks={"workers": check},
             shared_port=port,
+            begin_drain_delay=workers.drain,
             background=[BackgroundTask(partial(workers.run, stopping), stopping.set)],
             ready_note=lambda _url: f", {number} workers",
         )
 
 
-def _worker_main(settings: Settings, registry: Registry, public: Address, connection: Connection) -> None:
+def _worker_main(
+    settings: Settings, registry: Registry, drain_delay_s: float, public: Address, connection: Connection
+) -> None:
     """Run one worker process; it reports its readiness through the connection."""
 
-    async def serve(stop: asyncio.Event) -> None:
-        stop_with_parent(connection, stop)
+    async def serve(stop: StopRequest) -> None:
+        obey_parent(connection, stop)
         metrics = CollectorRegistry()
         logs.count_suppressed_lines(metrics)
         async with open_gateway(settings, registry, metrics) as parts:
             await open_public_port(parts, public, reuse_port=True)
+            reporting = asyncio.ensure_future(
+                _report_readiness(Readiness(parts.checks, clock=time.monotonic), connection, stop.begun)
+            )
             try:
-                await _report_readiness(Readiness(parts.checks, clock=time.monotonic), connection, stop)
+                await wait_for(stop.asked, reporting)
+                begin_drain_delay(parts)
+                await reporting
             finally:
+                await cancel_and_wait(reporting)
                 await finish_requests(parts)
 
     logs.configure(settings.log_level)
     try:
-        runtime.run(serve)
+        runtime.run(serve, drain_delay_s=drain_delay_s)
     except Exception as failure:  # noqa: BLE001  # multiprocessing would print it, with its text
         log.error("worker_failed", error=type(failure).__name__, at=logs.code_location(failure))
         sys.exit(1)
@@ -100,4 +117,4 @@ async def _report_readiness(readiness: Readiness, connection: Connection, stop: 
         if (reason := "" if report.ok else report.checks["log"]) != sent:
             connection.send_bytes(reason.encode())
             sent = reason
-        await wait_for_stop_or_timeout(stop, REPORT_EVERY_S)
+        await wait_for_or_timeout(stop, REPORT_EVERY_S)

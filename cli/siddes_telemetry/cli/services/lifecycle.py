@@ -10,14 +10,17 @@ Start
     4. A task that prints what readiness waits for, then the addresses.
     5. Background tasks: the consumer, the trimming of the SQLite log, the supervision of workers.
 
-Stop, after SIGTERM, SIGINT or SIGHUP (runtime.py limits it to STOP_S)
+Stop, after SIGTERM, SIGINT or SIGHUP
     1. /readyz answers 503 `draining`, so that load balancers send nothing more.
-    2. The public port closes. Requests that have begun are answered, within ANSWER_IN_FLIGHT_S.
-    3. `drain`: appends that no request waits for any more.
-    4. Background tasks return: the consumer leaves its group, workers drain. A task without `stop` is cancelled.
-    5. The admin port closes, then the parts, in the reverse order of their opening.
+    2. For the drain delay everything goes on, background tasks too. Each answer closes its connection, so that its
+       client comes back through the load balancer. A second signal ends the delay.
+    3. The public port closes. Requests that have begun are answered, within ANSWER_IN_FLIGHT_S. From here on runtime.py
+       allows STOP_S.
+    4. `drain`: appends that no request waits for any more.
+    5. Background tasks return: the consumer leaves its group, workers drain. A task without `stop` is cancelled.
+    6. The admin port closes, then the parts, in the reverse order of their opening.
 
-A background task that fails ends the service: steps 1 to 3 are left out, and the exception goes to runtime.py.
+A background task that fails ends the service: steps 1 to 4 are left out, and the exception goes to runtime.py.
 """
 
 from __future__ import annotations
@@ -33,7 +36,8 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.cli.services.announcement import PrintStatus, announce_when_ready
 from siddes_telemetry.cli.services.listeners import ANSWER_IN_FLIGHT_S, Address, Listen, open_admin_port
 from siddes_telemetry.cli.services.process_metrics import service_metrics
-from siddes_telemetry.cli.services.runtime import Service, cancel_and_wait, wait_for_stop
+from siddes_telemetry.cli.services.runtime import Service, cancel_and_wait, wait_for
+from siddes_telemetry.cli.services.stop_request import StopRequest
 from siddes_telemetry.web.readiness import Check, HaltedPartition
 from siddes_telemetry.web.server import HttpServer
 
@@ -50,6 +54,10 @@ async def _nothing_to_drain() -> None:
     pass
 
 
+def _serve_on() -> None:
+    pass
+
+
 def _no_note(_public_url: str) -> str:
     return ""
 
@@ -62,6 +70,7 @@ class ServiceParts:
     halted_partitions: Callable[[], Sequence[HaltedPartition]] = tuple  # shown by /readyz
     server: HttpServer | None = None  # the public server, not listening yet
     shared_port: int | None = None  # the public port where worker processes have the servers
+    begin_drain_delay: Callable[[], None] = _serve_on  # in those processes; `server` is told by itself
     drain: Callable[[], Coroutine[Any, Any, object]] = _nothing_to_drain  # finish what answered requests left behind
     background: Sequence[BackgroundTask] = ()
     ready_note: Callable[[str], str] = _no_note  # from the public URL to the end of the ready line
@@ -78,7 +87,7 @@ def make_service(
 ) -> Service:
     """A service for `runtime.run`, with its own metrics registry."""
 
-    async def serve(stop: asyncio.Event) -> None:
+    async def serve(stop: StopRequest) -> None:
         metrics = make_metrics()
         async with AsyncExitStack() as stack:
             parts = await stack.enter_async_context(open_parts(metrics))
@@ -90,8 +99,10 @@ def make_service(
             await stack.enter_async_context(announce_when_ready(readiness, print_status, ready))
             tasks = [asyncio.ensure_future(each.run()) for each in parts.background]
             try:
-                await wait_for_stop(stop, *tasks)
+                await wait_for(stop.asked, *tasks)
                 readiness.drain()
+                begin_drain_delay(parts)
+                await wait_for(stop.begun, *tasks)
                 await finish_requests(parts)
                 for task, each in zip(tasks, parts.background, strict=True):
                     if each.stop is not None:
@@ -110,6 +121,13 @@ async def open_public_port(parts: ServiceParts, address: Address | None, *, reus
     if parts.server is not None:
         return Address(address.host, await parts.server.listen(address.host, address.port, reuse_port=reuse_port))
     return address if parts.shared_port is None else Address(address.host, parts.shared_port)
+
+
+def begin_drain_delay(parts: ServiceParts) -> None:
+    """Serve on, but close each connection after its next answer."""
+    if parts.server is not None:
+        parts.server.end_keep_alive()
+    parts.begin_drain_delay()
 
 
 async def finish_requests(parts: ServiceParts) -> None:

@@ -1,7 +1,8 @@
 """How a service process runs: event loop, stop signals, and the exception that decides the exit status.
 
-A service is a coroutine function that is given an event. On SIGTERM, SIGINT or SIGHUP the event is set, and the service
-has STOP_S to return; then the process exits with status 1. terminal.py turns exceptions into messages and statuses.
+A service is a coroutine function that is given a StopRequest. SIGTERM, SIGINT or SIGHUP ask for the stop. Once it
+begins, which is after the drain delay, the service has STOP_S to return; then the process exits with status 1.
+terminal.py turns exceptions into messages and statuses.
 """
 
 from __future__ import annotations
@@ -19,22 +20,23 @@ import uvloop
 from siddes_telemetry.backends.ports.errors import BackendError
 from siddes_telemetry.cli import open_files
 from siddes_telemetry.cli.data_folder import DataInUse
+from siddes_telemetry.cli.services.stop_request import StopRequest
 from siddes_telemetry.cli.settings import SettingsError
 from siddes_telemetry.web.logs import code_location, report_suppressed_lines
 
 GC_ALLOCATIONS = 20_000  # reference counting frees a request's objects; the default, 700, scans every few requests
-STOP_S = 25.0  # for a whole stop: less than the 30 s after which supervisors kill
+STOP_S = 25.0  # for a stop, without the drain delay: less than the 30 s after which supervisors kill
 log = structlog.get_logger(__name__)
 
-Service = Callable[[asyncio.Event], Awaitable[None]]
+Service = Callable[[StopRequest], Awaitable[None]]
 
 
 class ServiceFailed(Exception):
     """A defect ended the service. The log output says where."""
 
 
-def run(service: Service) -> None:
-    """Run the service until it returns.
+def run(service: Service, *, drain_delay_s: float = 0) -> None:
+    """Run the service until it returns. `drain_delay_s`: from a stop signal to the begin of the stop.
 
     Raises what an operator can correct (SettingsError, DataInUse, BackendError, OSError) as it is, and ServiceFailed
     for anything else, whose text may quote outside data.
@@ -42,22 +44,14 @@ def run(service: Service) -> None:
     gc.freeze()  # imported modules and built objects are never garbage: keep them out of every scan
     gc.set_threshold(GC_ALLOCATIONS)
     open_files.raise_limit()
-    uvloop.run(_run(service))
+    uvloop.run(_run(service, drain_delay_s))
 
 
-async def _run(service: Service) -> None:
-    stop = asyncio.Event()
+async def _run(service: Service, drain_delay_s: float) -> None:
     loop = asyncio.get_running_loop()
-
-    def request_stop() -> None:
-        if stop.is_set():
-            return  # already stopping, within the time limit
-        log.info("stopping")
-        stop.set()
-        loop.call_later(STOP_S, _give_up)
-
+    stop = StopRequest(drain_delay_s, on_begin=lambda: loop.call_later(STOP_S, _give_up))
     for number in _stop_signals():
-        loop.add_signal_handler(number, request_stop)
+        loop.add_signal_handler(number, stop.signalled)
     watching = loop.create_task(open_files.watch())
     try:
         await service(stop)
@@ -85,24 +79,24 @@ def _give_up() -> None:
     os._exit(1)
 
 
-async def wait_for_stop(stop: asyncio.Event, *tasks: asyncio.Future[None]) -> None:
-    """Return when a stop is asked for or a task returns. Raises what a task raises before that."""
-    stopping = asyncio.ensure_future(stop.wait())
-    waited: set[asyncio.Future[Any]] = {stopping, *tasks}
+async def wait_for(event: asyncio.Event, *tasks: asyncio.Future[None]) -> None:
+    """Return when the event is set or a task returns. Raises what a task raises before that."""
+    waiting = asyncio.ensure_future(event.wait())
+    waited: set[asyncio.Future[Any]] = {waiting, *tasks}
     try:
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             if task.done():
                 task.result()
     finally:
-        stopping.cancel()
+        waiting.cancel()
 
 
-async def wait_for_stop_or_timeout(stop: asyncio.Event, seconds: float) -> None:
-    """Return when a stop is asked for, or after this time."""
+async def wait_for_or_timeout(event: asyncio.Event, seconds: float) -> None:
+    """Return when the event is set, or after this time."""
     try:
         async with asyncio.timeout(seconds):
-            await stop.wait()
+            await event.wait()
     except TimeoutError:
         pass
 

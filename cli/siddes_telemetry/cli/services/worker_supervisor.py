@@ -9,9 +9,13 @@ A worker whose metrics files are gone (see worker_metrics.py) is replaced: its c
     starting             worker sends ""                ready        -
     starting, ready      worker sends a reason          not ready    the reason shows in the parent's /readyz
     not ready            worker sends ""                ready        -
-    ready                its files are gone             restarting   SIGTERM; one worker at a time
+    ready                its files are gone             restarting   stops it; one worker at a time
     any                  worker ends                    starting     counts the restart, starts another after RESTART_S
-    any                  the service stops              -            SIGTERM; waits for the end of every worker
+    any                  a stop is asked for            -            sends DRAIN: it serves on for the drain delay
+    any                  the service stops              -            stops it; waits for the end of every worker
+
+A worker is stopped by the message STOP, and by SIGTERM in case it does not read yet. It has the drain delay of the
+parent, because systemd, for one, sends SIGTERM to all processes of a service at once.
 """
 
 from __future__ import annotations
@@ -27,10 +31,13 @@ from multiprocessing.process import BaseProcess
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from siddes_telemetry.cli.services.stop_request import StopRequest
 from siddes_telemetry.cli.services.worker_metrics import WorkerMetricsFiles
 
 RESTART_S = 1.0  # between the death of a worker and the next start: a worker that cannot start must not spin
 CHECK_FILES_EVERY_S = 5.0
+DRAIN, STOP = b"drain", b"stop"  # what the parent sends to a worker
+
 log = structlog.get_logger(__name__)
 
 WorkerMain = Callable[[Connection], None]
@@ -59,6 +66,7 @@ class WorkerSupervisor:
         self._files = files
         self._context = multiprocessing.get_context("spawn")
         self._processes: dict[int, BaseProcess] = {}
+        self._connections: dict[int, Connection] = {}
         self._troubles: dict[int, str] = dict.fromkeys(range(number), "starting")
         self._stopping = False
         self._restarts = Counter(
@@ -69,6 +77,11 @@ class WorkerSupervisor:
         """The reason why a worker is not ready, or None if all are."""
         return next((reason for reason in self._troubles.values() if reason), None)
 
+    def drain(self) -> None:
+        """Tell the workers that a stop was asked for."""
+        for index in self._connections:
+            self._send(index, DRAIN)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Supervise the workers until `stop`, then let them drain and wait for their end."""
         supervising = [asyncio.ensure_future(self._supervise(index)) for index in range(self._number)]
@@ -76,10 +89,18 @@ class WorkerSupervisor:
         await stop.wait()
         self._stopping = True
         checking.cancel()
-        for process in self._processes.values():
-            if process.is_alive():
-                process.terminate()
+        for index in self._processes:
+            self._stop(index)
         await asyncio.gather(*supervising)
+
+    def _stop(self, index: int) -> None:
+        self._send(index, STOP)
+        if self._processes[index].is_alive():
+            self._processes[index].terminate()
+
+    def _send(self, index: int, message: bytes) -> None:
+        with contextlib.suppress(OSError):  # it has ended: its connection is closed
+            self._connections[index].send_bytes(message)
 
     async def _supervise(self, index: int) -> None:
         while not self._stopping:
@@ -88,7 +109,7 @@ class WorkerSupervisor:
             process = self._context.Process(target=self._main, args=(theirs,), name=f"gateway-{index}")
             process.start()
             theirs.close()
-            self._processes[index] = process
+            self._processes[index], self._connections[index] = process, ours
             async for reason in _received(ours):
                 self._troubles[index] = reason
             ours.close()
@@ -112,7 +133,7 @@ class WorkerSupervisor:
             if lost is not None:
                 log.error("worker_metrics_gone", worker=lost)
                 self._troubles[lost] = "restarting"
-                self._processes[lost].terminate()
+                self._stop(lost)
 
 
 async def _received(connection: Connection) -> AsyncIterator[str]:
@@ -133,6 +154,16 @@ async def _received(connection: Connection) -> AsyncIterator[str]:
         loop.remove_reader(connection.fileno())
 
 
-def stop_with_parent(connection: Connection, stop: asyncio.Event) -> None:
-    """In a worker: set `stop` when the parent is gone."""
-    asyncio.get_running_loop().add_reader(connection.fileno(), stop.set)
+def obey_parent(connection: Connection, stop: StopRequest) -> None:
+    """In a worker: take the parent's messages. Its end is taken as STOP."""
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        try:
+            message = connection.recv_bytes()
+        except (EOFError, ConnectionResetError):
+            loop.remove_reader(connection.fileno())
+            message = STOP
+        stop.ask() if message == DRAIN else stop.begin()
+
+    loop.add_reader(connection.fileno(), read)

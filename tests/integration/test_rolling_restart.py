@@ -1,0 +1,81 @@
+"""A rolling restart behind a load balancer that looks at readiness: with a drain delay it breaks no request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from tests.integration.kafka.kit import make_topic
+from tests.product.admin import Operator
+from tests.product.client import eventually
+from tests.product.deployments import Deployment, start_member, unmigrated_cluster
+from tests.product.load import Load, Pace, seeded
+from tests.product.process import ServiceProcess
+
+PROBE_S = 0.25  # between two looks at readiness
+DRAIN_DELAY = ("--drain-delay", "1")  # seconds: several probes, even on a busy machine
+GATEWAYS = {"gateway-one": DRAIN_DELAY, "gateway-two": ("--workers", "2", *DRAIN_DELAY)}
+NO_STORE = "http://nobody:none@127.0.0.1:9/none"  # a gateway does not use it
+
+
+async def test_a_rolling_restart_with_a_drain_delay_breaks_no_request(kafka_bootstrap: str, tmp_path: Path) -> None:
+    load = Load([], Pace(connections=8, pause_s=0.002, batch_events=2), seeded())
+    with unmigrated_cluster(kafka_bootstrap, NO_STORE, tmp_path) as deployment:
+        await make_topic(kafka_bootstrap, deployment.settings["TOPIC"], int(deployment.settings["PARTITIONS"]))
+        for name, options in GATEWAYS.items():
+            start_member(deployment, name, *options)
+        for process in deployment.processes.values():
+            await asyncio.to_thread(process.wait_ready)
+        async with (
+            aiohttp.ClientSession() as session,
+            balanced(load, Operator(session), deployment.processes),
+            load.running(),
+        ):
+            for name in GATEWAYS:
+                await load.reached(load.events + 500)
+                await asyncio.to_thread(restart, deployment, name)
+                await all_are_used(load, deployment.processes)
+            await load.reached(load.events + 500)
+    assert load.broken == 0
+    assert set(load.statuses) == {200}
+
+
+@asynccontextmanager
+async def balanced(load: Load, operator: Operator, processes: Mapping[str, ServiceProcess]) -> AsyncIterator[None]:
+    """Requests go to the processes that were ready at the last probe. `processes` may change."""
+
+    async def is_ready(process: ServiceProcess) -> bool:
+        try:
+            return not await operator.troubles(process)
+        except aiohttp.ClientConnectionError:
+            return False  # it has stopped, or does not listen yet
+
+    async def probe() -> None:
+        while True:
+            load.targets[:] = [each.url for each in processes.values() if await is_ready(each)]
+            await asyncio.sleep(PROBE_S)
+
+    probing = asyncio.ensure_future(probe())
+    try:
+        await all_are_used(load, processes)
+        yield
+    finally:
+        probing.cancel()
+        await asyncio.wait({probing})
+
+
+def restart(deployment: Deployment, name: str) -> None:
+    """Stop a gateway and start it on the same ports."""
+    assert deployment.processes[name].stop() == 0
+    start_member(deployment, name, *GATEWAYS[name]).wait_ready()
+
+
+async def all_are_used(load: Load, processes: Mapping[str, ServiceProcess]) -> None:
+    async def all_are_targets() -> bool:
+        return len(load.targets) == len(processes)
+
+    await eventually(all_are_targets, lambda: "a gateway is not ready")
