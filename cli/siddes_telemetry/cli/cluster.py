@@ -9,16 +9,17 @@ from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
 from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
+from siddes_telemetry.cli.kafka_security import kafka_security
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.store import Store, make_store, store_schema
 from siddes_telemetry.schemas.registry import Registry
 
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
-    """How to reach the brokers."""
+    """How to reach the brokers. A process makes one: its clients share an access token. Raises SettingsError."""
     if settings.kafka is None:
         raise ValueError("the caller makes sure that the settings name a broker")
-    return KafkaConnection(settings.kafka)
+    return KafkaConnection(settings.kafka, kafka_security(settings))
 
 
 def kafka_admin(settings: Settings) -> KafkaAdmin:

@@ -10,6 +10,8 @@ import re
 from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
+from siddes_telemetry.web.loopback import names_loopback
+
 MAX_PORT = 65535
 MAX_HOST = 253  # RFC 1035, 2.3.4, without the final dot; a label has at most 63
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -46,6 +48,17 @@ def broker_list(text: str) -> str:
 def http_url(text: str) -> str:
     """Any http or https URL with a host."""
     _split(text, "must be an http or https URL")
+    return text
+
+
+def token_url(text: str) -> str:
+    """The https URL of an OAuth token endpoint (RFC 6749, 3.2). It is sent client secrets, so http is for loopback."""
+    rule = "must be an https URL without user and fragment; http is allowed on loopback only"
+    parts = _split(text, rule)
+    if "@" in parts.netloc or "#" in text:
+        raise ValueError(f"has a user or a fragment; it {rule}")
+    if parts.scheme != "https" and not names_loopback(parts.netloc):
+        raise ValueError(rule)
     return text
 
 

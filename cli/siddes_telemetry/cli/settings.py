@@ -13,16 +13,25 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from siddes_telemetry.cli.endpoints import broker_list, clickhouse_url, http_url, origin
+from siddes_telemetry.cli.endpoints import broker_list, clickhouse_url, http_url, origin, token_url
 from siddes_telemetry.cli.secret_form import form_problem
 from siddes_telemetry.schemas.viewer import DEFAULT_SESSION_COOKIE
 from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS
 
 PREFIX = "SIDDES_TELEMETRY_"
-SECRETS = ("jwt_secret", "viewer_key", "clickhouse")  # may also be given as files, by NAME_FILE
-PATHS = frozenset({"data", "events", "jwt_key_file"})
+# Secrets may also be given as files, by NAME_FILE. Those of Kafka's connections are read again for each new one.
+ROTATING_SECRETS = ("kafka_password", "kafka_key_password", "kafka_client_secret")
+SECRETS = ("jwt_secret", "viewer_key", "clickhouse", *ROTATING_SECRETS)
+PATHS = frozenset(
+    {
+        *("data", "events", "jwt_key_file", "kafka_ca_file", "kafka_cert_file", "kafka_key_file"),
+        *(f"{name}_file" for name in ROTATING_SECRETS),
+    }
+)
 MIN_VIEWER_KEY_BYTES = 16  # with a shorter key, the viewer ids behind pseudonyms can be guessed
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")  # Kafka's rule, less the characters that ".dead" and ".keys" need
+_USER = "must be 1 to 255 characters, none of them a control character"
+_SCOPE = r"[!#-\[\]-~]{1,1024}(?: [!#-\[\]-~]{1,1024})*"  # RFC 6749, 3.3
 
 
 class SettingsError(Exception):
@@ -53,6 +62,10 @@ def _algorithm(value: str) -> str:
     if value not in (HMAC_ALGORITHM, *PUBLIC_KEY_ALGORITHMS):
         raise ValueError(f"must be one of {HMAC_ALGORITHM}, {', '.join(PUBLIC_KEY_ALGORITHMS)}")
     return value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value  # Kafka writes these words in capitals
 
 
 def _comma_separated(value: object) -> object:
@@ -100,6 +113,27 @@ class Settings(BaseSettings):
     group: Annotated[str, Field(min_length=1, max_length=200)] = "siddes-telemetry"  # the consumers' group
     partitions: Annotated[int, Field(ge=1, le=1024)] = 8  # of the topic; may grow, never shrink
     replication: Annotated[int, Field(ge=1, le=16)] = 1  # the replication factor of the topics that `migrate` makes
+
+    # The security of Kafka's connections. cli/kafka_security.py checks what fits together.
+    kafka_security: Annotated[Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"], BeforeValidator(_lower)] = (
+        "plaintext"
+    )
+    kafka_ca_file: Path | None = None  # PEM: the brokers' CAs, instead of the system's
+    kafka_cert_file: Path | None = None  # PEM: the client's certificate (mTLS)
+    kafka_key_file: Path | None = None  # PEM: its private key
+    kafka_key_password: Secret | None = None  # of an encrypted private key
+    kafka_key_password_file: Path | None = None
+    kafka_sasl: (
+        Annotated[Literal["plain", "scram-sha-256", "scram-sha-512", "oauthbearer"], BeforeValidator(_lower)] | None
+    ) = None
+    kafka_user: Annotated[str, _matching(r"[^\x00-\x1f\x7f]{1,255}", _USER)] | None = None  # of plain and scram
+    kafka_password: Secret | None = None
+    kafka_password_file: Path | None = None
+    kafka_token_url: Annotated[str, AfterValidator(token_url)] | None = None  # of oauthbearer: the token endpoint
+    kafka_client_id: Annotated[str, _matching(r"[^\x00-\x1f\x7f]{1,255}", _USER)] | None = None
+    kafka_client_secret: Secret | None = None
+    kafka_client_secret_file: Path | None = None
+    kafka_scope: Annotated[str, _matching(_SCOPE, "must be names with single spaces between them")] | None = None
 
     # ClickHouse.
     clickhouse: Annotated[Secret, AfterValidator(_clickhouse_url)] | None = (

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from siddes_telemetry.cli.settings import PATHS, PREFIX, SECRETS, Settings, SettingsError
-from siddes_telemetry.cli.small_file import read_small_file
+from siddes_telemetry.cli.kafka_security import kafka_security_problems
+from siddes_telemetry.cli.secret_file import can_be_read_again, read_secret_file
+from siddes_telemetry.cli.settings import PATHS, PREFIX, ROTATING_SECRETS, SECRETS, Settings, SettingsError
 
 
 def _no_problems(_: Settings) -> Iterable[str]:
@@ -48,6 +49,7 @@ def load_settings(
         problems += [f"{_variable(name)}: must be set" for name in needs if not os.environ.get(_variable(name))]
         raise SettingsError(problems) from None  # the cause holds values
     problems += missing_settings(settings, needs)
+    problems += kafka_security_problems(settings)
     problems += problems_of(settings)
     if problems:
         raise SettingsError(problems)
@@ -83,22 +85,22 @@ def _source(field: str, overrides: Mapping[str, object]) -> str:
     return _variable(field) + ("_FILE" if field in SECRETS and field in overrides else "")
 
 
-def _secret_from_file(name: str) -> dict[str, str]:
-    """The secret in the file that NAME_FILE names, without its line end; empty if not set. Raises ValueError."""
+def _secret_from_file(name: str) -> dict[str, object]:
+    """The secret in the file that NAME_FILE names, by its field; empty if not set. Raises ValueError.
+
+    For a rotating secret, NAME_FILE itself is a field: None where the file cannot be read a second time.
+    """
     variable = _variable(name) + "_FILE"
-    path = os.environ.get(variable)
-    if not path:
+    value = os.environ.get(variable)
+    if not value:
         return {}
     if os.environ.get(_variable(name)):
         raise ValueError(f"{variable}: {_variable(name)} is set too; set one of them")
+    path = Path(value)
     try:
-        secret = read_small_file(Path(path)).decode().rstrip("\r\n")
-    except OSError:
-        raise ValueError(f"{variable}: cannot be read") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{variable}: is not UTF-8") from None
+        found: dict[str, object] = {name: read_secret_file(path)}
     except ValueError as error:
         raise ValueError(f"{variable}: {error}") from None
-    if not secret:
-        raise ValueError(f"{variable}: is empty")
-    return {name: secret}
+    if name in ROTATING_SECRETS:
+        found[f"{name}_file"] = path if can_be_read_again(path) else None
+    return found

@@ -34,7 +34,7 @@ def refuse(**settings: Any) -> None:
 async def test_every_client_gets_the_connection_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in CLIENTS[:3]:
         monkeypatch.setattr(connection, name, refuse)
-    login = PasswordLogin("SCRAM-SHA-512", "gateway", RotatingSecret(iter(["at the start", *"1234"]).__next__))
+    login = PasswordLogin("SCRAM-SHA-512", "gateway", RotatingSecret("0", iter("1234").__next__))
     kafka = KafkaConnection("kafka-1:9092,kafka-2:9092", KafkaSecurity(login=login))
 
     async def reading() -> None:
@@ -69,9 +69,8 @@ def test_a_secret_that_cannot_be_read_any_more_stays_as_it_was_with_one_warning(
             raise ValueError("SIDDES_TELEMETRY_KAFKA_PASSWORD_FILE: is empty")
         return readable[-1]
 
-    readable = ["old"]
-    secret = RotatingSecret(read)
-    readable.clear()
+    readable = list[str]()
+    secret = RotatingSecret("old", read)
     with capture_logs() as logs:
         assert [secret.current(), secret.current()] == ["old", "old"]
     assert [(line["event"], line["problem"]) for line in logs] == [
@@ -88,7 +87,7 @@ def test_a_secret_that_cannot_be_read_any_more_stays_as_it_was_with_one_warning(
 def test_the_protocol_follows_from_tls_and_login(tls: bool, login: bool, protocol: str) -> None:
     security = KafkaSecurity(
         TlsContext(TlsFiles()) if tls else None,
-        PasswordLogin("PLAIN", "gateway", RotatingSecret(lambda: "canary")) if login else None,
+        PasswordLogin("PLAIN", "gateway", RotatingSecret("canary")) if login else None,
     )
     settings = security.connection_settings()
     assert settings["security_protocol"] == protocol

@@ -27,7 +27,7 @@ class Files:
         self.certificate, self.key = CLIENT.written(folder, "client")
 
     def context(self, password: str | None = None) -> TlsContext:
-        secret = None if password is None else RotatingSecret(lambda: password)
+        secret = None if password is None else RotatingSecret(password)
         return TlsContext(TlsFiles(self.ca, self.certificate, self.key, secret))
 
 

@@ -10,15 +10,15 @@ import pytest
 
 from siddes_telemetry.cli import small_file
 from siddes_telemetry.cli.registry_file import load_registry
-from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError
+from siddes_telemetry.cli.settings import PREFIX, SettingsError
 from siddes_telemetry.cli.settings_loader import load_settings, unknown_variables
 from siddes_telemetry.cli.small_file import MAX_BYTES
 
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [*Settings.model_fields, "jwt_secret_file", "viewer_key_file", "clickhouse_file"]:
-        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
 
 
 def given(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:

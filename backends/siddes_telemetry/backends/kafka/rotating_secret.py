@@ -10,24 +10,25 @@ log = structlog.get_logger(__name__)
 
 
 class RotatingSecret:
-    """A secret that is read again at each use.
+    """A secret, read again at each use if there is a `read`.
 
-    `read` raises OSError, or ValueError with a text that names the setting and shows no value.
+    `read` raises ValueError, with a text that names the setting and shows no value.
     """
 
-    def __init__(self, read: Callable[[], str]) -> None:
-        """Read it. Raises what `read` raises."""
+    def __init__(self, value: str, read: Callable[[], str] | None = None) -> None:
+        self._value = value
         self._read = read
-        self._value = read()
         self._warned = False
 
     def current(self) -> str:
         """The secret as it is now, or as it last could be read. Logs a warning, once, if it cannot be read now."""
+        if self._read is None:
+            return self._value
         try:
             self._value = self._read()
             self._warned = False
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             if not self._warned:
                 self._warned = True
-                log.warning("kafka_secret_unusable", problem=str(error) if isinstance(error, ValueError) else "")
+                log.warning("kafka_secret_unusable", problem=str(error))
         return self._value

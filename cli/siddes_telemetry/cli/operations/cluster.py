@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
 from siddes_telemetry.backends.kafka.log_view import open_log_view
 from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
@@ -41,7 +42,7 @@ def cluster_operations(settings: Settings, registry: Registry) -> Operations:
             return await purge(store.admin, wall_clock_ms, days=days, dry_run=dry_run)
 
     async def dead_letters() -> Result:
-        async with _dead_letters(settings) as letters:
+        async with _dead_letters(kafka_connection(settings), settings.topic) as letters:
             return await list_dead_letters(letters)
 
     async def set_record_aside(*, partition: int, offset: int, confirmed: bool = False) -> Result:
@@ -71,17 +72,18 @@ async def _log_and_store(settings: Settings, registry: Registry) -> AsyncIterato
         log_id = await store.counts.log_id(settings.topic)
         if log_id is None:
             raise StoreMissing("this log has no identity yet")
+        connection = kafka_connection(settings)
         async with (
-            open_log_view(kafka_connection(settings), settings.topic, settings.group) as log,
-            _dead_letters(settings) as letters,
+            open_log_view(connection, settings.topic, settings.group) as log,
+            _dead_letters(connection, settings.topic) as letters,
         ):
             yield LogAndStore(log, log_id, store.audit, letters, registry, settings.retention_days), store.counts
 
 
 @asynccontextmanager
-async def _dead_letters(settings: Settings) -> AsyncIterator[KafkaDeadLetters]:
+async def _dead_letters(connection: KafkaConnection, topic: str) -> AsyncIterator[KafkaDeadLetters]:
     metrics = KafkaDeadLetterMetrics(CollectorRegistry())
-    letters = KafkaDeadLetters(kafka_connection(settings), settings.topic, metrics=metrics, rng=random.Random())
+    letters = KafkaDeadLetters(connection, topic, metrics=metrics, rng=random.Random())
     try:
         yield letters
     finally:

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 import structlog
 from prometheus_client import CollectorRegistry
 
+from siddes_telemetry.cli.kafka_security import kafka_security
 from siddes_telemetry.cli.services import runtime
 from siddes_telemetry.cli.services.announcement import PrintStatus
 from siddes_telemetry.cli.services.gateway import open_gateway
@@ -50,9 +51,13 @@ def gateway_workers_service(
     *,
     drain_delay_s: float = 0,
 ) -> Service:
-    """The gateway in `number` worker processes. `drain_delay_s` is the one that `runtime.run` is given."""
+    """The gateway in `number` worker processes. `drain_delay_s` is the one that `runtime.run` is given.
+
+    Raises SettingsError.
+    """
     if listen.public is None:
         raise ValueError("a gateway has a public port")
+    kafka_security(settings)  # raises here what would end one worker after the other
     run_worker = partial(_worker_main, settings, registry, drain_delay_s)
     open_parts = partial(_open_workers, run_worker, listen.public, number)
     return make_service(open_parts, listen, print_status, process_metrics)
