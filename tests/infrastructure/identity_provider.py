@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import unquote_plus
@@ -28,8 +28,8 @@ class IdentityProvider:
     requests for tokens instead.
     """
 
-    def __init__(self, clients: dict[str, str], *, life_s: float = 3600) -> None:
-        self.clients = clients
+    def __init__(self, clients: Mapping[str, str] | None = None, *, life_s: float = 3600) -> None:
+        self.clients = dict(clients or {})
         self.life_s = life_s
         self.answer: Answer | None = None
         self.requests: list[tuple[dict[str, str], dict[str, str]]] = []

@@ -38,10 +38,22 @@ class Listener:
 
 
 class KafkaServer(LocalServer):
-    """A node with these settings (`server.properties`), which the first start writes into its folder."""
+    """A node with these settings (`server.properties`), which the first start writes into its folder.
 
-    def __init__(self, settings: Mapping[str, str], *, jars: Path, folder: Path, java: Iterable[str]) -> None:
+    `format_options` are those of `kafka-storage format`.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        *,
+        jars: Path,
+        folder: Path,
+        java: Iterable[str],
+        format_options: Iterable[str] = (),
+    ) -> None:
         super().__init__(folder)
+        self._format_options = tuple(format_options)
         self._java = ["java", *java, f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", "-cp", f"{jars}/*"]
         self._properties = folder / "server.properties"
         self._settings = {**settings, "log.dirs": str(folder / "data")}
@@ -50,7 +62,8 @@ class KafkaServer(LocalServer):
         if not self._properties.exists():
             self._properties.write_text("".join(f"{key}={value}\n" for key, value in self._settings.items()))
             format_storage = [*self._java, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]
-            subprocess.run([*format_storage, str(self._properties)], check=True, stdout=subprocess.DEVNULL)
+            format_storage += [str(self._properties), *self._format_options]
+            subprocess.run(format_storage, check=True, stdout=subprocess.DEVNULL)
         return [*self._java, "kafka.Kafka", str(self._properties)]
 
     def _serves(self, process: ServerProcess) -> bool:

@@ -18,8 +18,10 @@ from tests.infrastructure.clickhouse import LocalClickHouse
 from tests.infrastructure.databases import other_user, own_database
 from tests.infrastructure.downloads import Unavailable
 from tests.infrastructure.found import Found, RuledOut
+from tests.infrastructure.identity_provider import IdentityProvider
 from tests.infrastructure.kafka import LocalKafka
 from tests.infrastructure.kafka_cluster import LocalKafkaCluster
+from tests.infrastructure.secured_kafka import SecuredKafka
 
 FINDERS: dict[str, Callable[[Mapping[str, str]], Found | Path]] = {
     "kafka_bootstrap": found.find_kafka,
@@ -127,6 +129,16 @@ def kafka_cluster(_shared_kafka_cluster: LocalKafkaCluster) -> Iterator[LocalKaf
     """Three brokers to kill and pause, whole before each test: give topics and groups fresh() names."""
     yield _shared_kafka_cluster
     _shared_kafka_cluster.heal()
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """A broker with TLS, every login and ACLs, that tests share: give topics, groups and users fresh() names."""
+    with (
+        IdentityProvider() as provider,
+        SecuredKafka(jars=kafka_jars, folder=tmp_path_factory.mktemp("secured_kafka"), provider=provider) as server,
+    ):
+        yield server
 
 
 @pytest.fixture
