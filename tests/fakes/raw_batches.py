@@ -77,7 +77,7 @@ def xerial(body: bytes) -> bytes:
 
 async def send(bootstrap: str, topic: str, *batches: bytes | bytearray, partition: int = 0) -> None:
     """Produce each in a request of its own, to a real broker."""
-    client = KafkaConnection(bootstrap).producer_client()
+    client = KafkaConnection(bootstrap).producer_client(topic)
     await client.bootstrap()
     try:
         await client.force_metadata_update()

@@ -54,7 +54,7 @@ class Driver:
         self._positions: dict[int, int] = {}
         never = asyncio.get_running_loop().create_future()
         self._fetcher = SimpleNamespace(error_future=never, _fetch_task=None, _pending_tasks=())
-        self._client = SimpleNamespace(_metadata_update=None, close=_nothing, send=None)
+        self._client = SimpleNamespace(close=_nothing)
         self._coordinator = Coordinator(self, broker, host) if in_group else None
 
     async def start(self) -> None:

@@ -71,6 +71,13 @@ class Host:
         return True
 
 
+def current_host() -> Host:
+    """The host of the process that runs now."""
+    host = _HOST.get()
+    assert host is not None
+    return host
+
+
 class _HostHandle(asyncio.Handle):
     __slots__ = ()
 

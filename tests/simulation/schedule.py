@@ -23,7 +23,7 @@ from siddes_telemetry.schemas.record import HALT_REASONS
 from tests.simulation.broker import Broker
 from tests.simulation.driver import Driver
 from tests.simulation.faults import Faults
-from tests.simulation.hosts import SERVER, Host, HostLoop
+from tests.simulation.hosts import SERVER, Host, HostLoop, current_host
 from tests.simulation.invariants import Broken, Invariants, NoProgress
 from tests.simulation.journal import Journal
 from tests.simulation.process import Metrics, Process, make_metrics
@@ -362,8 +362,8 @@ class Schedule:
     def _count(self, fault: str, times: int = 1) -> None:
         self.faults.counts[fault] += times
 
-    def _make_driver(self, *, bootstrap_servers: str, group_id: str | None = None, **_settings: object) -> Driver:
-        return Driver(self._broker, self._hosts[bootstrap_servers], in_group=group_id is not None)
+    def _make_driver(self, *, group_id: str | None = None, **_settings: object) -> Driver:
+        return Driver(self._broker, current_host(), in_group=group_id is not None)
 
 
 def run_schedule(schedule: Schedule) -> None:

@@ -151,7 +151,7 @@ async def test_a_missing_topic_is_said_to_be_missing_and_not_made(kafka_bootstra
         with pytest.raises(LogMissing):
             await soon(appender.append(0, b"x", HEADERS))
         await missing(appender)
-        async with KafkaConnection(kafka_bootstrap).reading_consumer() as consumer:
+        async with KafkaConnection(kafka_bootstrap).reading_consumer(topic) as consumer:
             assert topic not in await consumer.topics()
         await make_topic(kafka_bootstrap, topic)
         await pingable(appender)

@@ -160,7 +160,7 @@ async def test_a_member_without_partitions_is_ready_and_one_without_a_topic_wait
 
 
 async def test_new_partitions_are_noticed(kafka_bootstrap: str, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("siddes_telemetry.backends.kafka.connection.METADATA_MAX_AGE_MS", 500)
+    monkeypatch.setattr("siddes_telemetry.backends.kafka.aiokafka_client.METADATA_MAX_AGE_MS", 500)
     async with running(make_group_consumer(kafka_bootstrap, topic, topic), hands := Hands()):
         await until(lambda: set(hands.held) == {0, 1})
         await make_topic(kafka_bootstrap, topic, 3)

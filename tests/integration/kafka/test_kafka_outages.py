@@ -170,7 +170,7 @@ async def test_no_topic_is_made_by_asking_for_it(kafka_jars: Path, tmp_path: Pat
             await until(lambda: consumer._consumer is not None)
             with pytest.raises(LogMissing):
                 await consumer.ping()
-            async with KafkaConnection(broker.bootstrap).reading_consumer() as consumer:
+            async with KafkaConnection(broker.bootstrap).reading_consumer("log") as consumer:
                 consumer.assign([TopicPartition("log", 0)])
                 await consumer.getmany(timeout_ms=1000)
                 assert "log" not in await consumer.topics()

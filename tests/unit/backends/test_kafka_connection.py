@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,47 +16,50 @@ from siddes_telemetry.backends.kafka.rotating_secret import RotatingSecret
 from siddes_telemetry.backends.kafka.security import KafkaSecurity, PasswordLogin
 from siddes_telemetry.backends.kafka.tls_context import TlsContext, TlsFiles
 
-CLIENTS = ("AIOKafkaClient", "AIOKafkaConsumer", "AIOKafkaAdminClient", "AIOKafkaProducer")
+CLIENTS = ("KafkaClient", "AIOKafkaClient", "AIOKafkaConsumer", "AIOKafkaAdminClient", "AIOKafkaProducer")
 BACKEND = Path(connection.__file__).parent
 
 
 class Made(Exception):
-    """Instead of a client: its settings."""
+    """Instead of a client: what it is made with."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, bootstrap: str, topics: Iterable[str], **settings: Any) -> None:
         super().__init__()
-        self.settings = settings
+        self.bootstrap = bootstrap
+        self.topics = list(topics)
+        self.connection_settings = settings["connection_settings"]
 
 
-def refuse(**settings: Any) -> None:
-    raise Made(**settings)
+def refuse(*arguments: Any, **settings: Any) -> None:
+    raise Made(*arguments, **settings)
 
 
-async def test_every_client_gets_the_connection_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in CLIENTS[:3]:
-        monkeypatch.setattr(connection, name, refuse)
+async def test_every_client_gets_addresses_topics_and_the_settings_of_each_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "KafkaClient", refuse)
     login = PasswordLogin("SCRAM-SHA-512", "gateway", RotatingSecret("0", iter("1234").__next__))
     kafka = KafkaConnection("kafka-1:9092,kafka-2:9092", KafkaSecurity(login=login))
 
     async def reading() -> None:
-        async with kafka.reading_consumer():
+        async with kafka.reading_consumer("log"):
             raise AssertionError("it is not made")
 
     async def administrating() -> None:
-        async with kafka.admin_client():
+        async with kafka.admin_client(["log"]):
             raise AssertionError("it is not made")
 
     async def producing() -> None:
-        kafka.producer_client()
+        kafka.producer_client("log")
 
     async def in_a_group() -> None:
-        kafka.group_consumer("group", session_s=10.0, rebalance_s=30.0)
+        kafka.group_consumer("log", "group", session_s=10.0, rebalance_s=30.0)
 
     for number, make in enumerate((reading, administrating, producing, in_a_group), start=1):
         with pytest.raises(Made) as made:
             await make()
-        assert made.value.settings.items() >= {
-            ("bootstrap_servers", "kafka-1:9092,kafka-2:9092"),
+        assert (made.value.bootstrap, made.value.topics) == ("kafka-1:9092,kafka-2:9092", ["log"])
+        assert made.value.connection_settings().items() >= {
             ("security_protocol", "SASL_PLAINTEXT"),
             ("sasl_mechanism", "SCRAM-SHA-512"),
             ("sasl_plain_username", "gateway"),

@@ -68,7 +68,7 @@ class FakeConnection:
         self._delays = delays
 
     @asynccontextmanager
-    async def reading_consumer(self) -> AsyncIterator[OtherConsumer]:
+    async def reading_consumer(self, _topic: str) -> AsyncIterator[OtherConsumer]:
         yield OtherConsumer(self._delays)
 
 

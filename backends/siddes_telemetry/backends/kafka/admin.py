@@ -41,16 +41,20 @@ class KafkaAdmin:
         self._wanted = wanted_topics(
             topic, partitions=partitions, replication=replication, retention_days=retention_days
         )
+        self._topics = [spec.name for spec in self._wanted]
 
     async def pending(self) -> Sequence[str]:
         """The changes that `migrate` would make now, in order. Raises LogUnavailable or TopicRefused."""
-        async with self._connection.admin_client() as admin:
+        async with self._connection.admin_client(self._topics) as admin:
             return [str(change) for change in await self._changes(admin)]
 
     async def migrate(self) -> Sequence[str]:
         """Make the changes, and return them once the brokers show them. Raises LogUnavailable or TopicRefused."""
         done: list[str] = []
-        async with self._connection.admin_client() as admin, asyncio.timeout(SETTLE_S):
+        async with (
+            self._connection.admin_client(self._topics) as admin,
+            asyncio.timeout(SETTLE_S),
+        ):
             while changes := await self._changes(admin):
                 for change in changes:
                     await _apply(admin, change)

@@ -1,9 +1,9 @@
-"""Every use of private or undocumented parts of aiokafka 0.14 is in this file.
+"""Uses of private or undocumented parts of aiokafka 0.14, one by one.
 
-No other module reads an underscore attribute of aiokafka or imports one of its undocumented modules. When aiokafka is
-upgraded, tests/unit/backends/test_aiokafka_internals.py shows which of these parts have changed. Each docstring says
-why no public API serves, and what breaks without the function. produce_request.py uses nothing private, but it
-implements the interface that aiokafka's connection expects of a request; the same test covers it.
+Only modules named aiokafka_* read an underscore attribute of aiokafka or import one of its undocumented modules. When
+aiokafka is upgraded, tests/unit/backends/test_aiokafka_internals.py shows which of these parts have changed. Each
+docstring says why no public API serves, and what breaks without the function. produce_request.py uses nothing private,
+but it implements the interface that aiokafka's connection expects of a request; the same test covers it.
 """
 # ruff: noqa: SLF001  # the purpose of this module
 
@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
-from aiokafka.cluster import ClusterMetadata
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import CorruptRecordException, NodeNotReadyError, for_code
-from aiokafka.protocol.api import Request, Response
+from aiokafka.errors import NodeNotReadyError, for_code
+from aiokafka.protocol.api import Response
 from aiokafka.protocol.commit import OffsetCommitRequest
-from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecord, DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
@@ -42,12 +41,11 @@ __all__ = [
     "coordinator_of",
     "decode_fetches_with",
     "decode_varint",
-    "delay_after_corrupt_fetches",
     "encode_record_batch",
     "has_failed",
     "init_producer_id",
-    "never_create_topics",
     "partitions_of_topic",
+    "use_client",
 ]
 
 MAGIC = 2  # the record batch format that has headers and sequence numbers
@@ -59,30 +57,21 @@ NO_RETENTION = -1  # OffsetCommit: the broker's offsets.retention.minutes applie
 # --- Connections and metadata ---
 
 
-def client_of(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
-    """The client inside a consumer. It has no public accessor; the functions below need it."""
-    return consumer._client
+def client_of(owner: AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
+    """The client inside a consumer or an admin client. It has no public accessor."""
+    return owner._client
 
 
-def never_create_topics(client: AIOKafkaClient) -> None:
-    """Make a client ask for the metadata of all topics, where it would name the topics it wants.
-
-    aiokafka's metadata requests always allow topic creation, and no setting changes that. Without this a broker with
-    auto.create.topics.enable, which is the default, creates a missing topic, without LogAppendTime.
-    """
-    update = client._metadata_update
-
-    async def update_all(cluster: ClusterMetadata, _topics: object) -> bool:
-        return bool(await update(cluster, None))
-
-    client._metadata_update = update_all
+def use_client(owner: AIOKafkaConsumer | AIOKafkaAdminClient, client: AIOKafkaClient) -> None:
+    """Make a consumer or an admin client that is not started use this client. Neither takes one as an argument."""
+    owner._client = client
 
 
 async def partitions_of_topic(consumer: AIOKafkaConsumer, topic: str) -> Sequence[int]:
     """The numbers of a topic's partitions, in order; none if the topic is missing. Raises the driver's errors.
 
-    The public partitions_for_topic() answers from metadata that may be half a minute old, and knows only the topics
-    that a consumer is subscribed to. Without this `verify` could miss a partition that was just added.
+    The public partitions_for_topic() answers from metadata that may be half a minute old. Without this `verify` could
+    miss a partition that was just added.
     """
     cluster = await client_of(consumer).fetch_all_metadata()
     return sorted(cluster.partitions_for_topic(topic) or ())
@@ -206,27 +195,6 @@ def decode_fetches_with(consumer: AIOKafkaConsumer, decode: DecodeFetched) -> No
     record into an object of eleven fields.
     """
     consumer._fetcher._records = DecodedRecords(decode)
-
-
-def delay_after_corrupt_fetches(client: AIOKafkaClient, delay_s: float) -> None:
-    """Make a client return the fetch responses in which a broker reports a corrupt log only after a delay.
-
-    aiokafka repeats such a fetch at once, with no setting for a back-off. Without this a corrupt segment keeps a
-    processor and the broker busy.
-    """
-    send = client.send
-
-    async def send_and_delay(node: int, request: Request, **options: object) -> Response:
-        answer = await send(node, request, **options)
-        if isinstance(request, FetchRequest) and _reports_corruption(answer):
-            await asyncio.sleep(delay_s)
-        return answer
-
-    client.send = send_and_delay
-
-
-def _reports_corruption(answer: Response) -> bool:
-    return any(code == CorruptRecordException.errno for _, found in answer.topics for _, code, *_ in found)
 
 
 # --- Producing ---

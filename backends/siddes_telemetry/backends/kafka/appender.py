@@ -118,10 +118,9 @@ class KafkaAppender:
     async def _keep_connected(self) -> None:
         backoff = Backoff(self._rng)
         while True:
-            client, producer = self._connection.producer_client(), None
+            client, producer = self._connection.producer_client(self._topic), None
             try:
                 await client.bootstrap()
-                await client.force_metadata_update()
                 producer = await KafkaProducer.begin(client, self._topic, self._rng)
                 session = _Session(producer)
                 self._session.set_result(session)
@@ -132,7 +131,9 @@ class KafkaAppender:
             except DRIVER_ERRORS as error:
                 log.warning("log_unreachable", error=type(error).__name__)
             finally:
-                if producer is not None:
-                    await producer.finish(self._close_s)
-                await close_client(client, self._close_s)
+                try:
+                    if producer is not None:
+                        await producer.finish(self._close_s)
+                finally:
+                    await close_client(client, self._close_s)
             await asyncio.sleep(backoff.next_s())

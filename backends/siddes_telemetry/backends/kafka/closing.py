@@ -31,13 +31,16 @@ async def close_client(client: AIOKafkaClient, close_s: float = CLOSE_S) -> None
 
 
 async def _ended_in_time(closing: Coroutine[Any, Any, None], close_s: float) -> bool:
-    """Whether it ended without an error in time.
+    """Whether it ended without an error in time. A cancelled caller waits as long: connections must not stay open.
 
     It runs in a task of its own: aiokafka raises its own tasks' CancelledError, and swallows that of its caller.
     """
     task = asyncio.ensure_future(closing)
     try:
         await asyncio.wait({task}, timeout=close_s)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=close_s)
+        raise
     finally:
         task.cancel()
     await _cancel([task])

@@ -89,7 +89,7 @@ class KafkaGroupConsumer:
     async def _be_member(self, work: PartitionWork) -> str:
         """Be one member of the group, and return why it left."""
         consumer = self._connection.group_consumer(
-            self._group, session_s=self._times.session_s, rebalance_s=self._times.rebalance_s
+            self._topic, self._group, session_s=self._times.session_s, rebalance_s=self._times.rebalance_s
         )
         try:
             try:

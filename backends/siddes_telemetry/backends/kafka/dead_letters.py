@@ -64,7 +64,7 @@ class KafkaDeadLetters:
             log.error("dead_letter_emptied", partition=letter.partition, offset=letter.offset, size=len(letter.value))
 
     async def entries(self) -> Sequence[DeadLetterEntry]:
-        async with self._connection.reading_consumer() as consumer:
+        async with self._connection.reading_consumer(self._partition.topic) as consumer:
             if self._partition.topic not in await consumer.topics():
                 raise LogMissing("the topic of the dead letters is missing: run migrate")
             first = (await consumer.beginning_offsets([self._partition]))[self._partition]

@@ -12,10 +12,8 @@ from siddes_telemetry.backends.ports.errors import LogUnavailable
 
 ANSWER_S = 30.0  # a coordinator may take some seconds to load after a broker's start
 
-# uvloop raises it for a write to a connection that has just broken, and that aiokafka does not yet know to be broken.
-CONNECTION_CLOSED = RuntimeError
 # TimeoutError is an OSError. A ValueError means bytes that do not decode, such as a header name that is not UTF-8.
-DRIVER_ERRORS = (KafkaError, ConsumerStoppedError, OSError, ValueError, CONNECTION_CLOSED)
+DRIVER_ERRORS = (KafkaError, ConsumerStoppedError, OSError, ValueError)
 
 
 @contextmanager

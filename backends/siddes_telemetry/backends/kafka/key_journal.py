@@ -46,7 +46,7 @@ class KafkaJournal:
 
     async def notes(self, partition: int, since_ms: int) -> AsyncGenerator[bytes]:
         key = TopicPartition(self._topic, partition)
-        async with self._connection.reading_consumer() as consumer:
+        async with self._connection.reading_consumer(self._topic) as consumer:
             if self._topic not in await consumer.topics():
                 log.warning("journal_missing", partition=partition, remedy="run migrate")
                 return

@@ -91,5 +91,5 @@ class KafkaLogView:
 @asynccontextmanager
 async def open_log_view(connection: KafkaConnection, topic: str, group: str) -> AsyncIterator[KafkaLogView]:
     """A view of this topic and of the offsets that this group has committed. Raises LogUnavailable."""
-    async with connection.reading_consumer(group=group) as consumer:
+    async with connection.reading_consumer(topic, group=group) as consumer:
         yield KafkaLogView(connection, topic, consumer, OffsetCommitter(consumer, group))

@@ -29,6 +29,7 @@ class ProduceEncoder:
     """Makes the requests for one topic."""
 
     def __init__(self, topic: str, timeout_ms: int) -> None:
+        self._topic = topic
         name = topic.encode()
         # no transaction; acks; time-out; one topic
         self._head = struct.pack(f">hhiih{len(name)}s", -1, ALL_IN_SYNC, timeout_ms, 1, len(name), name)
@@ -39,15 +40,24 @@ class ProduceEncoder:
         body = [self._head, _COUNT.pack(len(batches))]
         for partition, batch in batches.items():
             body += (_BATCH.pack(partition, len(batch)), batch)
-        return ProduceRequest(b"".join(body), self._answers_at)
+        return ProduceRequest(b"".join(body), self._answers_at, self._topic, batches)
 
 
 class ProduceRequest:
     """A request that aiokafka's connection can send. The response is decoded to the error codes."""
 
-    def __init__(self, body: bytes, answers_at: int) -> None:
+    API_KEY = API_KEY
+
+    def __init__(self, body: bytes, answers_at: int, topic: str, batches: Mapping[int, bytes]) -> None:
         self._body = body
+        self._topic = topic
+        self._batches = batches
         self.RESPONSE_TYPE = _Answer(answers_at)
+
+    @property
+    def topics(self) -> list[tuple[str, list[tuple[int, bytes]]]]:
+        """Topics and their partitions, as in aiokafka's requests."""
+        return [(self._topic, list(self._batches.items()))]
 
     def prepare(self, versions: dict[int, tuple[int, int]]) -> ProduceRequest:
         lowest, highest = versions.get(API_KEY, (0, 0))

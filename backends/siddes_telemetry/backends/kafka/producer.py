@@ -38,7 +38,6 @@ from aiokafka.errors import (
 
 from siddes_telemetry.backends.kafka.aiokafka_internals import encode_record_batch, init_producer_id
 from siddes_telemetry.backends.kafka.connection import REQUEST_S
-from siddes_telemetry.backends.kafka.errors import CONNECTION_CLOSED
 from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES, ProduceEncoder
 from siddes_telemetry.backends.kafka.sender import Batches, Codes, Sender
 from siddes_telemetry.schemas.record import Headers
@@ -154,7 +153,7 @@ class KafkaProducer:
                     if code in (NoError.errno, DuplicateSequenceNumber.errno):
                         return
                     raise for_code(code)
-                except (KafkaError, OSError, CONNECTION_CLOSED) as raised:
+                except (KafkaError, OSError) as raised:
                     if isinstance(raised, KafkaError) and not raised.retriable:
                         raise
                     error = raised

@@ -31,7 +31,7 @@ async def read_range(
     """
     if start >= end:
         return
-    async with connection.reading_consumer() as consumer:
+    async with connection.reading_consumer(partition.topic) as consumer:
         consumer.assign([partition])
         consumer.seek(partition, start)
         position, rounds = start, 0
@@ -57,7 +57,7 @@ async def out_of_range_error(
 
 
 async def end_offsets(connection: KafkaConnection, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-    """The next offset of each partition. Raises LogUnavailable."""
-    async with connection.reading_consumer() as consumer:
+    """The next offset of each of these partitions of one topic. Raises LogUnavailable."""
+    async with connection.reading_consumer(partitions[0].topic) as consumer:
         ends: dict[TopicPartition, int] = await consumer.end_offsets(list(partitions))
         return ends

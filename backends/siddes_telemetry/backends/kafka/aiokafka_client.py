@@ -1,0 +1,342 @@
+"""aiokafka's client with connections and metadata of our own: what hangs at one broker does not hold up the others.
+
+    what aiokafka 0.14 does                              what this client does
+    one lock for all connections that are being made     one attempt for each broker; all that need it wait for it
+    an attempt may take as long as a request             CONNECT_S
+    metadata of all topics; missing ones are created     of our topics only; none is created
+    asks one broker after the other for metadata, each   asks several, METADATA_STAGGER_S apart, silent ones last,
+    may take as long as a request                        then the bootstrap addresses; METADATA_S in all
+    a request waits for its time-out, even at a broker   closes the connection when newer metadata names no reason
+    that has been replaced                               to wait (silence.py)
+    logs why a connection failed                         keeps it: errors name their cause
+    keeps a connection until it breaks                   replaces it before its session ends
+
+Like all modules named aiokafka_*, this one uses private parts of aiokafka. The methods that it overrides are called by
+aiokafka's consumer, coordinator and admin client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from aiokafka import AIOKafkaClient, TopicPartition
+from aiokafka.client import ConnectionGroup
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.conn import CloseReason
+from aiokafka.errors import (
+    CorruptRecordException,
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+    StaleMetadata,
+)
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.offset import OffsetRequest
+
+from siddes_telemetry.backends.kafka.aiokafka_connection import BrokerConnection
+from siddes_telemetry.backends.kafka.hedging import first_answer
+from siddes_telemetry.backends.kafka.produce_request import ProduceRequest
+from siddes_telemetry.backends.kafka.silence import SilenceDetector
+
+METADATA_MAX_AGE_MS = 30_000  # new partitions and moved leaders are noticed after this at the latest
+METADATA_S = 3.0  # for one update, however many brokers are asked
+BOOTSTRAP_S = 10.0  # for the first one
+METADATA_STAGGER_S = 0.5  # without an answer for so long, another broker is asked as well
+WATCH_S = 0.5  # between two looks at the connections
+RENEW_RETRY_S = 1.0  # between two attempts to replace a connection whose session ends soon
+IDLE_MS = 180_000  # less than what load balancers allow: the shortest known is four minutes
+CORRUPT_DELAY_S = 0.5  # between two fetches of a log that the broker cannot read; other partitions wait as long
+CONNECTION_ERRORS = (OSError, KafkaError, ValueError, LookupError, AssertionError)  # the last three: malformed answers
+TO_LEADERS = frozenset(each.API_KEY for each in (ProduceRequest, FetchRequest, OffsetRequest))
+HELD = (JoinGroupRequest, SyncGroupRequest)  # a broker answers them when the whole group has come
+
+_Key = tuple[int, ConnectionGroup]  # broker and use, as aiokafka keeps its connections
+
+
+class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no types
+    """Connections to the brokers of a cluster, and the metadata of `topics`. Not started: bootstrap() does that.
+
+    `connection_settings` returns BrokerConnection's security settings. It is asked for each new connection. A request
+    may take `request_timeout_s`, one that a broker holds until a whole group has come, `held_timeout_s`.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topics: Iterable[str],
+        *,
+        request_timeout_s: float,
+        held_timeout_s: float | None = None,
+        connection_settings: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        super().__init__(
+            bootstrap_servers=bootstrap,
+            request_timeout_ms=int((held_timeout_s or request_timeout_s) * 1000),
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
+            connections_max_idle_ms=IDLE_MS,
+        )
+        self._our_topics = frozenset(topics)
+        self._connection_settings = connection_settings
+        self._answer_s = request_timeout_s if held_timeout_s else None  # where it is shorter than the connection's
+        self._closed = False
+        self._opening: dict[_Key, asyncio.Future[BrokerConnection | None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._replaced: set[BrokerConnection] = set()  # until their last answers are in
+        self._closing: set[asyncio.Future[None]] = set()  # connections
+        self._failures: dict[int | tuple[str, int], Exception] = {}  # of the last attempt, by broker or address
+        self._silence: SilenceDetector[_Key] = SilenceDetector()
+        self._silent: dict[_Key, float] = {}  # since when, by time.monotonic()
+        self._metadata_at_s = 0.0  # when the request for the present metadata was sent
+        self._sync_task: asyncio.Task[None] | None = None  # keeps the metadata up to date; aiokafka's close() ends it
+        self._watching: asyncio.Task[None] | None = None
+
+    # --- Life ---
+
+    async def bootstrap(self) -> None:
+        """Get the metadata from a bootstrap address. Raises KafkaConnectionError from `connection_failure`."""
+        if not await self._update(self.cluster, self._our_topics, BOOTSTRAP_S):
+            raise KafkaConnectionError("no broker gave its metadata") from self.connection_failure()
+        self._sync_task = asyncio.ensure_future(self._md_synchronizer())
+        self._watching = asyncio.ensure_future(self._watch())
+
+    async def close(self) -> None:
+        self._closed = True
+        tasks = {*self._tasks, *({self._watching} if self._watching else ())}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for connection in self._replaced:
+            self._close(connection)
+        await super().close()
+        await asyncio.gather(*self._closing)
+
+    def connection_failure(self) -> Exception | None:
+        """Why the last attempt to connect to a broker failed, if one has failed since it was last reached.
+
+        Of several, one that is not about the network: that one needs an operator.
+        """
+        failures = list(self._failures.values())
+        return next((each for each in failures if not _is_about_the_network(each)), failures[0] if failures else None)
+
+    # --- Requests ---
+
+    async def send(
+        self, node_id: int, request: Request, *, group: ConnectionGroup = ConnectionGroup.DEFAULT
+    ) -> Response:
+        """The broker's answer. Raises NodeNotReadyError from the failure of the connection, or another KafkaError."""
+        connection = await self._get_conn(node_id, group=group)
+        if connection is None:
+            raise NodeNotReadyError("no connection to this broker") from self._failures.get(node_id)
+        try:
+            if self._answer_s is None or isinstance(request, HELD):
+                answer = await connection.send(request)
+            else:
+                async with asyncio.timeout(self._answer_s):
+                    answer = await connection.send(request)
+        except TimeoutError:
+            connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
+            raise RequestTimedOutError from None
+        if isinstance(request, FetchRequest) and _reports_corruption(answer):
+            await asyncio.sleep(CORRUPT_DELAY_S)  # aiokafka fetches again at once, without a back-off
+        return answer
+
+    def get_random_node(self) -> int | None:
+        """A broker for a request that any broker can answer, silent ones last. None if no broker is known."""
+        return next(iter(self._by_promise()), None)
+
+    def _by_promise(self) -> list[int]:
+        """The known brokers in random order, those that do not answer at the end."""
+        brokers = [broker.nodeId for broker in self.cluster.brokers()]
+        random.shuffle(brokers)
+        doubtful = {broker for broker, _ in self._silent} | self._failures.keys()
+        return sorted(brokers, key=doubtful.__contains__)
+
+    # --- Metadata ---
+
+    async def _metadata_update(self, cluster_metadata: ClusterMetadata, topics: Iterable[str] | None) -> bool:
+        return await self._update(cluster_metadata, topics or self._our_topics)
+
+    async def _update(self, cluster: ClusterMetadata, topics: Iterable[str], within_s: float = METADATA_S) -> bool:
+        """Whether a broker answered in time."""
+        request = MetadataRequest(sorted(topics), allow_auto_topic_creation=False)
+        questions = [partial(self._ask_broker, broker, request) for broker in self._by_promise()]
+        questions += [partial(self._ask_address, host, port, request) for host, port, _ in self.hosts]
+        asked_at_s = time.monotonic()
+        try:
+            async with asyncio.timeout(within_s):
+                answer = await first_answer(questions, stagger_s=METADATA_STAGGER_S)
+        except CONNECTION_ERRORS:
+            cluster.failed_update(None)
+            return False
+        cluster.update_metadata(answer)
+        if cluster is self.cluster:
+            self._metadata_at_s = asked_at_s
+            self._forget_former_brokers()
+            self._give_up_what_waits_in_vain()
+        return True
+
+    async def _ask_broker(self, broker: int, request: Request) -> Response:
+        return _with_brokers(await self.send(broker, request))
+
+    async def _ask_address(self, host: str, port: int, request: Request) -> Response:
+        """Over a connection of its own: the address may be a load balancer's."""
+        try:
+            connection = await self._connect(host, port)
+        except CONNECTION_ERRORS as error:
+            self._failures[host, port] = error
+            raise
+        self._failures.pop((host, port), None)
+        try:
+            return _with_brokers(await connection.send(request))
+        finally:
+            self._close(connection)
+
+    # --- Connections ---
+
+    async def _get_conn(
+        self, node_id: int, *, group: ConnectionGroup = ConnectionGroup.DEFAULT, no_hint: bool = False
+    ) -> BrokerConnection | None:
+        """The connection to a broker, made if need be. None if that fails: `_failures` has the reason."""
+        del no_hint  # aiokafka's own does not use it either
+        key = (node_id, group)
+        connection: BrokerConnection | None = self._conns.get(key)
+        if self._closed:
+            return None
+        if connection is not None:
+            if connection.connected() and time.monotonic() < connection.ends_at_s:
+                return connection
+            self._replace(key, None)
+        return await asyncio.shield(self._opening.get(key) or self._open(key))
+
+    def _open(self, key: _Key) -> asyncio.Future[BrokerConnection | None]:
+        """Begin to connect. Whoever needs the broker meanwhile waits for the same attempt."""
+        opened: asyncio.Future[BrokerConnection | None] = asyncio.get_running_loop().create_future()
+        self._opening[key] = opened
+        task = asyncio.ensure_future(self._connect_to_broker(key, opened))
+        self._tasks.add(task)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if self._opening.get(key) is opened:
+                del self._opening[key]
+            if not opened.done():
+                opened.set_result(None)
+
+        task.add_done_callback(done)
+        return opened
+
+    async def _connect_to_broker(self, key: _Key, opened: asyncio.Future[BrokerConnection | None]) -> None:
+        broker = key[0]
+        try:
+            address = self.cluster.broker_metadata(broker)
+            if address is None:
+                raise StaleMetadata("the metadata does not list this broker")
+            connection = await self._connect(address.host, address.port, on_close=self._on_connection_closed)
+        except CONNECTION_ERRORS as error:
+            self._failures[broker] = error
+            self.force_metadata_update()  # it may be at another address
+        else:
+            self._failures.pop(broker, None)
+            self._replace(key, connection)
+            if not opened.done():  # else it was given up
+                opened.set_result(connection)
+
+    async def _connect(self, host: str, port: int, *, on_close: Callable[..., None] | None = None) -> BrokerConnection:
+        connection = BrokerConnection(
+            host,
+            port,
+            client_id=self._client_id,
+            request_timeout_ms=self._request_timeout_ms,
+            max_idle_ms=IDLE_MS,
+            on_close=on_close,
+            **self._connection_settings(),
+        )
+        await connection.connect()
+        return connection
+
+    def _replace(self, key: _Key, connection: BrokerConnection | None) -> None:
+        """Use another connection from now on. The former one is closed once its requests are answered."""
+        former = self._conns.pop(key, None)
+        if former is not None:
+            self._replaced.add(former)
+        if connection is not None:
+            self._conns[key] = connection
+
+    def _close(self, connection: BrokerConnection) -> None:
+        """It is not awaited: a silent broker may hold up the end of TLS."""
+        closing: asyncio.Future[None] = connection.close()
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    # --- The watch ---
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            now = time.monotonic()
+            for connection in [each for each in self._replaced if each.oldest_request() is None]:
+                self._replaced.discard(connection)
+                self._close(connection)
+            for key, connection in self._conns.items():
+                if now >= connection.renew_at_s and key not in self._opening and connection.connected():
+                    connection.renew_at_s = now + RENEW_RETRY_S  # if this attempt fails
+                    self._open(key)
+            oldest = {key: oldest[0] for key, each in self._conns.items() if (oldest := each.oldest_request())}
+            self._silent = self._silence.look(oldest, now)
+            if self._silent:
+                self.force_metadata_update()
+
+    def _give_up_what_waits_in_vain(self) -> None:
+        """Close connections, and end attempts to connect, for which the new metadata names no reason to wait."""
+        listed = {broker.nodeId for broker in self.cluster.brokers()}
+        for (broker, _), opened in self._opening.items():
+            if broker not in listed and not opened.done():
+                self._failures[broker] = StaleMetadata("the metadata no longer lists this broker")
+                opened.set_result(None)
+        for key, since_s in list(self._silent.items()):
+            connection: BrokerConnection | None = self._conns.get(key)
+            oldest = connection.oldest_request() if connection is not None else None
+            if connection is None or oldest is None or since_s >= self._metadata_at_s:
+                continue
+            if key[0] not in listed or not self._leads_any(key[0], oldest[1]):
+                connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
+
+    def _leads_any(self, broker: int, request: RequestStruct) -> bool:
+        """Whether the broker leads a partition that the request is about, or the request is about none."""
+        if request.API_KEY not in TO_LEADERS:
+            return True
+        return any(
+            self.cluster.leader_for_partition(TopicPartition(topic, partition)) == broker
+            for topic, partitions in request.topics
+            for partition, *_ in partitions
+        )
+
+    def _forget_former_brokers(self) -> None:
+        """Drop the failures of brokers that the cluster no longer lists, and of addresses: the cluster was reached."""
+        listed = {broker.nodeId for broker in self.cluster.brokers()}
+        self._failures = {broker: failure for broker, failure in self._failures.items() if broker in listed}
+
+
+def _with_brokers(answer: Response) -> Response:
+    if not answer.brokers:
+        raise KafkaConnectionError("the broker knows no broker yet")
+    return answer
+
+
+def _reports_corruption(answer: Response) -> bool:
+    return any(code == CorruptRecordException.errno for _, found in answer.topics for _, code, *_ in found)
+
+
+def _is_about_the_network(failure: Exception) -> bool:
+    """Whether it may pass by itself: no answer, refused, reset. Certificates and names that do not resolve are not."""
+    return isinstance(failure, KafkaConnectionError | StaleMetadata | TimeoutError | ConnectionError)

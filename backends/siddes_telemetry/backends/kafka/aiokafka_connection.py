@@ -1,0 +1,60 @@
+"""One connection to a broker: aiokafka's, with a bounded start and the end of its session (KIP-368).
+
+Like all modules named aiokafka_*, it uses private parts of aiokafka.
+"""
+# the purpose of this module
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.admin import SaslAuthenticateRequest
+from aiokafka.protocol.api import Request, RequestStruct, Response
+
+CONNECT_S = 5.0  # TCP, TLS, the broker's versions and SASL, together
+RENEW_AT = 0.85  # of a session's life; the Java client does so between 85 and 95 %
+MS = 0.001
+
+
+class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka ships no types
+    """A connection. Times are time.monotonic()'s, in seconds.
+
+    aiokafka repeats no authentication. A broker closes a connection on its first request after the end of the session,
+    which ends with its token or after connections.max.reauth.ms. So the client replaces a connection before that.
+    """
+
+    renew_at_s = float("inf")  # from when on the client should open another connection
+    ends_at_s = float("inf")  # from when on the broker rejects requests
+
+    async def connect(self) -> None:
+        """Raises OSError, KafkaError, or what a token provider raises. TimeoutError after CONNECT_S."""
+        async with asyncio.timeout(CONNECT_S):
+            await super().connect()
+
+    def send(self, request: Request, *args: bool) -> Awaitable[Response]:
+        try:
+            answer: Awaitable[Response] = super().send(request, *args)
+        except RuntimeError:  # uvloop's: the connection has just broken, and aiokafka does not know it yet
+            self.close(reason=CloseReason.CONNECTION_BROKEN)
+            raise KafkaConnectionError("the connection has just broken") from None
+        if isinstance(request, SaslAuthenticateRequest):
+            return self._note_session(answer)
+        return answer
+
+    def oldest_request(self) -> tuple[int, RequestStruct] | None:
+        """The number and the content of the oldest request without an answer."""
+        for number, request, _ in self._requests:
+            return number, request
+        return None
+
+    async def _note_session(self, answer: Awaitable[Response]) -> Response:
+        asked_at_s = time.monotonic()
+        response = await answer
+        life_s = getattr(response, "session_lifetime_ms", 0) * MS  # 0: it does not end; absent before Kafka 2.2
+        if life_s > 0:
+            self.renew_at_s, self.ends_at_s = asked_at_s + life_s * RENEW_AT, asked_at_s + life_s
+        return response

@@ -1,0 +1,44 @@
+"""Which connections to brokers are silent, and which of those are to be given up. Pure.
+
+A broker answers the requests of a connection in their order, so a connection whose oldest request has been waiting for
+SILENT_S has heard nothing for as long. A frozen broker, or a lost host, keeps its connections open. Its requests go on
+waiting, for the broker may only be slow, until the cluster has replaced it:
+
+    oldest request   the cluster's metadata              verdict
+    waits            older than the request's silence    wait, and ask another broker for newer metadata
+    waits            lists the broker as a leader        wait: Kafka has not replaced it
+    waits            does not list the broker            given up: the connection is closed
+    waits            names other leaders for all that    given up
+                     the request is about
+
+A request that was given up may still take effect, as any request without an answer may. A record is therefore sent
+again under its own sequence number (producer.py), and an offset commit is not repeated (offset_commit.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Generic, TypeVar
+
+SILENT_S = 1.0  # a broker that is well answers within milliseconds, a fetch within a quarter of a second
+
+K = TypeVar("K", bound=Hashable)
+
+
+class SilenceDetector(Generic[K]):
+    """Sees, from regular looks at the oldest request of each connection, which connections are silent."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[K, tuple[int, float]] = {}  # the oldest request, and since when it is that
+
+    def look(self, oldest: Mapping[K, int], now: float) -> dict[K, float]:
+        """The connections that are silent, and since when, on the clock of `now` (seconds).
+
+        `oldest` has the number of the oldest request of each connection that waits for an answer.
+        """
+        before = self._waiting
+        self._waiting = {
+            key: before[key] if key in before and before[key][0] == number else (number, now)
+            for key, number in oldest.items()
+        }
+        return {key: since for key, (_, since) in self._waiting.items() if now - since >= SILENT_S}
