@@ -13,8 +13,8 @@ from tests.infrastructure.ports import free_ports
 
 SASL = "org.apache.kafka.common.security"
 SESSION_S = 4.0  # of the listeners SHORT_…: connections.max.reauth.ms, and the least that a token must live (KIP-368)
-ADMIN, CLIENT = "admin", "client"
-MECHANISMS = ("plain", "scram-sha-256", "scram-sha-512")
+ADMIN = "admin"
+WITH_PASSWORDS = (ADMIN, "gateway", "consumer", "migrate", "verify", "dead-letters")  # as docs/operations.md has them
 
 # By listener, its protocol and its mechanisms. The last three have certificates that no client of ours may trust.
 LISTENERS = {
@@ -31,15 +31,15 @@ LISTENERS = {
 
 
 class SecuredKafka(KafkaServer):
-    """A broker whose only super user is ADMIN: everybody else may do what ACLs allow (tests/product/acls.py).
+    """A broker whose only super user is ADMIN: everybody else may do what ACLs allow (kafka_acls.py).
 
-    CLIENT and ADMIN have passwords; `certified` and `with_tokens` admit any user.
+    WITH_PASSWORDS can log in by password; certificates and tokens admit any user.
     """
 
     def __init__(self, *, jars: Path, folder: Path, provider: IdentityProvider) -> None:
         self.authority = Authority()
         self.provider = provider
-        self.passwords = {user: token_urlsafe() for user in (ADMIN, CLIENT)}
+        self.passwords = {user: token_urlsafe() for user in WITH_PASSWORDS}
         self._ports = dict(zip(LISTENERS, free_ports(len(LISTENERS)), strict=True))
         self._ca = written(folder / "ca.pem", self.authority.pem)
         scram = [
@@ -58,15 +58,15 @@ class SecuredKafka(KafkaServer):
     def bootstrap(self, listener: str) -> str:
         return f"127.0.0.1:{self._ports[listener]}"
 
-    def with_password(self, sasl: str, user: str = CLIENT, *, listener: str = "PASSWORDS") -> dict[str, str]:
-        """The settings of a process of ours that logs in so; `sasl` is one of MECHANISMS."""
+    def with_password(self, sasl: str, user: str, *, listener: str = "PASSWORDS") -> dict[str, str]:
+        """The settings of a process of ours that logs in so. `sasl` is a value of KAFKA_SASL."""
         return self._settings_for(listener) | {
             "KAFKA_SASL": sasl,
             "KAFKA_USER": user,
             "KAFKA_PASSWORD": self.passwords[user],
         }
 
-    def with_tokens(self, user: str = CLIENT, *, listener: str = "TOKENS") -> dict[str, str]:
+    def with_tokens(self, user: str, *, listener: str = "TOKENS") -> dict[str, str]:
         """The settings of a process of ours that logs in by tokens of the identity provider."""
         secret = self.provider.clients.setdefault(user, token_urlsafe())
         return self._settings_for(listener) | {
@@ -76,7 +76,7 @@ class SecuredKafka(KafkaServer):
             "KAFKA_CLIENT_SECRET": secret,
         }
 
-    def certified(self, user: str = CLIENT, *, listener: str = "MTLS") -> dict[str, str]:
+    def certified(self, user: str, *, listener: str = "MTLS") -> dict[str, str]:
         """The settings of a process of ours with a certificate for this user."""
         certificate, key = self.authority.issue(user).written(self.folder, fresh("client"))
         return self._settings_for(listener) | {"KAFKA_CERT_FILE": str(certificate), "KAFKA_KEY_FILE": str(key)}
