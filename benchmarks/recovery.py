@@ -36,9 +36,9 @@ async def recovery_s(cluster: LoadedCluster, name: str) -> float:
     await cluster.any_moment()
     killed_s = time.perf_counter()
     await cluster.kill(name)
-    _, ends = await bounds(cluster.kafka.bootstrap, cluster.topic)
+    _, ends = await bounds(cluster.bootstrap, cluster.topic)
     while True:
-        found = await committed(cluster.kafka.bootstrap, cluster.group)
+        found = await committed(cluster.bootstrap, cluster.group)
         if all(number in found and found[number].offset >= end for number, end in ends.items()):
             break
         await asyncio.sleep(POLL_S)

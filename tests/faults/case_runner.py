@@ -86,3 +86,5 @@ def _restart_servers(on: Servers) -> None:
             server.resume()
         else:
             server.start()
+    if on.kafka_cluster.runs:
+        on.kafka_cluster.heal()

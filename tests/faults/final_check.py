@@ -19,7 +19,7 @@ POLL_S = 0.2
 async def assert_stored_once(cluster: LoadedCluster) -> None:
     """Raises AssertionError, with the numbers, if a row is missing or surplus. The load must have ended."""
     await wait_until_drained(cluster)
-    topic = await read_topic(cluster.kafka.bootstrap, cluster.topic)
+    topic = await read_topic(cluster.bootstrap, cluster.topic)
     stored = await cluster.sql.by_record(await cluster.sql.log_id(cluster.topic))
     missing, surplus = differences(
         {place: amount for place, amount in topic.amounts.items() if amount[0]},
@@ -35,7 +35,7 @@ async def assert_stored_once(cluster: LoadedCluster) -> None:
 async def naive_difference(cluster: LoadedCluster) -> tuple[int, int]:
     """Returns (rows of the log that a naive consumer lost, rows that it stored twice). Client retries do not count."""
     await wait_until_drained(cluster)
-    topic = await read_topic(cluster.kafka.bootstrap, cluster.topic, repeats=True)
+    topic = await read_topic(cluster.bootstrap, cluster.topic, repeats=True)
     lost, doubled = differences(topic.amounts, await cluster.sql.by_record(naive_consumer.LOG_ID))
     missing, _ = await cluster.difference()
     assert lost or not missing, f"{missing} counts that were answered did not reach the log"
@@ -58,12 +58,12 @@ def differences(
 
 async def wait_until_drained(cluster: LoadedCluster) -> None:
     """Wait until the group has committed the end of the log, without an intent."""
-    _, end = await bounds(cluster.kafka.bootstrap, cluster.topic)
+    _, end = await bounds(cluster.bootstrap, cluster.topic)
     left: dict[int, str] = {}
     try:
         async with asyncio.timeout(DRAINED_S):
             while True:
-                found = await committed(cluster.kafka.bootstrap, cluster.group)
+                found = await committed(cluster.bootstrap, cluster.group)
                 left = {
                     number: f"{found[number].offset} of {at} {found[number].metadata}" if number in found else "nothing"
                     for number, at in end.items()

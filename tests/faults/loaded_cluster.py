@@ -19,6 +19,7 @@ from tests.faults.store_contents import Sql
 from tests.infrastructure.clickhouse import LocalClickHouse
 from tests.infrastructure.databases import own_database
 from tests.infrastructure.kafka import LocalKafka
+from tests.infrastructure.kafka_cluster import LocalKafkaCluster
 from tests.product.admin import Operator
 from tests.product.deployments import Deployment, migrate, numbered, start_member, unmigrated_cluster
 from tests.product.load import Load, Pace
@@ -32,30 +33,35 @@ PAST_SESSION_S = 12.0  # longer than the session time-out of the group
 
 @dataclass(frozen=True)
 class Servers:
-    """A broker and a ClickHouse that consecutive cases share."""
+    """A broker and a ClickHouse that consecutive cases share, and three brokers, which run once a case needs them."""
 
     kafka: LocalKafka
     clickhouse: LocalClickHouse
+    kafka_cluster: LocalKafkaCluster
 
 
 @contextmanager
 def servers(jars: Path, libchdb: Path, folder: Path) -> Iterator[Servers]:
-    """Starts both."""
-    for name in ("kafka", "clickhouse"):
+    """Starts the broker and ClickHouse."""
+    for name in ("kafka", "clickhouse", "kafka_cluster"):
         (folder / name).mkdir()
-    with (
-        LocalKafka(jars=jars, folder=folder / "kafka", listeners=PROXIED_LISTENERS) as kafka,
-        LocalClickHouse(libchdb=libchdb, folder=folder / "clickhouse") as clickhouse,
-    ):
-        yield Servers(kafka, clickhouse)
+    kafka_cluster = LocalKafkaCluster(jars=jars, folder=folder / "kafka_cluster")
+    try:
+        with (
+            LocalKafka(jars=jars, folder=folder / "kafka", listeners=PROXIED_LISTENERS) as kafka,
+            LocalClickHouse(libchdb=libchdb, folder=folder / "clickhouse") as clickhouse,
+        ):
+            yield Servers(kafka, clickhouse, kafka_cluster)
+    finally:
+        kafka_cluster.end()
 
 
 @dataclass
 class LoadedCluster:
     """The cluster of one case. The proxies are of the processes that connect through one, by name."""
 
-    kafka: LocalKafka
-    clickhouse: LocalClickHouse
+    bootstrap: str
+    servers: Servers
     deployment: Deployment
     load: Load
     operator: Operator
@@ -130,6 +136,7 @@ class Case:
     consumers: int = 2
     partitions: int = 4
     block_rows: int | None = None  # of the consumers; the product's own if not given
+    three_brokers: bool = False  # with a replica of every partition on each; nothing is proxied
     pace: Pace = PACE
 
 
@@ -143,9 +150,12 @@ async def loaded_cluster(
     """
     async with AsyncExitStack() as stack:
         database = stack.enter_context(own_database(on.clickhouse.url))
-        deployment = stack.enter_context(
-            unmigrated_cluster(on.kafka.bootstrap, database, folder, PARTITIONS=str(case.partitions))
-        )
+        own = {"PARTITIONS": str(case.partitions)}
+        bootstrap = on.kafka.bootstrap
+        if case.three_brokers:
+            await asyncio.to_thread(on.kafka_cluster.heal)
+            bootstrap, own["REPLICATION"] = on.kafka_cluster.bootstrap, "3"
+        deployment = stack.enter_context(unmigrated_cluster(bootstrap, database, folder, **own))
         stores = {name: ClickHouseProxy() for name in case.proxied if name.startswith("consumer")}
         logs = {name: KafkaProxy() for name in case.proxied}
         for name in case.proxied:
@@ -157,8 +167,8 @@ async def loaded_cluster(
         stack.push_async_callback(asyncio.to_thread, deployment.end)  # while the proxies still run
         session = await stack.enter_async_context(aiohttp.ClientSession())
         cluster = LoadedCluster(
-            on.kafka,
-            on.clickhouse,
+            bootstrap,
+            on,
             deployment,
             Load([], case.pace, rng),
             Operator(session),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +48,7 @@ class LocalKafkaCluster:
     def __init__(
         self, *, jars: Path, folder: Path, session_s: float = SESSION_S, jvm: Iterable[str] = QUICK_START
     ) -> None:
+        self.session_s = session_s
         ports = free_ports(2 * len(IDS))
         broker_ports, controller_ports = ports[: len(IDS)], ports[len(IDS) :]
         voters = ",".join(f"{id_}@127.0.0.1:{port}" for id_, port in zip(IDS, controller_ports, strict=True))
@@ -73,6 +74,11 @@ class LocalKafkaCluster:
             )
         self.bootstrap = ",".join(broker.address for broker in self.brokers.values())
 
+    @property
+    def runs(self) -> bool:
+        """Whether any of them does."""
+        return any(broker.runs for broker in self.brokers.values())
+
     def start(self) -> None:
         """Start the brokers that do not run, all at once: the first controllers wait for each other."""
         starting = [broker for broker in self.brokers.values() if not broker.runs]
@@ -81,12 +87,16 @@ class LocalKafkaCluster:
                 pass
 
     def heal(self) -> None:
-        """Resume or start what is paused or ended, and wait until every replica of every partition is in sync."""
+        """Resume or start what is paused or does not run; wait until every replica of every partition is in sync."""
         for broker in self.brokers.values():
             if broker.runs:
                 broker.resume()
         self.start()
-        self._wait_until(self.is_whole, "the cluster did not heal")
+        deadline = time.monotonic() + HEALED_S
+        while not self.is_whole():
+            if time.monotonic() > deadline:
+                raise RuntimeError("the brokers did not get in sync")
+            time.sleep(POLL_S)
 
     def is_whole(self) -> bool:
         """Whether every broker knows all brokers and sees every partition with all its replicas in sync."""
@@ -107,25 +117,17 @@ class LocalKafkaCluster:
 
     def __enter__(self) -> Self:
         try:
-            self.start()
-            self._wait_until(self.is_whole, "the brokers did not find each other")
+            self.heal()
         except BaseException:
-            self._end()
+            self.end()
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._end()
+        self.end()
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """SIGKILL to all that run."""
         for broker in self.brokers.values():
             if broker.runs:
                 broker.kill()
-
-    @staticmethod
-    def _wait_until(true: Callable[[], bool], otherwise: str) -> None:
-        deadline = time.monotonic() + HEALED_S
-        while not true():
-            if time.monotonic() > deadline:
-                raise RuntimeError(otherwise)
-            time.sleep(POLL_S)

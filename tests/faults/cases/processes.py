@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from tests.faults.loaded_cluster import PAST_SESSION_S, Case, LoadedCluster
+from tests.infrastructure.kafka_cluster import SESSION_S
 from tests.infrastructure.local import LocalServer
 
 KILLS = 2
+FREEZES = 2
 STORE_KILLS = 6  # each may hit between two writes of one part
 
 
@@ -55,11 +57,25 @@ async def server_frozen(cluster: LoadedCluster, *, which: str) -> None:
     server(cluster, which).resume()
 
 
+async def one_of_three_brokers_frozen(cluster: LoadedCluster) -> None:
+    """One and then another, for a while: from too short for its leaders to move to well beyond that."""
+    brokers = list(cluster.servers.kafka_cluster.brokers.values())
+    for broker in cluster.rng.sample(brokers, FREEZES):
+        await cluster.any_moment()
+        cluster.injected += 1
+        await asyncio.to_thread(broker.pause)
+        try:
+            await asyncio.sleep(cluster.rng.uniform(0.3, 5) * SESSION_S)
+        finally:
+            broker.resume()
+        await cluster.flows()
+
+
 async def store_killed_many_times(cluster: LoadedCluster) -> None:
     """ClickHouse with small blocks, so that it dies at any point of writing a part."""
     for _ in range(STORE_KILLS):
         await asyncio.sleep(cluster.rng.random())
-        await killed_and_started_again(cluster, cluster.clickhouse)
+        await killed_and_started_again(cluster, cluster.servers.clickhouse)
 
 
 async def anything(cluster: LoadedCluster) -> None:
@@ -78,7 +94,7 @@ async def anything(cluster: LoadedCluster) -> None:
 
 
 def server(cluster: LoadedCluster, which: str) -> LocalServer:
-    return {"broker": cluster.kafka, "store": cluster.clickhouse}[which]
+    return {"broker": cluster.servers.kafka, "store": cluster.servers.clickhouse}[which]
 
 
 async def killed_and_started_again(cluster: LoadedCluster, which: LocalServer) -> None:
@@ -96,6 +112,7 @@ CASES = (
     Case("consumer_frozen", "consumer frozen, past its session", partial(frozen, names=CONSUMERS)),
     Case("broker_killed", "broker killed", partial(server_killed, which="broker")),
     Case("broker_frozen", "broker frozen", partial(server_frozen, which="broker")),
+    Case("one_of_three_brokers_frozen", "broker frozen, of three", one_of_three_brokers_frozen, three_brokers=True),
     Case("store_killed", "ClickHouse killed", partial(server_killed, which="store")),
     Case("store_frozen", "ClickHouse frozen", partial(server_frozen, which="store")),
     Case("store_killed_many_times", "ClickHouse killed", store_killed_many_times, short=True, block_rows=20),

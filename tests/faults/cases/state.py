@@ -26,7 +26,7 @@ CONSUMERS = ("consumer", "consumer-2")
 async def offsets_deleted(cluster: LoadedCluster) -> None:
     """The group is deleted: consumers halt until the offsets are set as the docs say."""
     await _stop_consumers(cluster)
-    await delete_group(cluster.kafka.bootstrap, cluster.group)
+    await delete_group(cluster.bootstrap, cluster.group)
     cluster.injected += 1
     await _start_consumers_to_halt(cluster, "rows_beyond_offset")
     before = await cluster.sql.rows("SELECT count() FROM telemetry_counts")
@@ -35,7 +35,7 @@ async def offsets_deleted(cluster: LoadedCluster) -> None:
     await _stop_consumers(cluster)
     last = await cluster.sql.rows("SELECT log_partition, max(log_offset) FROM telemetry_counts GROUP BY log_partition")
     places = {partition: offset + 1 for partition, offset in last}
-    await set_offsets(cluster.kafka.bootstrap, cluster.group, cluster.topic, places)
+    await set_offsets(cluster.bootstrap, cluster.group, cluster.topic, places)
     for name in CONSUMERS:
         await cluster.start_ready(name)
 
@@ -45,7 +45,7 @@ async def topic_made_anew(cluster: LoadedCluster) -> None:
     async with cluster.load.held():
         await wait_until_drained(cluster)
         await _stop_consumers(cluster)
-        await delete_topic(cluster.kafka.bootstrap, cluster.topic)
+        await delete_topic(cluster.bootstrap, cluster.topic)
         await asyncio.to_thread(migrate, cluster.deployment)
         cluster.injected += 1
     await cluster.flows(20)
@@ -65,10 +65,10 @@ async def records_gone(cluster: LoadedCluster, *, intent_too: bool) -> None:
         async with cluster.load.held():
             await cluster.kill("consumer")
             trap.decide(Fate.CUT)
-            intent = (await committed(cluster.kafka.bootstrap, cluster.group))[0]
-            _, end = await bounds(cluster.kafka.bootstrap, cluster.topic)
+            intent = (await committed(cluster.bootstrap, cluster.group))[0]
+            _, end = await bounds(cluster.bootstrap, cluster.topic)
             first = (intent.offset + end[0] + 1) // 2 if intent_too else intent.offset + 1
-            await delete_records(cluster.kafka.bootstrap, cluster.topic, {0: first})
+            await delete_records(cluster.bootstrap, cluster.topic, {0: first})
             consumer = await cluster.start_ready("consumer")
             await cluster.operator.becomes(consumer, "siddes_consumer_lost_records_total", first - intent.offset)
             await wait_until_drained(cluster)
@@ -79,18 +79,18 @@ async def token_without_rows(cluster: LoadedCluster) -> None:
     await cluster.sql.run("SYSTEM STOP MERGES telemetry_counts")
     with cluster.store_proxies["consumer"].trap(Statement.INSERT, Stage.ANSWERED) as trap:
         await trap.caught()
-        intent = (await committed(cluster.kafka.bootstrap, cluster.group))[0]
+        intent = (await committed(cluster.bootstrap, cluster.group))[0]
         parts = await cluster.sql.rows(
             "SELECT path FROM system.parts WHERE database = currentDatabase() AND name IN "
             "(SELECT _part FROM telemetry_counts WHERE log_offset >= {start:UInt64})",
             start=intent.offset,
         )
-        await asyncio.to_thread(cluster.clickhouse.kill)
+        await asyncio.to_thread(cluster.servers.clickhouse.kill)
         assert parts
         for (path,) in parts:
-            await asyncio.to_thread(shutil.rmtree, cluster.clickhouse.folder / "data" / Path(path))
+            await asyncio.to_thread(shutil.rmtree, cluster.servers.clickhouse.folder / "data" / Path(path))
         cluster.injected += 1
-        await asyncio.to_thread(cluster.clickhouse.start)
+        await asyncio.to_thread(cluster.servers.clickhouse.start)
         trap.decide(Fate.CUT)
     consumer = cluster.process("consumer")
     await cluster.operator.becomes(consumer, "siddes_consumer_spent_tokens_total", 1)
