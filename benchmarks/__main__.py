@@ -15,7 +15,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import consumer, embedded, gateway, growth, memory, postgres, storage, summary, visibility
+from benchmarks import (
+    consumer,
+    embedded,
+    gateway,
+    growth,
+    memory,
+    postgres,
+    silent_broker,
+    storage,
+    summary,
+    visibility,
+)
 from benchmarks.report import table
 from benchmarks.results_folder import ResultsFolder
 from benchmarks.rounds import Comparison
@@ -43,6 +54,7 @@ SUITES: Mapping[str, Suite] = {
     "postgres": Suite(postgres.HOW, postgres.run),
     "storage": Suite(storage.HOW, storage.run),
     "visibility": Suite(visibility.HOW, visibility.run),
+    "silent_broker": Suite(silent_broker.HOW, silent_broker.run),
 }
 
 
