@@ -329,6 +329,14 @@ def test_a_batch_that_is_cut_off_behind_another_is_left_to_the_next_fetch() -> N
     assert records.next_fetch_offset == 1
 
 
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_batch_that_was_appended_during_the_fetch_is_left_to_the_next_fetch(before: int) -> None:
+    batches = [batch(0), batch(1, [b"a", b"b"])]
+    records = Records(b"".join(batches[1 - before :]), 1 - before, 1)
+    assert [record.offset for record in records] == [0] * before
+    assert records.next_fetch_offset == 1
+
+
 def test_whatever_the_bytes_are_reading_ends_and_moves_on() -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")

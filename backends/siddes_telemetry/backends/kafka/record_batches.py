@@ -13,6 +13,7 @@ the same one, unless reading begins inside the batch. batch_framing.py has the l
     a transactional batch                                    its records, each marked
     an append time that the store cannot keep                its record, marked
     a first offset that contradicts its neighbours           corrupt_batch
+    the batch that was asked for, beyond the high watermark  nothing: it is fetched again
     no batch at all                                          log_damaged, at the offset that was asked for
 """
 
@@ -91,10 +92,13 @@ class Records:
     ) -> tuple[FetchedRecords, int, int] | None:
         """(records, offset after them, where it ends) of a record batch of any kind.
 
-        None if the batch is not whole and others come before it.
+        None if it is to be fetched again: the batch is not whole and others come before it; or it was appended during
+        the fetch, as a broker takes the high watermark of its answer before it reads (Kafka's Partition.readRecords).
         """
         expected = self._expected
         end, first = batch_end(data, at, size), first_offset(data, at, size)
+        if end is not None and first == expected >= high_watermark:
+            return None
         if end is None or first is None or not 0 <= first < high_watermark:
             return None if at else ([mark_unframed(expected)], expected + 1, size)
         batch, next_first = data[at:end], first_offset(data, end, size)
