@@ -42,16 +42,20 @@ class Acl:
         return f"{self.operation} on {self.resource} {self.name}"
 
 
+def as_admin(broker: SecuredKafka) -> dict[str, str]:
+    """The settings of an aiokafka client that may do everything."""
+    return {
+        "bootstrap_servers": broker.bootstrap("CLEAR"),
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-256",
+        "sasl_plain_username": ADMIN,
+        "sasl_plain_password": broker.passwords[ADMIN],
+    }
+
+
 @asynccontextmanager
-async def admin_of(broker: SecuredKafka) -> AsyncIterator[AIOKafkaClient]:
-    """A started client that may do everything."""
-    client = AIOKafkaClient(
-        bootstrap_servers=broker.bootstrap("CLEAR"),
-        security_protocol="SASL_PLAINTEXT",
-        sasl_mechanism="SCRAM-SHA-256",
-        sasl_plain_username=ADMIN,
-        sasl_plain_password=broker.passwords[ADMIN],
-    )
+async def _admin_of(broker: SecuredKafka) -> AsyncIterator[AIOKafkaClient]:
+    client = AIOKafkaClient(**as_admin(broker))
     await client.bootstrap()
     try:
         yield client
@@ -61,9 +65,10 @@ async def admin_of(broker: SecuredKafka) -> AsyncIterator[AIOKafkaClient]:
 
 async def allow(broker: SecuredKafka, rights: Mapping[str, Iterable[Acl]]) -> None:
     """Give each user these rights. Returns once the broker applies them."""
-    async with admin_of(broker) as client:
+    async with _admin_of(broker) as client:
         for user, acls in rights.items():
-            principal, count = f"User:{user}", 0
+            principal = f"User:{user}"
+            count = await _applied(client, principal)
             for acl in acls:
                 where = RESOURCES[acl.resource], acl.name, LITERAL
                 what = principal, "*", OPERATIONS[acl.operation], ALLOW

@@ -58,6 +58,10 @@ class SecuredKafka(KafkaServer):
     def bootstrap(self, listener: str) -> str:
         return f"127.0.0.1:{self._ports[listener]}"
 
+    def secrets(self) -> list[str]:
+        """What no output may show."""
+        return [*self.passwords.values(), *self.provider.clients.values()]
+
     def with_password(self, sasl: str, user: str, *, listener: str = "PASSWORDS") -> dict[str, str]:
         """The settings of a process of ours that logs in so. `sasl` is a value of KAFKA_SASL."""
         return self._settings_for(listener) | {
