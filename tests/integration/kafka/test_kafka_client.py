@@ -1,0 +1,107 @@
+"""Our Kafka client: what does not answer holds up nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from aiokafka.errors import KafkaConnectionError, NodeNotReadyError
+from aiokafka.structs import BrokerMetadata
+
+from siddes_telemetry.backends.kafka.aiokafka_client import KafkaClient
+from siddes_telemetry.backends.kafka.aiokafka_connection import CONNECT_S
+from siddes_telemetry.backends.kafka.aiokafka_internals import init_producer_id
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
+from tests.infrastructure.ports import free_ports
+from tests.integration.kafka.kit import WAIT_S, until
+
+SILENT = 99  # a broker that the cluster does not have
+
+
+@dataclass
+class SilentServer:
+    """Takes connections and says nothing, as a frozen broker does."""
+
+    address: str = ""
+    connections: list[asyncio.StreamWriter] = field(default_factory=list)
+
+
+@pytest.fixture
+async def silent_server() -> AsyncIterator[SilentServer]:
+    found = SilentServer()
+    server = await asyncio.start_server(lambda _, writer: found.connections.append(writer), "127.0.0.1", 0)
+    found.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield found
+    server.close()
+    for writer in found.connections:
+        writer.close()
+
+
+@asynccontextmanager
+async def connected(bootstrap: str, topic: str = "log") -> AsyncIterator[KafkaClient]:
+    client = KafkaConnection(bootstrap).producer_client(topic)
+    try:
+        await client.bootstrap()
+        yield client
+    finally:
+        await client.close()
+
+
+def list_broker(client: KafkaClient, number: int, address: str) -> None:
+    """Let the cluster's metadata name one more broker, until the next update."""
+    host, port = address.split(":")
+    client.cluster._brokers[number] = BrokerMetadata(number, host, int(port), None)
+
+
+async def test_a_silent_address_is_not_waited_for(kafka_bootstrap: str, silent_server: SilentServer) -> None:
+    while not silent_server.connections:  # aiokafka shuffles the addresses
+        began = asyncio.get_running_loop().time()
+        async with connected(f"{silent_server.address},{kafka_bootstrap}"):
+            assert asyncio.get_running_loop().time() - began < CONNECT_S
+
+
+async def test_connecting_to_a_silent_broker_holds_up_no_other(
+    kafka_bootstrap: str, silent_server: SilentServer
+) -> None:
+    async with connected(kafka_bootstrap) as client:
+        list_broker(client, SILENT, silent_server.address)
+        waiting = [asyncio.ensure_future(client.ready(SILENT)) for _ in range(3)]
+        await until(lambda: bool(silent_server.connections))
+        (real,) = (broker.nodeId for broker in client.cluster.brokers() if broker.nodeId != SILENT)
+        assert await asyncio.wait_for(client.ready(real), WAIT_S)
+        assert not any(each.done() for each in waiting)
+        assert len(silent_server.connections) == 1  # all three wait for one attempt
+        await client.force_metadata_update()  # lists the cluster's own brokers only
+        assert await asyncio.wait_for(asyncio.gather(*waiting), WAIT_S) == [False] * 3
+
+
+async def test_requests_for_any_broker_go_to_those_that_answer(
+    kafka_bootstrap: str, silent_server: SilentServer
+) -> None:
+    async with connected(kafka_bootstrap) as client:
+        client._failures[SILENT] = OSError()
+        for _ in range(20):
+            list_broker(client, SILENT, silent_server.address)
+            assert client.get_random_node() != SILENT
+    assert not silent_server.connections
+
+
+async def test_the_cause_of_a_failed_connection_is_kept() -> None:
+    (port,) = free_ports(1)
+    client = KafkaConnection(f"127.0.0.1:{port}").producer_client("log")
+    with pytest.raises(KafkaConnectionError) as raised:
+        await client.bootstrap()
+    assert isinstance(raised.value.__cause__, ConnectionRefusedError)
+    await client.close()
+
+
+async def test_a_closed_client_connects_no_more(kafka_bootstrap: str) -> None:
+    async with connected(kafka_bootstrap) as client:
+        broker = client.get_random_node()
+        assert broker is not None
+    with pytest.raises(NodeNotReadyError):
+        await init_producer_id(client)
+    assert not client._conns
