@@ -18,6 +18,7 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from siddes_telemetry.backends.kafka import aiokafka_internals
+from siddes_telemetry.backends.kafka.aiokafka_client import KafkaClient
 from siddes_telemetry.backends.kafka.aiokafka_internals import DecodedRecords
 from siddes_telemetry.backends.kafka.fetched_records import to_log_records
 from siddes_telemetry.backends.kafka.record_batches import Records
@@ -59,11 +60,27 @@ def test_the_private_parts_have_the_names_and_shapes_that_are_used() -> None:
         "retention_time",
         "topics",
     ]
-    assert list(inspect.signature(AIOKafkaClient._metadata_update).parameters) == [
-        "self",
-        "cluster_metadata",
-        "topics",
-    ]
+    for method, overridden in (
+        (AIOKafkaClient._metadata_update, KafkaClient._metadata_update),
+        (AIOKafkaClient._get_conn, KafkaClient._get_conn),
+        (AIOKafkaClient.send, KafkaClient.send),
+        (AIOKafkaClient.get_random_node, KafkaClient.get_random_node),
+    ):
+        assert list(inspect.signature(method).parameters) == list(inspect.signature(overridden).parameters)
+    client = inspect.getsource(AIOKafkaClient)
+    for name in (
+        "self._conns =",
+        "self._sync_task =",
+        "self._topics =",
+        "self._client_id =",
+        "self._request_timeout_ms =",
+    ):
+        assert name in client
+    for call in ("await self._metadata_update(self.cluster, topics)", "await self._get_conn(node_id, group=group)"):
+        assert call in client  # what we override is what it calls
+    assert "self._requests.append(\n            (correlation_id, request_struct, fut)," in inspect.getsource(
+        AIOKafkaConnection
+    )
     sending = inspect.getsource(AIOKafkaConnection.send) + inspect.getsource(AIOKafkaConnection._handle_frame)
     for call in (
         "request.prepare(self._versions)",
