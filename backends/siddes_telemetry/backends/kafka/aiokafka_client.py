@@ -45,7 +45,7 @@ from aiokafka.protocol.offset import OffsetRequest
 from siddes_telemetry.backends.kafka.aiokafka_connection import BrokerConnection
 from siddes_telemetry.backends.kafka.hedging import first_answer
 from siddes_telemetry.backends.kafka.produce_request import ProduceRequest
-from siddes_telemetry.backends.kafka.silence import SilenceDetector
+from siddes_telemetry.backends.kafka.silence import SilenceDetector, Waiting
 
 METADATA_MAX_AGE_MS = 30_000  # new partitions and moved leaders are noticed after this at the latest
 METADATA_S = 3.0  # for one update, however many brokers are asked
@@ -94,7 +94,7 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         self._closing: set[asyncio.Future[None]] = set()  # connections
         self._failures: dict[int | tuple[str, int], Exception] = {}  # of the last attempt, by broker or address
         self._silence: SilenceDetector[_Key] = SilenceDetector()
-        self._silent: dict[_Key, float] = {}  # since when, by time.monotonic()
+        self._silent: dict[_Key, Waiting] = {}  # by time.monotonic()
         self._metadata_at_s = 0.0  # when the request for the present metadata was sent
         self._sync_task: asyncio.Task[None] | None = None  # keeps the metadata up to date; aiokafka's close() ends it
         self._watching: asyncio.Task[None] | None = None
@@ -303,10 +303,12 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
             if broker not in listed and not opened.done():
                 self._failures[broker] = StaleMetadata("the metadata no longer lists this broker")
                 opened.set_result(None)
-        for key, since_s in list(self._silent.items()):
+        for key, waiting in list(self._silent.items()):
             connection: BrokerConnection | None = self._conns.get(key)
             oldest = connection.oldest_request() if connection is not None else None
-            if connection is None or oldest is None or since_s >= self._metadata_at_s:
+            if connection is None or oldest is None or oldest[0] != waiting.number:
+                continue  # it was answered meanwhile
+            if waiting.since_s >= self._metadata_at_s:
                 continue
             if key[0] not in listed or not self._leads_any(key[0], oldest[1]):
                 connection.close(reason=CloseReason.CONNECTION_TIMEOUT)

@@ -18,27 +18,34 @@ again under its own sequence number (producer.py), and an offset commit is not r
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 SILENT_S = 1.0  # a broker that is well answers within milliseconds, a fetch within a quarter of a second
 
 K = TypeVar("K", bound=Hashable)
 
 
+class Waiting(NamedTuple):
+    """The number of a connection's oldest request without an answer, and since when it is that."""
+
+    number: int
+    since_s: float
+
+
 class SilenceDetector(Generic[K]):
     """Sees, from regular looks at the oldest request of each connection, which connections are silent."""
 
     def __init__(self) -> None:
-        self._waiting: dict[K, tuple[int, float]] = {}  # the oldest request, and since when it is that
+        self._waiting: dict[K, Waiting] = {}
 
-    def look(self, oldest: Mapping[K, int], now: float) -> dict[K, float]:
-        """The connections that are silent, and since when, on the clock of `now` (seconds).
+    def look(self, oldest: Mapping[K, int], now: float) -> dict[K, Waiting]:
+        """The silent connections, and what they wait for, on the clock of `now` (seconds).
 
-        `oldest` has the number of the oldest request of each connection that waits for an answer.
+        `oldest` has the number of the oldest request without an answer, by connection.
         """
         before = self._waiting
         self._waiting = {
-            key: before[key] if key in before and before[key][0] == number else (number, now)
+            key: before[key] if key in before and before[key].number == number else Waiting(number, now)
             for key, number in oldest.items()
         }
-        return {key: since for key, (_, since) in self._waiting.items() if now - since >= SILENT_S}
+        return {key: waiting for key, waiting in self._waiting.items() if now - waiting.since_s >= SILENT_S}
