@@ -97,6 +97,12 @@ class GroupCommit:
             self._loop.call_soon(self._send_scheduled_batches)
         return future
 
+    async def ping(self) -> None:
+        """Return if at least one partition takes appends. Raises LogUnavailable or LogMissing."""
+        if self._admission.hung_partitions == len(self._partitions):
+            raise LogUnavailable("the append of every partition hangs")
+        await self._appender.ping()
+
     async def drain(self, deadline_s: float) -> bool:
         """Refuse new batches and wait for the others. True if the log has answered for all of them.
 

@@ -75,10 +75,20 @@ async def delete_records(bootstrap: str, topic: str, partition: int, before: int
 
 @asynccontextmanager
 async def appending(
-    bootstrap: str, topic: str, partitions: int = 2, registry: CollectorRegistry | None = None
+    bootstrap: str,
+    topic: str,
+    partitions: int = 2,
+    registry: CollectorRegistry | None = None,
+    leaderless: Callable[[int], None] | None = None,
 ) -> AsyncIterator[KafkaAppender]:
-    metrics = KafkaAppenderMetrics(registry or CollectorRegistry())
-    appender = KafkaAppender(KafkaConnection(bootstrap), topic, partitions, metrics=metrics, rng=random.Random(1))
+    appender = KafkaAppender(
+        KafkaConnection(bootstrap),
+        topic,
+        partitions,
+        metrics=KafkaAppenderMetrics(registry or CollectorRegistry()),
+        rng=random.Random(1),
+        leaderless=leaderless,
+    )
     await appender.start()
     try:
         yield appender
@@ -107,6 +117,17 @@ async def pingable(target: KafkaAppender | KafkaGroupConsumer) -> None:
                 return await target.ping()
             except LogUnavailable:
                 await asyncio.sleep(0.05)
+
+
+async def unpingable(target: KafkaAppender | KafkaGroupConsumer) -> None:
+    """Wait until it is not ready: an append acknowledged a moment ago may still count."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            try:
+                await target.ping()
+            except LogUnavailable:
+                return
+            await asyncio.sleep(0.05)
 
 
 async def missing(target: KafkaAppender) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
+from siddes_telemetry.backends.ports.errors import LogUnavailable
 from siddes_telemetry.ingest_gateway.group_commit import GroupCommit
 from siddes_telemetry.ingest_gateway.limits import GroupCommitLimits
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
@@ -85,13 +86,16 @@ class HeldLog:
 
     def __init__(self) -> None:
         self.appends: list[Append] = []
+        self.ping_error: LogUnavailable | None = None
 
     async def append(self, partition: int, value: bytes, headers: Headers) -> None:
         append = Append(partition, value, headers)
         self.appends.append(append)
         await append.answer
 
-    async def ping(self) -> None: ...
+    async def ping(self) -> None:
+        if self.ping_error is not None:
+            raise self.ping_error
 
     async def close(self) -> None: ...
 

@@ -272,6 +272,26 @@ async def test_unkeyed_lines_go_around_a_partition_that_hangs() -> None:
     assert is_durable(keyed)
 
 
+async def test_it_is_ready_until_the_append_of_every_partition_hangs() -> None:
+    rig = Rig(2)
+    await rig.commit("a")
+    await rig.timers.move(DEADLINE_S)
+    await rig.committer.ping()
+    await rig.commit("b")
+    await rig.timers.move(DEADLINE_S)
+    with pytest.raises(LogUnavailable):
+        await rig.committer.ping()
+    await rig.log.ack(rig.log.open[1])
+    await rig.committer.ping()
+
+
+async def test_it_is_not_ready_while_the_log_is_not() -> None:
+    rig = Rig(2)
+    rig.log.ping_error = LogMissing("the topic is missing")
+    with pytest.raises(LogMissing):
+        await rig.committer.ping()
+
+
 async def test_too_many_bytes_in_flight_are_refused_and_those_of_a_hung_record_count_until_it_is_answered() -> None:
     rig = Rig(2, GroupCommitLimits(in_flight_bytes=100_000 + 3 * BATCH_OVERHEAD_BYTES))
     hung = await rig.commit("a", lines=1000)  # 80 B a line

@@ -14,8 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from math import inf
 
 import structlog
+from aiokafka import AIOKafkaClient
 
 from siddes_telemetry.backends.backoff import Backoff
 from siddes_telemetry.backends.kafka.closing import CLOSE_S, close_client
@@ -27,6 +31,7 @@ from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
 from siddes_telemetry.schemas.record import Headers
 
 PING_S = 2.0  # a readiness probe does not wait longer
+PROOF_S = 1.0  # an append acknowledged so lately says more than a broker's answer
 
 log = structlog.get_logger(__name__)
 
@@ -35,14 +40,16 @@ class _Session:
     def __init__(self, producer: KafkaProducer) -> None:
         self.producer = producer
         self.broken = asyncio.Event()
-        self.acknowledged = False  # it has appended a record: the next back-off begins anew
+        self.acknowledged_at = -inf  # when the log last had a record of it, on the loop's clock
 
 
 class KafkaAppender:
     """A LogAppender. `start` returns at once; appends wait for the first connection.
 
     Records are resent without a limit while brokers are away: the caller bounds how many appends wait. `append` and
-    `ping` raise LogMissing if the topic or one of its `partitions` is missing.
+    `ping` raise LogMissing if the topic or one of its `partitions` is missing. `ping` is content with one partition
+    that takes appends: the loss of a broker must not take every gateway out of service. `leaderless` is told with all
+    new metadata how many partitions have no leader.
     """
 
     def __init__(
@@ -53,6 +60,7 @@ class KafkaAppender:
         *,
         metrics: KafkaAppenderMetrics,
         rng: random.Random,
+        leaderless: Callable[[int], None] | None = None,
         close_s: float = CLOSE_S,
     ) -> None:
         self._connection = connection
@@ -60,6 +68,7 @@ class KafkaAppender:
         self._partitions = frozenset(range(partitions))
         self._metrics = metrics
         self._rng = rng
+        self._leaderless = leaderless
         self._close_s = close_s
         self._connecting: asyncio.Task[None] | None = None
         self._session: asyncio.Future[_Session] = asyncio.get_running_loop().create_future()
@@ -85,20 +94,23 @@ class KafkaAppender:
         except BaseException:  # cancelled, or a defect: the log may or may not have the record
             self._break(session)
             raise
-        session.acknowledged = True
+        session.acknowledged_at = asyncio.get_running_loop().time()
 
     async def ping(self) -> None:
         if not self._session.done():
             raise LogUnavailable("not connected")
-        client = self._session.result().producer.client
-        with driver_errors_translated():
-            async with asyncio.timeout(PING_S):
-                if not await client.force_metadata_update():
-                    raise LogUnavailable("no broker answers")
-        if not self._partitions <= (client.cluster.partitions_for_topic(self._topic) or set()):
+        session = self._session.result()
+        client = session.producer.client
+        proven = session.acknowledged_at > asyncio.get_running_loop().time() - PROOF_S
+        if not proven or self._missing(client):
+            with driver_errors_translated():
+                async with asyncio.timeout(PING_S):
+                    if not await client.force_metadata_update():
+                        raise LogUnavailable("no broker answers")
+        if self._missing(client):
             raise LogMissing("the topic or a partition of it is missing: run migrate")
-        if not self._partitions <= client.cluster.available_partitions_for_topic(self._topic):
-            raise LogUnavailable("a partition has no leader")
+        if not proven and not self._led(client):
+            raise LogUnavailable("no partition has a leader")
 
     async def close(self) -> None:
         if self._connecting is not None:
@@ -115,10 +127,22 @@ class KafkaAppender:
             session.broken.set()
             self._session = asyncio.get_running_loop().create_future()
 
+    def _missing(self, client: AIOKafkaClient) -> bool:
+        return not self._partitions <= (client.cluster.partitions_for_topic(self._topic) or set())
+
+    def _led(self, client: AIOKafkaClient) -> AbstractSet[int]:
+        """The partitions that have a leader, living or not."""
+        return self._partitions & (client.cluster.available_partitions_for_topic(self._topic) or set())
+
+    def _count_leaderless(self, client: AIOKafkaClient) -> None:
+        if self._leaderless is not None:
+            self._leaderless(len(self._partitions - self._led(client)))
+
     async def _keep_connected(self) -> None:
         backoff = Backoff(self._rng)
         while True:
             client, producer = self._connection.producer_client(self._topic), None
+            client.cluster.add_listener(lambda _, client=client: self._count_leaderless(client))
             try:
                 await client.bootstrap()
                 producer = await KafkaProducer.begin(client, self._topic, self._rng)
@@ -126,7 +150,7 @@ class KafkaAppender:
                 self._session.set_result(session)
                 await session.broken.wait()
                 self._metrics.rebuilds.inc()
-                if session.acknowledged:
+                if session.acknowledged_at > -inf:  # the next back-off begins anew
                     backoff = Backoff(self._rng)
             except DRIVER_ERRORS as error:
                 log.warning("log_unreachable", error=type(error).__name__)

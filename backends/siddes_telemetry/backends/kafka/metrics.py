@@ -14,6 +14,19 @@ class KafkaAppenderMetrics:
         )
 
 
+class KafkaGatewayMetrics(KafkaAppenderMetrics):
+    """Metrics of the KafkaAppender of counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.leaderless_partitions = Gauge(
+            "siddes_kafka_leaderless_partitions",
+            "Partitions that have no leader",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+
+
 class KafkaDeadLetterMetrics(KafkaAppenderMetrics):
     """Metrics of KafkaDeadLetters and their producer."""
 

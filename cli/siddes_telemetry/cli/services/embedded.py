@@ -68,7 +68,7 @@ async def _open_all(settings: Settings, registry: Registry, metrics: CollectorRe
         await stack.enter_async_context(serve_control(DataFolder(settings.data).control_socket, operations))
         yield ServiceParts(
             checks={
-                "log": ping_check(instance.log.ping),
+                "log": ping_check(group_commit.ping),
                 "store": ping_check(instance.store.ping),
                 "consumer": consumer_check(consumer),
             },

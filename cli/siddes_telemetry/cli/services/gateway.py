@@ -11,7 +11,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
-from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
+from siddes_telemetry.backends.kafka.metrics import KafkaGatewayMetrics
 from siddes_telemetry.backends.ports.log import LogAppender
 from siddes_telemetry.cli.cluster import kafka_connection
 from siddes_telemetry.cli.services.announcement import PrintStatus
@@ -44,12 +44,14 @@ async def open_gateway(
 ) -> AsyncIterator[ServiceParts]:
     """The parts of a gateway on Kafka."""
     async with AsyncExitStack() as stack:
+        kafka_metrics = KafkaGatewayMetrics(metrics)
         appender = KafkaAppender(
             kafka_connection(settings),
             settings.topic,
             settings.partitions,
-            metrics=KafkaAppenderMetrics(metrics),
+            metrics=kafka_metrics,
             rng=random.Random(),
+            leaderless=kafka_metrics.leaderless_partitions.set,
         )
         await appender.start()
         stack.push_async_callback(appender.close)
@@ -59,7 +61,7 @@ async def open_gateway(
         server = await stack.enter_async_context(public_server(settings, registry, {Api.INGEST}, routes, metrics))
         stack.callback(gateway_metrics.buffered.flush)  # a worker's metrics files outlive it
         yield ServiceParts(
-            checks={"log": ping_check(appender.ping)},
+            checks={"log": ping_check(group_commit.ping)},
             server=server,
             drain=partial(group_commit.drain, COMMIT_DRAIN_S),
         )

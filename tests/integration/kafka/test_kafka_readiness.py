@@ -1,0 +1,68 @@
+"""Readiness on three real brokers: the silence of one takes no gateway and no consumer out of service."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.infrastructure.kafka_cluster import LocalKafkaCluster
+from tests.infrastructure.kafka_view import coordinator
+from tests.infrastructure.names import fresh
+from tests.integration.kafka.kit import (
+    HEADERS,
+    WAIT_S,
+    Hands,
+    appending,
+    make_group_consumer,
+    make_topic,
+    pingable,
+    running,
+    unpingable,
+)
+
+pytestmark = pytest.mark.servers
+PARTITIONS = range(3)  # one replica each, so that each broker leads one of them
+
+
+async def test_clients_are_ready_until_the_last_broker_is_silent(kafka_cluster: LocalKafkaCluster) -> None:
+    topic, group, bootstrap, leaderless = fresh("log"), fresh("group"), kafka_cluster.bootstrap, [0]
+    await make_topic(bootstrap, topic, len(PARTITIONS))
+    consumer = make_group_consumer(bootstrap, topic, group)
+    async with (
+        appending(bootstrap, topic, len(PARTITIONS), leaderless=leaderless.append) as busy,
+        appending(bootstrap, topic, len(PARTITIONS)) as idle,
+        running(consumer, Hands()),
+    ):
+        clients = (busy, idle, consumer)
+        for client in clients:
+            await pingable(client)
+
+        async def append(partition: int) -> None:
+            while True:
+                await busy.append(partition, b"x", HEADERS)
+                await asyncio.sleep(0.02)
+
+        async def stay_ready_until_leaderless(number: int) -> None:
+            async with asyncio.timeout(WAIT_S):
+                while leaderless[-1] != number:
+                    await asyncio.gather(*(client.ping() for client in clients))
+                    await asyncio.sleep(0.1)
+
+        appends = [asyncio.ensure_future(append(partition)) for partition in PARTITIONS]
+        try:
+            coordinating = await asyncio.to_thread(coordinator, kafka_cluster.brokers[1].address, group)
+            silent = kafka_cluster.others(coordinating)[0]
+            await asyncio.to_thread(silent.pause)
+            await stay_ready_until_leaderless(1)
+            await asyncio.to_thread(silent.resume)
+            await stay_ready_until_leaderless(0)
+            for broker in kafka_cluster.brokers.values():
+                await asyncio.to_thread(broker.pause)
+            for client in clients:
+                await unpingable(client)
+        finally:
+            for each in appends:
+                each.cancel()
+            await asyncio.wait(appends)
+            await asyncio.to_thread(kafka_cluster.heal)
