@@ -40,7 +40,7 @@ class Listener:
 class KafkaServer(LocalServer):
     """A node with these settings (`server.properties`), which the first start writes into its folder.
 
-    `format_options` are those of `kafka-storage format`.
+    `format_options` are those of `kafka-storage format`. `classes` is a folder of Java classes that the settings name.
     """
 
     def __init__(
@@ -51,10 +51,12 @@ class KafkaServer(LocalServer):
         folder: Path,
         java: Iterable[str],
         format_options: Iterable[str] = (),
+        classes: Path | None = None,
     ) -> None:
         super().__init__(folder)
         self._format_options = tuple(format_options)
-        self._java = ["java", *java, f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", "-cp", f"{jars}/*"]
+        class_path = f"{jars}/*" if classes is None else f"{jars}/*:{classes}"
+        self._java = ["java", *java, f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", "-cp", class_path]
         self._properties = folder / "server.properties"
         self._settings = {**settings, "log.dirs": str(folder / "data")}
 
@@ -71,10 +73,17 @@ class KafkaServer(LocalServer):
 
 
 class LocalKafka(KafkaServer):
-    """A broker. `bootstrap`: its address. `listeners`: the further listeners, by name."""
+    """A broker. `bootstrap`: its address. `listeners`: the further listeners, by name. `settings`: more of them."""
 
     def __init__(
-        self, *, jars: Path, folder: Path, listeners: Iterable[str] = (), jvm: Iterable[str] = QUICK_START
+        self,
+        *,
+        jars: Path,
+        folder: Path,
+        listeners: Iterable[str] = (),
+        jvm: Iterable[str] = QUICK_START,
+        settings: Mapping[str, str] | None = None,
+        classes: Path | None = None,
     ) -> None:
         port, controller_port = free_ports(2)
         self.bootstrap = f"127.0.0.1:{port}"
@@ -84,7 +93,7 @@ class LocalKafka(KafkaServer):
             f"PROXIED{number}": (listener.port, listener.advertised)
             for number, listener in enumerate(self.listeners.values())
         }
-        settings = BROKER_SETTINGS | {
+        own = BROKER_SETTINGS | {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
@@ -96,7 +105,7 @@ class LocalKafka(KafkaServer):
             "broker.session.timeout.ms": "3000",
             "broker.heartbeat.interval.ms": "500",
         }
-        super().__init__(settings, jars=jars, folder=folder, java=["-Xmx512m", *jvm])
+        super().__init__(own | dict(settings or {}), jars=jars, folder=folder, java=["-Xmx512m", *jvm], classes=classes)
 
 
 def _listed(ports: dict[str, int]) -> str:

@@ -24,6 +24,7 @@ SECRET = {"JWT_SECRET": JWT_SECRET}
 KAFKA = {"KAFKA": "127.0.0.1:9"}
 CLICKHOUSE = {"CLICKHOUSE": "http://user:canary@127.0.0.1:9/counts"}
 CANARY = "canary1f6f0f9d"
+NEW_LOG_OF_NO_STORE = ("migrate", "--topics", "--new-log")
 NO_AUTHENTICATOR = "error: no viewer could be authenticated: "
 
 
@@ -54,7 +55,9 @@ def test_the_script_and_the_module_are_the_same_command() -> None:
     assert (as_module.returncode, as_module.stdout, as_module.stderr) == (0, f"{VERSION}\n", "")
 
 
-@pytest.mark.parametrize("arguments", [("no-such-command",), ("up", "--port", "65536"), ("purge", "--days", "-1"), ()])
+@pytest.mark.parametrize(
+    "arguments", [("no-such-command",), ("up", "--port", "65536"), ("purge", "--days", "-1"), NEW_LOG_OF_NO_STORE, ()]
+)
 def test_a_wrong_command_line_is_a_usage_error(arguments: tuple[str, ...]) -> None:
     assert say(*arguments).exit_code == 2
 
@@ -83,13 +86,16 @@ def test_missing_settings_and_a_missing_authenticator_are_named_at_once() -> Non
         ("consumer", {}, ["KAFKA", "CLICKHOUSE"]),
         ("migrate", KAFKA, ["CLICKHOUSE"]),
         ("migrate", CLICKHOUSE, ["KAFKA"]),
+        ("migrate --topics", CLICKHOUSE, ["KAFKA"]),
+        ("migrate --store", {}, ["CLICKHOUSE"]),
+        ("migrate --topics --store", {}, ["KAFKA", "CLICKHOUSE"]),
         ("purge", KAFKA, ["CLICKHOUSE"]),
         ("dead-letters", CLICKHOUSE, ["KAFKA"]),
         ("token", {}, ["JWT_SECRET"]),
     ],
 )
 def test_missing_settings_of_a_command_are_named(command: str, settings: dict[str, str], missing: list[str]) -> None:
-    done = say(command, *(("--viewer", "alice") if command == "token" else ()), settings=settings)
+    done = say(*command.split(), *(("--viewer", "alice") if command == "token" else ()), settings=settings)
     assert done.exit_code == 2
     assert done.stdout == ""
     expected = [f"error: SIDDES_TELEMETRY_{name}: must be set" for name in missing]

@@ -112,7 +112,8 @@ class Settings(BaseSettings):
     topic: Annotated[str, _matching(TOPIC.pattern, "must be 1 to 200 of A-Z a-z 0-9 . _ -")] = "siddes.telemetry.v1"
     group: Annotated[str, Field(min_length=1, max_length=200)] = "siddes-telemetry"  # the consumers' group
     partitions: Annotated[int, Field(ge=1, le=1024)] = 8  # of the topic; may grow, never shrink
-    replication: Annotated[int, Field(ge=1, le=16)] = 1  # the replication factor of the topics that `migrate` makes
+    # The replication factor of the topics that `migrate` makes. None: 3, or the number of brokers if there are fewer.
+    replication: Annotated[int, Field(ge=1, le=16)] | None = None
 
     # The security of Kafka's connections. cli/kafka_security.py checks what fits together.
     kafka_security: Annotated[Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"], BeforeValidator(_lower)] = (

@@ -82,14 +82,15 @@ def http_settings(*needs: str, debug: bool = False, host: str) -> Settings:
     return settings
 
 
-def operator_settings(*cluster_needs: str) -> Settings:
+def operator_settings(*cluster_needs: str, of_cluster: bool = False) -> Settings:
     """Returns the settings of an operator's command. A broker or a server in them means a cluster.
 
-    `cluster_needs`: names that must be set for a cluster. Raises SettingsError.
+    `cluster_needs`: names that must be set for a cluster. `of_cluster`: the command is for a cluster only. Raises
+    SettingsError.
     """
 
     def problems(settings: Settings) -> Iterator[str]:
-        if settings.kafka is not None or settings.clickhouse is not None:
+        if of_cluster or settings.kafka is not None or settings.clickhouse is not None:
             yield from missing_settings(settings, cluster_needs)
 
     _warn_of_misspelt()

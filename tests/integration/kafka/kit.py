@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.journal_queue import JournalMetrics
@@ -40,6 +41,18 @@ async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_S):
         while not true():  # noqa: ASYNC110  # there is no event for it
             await asyncio.sleep(0.02)
+
+
+async def topic_settings(bootstrap: str, topic: str) -> dict[str, str]:
+    """The settings that apply to a topic."""
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        (answer,) = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    finally:
+        await client.close()
+    ((_, _, _, _, entries),) = answer.resources
+    return {name: value for name, value, *_ in entries}
 
 
 async def make_topic(bootstrap: str, topic: str, partitions: int = 2) -> None:

@@ -159,9 +159,8 @@ async def test_a_member_that_starts_before_its_broker_joins_when_that_is_there(
 
 
 async def test_no_topic_is_made_by_asking_for_it(kafka_jars: Path, tmp_path: Path) -> None:
-    broker = LocalKafka(jars=kafka_jars, folder=tmp_path)
-    broker._settings["auto.create.topics.enable"] = "true"  # Kafka's default
-    with broker:
+    creating = {"auto.create.topics.enable": "true"}  # Kafka's default
+    with LocalKafka(jars=kafka_jars, folder=tmp_path, settings=creating) as broker:
         consumer = make_group_consumer(broker.bootstrap, "log", "group")
         async with appending(broker.bootstrap, "log") as appender, running(consumer, Hands()):
             with pytest.raises(LogMissing):

@@ -1,121 +1,148 @@
+"""`migrate`'s topics on real brokers: one, and three."""
+
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
-from siddes_telemetry.backends.kafka.topics import (
-    AddPartitions,
-    AlterSettings,
-    CreateTopic,
-    TopicRefused,
-    TopicState,
-    changes,
-    dead_topic,
-    keys_topic,
-    wanted_topics,
-)
+from siddes_telemetry.backends.kafka.topics import TopicRefused, topic_names
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 from siddes_telemetry.schemas.timestamps import DAY_MS
+from tests.infrastructure.kafka_cluster import LocalKafkaCluster
+from tests.infrastructure.kafka_view import ClusterView, view
 from tests.infrastructure.names import fresh
+from tests.integration.kafka.kit import WAIT_S, topic_settings
+
+PARTITIONS = 2
+IN_ALL = PARTITIONS + 1 + PARTITIONS  # of the log, its dead letters and its key journal
 
 
-def test_nothing_is_kept_longer_than_the_store_keeps_it() -> None:
-    log, dead, _ = wanted_topics("t", partitions=8, replication=1, retention_days=3)
-    assert log.settings["retention.ms"] == dead.settings["retention.ms"] == str(3 * DAY_MS)
-    log, dead, keys = wanted_topics("t", partitions=8, replication=1, retention_days=365)
-    assert (log.settings["retention.ms"], dead.settings["retention.ms"]) == (str(7 * DAY_MS), str(30 * DAY_MS))
-    assert (keys.settings["retention.ms"], keys.settings["segment.ms"]) == ("3600000", "600000")
+def admin(
+    bootstrap: str,
+    topic: str,
+    *,
+    partitions: int = PARTITIONS,
+    replication: int | None = None,
+    retention_days: int = 30,
+) -> KafkaAdmin:
+    return KafkaAdmin(
+        KafkaConnection(bootstrap), topic, partitions=partitions, replication=replication, retention_days=retention_days
+    )
 
 
-@pytest.mark.parametrize(("replication", "replicas"), [(1, "1"), (2, "1"), (3, "2"), (5, "2")])
-def test_two_replicas_must_have_a_record_where_there_are_three(replication: int, replicas: str) -> None:
-    for spec in wanted_topics("t", partitions=8, replication=replication, retention_days=30):
-        assert spec.settings["min.insync.replicas"] == replicas
+@asynccontextmanager
+async def operator(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client of somebody else."""
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
-def test_what_is_as_it_should_be_is_left_alone_and_the_operators_settings_stay() -> None:
-    spec, _, _ = wanted_topics("t", partitions=8, replication=1, retention_days=30)
-    operators = {"max.message.bytes": "2000000"}
-    assert changes(spec, None) == [CreateTopic(spec)]
-    assert changes(spec, TopicState(8, {**spec.settings, **operators})) == []
-    assert changes(spec, TopicState(4, {**spec.settings, **operators, "retention.ms": "1"})) == [
-        AddPartitions("t", 8),
-        AlterSettings("t", {"retention.ms": spec.settings["retention.ms"]}, {**operators, **spec.settings}),
+async def test_migrate_makes_the_topics_once(kafka_bootstrap: str) -> None:
+    topic = fresh("log")
+    planned = (await admin(kafka_bootstrap, topic).pending()).steps
+    assert [step.splitlines()[0] for step in planned] == [f"create topic {name}" for name in topic_names(topic)]
+    done = await admin(kafka_bootstrap, topic).migrate()
+    assert (done.steps, done.notes) == (planned, [])
+    for again in (await admin(kafka_bootstrap, topic).pending(), await admin(kafka_bootstrap, topic).migrate()):
+        assert (again.steps, again.notes) == ([], [])
+
+
+async def test_a_grown_setting_adds_partitions_and_a_changed_one_alters(kafka_bootstrap: str) -> None:
+    topic = fresh("log")
+    log, dead, keys = topic_names(topic)
+    await admin(kafka_bootstrap, topic).migrate()
+    grown = await admin(kafka_bootstrap, topic, partitions=5, retention_days=2).migrate()
+    assert grown.steps == [
+        f"alter topic {log} partitions=5",
+        f"alter topic {log} retention.ms={2 * DAY_MS}",
+        f"alter topic {dead} retention.ms={2 * DAY_MS}",
+        f"alter topic {keys} partitions=5",
     ]
+    with pytest.raises(TopicRefused):
+        await admin(kafka_bootstrap, topic, partitions=4).migrate()
 
 
-def test_partitions_are_never_taken_away() -> None:
-    spec, _, _ = wanted_topics("t", partitions=4, replication=1, retention_days=30)
-    with pytest.raises(TopicRefused, match="has 8 partitions, and the settings say 4"):
-        changes(spec, TopicState(8, spec.settings))
+async def test_what_an_operator_set_on_a_topic_outlives_a_migration(kafka_bootstrap: str) -> None:
+    topic = fresh("log")
+    theirs = {"max.message.bytes": "2000000", "retention.ms": str(20 * DAY_MS), "segment.ms": "3600000"}
+    ours = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
+    async with operator(kafka_bootstrap) as client:
+        await client.create_topics([NewTopic(topic, 1, 1, topic_configs=theirs | {"cleanup.policy": "compact"})])
+    done = await admin(kafka_bootstrap, topic).migrate()
+    assert done.steps[:3] == [
+        f"alter topic {topic} partitions={PARTITIONS}",
+        f"alter topic {topic} message.timestamp.type=LogAppendTime",
+        f"alter topic {topic} cleanup.policy=delete",
+    ]
+    settings = await topic_settings(kafka_bootstrap, topic)
+    assert {name: settings[name] for name in theirs | ours} == theirs | ours
 
 
-@pytest.mark.servers
-class TestOnABroker:
-    def admin(self, bootstrap: str, topic: str, partitions: int = 2, retention_days: int = 30) -> KafkaAdmin:
-        return KafkaAdmin(
-            KafkaConnection(bootstrap), topic, partitions=partitions, replication=1, retention_days=retention_days
-        )
+async def test_many_may_migrate_at_once(kafka_bootstrap: str) -> None:
+    topic = fresh("log")
+    for partitions in (2, 3):
+        await asyncio.gather(*(admin(kafka_bootstrap, topic, partitions=partitions).migrate() for _ in range(4)))
+    assert (await admin(kafka_bootstrap, topic, partitions=3).pending()).steps == []
 
-    async def test_migrate_makes_the_topics_once(self, kafka_bootstrap: str) -> None:
-        topic = fresh("log")
-        admin = self.admin(kafka_bootstrap, topic)
-        planned = await admin.pending()
-        assert [line.split()[:3] for line in planned] == [
-            ["create", "topic", topic],
-            ["create", "topic", dead_topic(topic)],
-            ["create", "topic", keys_topic(topic)],
-        ]
-        assert await admin.migrate() == planned
-        assert await admin.pending() == []
-        assert await admin.migrate() == []
 
-    async def test_a_grown_setting_adds_partitions_and_a_changed_one_alters(self, kafka_bootstrap: str) -> None:
-        topic = fresh("log")
-        await self.admin(kafka_bootstrap, topic).migrate()
-        done = await self.admin(kafka_bootstrap, topic, partitions=5, retention_days=2).migrate()
-        assert done == [
-            f"alter topic {topic} partitions=5",
-            f"alter topic {topic} retention.ms={2 * DAY_MS}",
-            f"alter topic {dead_topic(topic)} retention.ms={2 * DAY_MS}",
-            f"alter topic {keys_topic(topic)} partitions=5",
-        ]
-        with pytest.raises(TopicRefused):
-            await self.admin(kafka_bootstrap, topic, partitions=4).migrate()
-
-    async def test_what_an_operator_set_on_the_topic_outlives_a_migration(self, kafka_bootstrap: str) -> None:
-        topic = fresh("log")
-        await self.admin(kafka_bootstrap, topic).migrate()
-        client = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
-        await client.start()
-        try:
-            resource = ConfigResourceType.TOPIC
-            await client.alter_configs([ConfigResource(resource, topic, {"max.message.bytes": "2000000"})])
-            assert len(await self.admin(kafka_bootstrap, topic).migrate()) == 1  # that call reset ours
-            (answer,) = await client.describe_configs([ConfigResource(resource, topic, {"max.message.bytes": ""})])
-        finally:
-            await client.close()
-        assert answer.resources[0][4][0][:2] == ("max.message.bytes", "2000000")
-
-    async def test_many_may_migrate_at_once(self, kafka_bootstrap: str) -> None:
-        topic = fresh("log")
-        for partitions in (2, 3):
-            await asyncio.gather(*(self.admin(kafka_bootstrap, topic, partitions).migrate() for _ in range(4)))
-        assert await self.admin(kafka_bootstrap, topic, partitions=3).pending() == []
-
-    async def test_what_the_broker_refuses_is_said_and_not_tried_for_ever(self, kafka_bootstrap: str) -> None:
-        admin = KafkaAdmin(
-            KafkaConnection(kafka_bootstrap), fresh("log"), partitions=1, replication=3, retention_days=30
-        )
-        with pytest.raises(TopicRefused, match="InvalidReplicationFactor"):
-            await admin.migrate()
+async def test_more_replicas_than_brokers_are_refused_by_the_name_of_the_setting(kafka_bootstrap: str) -> None:
+    with pytest.raises(TopicRefused, match=r"InvalidReplicationFactor.*SIDDES_TELEMETRY_REPLICATION"):
+        await admin(kafka_bootstrap, fresh("log"), replication=3).migrate()
 
 
 async def test_an_absent_broker_is_said_to_be_absent(unused_tcp_port: int) -> None:
     with pytest.raises(LogUnavailable):
-        await TestOnABroker().admin(f"127.0.0.1:{unused_tcp_port}", "t").pending()
+        await admin(f"127.0.0.1:{unused_tcp_port}", "t").pending()
+
+
+async def test_min_insync_replicas_goes_by_the_replicas_and_an_operators_is_not_lowered(
+    kafka_cluster: LocalKafkaCluster,
+) -> None:
+    topic, bootstrap = fresh("log"), kafka_cluster.bootstrap
+    _, dead, keys = topic_names(topic)
+    async with operator(bootstrap) as client:
+        await client.create_topics(
+            [
+                NewTopic(topic, PARTITIONS, 3, topic_configs={"min.insync.replicas": "3"}),
+                NewTopic(dead, 1, 3, topic_configs={"min.insync.replicas": "1"}),
+            ]
+        )
+    done = await admin(bootstrap, topic, replication=1).migrate()
+    assert f"alter topic {dead} min.insync.replicas=2" in done.steps
+    of_topics = [(await topic_settings(bootstrap, name))["min.insync.replicas"] for name in (topic, dead, keys)]
+    assert of_topics == ["3", "2", "1"]
+    (note,) = (await admin(bootstrap, topic, replication=None).migrate()).notes
+    assert note.startswith(f"topic {keys} has replication factor 1, and 3 is wanted")
+
+
+async def test_migrate_waits_for_a_broker_that_has_not_heard_of_the_topics(kafka_cluster: LocalKafkaCluster) -> None:
+    topic, late = fresh("log"), kafka_cluster.brokers[3]
+    other = kafka_cluster.others(3)[0].address
+    late.pause()
+    migrating = asyncio.ensure_future(admin(kafka_cluster.bootstrap, topic, replication=1).migrate())
+    try:
+        async with asyncio.timeout(WAIT_S):
+            while _led(seen := await asyncio.to_thread(view, other), topic) < IN_ALL:  # noqa: ASYNC110  # a broker's
+                await asyncio.sleep(0.02)
+        assert not migrating.done() or late.number not in seen.brokers
+    finally:
+        late.resume()
+        await migrating
+    for broker in kafka_cluster.brokers.values():
+        seen = await asyncio.to_thread(view, broker.address)
+        assert late.number not in seen.brokers or _led(seen, topic) == IN_ALL
+
+
+def _led(seen: ClusterView, topic: str) -> int:
+    """How many partitions of the log and the topics beside it have a leader."""
+    return sum(1 for (name, _), each in seen.partitions.items() if name.startswith(topic) and each.leader >= 0)

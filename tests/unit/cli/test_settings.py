@@ -30,7 +30,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     settings = load_settings()
     assert (settings.enabled, settings.retention_days, settings.debug) == (True, 30, False)
     assert (settings.topic, settings.group) == ("siddes.telemetry.v1", "siddes-telemetry")
-    assert (settings.partitions, settings.replication, settings.rate) == (8, 1, 100)
+    assert (settings.partitions, settings.replication, settings.rate) == (8, None, 100)
     assert (settings.session_cookie, settings.auth_field, settings.data) == ("sessionid", "viewer_id", Path("data"))
 
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
@@ -57,14 +56,14 @@ NO_RETENTION = -1  # OffsetCommit: the broker's offsets.retention.minutes applie
 # --- Connections and metadata ---
 
 
-def client_of(owner: AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
-    """The client inside a consumer or an admin client. It has no public accessor."""
-    return owner._client
+def client_of(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
+    """The client inside a consumer. It has no public accessor."""
+    return consumer._client
 
 
-def use_client(owner: AIOKafkaConsumer | AIOKafkaAdminClient, client: AIOKafkaClient) -> None:
-    """Make a consumer or an admin client that is not started use this client. Neither takes one as an argument."""
-    owner._client = client
+def use_client(consumer: AIOKafkaConsumer, client: AIOKafkaClient) -> None:
+    """Make a consumer that is not started use this client. It takes none as an argument."""
+    consumer._client = client
 
 
 async def partitions_of_topic(consumer: AIOKafkaConsumer, topic: str) -> Sequence[int]:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
 
 from siddes_telemetry.backends.kafka.aiokafka_client import METADATA_MAX_AGE_MS, KafkaClient
 from siddes_telemetry.backends.kafka.aiokafka_internals import RangePartitionAssignor, decode_fetches_with, use_client
@@ -65,16 +64,15 @@ class KafkaConnection:
             await close_consumer(consumer)
 
     @asynccontextmanager
-    async def admin_client(self, topics: Iterable[str]) -> AsyncIterator[AIOKafkaAdminClient]:
-        """A started admin client. Raises LogUnavailable, also for driver errors inside the block."""
-        admin = AIOKafkaAdminClient(request_timeout_ms=_ms(REQUEST_S))
-        use_client(admin, self._client(topics))
+    async def admin_client(self, topics: Iterable[str]) -> AsyncIterator[KafkaClient]:
+        """A started client for requests about these topics. Raises LogUnavailable, also for errors inside the block."""
+        client = self._client(topics)
         try:
             with driver_errors_translated():
-                await admin.start()
-                yield admin
+                await client.bootstrap()
+                yield client
         finally:
-            await admin.close()
+            await client.close()
 
     def _client(self, topics: Iterable[str], *, held_timeout_s: float | None = None) -> KafkaClient:
         return KafkaClient(

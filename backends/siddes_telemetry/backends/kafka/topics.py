@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from siddes_telemetry.backends.kafka.topic_settings import (
+    CLEANUP,
+    COMPRESSION,
+    DEAD_RETENTION_MS,
+    KEYS_RETENTION_MS,
+    KEYS_SEGMENT_MS,
+    LOG_RETENTION_MS,
+    MIN_INSYNC_REPLICAS,
+    SAFE_REPLICAS,
+    SEGMENT_MS,
+    TIMESTAMPS,
+    Setting,
+    keys_sizes,
+    min_insync_replicas,
+    retention,
+    segments,
+)
 from siddes_telemetry.backends.ports.errors import BackendError
-from siddes_telemetry.schemas.timestamps import DAY_MS, HOUR_MS
+from siddes_telemetry.schemas.timestamps import DAY_MS
 
-LOG_RETENTION_DAYS = 7  # how long the store may be away before counts are lost
-DEAD_RETENTION_DAYS = 30  # how long an operator may take to look
-SEGMENT_MS = DAY_MS  # Kafka deletes whole segments: a record outlives its retention by a day at most
-SAFE_REPLICAS = 3  # with so many or more, min.insync.replicas is 2
 DEAD_PARTITIONS = 1  # few records, read as a whole
-KEYS_RETENTION_MS = HOUR_MS  # ten minutes are needed; a consumer that is behind needs older notes
-KEYS_RETENTION_BYTES = 64 * 1024 * 1024  # of a partition: ten times the keys that its retry window may hold
-KEYS_SEGMENT_MS = HOUR_MS // 6  # Kafka deletes whole segments
-KEYS_SEGMENT_BYTES = 16 * 1024 * 1024
 
 
 class TopicRefused(BackendError):
-    """A topic cannot be made as configured. The text says why: the driver's error name, or the setting to change."""
+    """A topic cannot be made or used as configured. The text says why, and what an operator can do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +39,36 @@ class TopicSpec:
     name: str
     partitions: int
     replication: int
-    settings: Mapping[str, str]
+    settings: tuple[Setting, ...]
+
+    def settings_with(self, replication: int) -> tuple[Setting, ...]:
+        """The settings of a topic that has so many replicas."""
+        insync = min_insync_replicas(replication)
+        return (*self.settings, insync) if insync is not None else self.settings
 
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic as it is. `overrides` are the settings of the topic itself, ours and the operator's."""
+    """A topic as it is. `replication`: the fewest replicas of a partition. `settings`: the values that apply.
+
+    These are the topic's own settings and, for the others, the broker's defaults.
+    """
 
     partitions: int
-    overrides: Mapping[str, str]
+    replication: int
+    settings: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class CreateTopic:
-    """Create a missing topic."""
+    """Create a missing topic with these settings."""
 
     spec: TopicSpec
+    settings: tuple[Setting, ...]
 
     def __str__(self) -> str:
-        settings = " ".join(f"{key}={value}" for key, value in self.spec.settings.items())
-        return (
-            f"create topic {self.spec.name} partitions={self.spec.partitions} replication={self.spec.replication} "
-            f"{settings}"
-        )
+        facts = [f"partitions={self.spec.partitions}", f"replication.factor={self.spec.replication}"]
+        return "\n    ".join([f"create topic {self.spec.name}", *facts, *map(str, self.settings)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +83,18 @@ class AddPartitions:
 
 
 @dataclass(frozen=True, slots=True)
-class AlterSettings:
-    """Set `changed`. `overrides` is the full set of overrides afterwards: AlterConfigs resets what it does not name."""
+class AlterSetting:
+    """Set one setting. `necessary`: the topic must not be used as it is."""
 
     topic: str
-    changed: Mapping[str, str]
-    overrides: Mapping[str, str]
+    setting: Setting
+    necessary: bool
 
     def __str__(self) -> str:
-        return f"alter topic {self.topic} " + " ".join(f"{key}={value}" for key, value in self.changed.items())
+        return f"alter topic {self.topic} {self.setting}"
 
 
-Change = CreateTopic | AddPartitions | AlterSettings
+Change = CreateTopic | AddPartitions | AlterSetting
 
 
 def dead_topic(topic: str) -> str:
@@ -91,42 +107,75 @@ def keys_topic(topic: str) -> str:
     return f"{topic}.keys"
 
 
+def topic_names(topic: str) -> tuple[str, str, str]:
+    """The names of the topics of one log."""
+    return topic, dead_topic(topic), keys_topic(topic)
+
+
+def default_replication(brokers: int) -> int:
+    """The replication factor where none is set."""
+    return max(1, min(brokers, SAFE_REPLICAS))
+
+
 def wanted_topics(
     topic: str, *, partitions: int, replication: int, retention_days: int
 ) -> tuple[TopicSpec, TopicSpec, TopicSpec]:
     """The log, its dead letters and its key journal. None keeps records longer than the store keeps counts."""
+    limit_ms = retention_days * DAY_MS
 
-    def settings(retention_ms: int, segment_ms: int = SEGMENT_MS) -> dict[str, str]:
-        return {
-            "message.timestamp.type": "LogAppendTime",
-            "cleanup.policy": "delete",
-            "retention.ms": str(min(retention_ms, retention_days * DAY_MS)),
-            "segment.ms": str(segment_ms),
-            "min.insync.replicas": "2" if replication >= SAFE_REPLICAS else "1",
-            "compression.type": "producer",  # otherwise the broker decodes every record batch to compress it
-        }
+    def settings(retention_ms: int, segment_ms: int = SEGMENT_MS) -> tuple[Setting, ...]:
+        return (TIMESTAMPS, CLEANUP, retention(retention_ms, limit_ms), segments(segment_ms), COMPRESSION)
 
-    bounds = {"retention.bytes": str(KEYS_RETENTION_BYTES), "segment.bytes": str(KEYS_SEGMENT_BYTES)}
+    log, dead, keys = topic_names(topic)
     return (
-        TopicSpec(topic, partitions, replication, settings(LOG_RETENTION_DAYS * DAY_MS)),
-        TopicSpec(dead_topic(topic), DEAD_PARTITIONS, replication, settings(DEAD_RETENTION_DAYS * DAY_MS)),
-        TopicSpec(keys_topic(topic), partitions, replication, settings(KEYS_RETENTION_MS, KEYS_SEGMENT_MS) | bounds),
+        TopicSpec(log, partitions, replication, settings(LOG_RETENTION_MS)),
+        TopicSpec(dead, DEAD_PARTITIONS, replication, settings(DEAD_RETENTION_MS)),
+        TopicSpec(keys, partitions, replication, (*settings(KEYS_RETENTION_MS, KEYS_SEGMENT_MS), *keys_sizes())),
     )
 
 
 def changes(spec: TopicSpec, state: TopicState | None) -> list[Change]:
-    """The changes that make the topic as wanted, in order. Raises TopicRefused if it has too many partitions."""
+    """The changes that make the topic as wanted, in order. Raises TopicRefused where only an operator can help."""
     if state is None:
-        return [CreateTopic(spec)]
+        return [CreateTopic(spec, spec.settings_with(spec.replication))]
     if state.partitions > spec.partitions:
         raise TopicRefused(
             f"topic {spec.name} has {state.partitions} partitions, and the settings say {spec.partitions}: "
             "Kafka cannot take partitions away; raise the setting"
         )
+    if _number_of(state, MIN_INSYNC_REPLICAS) > state.replication:
+        raise TopicRefused(
+            f"topic {spec.name} has {MIN_INSYNC_REPLICAS}={_number_of(state, MIN_INSYNC_REPLICAS)} and replication "
+            f"factor {state.replication}, so that nothing can be appended: give it more replicas, or lower the setting"
+        )
     found: list[Change] = []
     if state.partitions < spec.partitions:
         found.append(AddPartitions(spec.name, spec.partitions))
-    changed = {key: value for key, value in spec.settings.items() if state.overrides.get(key) != value}
-    if changed:
-        found.append(AlterSettings(spec.name, changed, {**state.overrides, **changed}))
+    for setting in spec.settings_with(state.replication):
+        value = state.settings.get(setting.name)
+        if value is None and setting.necessary:
+            raise TopicRefused(f"topic {spec.name}: the broker has no {setting}, and {setting.without}")
+        if value is not None and not setting.accepts(value):
+            found.append(AlterSetting(spec.name, setting, setting.must_replace(value)))
     return found
+
+
+def remarks(spec: TopicSpec, state: TopicState) -> list[str]:
+    """What an operator should know of a topic, and `migrate` does not change."""
+    found = []
+    if state.replication < spec.replication:
+        found.append(
+            f"topic {spec.name} has replication factor {state.replication}, and {spec.replication} is wanted: "
+            "migrate does not move replicas; kafka-reassign-partitions.sh does"
+        )
+    found += [
+        f"topic {spec.name}: the broker shows no {setting.name}; its documentation says what it does instead"
+        for setting in spec.settings_with(state.replication)
+        if setting.name not in state.settings
+    ]
+    return found
+
+
+def _number_of(state: TopicState, name: str) -> int:
+    value = state.settings.get(name, "0")
+    return int(value) if value.isdecimal() else 0

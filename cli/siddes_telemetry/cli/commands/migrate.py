@@ -15,28 +15,44 @@ app = typer.Typer()
 
 @app.command()
 def migrate(
+    topics: Annotated[
+        bool, typer.Option("--topics", help="Only Kafka's topics. With --dry-run: what others must make.")
+    ] = False,
+    store: Annotated[
+        bool, typer.Option("--store", help="Only ClickHouse's tables, and the identity of the log named TOPIC.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     new_log: Annotated[
         bool, typer.Option("--new-log", help="The topic was deleted and created again: give it a new identity.")
     ] = False,
 ) -> None:
-    """Create or change tables and topics as the settings say. Safe to repeat, and to run in several places at once."""
+    """Create or change topics and tables as the settings say. Safe to repeat, and to run in several places at once.
+
+    In cluster mode --topics or --store does one half; with neither, or with both, everything is done.
+    """
+    both = topics == store
+    if new_log and topics and not both:
+        raise typer.BadParameter("the store holds the log's identity: --new-log does not go with --topics alone")
     with exit_on_error():
-        settings = operator_settings("kafka", "clickhouse")
-        result = run_operation(settings, "migrate", {"dry_run": dry_run, "new_log": new_log})
+        needs = ("kafka", "clickhouse") if both else ("kafka",) if topics else ("clickhouse",)
+        settings = operator_settings(*needs, of_cluster=topics or store)
+        half = {} if both else {"topics": topics, "store": store}
+        result = run_operation(settings, "migrate", {"dry_run": dry_run, "new_log": new_log, **half})
         if "refused" in result:
             raise SettingsError([result["refused"]])
-        steps = result["steps"]
+        steps, notes = result["steps"], result.get("notes", ())
         for step in steps:
             typer.echo(step)
         if "identities" in result:
             _show_identities(settings.topic, *result["identities"])
-        elif not steps:
-            say("nothing to do: all is as the settings say")
+        for note in notes:
+            say(f"note: {note}")
         if steps and dry_run:
             say(f"{len(steps)} steps would be done")
         elif steps:
             say(f"{len(steps)} steps done")
+        elif "identities" not in result:
+            say("nothing more to do" if notes else "nothing to do: all is as the settings say")
 
 
 def _show_identities(topic: str, before: int | None, now: int | None) -> None:

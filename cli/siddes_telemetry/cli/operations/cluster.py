@@ -16,7 +16,7 @@ from siddes_telemetry.backends.ports.errors import StoreMissing
 from siddes_telemetry.backends.ports.store import BlockStore
 from siddes_telemetry.cli.cluster import clickhouse_store, kafka_admin, kafka_connection
 from siddes_telemetry.cli.operations.dead_letters import list_dead_letters, set_aside
-from siddes_telemetry.cli.operations.migrate import migrate_cluster
+from siddes_telemetry.cli.operations.migrate import migrate_store, migrate_topics
 from siddes_telemetry.cli.operations.operation import Operations, Result
 from siddes_telemetry.cli.operations.purge import purge
 from siddes_telemetry.cli.operations.verify import verify_store
@@ -30,12 +30,19 @@ from siddes_telemetry.schemas.registry import Registry
 def cluster_operations(settings: Settings, registry: Registry) -> Operations:
     """The operations on the cluster that these settings name."""
 
-    async def migrate(*, dry_run: bool = False, new_log: bool = False) -> Result:
-        async with clickhouse_store(settings, registry) as store:
-            log_admin = kafka_admin(settings)
-            return await migrate_cluster(
-                log_admin, store.admin, store.counts, settings.topic, dry_run=dry_run, new_log=new_log
-            )
+    async def migrate(
+        *, topics: bool = True, store: bool = True, dry_run: bool = False, new_log: bool = False
+    ) -> Result:
+        done: Result = {"steps": [], "notes": []}
+        if topics:
+            done |= await migrate_topics(kafka_admin(settings), dry_run=dry_run)
+        if store:
+            async with clickhouse_store(settings, registry) as tables:
+                of_store = await migrate_store(
+                    tables.admin, tables.counts, settings.topic, dry_run=dry_run, new_log=new_log
+                )
+            done |= of_store | {"steps": [*done["steps"], *of_store["steps"]]}
+        return done
 
     async def purge_rows(*, days: int, dry_run: bool = False) -> Result:
         async with clickhouse_store(settings, registry) as store:

@@ -11,35 +11,45 @@ from siddes_telemetry.backends.ports.store import BlockStore
 from siddes_telemetry.cli.operations.operation import Result
 
 
+class LogMigration(Protocol):
+    """What was done to a log, or would be."""
+
+    @property
+    def steps(self) -> Sequence[str]:
+        """The steps, in order."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences about what is not as wanted and stays so."""
+
+
 class LogAdmin(Protocol):
     """Migrates a log. Idempotent."""
 
-    async def pending(self) -> Sequence[str]:
-        """Returns the steps that `migrate` would take now, a line each. Raises LogUnavailable."""
+    async def pending(self) -> LogMigration:
+        """Returns the steps that `migrate` would take now. Raises LogUnavailable or TopicRefused."""
 
-    async def migrate(self) -> Sequence[str]:
-        """Takes the steps, and returns them. Raises LogUnavailable."""
+    async def migrate(self) -> LogMigration:
+        """Takes the steps, and returns them. Raises LogUnavailable or TopicRefused."""
 
 
-async def migrate_cluster(
-    log_admin: LogAdmin,
-    store_admin: StoreAdmin,
-    store: BlockStore,
-    topic: str,
-    *,
-    dry_run: bool = False,
-    new_log: bool = False,
+async def migrate_topics(log_admin: LogAdmin, *, dry_run: bool = False) -> Result:
+    """Migrate the topics."""
+    migration = await (log_admin.pending() if dry_run else log_admin.migrate())
+    return {"steps": list(migration.steps), "notes": list(migration.notes)}
+
+
+async def migrate_store(
+    store_admin: StoreAdmin, store: BlockStore, topic: str, *, dry_run: bool = False, new_log: bool = False
 ) -> Result:
-    """Migrate topics and tables, and give the topic an identity if it has none.
+    """Migrate the tables, and give the log an identity if it has none. The identity belongs to the topic's name.
 
     With `new_log` it always gets a new one: `identities` are [the old one or None, the new one or None in a dry run].
     """
     if dry_run:
-        steps = [*await log_admin.pending(), *await store_admin.pending()]
-        if not new_log:
-            return {"steps": steps}
-        return {"steps": steps, "identities": [await _identity(store, topic), None]}
-    steps = [*await log_admin.migrate(), *await store_admin.migrate()]
+        steps = list(await store_admin.pending())
+        return {"steps": steps} | ({"identities": [await _identity(store, topic), None]} if new_log else {})
+    steps = list(await store_admin.migrate())
     before = await _identity(store, topic) if new_log else None
     log_id = await store_admin.adopt_log(topic, new=new_log)
     return {"steps": steps, "log_id": log_id} | ({"identities": [before, log_id]} if new_log else {})
