@@ -76,6 +76,21 @@ def test_migrate_takes_the_announced_steps_then_none_then_those_of_changed_setti
     assert "toIntervalDay(9)" in value(server, table)
 
 
+def test_topics_and_tables_can_be_made_apart_each_with_its_own_servers_setting(settings: dict[str, str]) -> None:
+    kafka_only = {name: value for name, value in settings.items() if name != "CLICKHOUSE"}
+    store_only = {name: value for name, value in settings.items() if name != "KAFKA"}
+    for_others = migrated(kafka_only, "--topics", "--dry-run")
+    assert [line for line in for_others.stdout.splitlines() if not line.startswith("    ")] == [
+        f"create topic {settings['TOPIC']}{suffix}" for suffix in ("", ".dead", ".keys")
+    ]
+    assert for_others.stderr == "3 steps would be done\n"
+    assert "CREATE TABLE" in migrated(store_only, "--store").stdout
+    assert migrated(settings).stdout == for_others.stdout
+    assert migrated(kafka_only, "--topics").stderr == "nothing to do: all is as the settings say\n"
+    new = migrated(store_only, "--store", "--new-log").stdout
+    assert new.startswith(f"topic {settings['TOPIC']} had the identity ")
+
+
 def test_migrate_may_run_four_times_at_once(settings: dict[str, str], server: Client) -> None:
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: run("migrate", settings=settings), range(4)))

@@ -90,7 +90,7 @@ class KafkaAdmin:
 
     async def pending(self) -> TopicMigration:
         """The changes that `migrate` would make now, in order. Raises LogUnavailable or TopicRefused."""
-        async with self._connection.admin_client(topic_names(self._topic)) as client:
+        async with self._connection.admin_client() as client:
             survey = await self._survey(client)
             return TopicMigration([str(change) for change in survey.changes()], survey.notes)
 
@@ -101,7 +101,7 @@ class KafkaAdmin:
         """
         done: dict[str, None] = {}
         refused: dict[Change, str] = {}
-        async with self._connection.admin_client(topic_names(self._topic)) as client:
+        async with self._connection.admin_client() as client:
             deadline_s = asyncio.get_running_loop().time() + SETTLE_S
             while True:
                 survey = await self._survey(client)

@@ -64,9 +64,9 @@ class KafkaConnection:
             await close_consumer(consumer)
 
     @asynccontextmanager
-    async def admin_client(self, topics: Iterable[str]) -> AsyncIterator[KafkaClient]:
-        """A started client for requests about these topics. Raises LogUnavailable, also for errors inside the block."""
-        client = self._client(topics)
+    async def admin_client(self) -> AsyncIterator[KafkaClient]:
+        """A started client for requests to single brokers. Raises LogUnavailable, also for errors inside the block."""
+        client = self._client(())  # its user asks for what it needs; aiokafka logs an error for each missing topic
         try:
             with driver_errors_translated():
                 await client.bootstrap()
