@@ -109,8 +109,9 @@ async def migrate(broker: SecuredKafka, trial: Trial) -> None:
     await admin(broker, trial.user, trial.topic).migrate()
     names = (trial.topic, keys_topic(trial.topic), dead_topic(trial.topic))
     async with kafka_connection(settings(broker, ADMIN, trial.topic)).admin_client() as client:
+        some_broker = next(iter(client.cluster.brokers())).nodeId
         for name in names:
-            await set_topic_setting(client, client.get_random_node(), name, "retention.ms", "-1")
+            await set_topic_setting(client, some_broker, name, "retention.ms", "-1")
     await admin(broker, trial.user, trial.topic, partitions=2).migrate()
     assert not (await admin(broker, ADMIN, trial.topic, partitions=2).pending()).steps
 
