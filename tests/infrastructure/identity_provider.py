@@ -8,6 +8,7 @@ import threading
 import time
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
+from math import ceil
 from types import TracebackType
 from typing import Self
 from urllib.parse import unquote_plus
@@ -24,13 +25,13 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class IdentityProvider:
     """Serves on loopback from a thread of its own, so that it answers while a test blocks.
 
-    `clients`: secrets by client id; the id becomes the token's subject. `life_s`: of the tokens. `answer`: what answers
-    requests for tokens instead.
+    `clients`: secrets by client id; the id becomes the token's subject. `lives_s`: seconds that a client's tokens live,
+    instead of an hour. `answer`: what answers requests for tokens instead.
     """
 
-    def __init__(self, clients: Mapping[str, str] | None = None, *, life_s: float = 3600) -> None:
+    def __init__(self, clients: Mapping[str, str] | None = None) -> None:
         self.clients = dict(clients or {})
-        self.life_s = life_s
+        self.lives_s: dict[str, float] = {}
         self.answer: Answer | None = None
         self.requests: list[tuple[dict[str, str], dict[str, str]]] = []
         """The headers and the form of each request for a token."""
@@ -80,14 +81,13 @@ class IdentityProvider:
         client, secret = unquote_plus(client), unquote_plus(secret)
         if kind != "Basic" or form["grant_type"] != "client_credentials" or self.clients.get(client) != secret:
             return web.json_response({"error": "invalid_client"}, status=401)
-        return web.json_response(
-            {"access_token": self.signed(client), "token_type": "Bearer", "expires_in": self.life_s}
-        )
+        life_s = self.lives_s.get(client, 3600)
+        token = self._signed(client, life_s)
+        return web.json_response({"access_token": token, "token_type": "Bearer", "expires_in": life_s})
 
-    def signed(self, subject: str) -> str:
-        """A token for this subject."""
+    def _signed(self, subject: str, life_s: float) -> str:
         now = time.time()
-        claims = {"sub": subject, "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + self.life_s}
+        claims = {"sub": subject, "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": ceil(now + life_s)}
         return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": "1"})
 
     async def _jwks(self, _request: web.Request) -> web.StreamResponse:

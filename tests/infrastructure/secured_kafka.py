@@ -12,7 +12,7 @@ from tests.infrastructure.names import fresh
 from tests.infrastructure.ports import free_ports
 
 SASL = "org.apache.kafka.common.security"
-SESSION_S = 4.0  # of the listeners SHORT_…: connections.max.reauth.ms, and the least that a token must live (KIP-368)
+SESSION_S = 5.0  # how long a login lasts on the listener SHORT (KIP-368)
 ADMIN = "admin"
 WITH_PASSWORDS = (ADMIN, "gateway", "consumer", "migrate", "verify", "dead-letters")  # as docs/operations.md has them
 
@@ -51,12 +51,21 @@ class SecuredKafka(KafkaServer):
             self._broker_settings(folder),
             jars=jars,
             folder=folder,
-            java=["-Xmx512m", *QUICK_START, f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={provider.jwks_url}"],
+            java=[
+                "-Xmx512m",
+                *QUICK_START,
+                "-Dnetwork.level=debug",
+                f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={provider.jwks_url}",
+            ],
             format_options=[option for each in scram for option in ("--add-scram", each)],
         )
 
     def bootstrap(self, listener: str) -> str:
         return f"127.0.0.1:{self._ports[listener]}"
+
+    def killed_sessions(self) -> int:
+        """How many connections it has closed because a request came after the end of their session."""
+        return (self.folder / "server.log").read_bytes().count(b"Disconnecting expired channel")
 
     def secrets(self) -> list[str]:
         """What no output may show."""

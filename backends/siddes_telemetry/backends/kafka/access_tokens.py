@@ -21,7 +21,7 @@ from aiokafka.abc import AbstractTokenProvider
 from siddes_telemetry.backends.kafka.token_endpoint import Token, TokenEndpointUnavailable, TokenError
 
 RENEW_AT = 0.8  # of a token's life: a broker ends a session with its token, so a late token makes a short session
-WAIT_S = 2.0  # connecting to a broker, which includes this, has a time limit of 3 s
+WAIT_S = 3.0  # connecting to a broker, which includes this, has a time limit of 5 s
 FAILURE_S = 1.0  # between two requests of which the first failed: several brokers are connected to at a time
 
 log = structlog.get_logger(__name__)
