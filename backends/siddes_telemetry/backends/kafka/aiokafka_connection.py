@@ -17,6 +17,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 
 CONNECT_S = 5.0  # TCP, TLS, the broker's versions and SASL, together
 RENEW_AT = 0.85  # of a session's life; the Java client does so between 85 and 95 %
+USE_UNTIL = 0.95  # of a session's life: what is sent later may arrive after its end
 MS = 0.001
 
 
@@ -28,7 +29,7 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka sh
     """
 
     renew_at_s = float("inf")  # from when on the client should open another connection
-    ends_at_s = float("inf")  # from when on the broker rejects requests
+    ends_at_s = float("inf")  # from when on it must not be used
 
     async def connect(self) -> None:
         """Raises OSError, KafkaError, or what a token provider raises. TimeoutError after CONNECT_S."""
@@ -56,5 +57,5 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka sh
         response = await answer
         life_s = getattr(response, "session_lifetime_ms", 0) * MS  # 0: it does not end; absent before Kafka 2.2
         if life_s > 0:
-            self.renew_at_s, self.ends_at_s = asked_at_s + life_s * RENEW_AT, asked_at_s + life_s
+            self.renew_at_s, self.ends_at_s = asked_at_s + life_s * RENEW_AT, asked_at_s + life_s * USE_UNTIL
         return response
