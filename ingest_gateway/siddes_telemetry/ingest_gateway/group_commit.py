@@ -98,8 +98,13 @@ class GroupCommit:
         return future
 
     async def ping(self) -> None:
-        """Return if at least one partition takes appends. Raises LogUnavailable or LogMissing."""
-        if self._admission.hung_partitions == len(self._partitions):
+        """Return if at least one partition is expected to take appends. Raises LogUnavailable or LogMissing.
+
+        Appends may hang for `stuck_s` before that counts: while a cluster replaces a broker, all of them may hang at
+        all gateways, and a load balancer without a gateway would go on refusing requests when they no longer do.
+        """
+        stuck_since = self._timers.time() - self._limits.stuck_s
+        if all(each.record is not None and each.sent_at <= stuck_since for each in self._partitions):
             raise LogUnavailable("the append of every partition hangs")
         await self._appender.ping()
 

@@ -17,4 +17,5 @@ class GroupCommitLimits:
     deadline_s: float = 5.0  # how long a batch waits; an append without an answer for longer hangs
     in_flight_bytes: int = 32 * 1024 * 1024  # of all batches, sent or not: 30,000 single counts, 64 full records
     parallel: int = 2  # measured: with one the log idles between records, with more the records only get smaller
+    stuck_s: float = 30.0  # Kafka replaces a silent broker sooner: its session time-out is 9 s by default
     young_s: float = 0.1  # only appends younger than this delay others: a healthy log answers sooner
