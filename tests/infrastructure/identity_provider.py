@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from math import ceil
 from types import TracebackType
@@ -32,6 +33,7 @@ class IdentityProvider:
     def __init__(self, clients: Mapping[str, str] | None = None) -> None:
         self.clients = dict(clients or {})
         self.lives_s: dict[str, float] = {}
+        self.tokens_given = Counter[str]()
         self.answer: Answer | None = None
         self.requests: list[tuple[dict[str, str], dict[str, str]]] = []
         """The headers and the form of each request for a token."""
@@ -83,6 +85,7 @@ class IdentityProvider:
             return web.json_response({"error": "invalid_client"}, status=401)
         life_s = self.lives_s.get(client, 3600)
         token = self._signed(client, life_s)
+        self.tokens_given[client] += 1
         return web.json_response({"access_token": token, "token_type": "Bearer", "expires_in": life_s})
 
     def _signed(self, subject: str, life_s: float) -> str:

@@ -65,7 +65,11 @@ class SecuredKafka(KafkaServer):
 
     def killed_sessions(self) -> int:
         """How many connections it has closed because a request came after the end of their session."""
-        return (self.folder / "server.log").read_bytes().count(b"Disconnecting expired channel")
+        return self.log().count(b"Disconnecting expired channel")
+
+    def log(self) -> bytes:
+        """What the broker says."""
+        return (self.folder / "server.log").read_bytes()
 
     def secrets(self) -> list[str]:
         """What no output may show."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -14,10 +15,11 @@ from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaG
 from siddes_telemetry.backends.ports.log import OwnedPartition
 from siddes_telemetry.cli.cluster import kafka_admin, kafka_connection
 from siddes_telemetry.cli.settings import Settings
+from tests.infrastructure.certificates import written
 from tests.infrastructure.kafka_acls import allow
 from tests.infrastructure.names import fresh
 from tests.infrastructure.secured_kafka import ADMIN, SESSION_S, SecuredKafka
-from tests.integration.kafka.kit import HEADERS, QUICK, WAIT_S, Hands, running
+from tests.integration.kafka.kit import HEADERS, QUICK, WAIT_S, Hands, running, until
 from tests.product.documented_acls import documented_acls
 
 SESSIONS = 3
@@ -26,15 +28,29 @@ PAUSE_S = 0.05
 LAST = b"last"
 
 
-async def test_the_end_of_sessions_is_noticed_by_nobody(secured_kafka: SecuredKafka) -> None:
-    by_token = fresh("user")
-    secured_kafka.provider.lives_s[by_token] = TOKEN_S
+async def test_the_end_of_sessions_is_noticed_by_nobody(secured_kafka: SecuredKafka, tmp_path: Path) -> None:
+    """Nor is it that the secret for tokens is another one meanwhile."""
+    provider, by_token = secured_kafka.provider, fresh("user")
+    provider.lives_s[by_token] = TOKEN_S
     logins = {
         "consumer": secured_kafka.with_password("scram-sha-512", "consumer", listener="SHORT"),
         by_token: secured_kafka.with_tokens(by_token, listener="SHORT"),
     }
+    secret_file = written(tmp_path / "secret", provider.clients[by_token].encode())
+    logins[by_token]["KAFKA_CLIENT_SECRET_FILE"] = str(secret_file)
     killed = secured_kafka.killed_sessions()
-    await asyncio.gather(*[outlives_sessions(secured_kafka, user, login) for user, login in logins.items()])
+
+    async def rotate_secret() -> None:
+        await until(lambda: provider.tokens_given[by_token] > 0)
+        before = provider.tokens_given[by_token]
+        provider.clients[by_token] = "another"
+        written(secret_file, b"another")
+        await until(lambda: provider.tokens_given[by_token] > before)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(rotate_secret())
+        for user, login in logins.items():
+            tasks.create_task(outlives_sessions(secured_kafka, user, login))
     assert secured_kafka.killed_sessions() == killed
 
 
