@@ -6,9 +6,9 @@ import asyncio
 import random
 from typing import Any, cast
 
-from aiokafka import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from siddes_telemetry.backends.kafka.aiokafka_client import KafkaClient
 from siddes_telemetry.backends.kafka.producer import KafkaProducer
 from tests.simulation.append_brokers import BROKERS, PARTITIONS, Batches, Brokers, Client
 from tests.simulation.invariants import Broken, NoProgress
@@ -58,7 +58,7 @@ class AppendSchedule:
                 raise Broken("an answered record is missing")
 
     def _begin_session(self) -> None:
-        producer = KafkaProducer(cast("AIOKafkaClient", self._client), "log", len(self._sessions), 0, self._rng)
+        producer = KafkaProducer(cast("KafkaClient", self._client), "log", len(self._sessions), 0, self._rng)
         producer._encoder = cast("Any", Unencoded())
         self._sessions.append(producer)
 

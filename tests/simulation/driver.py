@@ -2,7 +2,7 @@
 
 It keeps the behaviour of aiokafka 0.14 that exactly-once depends on. The listener is awaited before the group is
 rejoined. A member whose id or generation is rejected forgets both and joins again. close() waits for the coordination
-to end, then sends LeaveGroup once, whether or not it arrives.
+to end, then leaves the group as the backend has it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.group import LeaveGroupRequest
 
 from siddes_telemetry.backends.kafka.fetched_records import MarkedRecord
 from siddes_telemetry.backends.ports.log import Committed
@@ -54,7 +55,7 @@ class Driver:
         self._positions: dict[int, int] = {}
         never = asyncio.get_running_loop().create_future()
         self._fetcher = SimpleNamespace(error_future=never, _fetch_task=None, _pending_tasks=())
-        self._client = SimpleNamespace(close=_nothing)
+        self._client = SimpleNamespace(close=_nothing, coordinator_lookup=self._look_up, send=self._send)
         self._coordinator = Coordinator(self, broker, host) if in_group else None
 
     async def start(self) -> None:
@@ -145,6 +146,16 @@ class Driver:
         if key.partition not in self._positions:
             raise IllegalStateError(f"{key} is not assigned")
 
+    async def _look_up(self, _type: object, _group: str) -> int:
+        await self._ask(lambda: None)
+        return 1
+
+    async def _send(self, _node: int, request: LeaveGroupRequest, **_options: object) -> Any:
+        await self._broker.wire.ask(
+            self._host, lambda: self._broker.group.leave(request._member_id), kind="leave group", patience_s=10.0
+        )
+        return SimpleNamespace(error_code=NO_ERROR)
+
     async def _ask(self, serve: Any) -> Any:
         return await self._broker.wire.ask(self._host, serve, kind="query", patience_s=10.0)
 
@@ -156,6 +167,7 @@ class Coordinator:
         self.generation = -1
         self.member_id = ""
         self.coordinator_id: int | None = 1
+        self.group_id = "group"
         self._driver = driver
         self._broker = broker
         self._host = host
@@ -167,6 +179,10 @@ class Coordinator:
         self._told = Client(host.name, self._audible_as, self.heartbeat)
         broker.coordinators[self] = None
         self._coordination_task = asyncio.ensure_future(self._coordinate())
+
+    async def _maybe_leave_group(self) -> None:
+        """The backend replaces it."""
+        raise NotImplementedError
 
     def begin(self, listener: Any) -> None:
         self._listener = listener
@@ -215,14 +231,8 @@ class Coordinator:
         self._broker.group.silence(self.member_id)  # removed after a session time-out if LeaveGroup does not arrive
         self._wake.set()
         await asyncio.wait({self._coordination_task})
-        if self.generation > 0:
-            member_id = self.member_id
-            try:
-                await self._ask(lambda: self._broker.group.leave(member_id), kind="leave group")
-            except KafkaError:
-                return
-            finally:
-                self._reset()
+        await self._maybe_leave_group()
+        self._reset()
 
     async def _coordinate(self) -> None:
         prepared = False

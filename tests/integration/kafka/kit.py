@@ -55,9 +55,9 @@ async def topic_settings(bootstrap: str, topic: str) -> dict[str, str]:
     return {name: value for name, value, *_ in entries}
 
 
-async def make_topic(bootstrap: str, topic: str, partitions: int = 2) -> None:
+async def make_topic(bootstrap: str, topic: str, partitions: int = 2, *, replication: int = 1) -> None:
     await KafkaAdmin(
-        KafkaConnection(bootstrap), topic, partitions=partitions, replication=1, retention_days=30
+        KafkaConnection(bootstrap), topic, partitions=partitions, replication=replication, retention_days=30
     ).migrate()
 
 

@@ -15,6 +15,8 @@ from aiokafka.consumer import fetcher, group_coordinator
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from siddes_telemetry.backends.kafka import aiokafka_internals
@@ -42,8 +44,17 @@ def test_only_modules_named_so_use_undocumented_parts(module: Path) -> None:
 def test_the_private_parts_have_the_names_and_shapes_that_are_used() -> None:
     """If this fails after an upgrade of aiokafka, adapt aiokafka_internals.py or produce_request.py."""
     source = inspect.getsource(GroupCoordinator)
-    for name in ("self.generation =", "self.member_id =", "self.coordinator_id =", "def coordinator_dead(self)"):
+    for name in (
+        "self.generation =",
+        "self.member_id =",
+        "self.coordinator_id =",
+        "self.group_id =",
+        "def coordinator_dead(self)",
+        "        await self._maybe_leave_group()\n\n",  # the end of close(); we replace that method
+    ):
         assert name in source
+    assert list(inspect.signature(LeaveGroupRequest).parameters) == ["group", "member_id"]
+    assert list(inspect.signature(FindCoordinatorRequest).parameters) == ["coordinator_key", "coordinator_type"]
     for method in ("check_errors", "ensure_coordinator_known", "fetch_committed_offsets", "_send_req"):
         assert callable(getattr(GroupCoordinator, method))
     for task in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task"):
@@ -65,6 +76,7 @@ def test_the_private_parts_have_the_names_and_shapes_that_are_used() -> None:
         (AIOKafkaClient._get_conn, KafkaClient._get_conn),
         (AIOKafkaClient.send, KafkaClient.send),
         (AIOKafkaClient.get_random_node, KafkaClient.get_random_node),
+        (AIOKafkaClient.coordinator_lookup, KafkaClient.coordinator_lookup),
     ):
         assert list(inspect.signature(method).parameters) == list(inspect.signature(overridden).parameters)
     client = inspect.getsource(AIOKafkaClient)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, RequestTimedOutError
 from aiokafka.structs import TopicPartition
 
+from siddes_telemetry.backends.kafka.aiokafka_client import KafkaClient
 from siddes_telemetry.backends.kafka.producer import KafkaProducer
 from tests.fakes.virtual_time import in_virtual_time, until
 
@@ -49,7 +49,7 @@ class Plain:
 
 
 def producer_of(cluster: Cluster) -> KafkaProducer:
-    producer = KafkaProducer(cast("AIOKafkaClient", cluster), "log", 1, 0, random.Random(1))
+    producer = KafkaProducer(cast("KafkaClient", cluster), "log", 1, 0, random.Random(1))
     producer._encoder = cast("Any", Plain())
     return producer
 

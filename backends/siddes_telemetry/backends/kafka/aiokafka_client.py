@@ -4,10 +4,11 @@
     one lock for all connections that are being made     one attempt for each broker; all that need it wait for it
     an attempt may take as long as a request             CONNECT_S
     metadata of all topics; missing ones are created     of our topics only; none is created
-    asks one broker after the other for metadata, each   asks several, METADATA_STAGGER_S apart, silent ones last,
+    asks one broker after the other for metadata, each   asks several, STAGGER_S apart, silent ones last,
     may take as long as a request                        then the bootstrap addresses; METADATA_S in all
     a request waits for its time-out, even at a broker   closes the connection when newer metadata names no reason
     that has been replaced                               to wait (silence.py)
+    asks one broker for a coordinator or a producer id   asks several, STAGGER_S apart
     logs why a connection failed                         keeps it: errors name their cause
     keeps a connection until it breaks                   replaces it before its session ends
 
@@ -35,8 +36,10 @@ from aiokafka.errors import (
     NodeNotReadyError,
     RequestTimedOutError,
     StaleMetadata,
+    for_code,
 )
 from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 from aiokafka.protocol.metadata import MetadataRequest
@@ -50,13 +53,14 @@ from siddes_telemetry.backends.kafka.silence import SilenceDetector, Waiting
 METADATA_MAX_AGE_MS = 30_000  # new partitions and moved leaders are noticed after this at the latest
 METADATA_S = 3.0  # for one update, however many brokers are asked
 BOOTSTRAP_S = 10.0  # for the first one
-METADATA_STAGGER_S = 0.5  # without an answer for so long, another broker is asked as well
+STAGGER_S = 0.5  # without an answer for so long, another broker is asked as well
 WATCH_S = 0.5  # between two looks at the connections
 RENEW_RETRY_S = 1.0  # between two attempts to replace a connection whose session ends soon
 IDLE_MS = 180_000  # less than what load balancers allow: the shortest known is four minutes
 CORRUPT_DELAY_S = 0.5  # between two fetches of a log that the broker cannot read; other partitions wait as long
 CONNECTION_ERRORS = (OSError, KafkaError, ValueError, LookupError, AssertionError)  # the last three: malformed answers
 TO_LEADERS = frozenset(each.API_KEY for each in (ProduceRequest, FetchRequest, OffsetRequest))
+OPENING = -1  # stands for the oldest request of a connection that is being made; requests have positive numbers
 HELD = (JoinGroupRequest, SyncGroupRequest)  # a broker answers them when the whole group has come
 
 _Key = tuple[int, ConnectionGroup]  # broker and use, as aiokafka keeps its connections
@@ -150,6 +154,20 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
             await asyncio.sleep(CORRUPT_DELAY_S)  # aiokafka fetches again at once, without a back-off
         return answer
 
+    async def ask_any(self, request: Request) -> Response:
+        """The first answer to a request that every broker can answer, asked as metadata is. Raises KafkaError."""
+        questions = [partial(self.send, broker, request) for broker in self._by_promise()]
+        if not questions:
+            raise NodeNotReadyError("no broker is known")
+        return await first_answer(questions, stagger_s=STAGGER_S)
+
+    async def coordinator_lookup(self, coordinator_type: int, coordinator_key: str) -> int:
+        """The broker that coordinates a group, as any broker says. Raises KafkaError."""
+        answer = await self.ask_any(FindCoordinatorRequest(coordinator_key, coordinator_type))
+        if answer.error_code:
+            raise for_code(answer.error_code)
+        return int(answer.coordinator_id)
+
     def get_random_node(self) -> int | None:
         """A broker for a request that any broker can answer, silent ones last. None if no broker is known."""
         return next(iter(self._by_promise()), None)
@@ -174,7 +192,7 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         asked_at_s = time.monotonic()
         try:
             async with asyncio.timeout(within_s):
-                answer = await first_answer(questions, stagger_s=METADATA_STAGGER_S)
+                answer = await first_answer(questions, stagger_s=STAGGER_S)
         except CONNECTION_ERRORS:
             cluster.failed_update(None)
             return False
@@ -291,10 +309,17 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
                 if now >= connection.renew_at_s and key not in self._opening and connection.connected():
                     connection.renew_at_s = now + RENEW_RETRY_S  # if this attempt fails
                     self._open(key)
-            oldest = {key: oldest[0] for key, each in self._conns.items() if (oldest := each.oldest_request())}
-            self._silent = self._silence.look(oldest, now)
+            self._silent = self._silence.look(self._oldest_requests(), now)
             if self._silent:
                 self.force_metadata_update()
+
+    def _oldest_requests(self) -> dict[_Key, int]:
+        """The number of the oldest request on each connection that waits for an answer, or is being made."""
+        oldest = {key: OPENING for key, opened in self._opening.items() if not opened.done()}
+        for key, connection in self._conns.items():
+            if (request := connection.oldest_request()) is not None:
+                oldest[key] = request[0]
+        return oldest
 
     def _give_up_what_waits_in_vain(self) -> None:
         """Close connections, and end attempts to connect, for which the new metadata names no reason to wait."""

@@ -15,16 +15,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
+from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import NodeNotReadyError, for_code
+from aiokafka.errors import CoordinatorLoadInProgressError, KafkaError, for_code
 from aiokafka.protocol.api import Response
 from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecord, DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
+
+from siddes_telemetry.backends.kafka.aiokafka_client import KafkaClient
 
 # Re-exported: DefaultRecordBatch parses and checks a batch in C, and decode_varint reads one of its numbers. Without
 # them record_batches.py would need a parser of its own, in Python.
@@ -43,10 +47,12 @@ __all__ = [
     "encode_record_batch",
     "has_failed",
     "init_producer_id",
+    "leave_until_answered",
     "partitions_of_topic",
     "use_client",
 ]
 
+LEAVE_RETRY_S = 0.1  # while the coordinator moves
 MAGIC = 2  # the record batch format that has headers and sequence numbers
 NO_COMPRESSION = 0
 NO_TRANSACTION_MS = 1  # InitProducerId requires a transaction time-out; it means nothing without a transactional id
@@ -152,6 +158,37 @@ async def commit_offset_once(
     return int(code)
 
 
+def leave_until_answered(consumer: AIOKafkaConsumer) -> None:
+    """Make stop() of a started consumer send LeaveGroup until a coordinator answers. The caller bounds its time.
+
+    aiokafka sends it once, to the broker that it knows as the coordinator, and then forgets its member id. Without this
+    a member that leaves while the coordinator moves stays in the group, and the group waits for it: no other member is
+    given a partition until its session has ended.
+    """
+    coordinator, client = consumer._coordinator, consumer._client
+
+    async def leave() -> None:
+        if coordinator.generation <= 0:
+            return
+        request = LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
+        broker: int | None = coordinator.coordinator_id
+        while True:
+            try:
+                if broker is None:
+                    broker = await client.coordinator_lookup(CoordinationType.GROUP, coordinator.group_id)
+                answer = await client.send(broker, request, group=ConnectionGroup.COORDINATION)
+                error = for_code(answer.error_code)
+            except KafkaError as raised:
+                error = type(raised)
+            if not error.retriable:
+                return
+            if error is not CoordinatorLoadInProgressError:
+                broker = None
+            await asyncio.sleep(LEAVE_RETRY_S)
+
+    coordinator._maybe_leave_group = leave
+
+
 # --- Fetching ---
 
 DecodeFetched = Callable[[bytes, int, int], Iterable[Any]]  # (bytes, fetch offset, high watermark)
@@ -199,16 +236,13 @@ def decode_fetches_with(consumer: AIOKafkaConsumer, decode: DecodeFetched) -> No
 # --- Producing ---
 
 
-async def init_producer_id(client: AIOKafkaClient) -> tuple[int, int]:
+async def init_producer_id(client: KafkaClient) -> tuple[int, int]:
     """A new (producer id, epoch) for an idempotent producer (KIP-98). Raises KafkaError.
 
     The public AIOKafkaProducer keeps its own to itself. Without an id the broker does not drop repeated record batches.
     """
-    node = client.get_random_node()
-    if node is None:
-        raise NodeNotReadyError
     request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=NO_TRANSACTION_MS)
-    answer = await client.send(node, request)
+    answer = await client.ask_any(request)
     if answer.error_code:
         raise for_code(answer.error_code)
     return answer.producer_id, answer.producer_epoch

@@ -17,9 +17,9 @@ CANCEL_S = 1.0  # for cancelled tasks of aiokafka: some await others before they
 log = structlog.get_logger(__name__)
 
 
-async def close_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Leave the group, if the consumer is in one, and release its connections and tasks."""
-    if await _ended_in_time(consumer.stop(), CLOSE_S):
+async def close_consumer(consumer: AIOKafkaConsumer, leave_s: float = CLOSE_S) -> None:
+    """Leave the group, if the consumer is in one, which may take `leave_s`, and release its connections and tasks."""
+    if await _ended_in_time(consumer.stop(), leave_s):
         return
     await _cancel(background_tasks(consumer))
     await _ended_in_time(client_of(consumer).close(), CLOSE_S)

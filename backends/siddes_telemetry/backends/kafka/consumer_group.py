@@ -20,7 +20,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from siddes_telemetry.backends.backoff import Backoff
-from siddes_telemetry.backends.kafka.closing import close_consumer
+from siddes_telemetry.backends.kafka.aiokafka_internals import leave_until_answered
+from siddes_telemetry.backends.kafka.closing import CLOSE_S, close_consumer
 from siddes_telemetry.backends.kafka.connection import KafkaConnection, start_consumer
 from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, driver_errors_translated
 from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
@@ -91,9 +92,11 @@ class KafkaGroupConsumer:
         consumer = self._connection.group_consumer(
             self._topic, self._group, session_s=self._times.session_s, rebalance_s=self._times.rebalance_s
         )
+        leave_s = CLOSE_S  # if the process ends
         try:
             try:
                 await start_consumer(consumer)
+                leave_until_answered(consumer)
                 self._consumer = consumer
                 await self._wait_for_topic(consumer)
             except DRIVER_ERRORS as error:
@@ -101,10 +104,12 @@ class KafkaGroupConsumer:
                 return "unreachable"
             committer = OffsetCommitter(consumer, self._group)
             context = MemberContext(self._connection, consumer, committer, self._metrics, self._stalls, self._monotonic)
-            return await KafkaMember(self._topic, work, self._times, context).live()
+            reason = await KafkaMember(self._topic, work, self._times, context).live()
+            leave_s = self._times.session_s
+            return reason
         finally:
             self._consumer = None
-            await close_consumer(consumer)
+            await close_consumer(consumer, leave_s)
 
     async def _wait_for_topic(self, consumer: AIOKafkaConsumer) -> None:
         backoff = Backoff(self._rng)

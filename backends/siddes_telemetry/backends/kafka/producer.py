@@ -27,7 +27,7 @@ from contextlib import suppress
 from functools import partial
 
 import structlog
-from aiokafka import AIOKafkaClient, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import (
     DuplicateSequenceNumber,
     KafkaError,
@@ -36,6 +36,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from siddes_telemetry.backends.kafka.aiokafka_client import KafkaClient
 from siddes_telemetry.backends.kafka.aiokafka_internals import encode_record_batch, init_producer_id
 from siddes_telemetry.backends.kafka.connection import REQUEST_S
 from siddes_telemetry.backends.kafka.produce_request import MAX_REQUEST_BYTES, ProduceEncoder
@@ -62,7 +63,7 @@ class _Partition:
 class KafkaProducer:
     """One session, on a started client. Replace it after an append that was cancelled or raised a KafkaError."""
 
-    def __init__(self, client: AIOKafkaClient, topic: str, producer_id: int, epoch: int, rng: random.Random) -> None:
+    def __init__(self, client: KafkaClient, topic: str, producer_id: int, epoch: int, rng: random.Random) -> None:
         self.client = client
         self._topic = topic
         self._encoder = ProduceEncoder(topic, int(REQUEST_S * 1000))
@@ -77,7 +78,7 @@ class KafkaProducer:
         self._finished = False
 
     @classmethod
-    async def begin(cls, client: AIOKafkaClient, topic: str, rng: random.Random) -> KafkaProducer:
+    async def begin(cls, client: KafkaClient, topic: str, rng: random.Random) -> KafkaProducer:
         """A session with a producer id of the broker's. Raises KafkaError."""
         producer_id, epoch = await init_producer_id(client)
         return cls(client, topic, producer_id, epoch, rng)
