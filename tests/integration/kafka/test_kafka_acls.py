@@ -104,6 +104,15 @@ def admin(broker: SecuredKafka, user: str, topic: str, **more: object) -> KafkaA
     return kafka_admin(settings(broker, user, topic, **more))
 
 
+async def test_migrate_may_only_look_where_others_made_the_topics(secured_kafka: SecuredKafka) -> None:
+    topic, user = fresh("log"), fresh("user")
+    await admin(secured_kafka, ADMIN, topic).migrate()
+    names = (topic, keys_topic(topic), dead_topic(topic))
+    rights = [Acl("topic", name, operation) for name in names for operation in ("Describe", "DescribeConfigs")]
+    await allow(secured_kafka, {user: rights})
+    assert not (await admin(secured_kafka, user, topic).migrate()).steps
+
+
 async def migrate(broker: SecuredKafka, trial: Trial) -> None:
     """Create the topics, then change what can be changed."""
     await admin(broker, trial.user, trial.topic).migrate()
