@@ -49,20 +49,28 @@ class Deployment:
 
 @contextmanager
 def embedded(
-    folder: Path, *, debug: bool = False, command: Sequence[str] = COMMAND, **settings: str
+    folder: Path,
+    *,
+    debug: bool = False,
+    options: Sequence[str] = (),
+    command: Sequence[str] = COMMAND,
+    **settings: str,
 ) -> Iterator[Deployment]:
     """Yields a ready instance on `folder/data`. `settings` are named without their prefix."""
     deployment = Deployment({"JWT_SECRET": JWT_SECRET, "DATA": str(folder / "data"), "RATE": "0", **settings}, folder)
     try:
-        start_embedded(deployment, debug=debug, command=command)
+        start_embedded(deployment, *options, debug=debug, command=command)
         yield deployment
     finally:
         deployment.end()
 
 
-def start_embedded(deployment: Deployment, *, debug: bool = False, command: Sequence[str] = COMMAND) -> ServiceProcess:
+def start_embedded(
+    deployment: Deployment, *options: str, debug: bool = False, command: Sequence[str] = COMMAND
+) -> ServiceProcess:
     """Start, or start again, the one process of an embedded deployment; returns when it is ready."""
-    return deployment.start("up", "up", *ANY_PORT, *(("--debug",) if debug else ()), command=command).wait_ready()
+    options = (*ANY_PORT, *(("--debug",) if debug else ()), *options)
+    return deployment.start("up", "up", *options, command=command).wait_ready()
 
 
 @contextmanager

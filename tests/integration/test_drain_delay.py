@@ -1,8 +1,9 @@
-"""A rolling restart behind a load balancer that looks at readiness: with a drain delay it breaks no request."""
+"""The drain delay, behind a load balancer that looks at readiness and without one."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,23 +12,24 @@ import aiohttp
 
 from tests.integration.kafka.kit import make_topic
 from tests.product.admin import Operator
-from tests.product.client import eventually
-from tests.product.deployments import Deployment, start_member, unmigrated_cluster
+from tests.product.client import Client, eventually
+from tests.product.deployments import embedded, start_member, unmigrated_cluster
 from tests.product.load import Load, Pace, seeded
 from tests.product.process import ServiceProcess
 
 PROBE_S = 0.25  # between two looks at readiness
-DRAIN_DELAY = ("--drain-delay", "1")  # seconds: several probes, even on a busy machine
-GATEWAYS = {"gateway-one": DRAIN_DELAY, "gateway-two": ("--workers", "2", *DRAIN_DELAY)}
+OF_TWO = ("--workers", "2", "--drain-delay", "1")  # seconds: several probes, even on a busy machine
 NO_STORE = "http://nobody:none@127.0.0.1:9/none"  # a gateway does not use it
 
 
-async def test_a_rolling_restart_with_a_drain_delay_breaks_no_request(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_a_gateway_that_is_restarted_with_a_drain_delay_breaks_no_request(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
     load = Load([], Pace(connections=8, pause_s=0.002, batch_events=2), seeded())
     with unmigrated_cluster(kafka_bootstrap, NO_STORE, tmp_path) as deployment:
         await make_topic(kafka_bootstrap, deployment.settings["TOPIC"], int(deployment.settings["PARTITIONS"]))
-        for name, options in GATEWAYS.items():
-            start_member(deployment, name, *options)
+        start_member(deployment, "gateway-one")
+        start_member(deployment, "gateway-two", *OF_TWO)
         for process in deployment.processes.values():
             await asyncio.to_thread(process.wait_ready)
         async with (
@@ -35,13 +37,23 @@ async def test_a_rolling_restart_with_a_drain_delay_breaks_no_request(kafka_boot
             balanced(load, Operator(session), deployment.processes),
             load.running(),
         ):
-            for name in GATEWAYS:
-                await load.reached(load.events + 500)
-                await asyncio.to_thread(restart, deployment, name)
-                await all_are_used(load, deployment.processes)
+            await load.reached(load.events + 500)
+            assert await asyncio.to_thread(deployment.processes["gateway-two"].stop) == 0
+            await asyncio.to_thread(start_member(deployment, "gateway-two", *OF_TWO).wait_ready)
+            await all_are_used(load, deployment.processes)
             await load.reached(load.events + 500)
     assert load.broken == 0
     assert set(load.statuses) == {200}
+
+
+async def test_a_second_signal_ends_the_drain_delay(tmp_path: Path) -> None:
+    with embedded(tmp_path, options=("--drain-delay", "300")) as deployment:
+        up = deployment.processes["up"]
+        async with aiohttp.ClientSession() as session:
+            up.send(signal.SIGTERM)
+            await Operator(session).becomes_unready(up, "serving")
+            assert await Client(session, deployment).post("alice", "suggestion_undo") == 200
+        assert await asyncio.to_thread(up.stop) == 0
 
 
 @asynccontextmanager
@@ -66,12 +78,6 @@ async def balanced(load: Load, operator: Operator, processes: Mapping[str, Servi
     finally:
         probing.cancel()
         await asyncio.wait({probing})
-
-
-def restart(deployment: Deployment, name: str) -> None:
-    """Stop a gateway and start it on the same ports."""
-    assert deployment.processes[name].stop() == 0
-    start_member(deployment, name, *GATEWAYS[name]).wait_ready()
 
 
 async def all_are_used(load: Load, processes: Mapping[str, ServiceProcess]) -> None:
