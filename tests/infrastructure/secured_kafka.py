@@ -123,6 +123,8 @@ class SecuredKafka(KafkaServer):
             "sasl.oauthbearer.jwks.endpoint.url": self.provider.jwks_url,
             "sasl.oauthbearer.expected.audience": AUDIENCE,
             "sasl.oauthbearer.expected.issuer": ISSUER,
+            # The default of Kafka 4.1.1 takes a token whoever signed it.
+            "sasl.oauthbearer.jwt.validator.class": f"{SASL}.oauthbearer.BrokerJwtValidator",
         }
         identities = {
             "OTHER_CA": Authority("another CA").issue("broker"),

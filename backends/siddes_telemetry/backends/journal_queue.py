@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
+from siddes_telemetry.backends.ports.errors import LogUnavailable
 
 QUEUE_BYTES = 8 * 1024 * 1024  # some blocks of every partition: a broker may be away for seconds without a loss
 WRITE_S = 5.0  # for one note; mostly it takes milliseconds
@@ -71,9 +71,9 @@ class JournalQueue:
             try:
                 async with asyncio.timeout(WRITE_S):
                     await self._write(partition, note)
-            except LogMissing:
-                self._drop("missing")
-            except (LogUnavailable, TimeoutError):
+            except LogUnavailable as failed:
+                self._drop(failed.reason)
+            except TimeoutError:
                 self._drop("unavailable")
             except ValueError:
                 self._drop("too_large")

@@ -15,6 +15,7 @@ from siddes_telemetry.backends.kafka.aiokafka_client import METADATA_MAX_AGE_MS,
 from siddes_telemetry.backends.kafka.aiokafka_connection import CONNECT_S
 from siddes_telemetry.backends.kafka.aiokafka_internals import init_producer_id
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
+from siddes_telemetry.backends.kafka.failures import FailedAt
 from tests.infrastructure.ports import free_ports
 from tests.integration.kafka.kit import WAIT_S, until
 
@@ -83,7 +84,7 @@ async def test_requests_for_any_broker_go_to_those_that_answer(
     kafka_bootstrap: str, silent_server: SilentServer
 ) -> None:
     async with connected(kafka_bootstrap) as client:
-        client._failures[SILENT] = OSError()
+        client._failures[SILENT] = FailedAt("a broker")
         for _ in range(20):
             list_broker(client, SILENT, silent_server.address)
             assert client.get_random_node() != SILENT
@@ -95,7 +96,8 @@ async def test_the_cause_of_a_failed_connection_is_kept() -> None:
     client = KafkaConnection(f"127.0.0.1:{port}").producer_client("log")
     with pytest.raises(KafkaConnectionError) as raised:
         await client.bootstrap()
-    assert isinstance(raised.value.__cause__, ConnectionRefusedError)
+    assert isinstance(raised.value.__cause__, FailedAt)
+    assert isinstance(raised.value.__cause__.__cause__, ConnectionRefusedError)
     await client.close()
 
 

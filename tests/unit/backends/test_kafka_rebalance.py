@@ -11,6 +11,8 @@ from typing import Any
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
+from siddes_telemetry.backends.kafka.failure_report import FailureReport
+from siddes_telemetry.backends.kafka.failures import Rights
 from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
 from siddes_telemetry.backends.kafka.offset_commit import Membership
 from siddes_telemetry.backends.kafka.rebalance import GroupTimes, KafkaMember
@@ -100,6 +102,7 @@ async def test_no_task_is_started_after_a_stall_while_other_partitions_are_still
         committer=Joined(),
         metrics=metrics,
         stalls=StalledPartitions(metrics),
+        report=FailureReport("topic", Rights()),
         monotonic=asyncio.get_running_loop().time,
     )
     member = KafkaMember("topic", work, GroupTimes(), context)

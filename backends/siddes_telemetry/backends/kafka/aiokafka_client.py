@@ -28,7 +28,7 @@ from typing import Any
 from aiokafka import AIOKafkaClient, TopicPartition
 from aiokafka.client import ConnectionGroup
 from aiokafka.cluster import ClusterMetadata
-from aiokafka.conn import CloseReason
+from aiokafka.conn import CloseReason, collect_hosts
 from aiokafka.errors import (
     CorruptRecordException,
     KafkaConnectionError,
@@ -36,6 +36,7 @@ from aiokafka.errors import (
     NodeNotReadyError,
     RequestTimedOutError,
     StaleMetadata,
+    TopicAuthorizationFailedError,
     for_code,
 )
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -46,6 +47,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
 from siddes_telemetry.backends.kafka.aiokafka_connection import BrokerConnection
+from siddes_telemetry.backends.kafka.failures import FailedAt, failure_of
 from siddes_telemetry.backends.kafka.hedging import first_answer
 from siddes_telemetry.backends.kafka.produce_request import ProduceRequest
 from siddes_telemetry.backends.kafka.silence import SilenceDetector, Waiting
@@ -62,6 +64,8 @@ CONNECTION_ERRORS = (OSError, KafkaError, ValueError, LookupError, AssertionErro
 TO_LEADERS = frozenset(each.API_KEY for each in (ProduceRequest, FetchRequest, OffsetRequest))
 OPENING = -1  # stands for the oldest request of a connection that is being made; requests have positive numbers
 HELD = (JoinGroupRequest, SyncGroupRequest)  # a broker answers them when the whole group has come
+
+BOOTSTRAP, ADVERTISED = "SIDDES_TELEMETRY_KAFKA", "a broker in advertised.listeners"  # what errors call them
 
 _Key = tuple[int, ConnectionGroup]  # broker and use, as aiokafka keeps its connections
 
@@ -89,6 +93,7 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
             connections_max_idle_ms=IDLE_MS,
         )
         self._our_topics = frozenset(topics)
+        self._names = _names_of(bootstrap)
         self._connection_settings = connection_settings
         self._answer_s = request_timeout_s if held_timeout_s else None  # where it is shorter than the connection's
         self._closed = False
@@ -96,7 +101,8 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         self._tasks: set[asyncio.Task[None]] = set()
         self._replaced: set[BrokerConnection] = set()  # until their last answers are in
         self._closing: set[asyncio.Future[None]] = set()  # connections
-        self._failures: dict[int | tuple[str, int], Exception] = {}  # of the last attempt, by broker or address
+        self._failures: dict[int | tuple[str, int], FailedAt] = {}  # of the last attempt, by broker or address
+        self._update_failure: Exception | None = None  # of the last metadata update
         self._silence: SilenceDetector[_Key] = SilenceDetector()
         self._silent: dict[_Key, Waiting] = {}  # by time.monotonic()
         self._metadata_at_s = 0.0  # when the request for the present metadata was sent
@@ -125,12 +131,12 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         await asyncio.gather(*self._closing)
 
     def connection_failure(self) -> Exception | None:
-        """Why the last attempt to connect to a broker failed, if one has failed since it was last reached.
+        """Why the last attempt to reach a broker failed, if one has failed since it was last reached.
 
-        Of several, one that is not about the network: that one needs an operator.
+        Of several, one that does not pass by itself: that one needs an operator.
         """
-        failures = list(self._failures.values())
-        return next((each for each in failures if not _is_about_the_network(each)), failures[0] if failures else None)
+        failures = [failure for failure in (*self._failures.values(), self._update_failure) if failure is not None]
+        return next((each for each in failures if not failure_of(each).may_pass), failures[0] if failures else None)
 
     # --- Requests ---
 
@@ -184,6 +190,13 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
     async def _metadata_update(self, cluster_metadata: ClusterMetadata, topics: Iterable[str] | None) -> bool:
         return await self._update(cluster_metadata, topics or self._our_topics)
 
+    async def fetch_all_metadata(self) -> ClusterMetadata:
+        """Raises TopicAuthorizationFailedError as well: to aiokafka, a topic that may not be described is missing."""
+        cluster: ClusterMetadata = await super().fetch_all_metadata()
+        if cluster.unauthorized_topics:
+            raise TopicAuthorizationFailedError
+        return cluster
+
     async def _update(self, cluster: ClusterMetadata, topics: Iterable[str], within_s: float = METADATA_S) -> bool:
         """Whether a broker answered in time."""
         request = MetadataRequest(sorted(topics), allow_auto_topic_creation=False)
@@ -193,9 +206,11 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         try:
             async with asyncio.timeout(within_s):
                 answer = await first_answer(questions, stagger_s=STAGGER_S)
-        except CONNECTION_ERRORS:
+        except CONNECTION_ERRORS as error:
+            self._update_failure = error
             cluster.failed_update(None)
             return False
+        self._update_failure = None
         cluster.update_metadata(answer)
         if cluster is self.cluster:
             self._metadata_at_s = asked_at_s
@@ -210,14 +225,15 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         """Over a connection of its own: the address may be a load balancer's."""
         try:
             connection = await self._connect(host, port)
+            try:
+                answer = _with_brokers(await connection.first_answer(request))
+            finally:
+                self._close(connection)
         except CONNECTION_ERRORS as error:
-            self._failures[host, port] = error
+            self._failures[host, port] = self._failed_at(host, port, error)
             raise
         self._failures.pop((host, port), None)
-        try:
-            return _with_brokers(await connection.send(request))
-        finally:
-            self._close(connection)
+        return answer
 
     # --- Connections ---
 
@@ -254,14 +270,15 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         return opened
 
     async def _connect_to_broker(self, key: _Key, opened: asyncio.Future[BrokerConnection | None]) -> None:
-        broker = key[0]
+        broker, address = key[0], self.cluster.broker_metadata(key[0])
+        if address is None:
+            self._failures[broker] = _not_listed()
+            self.force_metadata_update()
+            return
         try:
-            address = self.cluster.broker_metadata(broker)
-            if address is None:
-                raise StaleMetadata("the metadata does not list this broker")
             connection = await self._connect(address.host, address.port, on_close=self._on_connection_closed)
         except CONNECTION_ERRORS as error:
-            self._failures[broker] = error
+            self._failures[broker] = self._failed_at(address.host, address.port, error)
             self.force_metadata_update()  # it may be at another address
         else:
             self._failures.pop(broker, None)
@@ -281,6 +298,11 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         )
         await connection.connect()
         return connection
+
+    def _failed_at(self, host: str, port: int, error: Exception) -> FailedAt:
+        failed = FailedAt(self._names.get((host, port), ADVERTISED))
+        failed.__cause__ = error
+        return failed
 
     def _replace(self, key: _Key, connection: BrokerConnection | None) -> None:
         """Use another connection from now on. The former one is closed once its requests are answered."""
@@ -326,7 +348,7 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         listed = {broker.nodeId for broker in self.cluster.brokers()}
         for (broker, _), opened in self._opening.items():
             if broker not in listed and not opened.done():
-                self._failures[broker] = StaleMetadata("the metadata no longer lists this broker")
+                self._failures[broker] = _not_listed()
                 opened.set_result(None)
         for key, waiting in list(self._silent.items()):
             connection: BrokerConnection | None = self._conns.get(key)
@@ -364,6 +386,15 @@ def _reports_corruption(answer: Response) -> bool:
     return any(code == CorruptRecordException.errno for _, found in answer.topics for _, code, *_ in found)
 
 
-def _is_about_the_network(failure: Exception) -> bool:
-    """Whether it may pass by itself: no answer, refused, reset. Certificates and names that do not resolve are not."""
-    return isinstance(failure, KafkaConnectionError | StaleMetadata | TimeoutError | ConnectionError)
+def _not_listed() -> FailedAt:
+    failed = FailedAt(ADVERTISED)
+    failed.__cause__ = StaleMetadata("the metadata does not list this broker")
+    return failed
+
+
+def _names_of(bootstrap: str) -> Mapping[tuple[str, int], str]:
+    """What the bootstrap addresses are called in errors: by their place in the setting, as settings are checked."""
+    addresses = [(host, port) for host, port, _ in collect_hosts(bootstrap, randomize=False)]
+    if len(addresses) == 1:
+        return {addresses[0]: f"the broker in {BOOTSTRAP}"}
+    return {address: f"broker {number} in {BOOTSTRAP}" for number, address in enumerate(addresses, start=1)}

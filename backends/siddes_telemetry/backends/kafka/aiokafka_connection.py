@@ -11,14 +11,17 @@ import time
 from collections.abc import Awaitable
 
 from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 from aiokafka.protocol.admin import SaslAuthenticateRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
+
+from siddes_telemetry.backends.kafka.failures import LoginWanted, TokenNotAccepted
 
 CONNECT_S = 5.0  # TCP, TLS, the broker's versions and SASL, together
 RENEW_AT = 0.85  # of a session's life; the Java client does so between 85 and 95 %
 USE_UNTIL = 0.95  # of a session's life: what is sent later may arrive after its end
 MS = 0.001
+TOKENS = "OAUTHBEARER"
 
 
 class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka ships no types
@@ -33,8 +36,21 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka sh
 
     async def connect(self) -> None:
         """Raises OSError, KafkaError, or what a token provider raises. TimeoutError after CONNECT_S."""
-        async with asyncio.timeout(CONNECT_S):
-            await super().connect()
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await super().connect()
+        except SaslAuthenticationFailed as error:
+            raise (TokenNotAccepted if self._sasl_mechanism == TOKENS else type(error)) from None
+
+    async def first_answer(self, request: Request) -> Response:
+        """The answer to the first request of a connection. Raises LoginWanted, or what `send` raises."""
+        try:
+            return await self.send(request)
+        except KafkaConnectionError as error:
+            # Without a login, versions are all that a SASL port tells.
+            if isinstance(error.__cause__, EOFError) and not self._sasl_mechanism:
+                raise LoginWanted from error
+            raise
 
     def send(self, request: Request, *args: bool) -> Awaitable[Response]:
         try:
@@ -55,6 +71,8 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka sh
     async def _note_session(self, answer: Awaitable[Response]) -> Response:
         asked_at_s = time.monotonic()
         response = await answer
+        if self._sasl_mechanism == TOKENS and response.sasl_auth_bytes:
+            raise TokenNotAccepted  # the answer says why (RFC 7628, 3.2.2), and aiokafka takes it for success
         life_s = getattr(response, "session_lifetime_ms", 0) * MS  # 0: it does not end; absent before Kafka 2.2
         if life_s > 0:
             self.renew_at_s, self.ends_at_s = asked_at_s + life_s * RENEW_AT, asked_at_s + life_s * USE_UNTIL

@@ -20,11 +20,14 @@ from math import inf
 
 import structlog
 from aiokafka import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 
 from siddes_telemetry.backends.backoff import Backoff
 from siddes_telemetry.backends.kafka.closing import CLOSE_S, close_client
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, driver_errors_translated
+from siddes_telemetry.backends.kafka.failure_report import FailureReport
+from siddes_telemetry.backends.kafka.failures import Rights
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
 from siddes_telemetry.backends.kafka.producer import KafkaProducer
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable
@@ -70,6 +73,7 @@ class KafkaAppender:
         self._rng = rng
         self._leaderless = leaderless
         self._close_s = close_s
+        self._report = FailureReport(topic, Rights(topic=f"Write on topic {topic}"))
         self._connecting: asyncio.Task[None] | None = None
         self._session: asyncio.Future[_Session] = asyncio.get_running_loop().create_future()
 
@@ -79,36 +83,40 @@ class KafkaAppender:
 
     async def append(self, partition: int, value: bytes, headers: Headers, *, key: bytes | None = None) -> None:
         session = self._session.result() if self._session.done() else await asyncio.shield(self._session)
-        cluster = session.producer.client.cluster
-        if partition not in (cluster.partitions_for_topic(self._topic) or ()):
-            session.producer.client.force_metadata_update()
-            raise LogMissing("the topic or this partition of it is missing: run migrate")
+        client = session.producer.client
+        if partition not in (client.cluster.partitions_for_topic(self._topic) or ()):
+            client.force_metadata_update()
+            raise self._absent(client)
         try:
             await session.producer.append(partition, value, headers, key)
         except ValueError:
             raise
         except DRIVER_ERRORS as error:
-            log.warning("append_failed", partition=partition, error=type(error).__name__)
+            failure = self._report.refused(error)
+            log.warning("append_failed", partition=partition, error=type(error).__name__, reason=failure.reason)
             self._break(session)
-            raise LogUnavailable("the record was not acknowledged") from None
+            raise failure from None
         except BaseException:  # cancelled, or a defect: the log may or may not have the record
             self._break(session)
             raise
         session.acknowledged_at = asyncio.get_running_loop().time()
+        self._report.works()
 
     async def ping(self) -> None:
+        if (failure := self._report.current()) is not None:
+            raise failure
         if not self._session.done():
             raise LogUnavailable("not connected")
         session = self._session.result()
         client = session.producer.client
         proven = session.acknowledged_at > asyncio.get_running_loop().time() - PROOF_S
         if not proven or self._missing(client):
-            with driver_errors_translated():
+            with driver_errors_translated(self._report.rights):
                 async with asyncio.timeout(PING_S):
                     if not await client.force_metadata_update():
-                        raise LogUnavailable("no broker answers")
+                        raise KafkaConnectionError("no broker answers") from client.connection_failure()
         if self._missing(client):
-            raise LogMissing("the topic or a partition of it is missing: run migrate")
+            raise self._absent(client)
         if not proven and not self._led(client):
             raise LogUnavailable("no partition has a leader")
 
@@ -130,6 +138,12 @@ class KafkaAppender:
     def _missing(self, client: AIOKafkaClient) -> bool:
         return not self._partitions <= (client.cluster.partitions_for_topic(self._topic) or set())
 
+    def _absent(self, client: AIOKafkaClient) -> LogUnavailable:
+        """The error for a topic or a partition that the metadata does not have."""
+        if self._topic in client.cluster.unauthorized_topics:
+            return self._report.refused(TopicAuthorizationFailedError())
+        return LogMissing("the topic or a partition of it is missing: run migrate")
+
     def _led(self, client: AIOKafkaClient) -> AbstractSet[int]:
         """The partitions that have a leader, living or not."""
         return self._partitions & (client.cluster.available_partitions_for_topic(self._topic) or set())
@@ -148,12 +162,13 @@ class KafkaAppender:
                 producer = await KafkaProducer.begin(client, self._topic, self._rng)
                 session = _Session(producer)
                 self._session.set_result(session)
+                self._report.connected()
                 await session.broken.wait()
                 self._metrics.rebuilds.inc()
                 if session.acknowledged_at > -inf:  # the next back-off begins anew
                     backoff = Backoff(self._rng)
             except DRIVER_ERRORS as error:
-                log.warning("log_unreachable", error=type(error).__name__)
+                self._report.unconnected(error)
             finally:
                 try:
                     if producer is not None:

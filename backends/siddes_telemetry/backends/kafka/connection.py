@@ -12,6 +12,7 @@ from siddes_telemetry.backends.kafka.aiokafka_client import METADATA_MAX_AGE_MS,
 from siddes_telemetry.backends.kafka.aiokafka_internals import RangePartitionAssignor, decode_fetches_with, use_client
 from siddes_telemetry.backends.kafka.closing import close_consumer
 from siddes_telemetry.backends.kafka.errors import driver_errors_translated
+from siddes_telemetry.backends.kafka.failures import Rights
 from siddes_telemetry.backends.kafka.record_batches import Records
 from siddes_telemetry.backends.kafka.security import PLAINTEXT, KafkaSecurity
 
@@ -57,7 +58,7 @@ class KafkaConnection:
         """
         consumer = self._consumer(self._client([topic]), group_id=group)
         try:
-            with driver_errors_translated():
+            with driver_errors_translated(reading_rights(topic, group)):
                 await start_consumer(consumer)
                 yield consumer
         finally:
@@ -95,6 +96,11 @@ class KafkaConnection:
         )
         use_client(consumer, client)
         return consumer
+
+
+def reading_rights(topic: str, group: str | None) -> Rights:
+    """What a consumer needs that joins no group. `group` is the one whose committed offsets it may fetch."""
+    return Rights(topic=f"Read on topic {topic}", group=f"Describe on group {group}")
 
 
 async def start_consumer(consumer: AIOKafkaConsumer) -> None:

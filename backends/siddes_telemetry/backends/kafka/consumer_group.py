@@ -20,10 +20,12 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from siddes_telemetry.backends.backoff import Backoff
-from siddes_telemetry.backends.kafka.aiokafka_internals import leave_until_answered
+from siddes_telemetry.backends.kafka.aiokafka_internals import client_of, leave_until_answered
 from siddes_telemetry.backends.kafka.closing import CLOSE_S, close_consumer
 from siddes_telemetry.backends.kafka.connection import KafkaConnection, start_consumer
-from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, driver_errors_translated
+from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, driver_errors_translated, log_unavailable
+from siddes_telemetry.backends.kafka.failure_report import FailureReport
+from siddes_telemetry.backends.kafka.failures import Rights
 from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
 from siddes_telemetry.backends.kafka.offset_commit import OffsetCommitter
 from siddes_telemetry.backends.kafka.owned_partition import MemberContext
@@ -60,6 +62,8 @@ class KafkaGroupConsumer:
         self._times = times or GroupTimes()
         self._monotonic = monotonic
         self._stalls = StalledPartitions(metrics)
+        rights = Rights(topic=f"Read on topic {topic}", group=f"Read on group {group}")
+        self._report = FailureReport(topic, rights)
         self._consumer: AIOKafkaConsumer | None = None  # set while it is connected
 
     async def run(self, work: PartitionWork) -> None:
@@ -76,15 +80,19 @@ class KafkaGroupConsumer:
     async def ping(self) -> None:
         if self._stalls:
             raise LogStalled("the log has records that do not arrive")
+        if (failure := self._report.current()) is not None:
+            raise failure
         if (consumer := self._consumer) is None:
             raise LogUnavailable("not connected")
-        with driver_errors_translated():
+        with driver_errors_translated(self._report.rights):
             async with asyncio.timeout(PING_S):
                 topics = await consumer.topics()
         if self._topic not in topics:
             raise LogMissing("the topic is missing: run migrate")
         committer = OffsetCommitter(consumer, self._group)
         if committer.membership() is None or not committer.coordinator_known():
+            if (failed := client_of(consumer).connection_failure()) is not None:
+                raise log_unavailable(failed, self._report.rights)
             raise LogUnavailable("not in the group yet")
 
     async def _be_member(self, work: PartitionWork) -> str:
@@ -100,10 +108,13 @@ class KafkaGroupConsumer:
                 self._consumer = consumer
                 await self._wait_for_topic(consumer)
             except DRIVER_ERRORS as error:
-                log.warning("log_unreachable", error=type(error).__name__)
+                self._report.unconnected(error)
                 return "unreachable"
+            self._report.connected()
             committer = OffsetCommitter(consumer, self._group)
-            context = MemberContext(self._connection, consumer, committer, self._metrics, self._stalls, self._monotonic)
+            context = MemberContext(
+                self._connection, consumer, committer, self._metrics, self._stalls, self._report, self._monotonic
+            )
             reason = await KafkaMember(self._topic, work, self._times, context).live()
             leave_s = self._times.session_s
             return reason

@@ -1,4 +1,4 @@
-"""Translates aiokafka's exceptions. Their texts name hosts and quote bytes, so only their class names are kept."""
+"""Translates aiokafka's exceptions into LogUnavailable, with failures.py's reasons and words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
+from siddes_telemetry.backends.kafka.failures import Rights, failure_of
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 
 ANSWER_S = 30.0  # a coordinator may take some seconds to load after a broker's start
@@ -16,18 +17,24 @@ ANSWER_S = 30.0  # a coordinator may take some seconds to load after a broker's 
 DRIVER_ERRORS = (KafkaError, ConsumerStoppedError, OSError, ValueError)
 
 
+def log_unavailable(error: BaseException, rights: Rights) -> LogUnavailable:
+    """The error to raise for one of the driver's. `rights`: those that the failed request needs."""
+    failure = failure_of(error, rights)
+    return LogUnavailable(failure.problem, reason=failure.reason, remedy=failure.remedy)
+
+
 @contextmanager
-def driver_errors_translated() -> Iterator[None]:
-    """Raises LogUnavailable for what the driver raises inside."""
+def driver_errors_translated(rights: Rights = Rights()) -> Iterator[None]:  # noqa: B008  # it is frozen
+    """Raises LogUnavailable for what the driver raises inside. `rights`: those that the requests inside need."""
     try:
         yield
     except DRIVER_ERRORS as error:
-        raise LogUnavailable(f"the log did not answer ({type(error).__name__})") from None
+        raise log_unavailable(error, rights) from None
 
 
 @asynccontextmanager
-async def answered_in_time() -> AsyncIterator[None]:
+async def answered_in_time(rights: Rights) -> AsyncIterator[None]:
     """Raises LogUnavailable for what the driver raises inside, and if that takes longer than ANSWER_S."""
-    with driver_errors_translated():
+    with driver_errors_translated(rights):
         async with asyncio.timeout(ANSWER_S):
             yield

@@ -8,8 +8,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from siddes_telemetry.backends.kafka.aiokafka_internals import partitions_of_topic
-from siddes_telemetry.backends.kafka.connection import KafkaConnection
+from siddes_telemetry.backends.kafka.connection import KafkaConnection, reading_rights
 from siddes_telemetry.backends.kafka.errors import answered_in_time
+from siddes_telemetry.backends.kafka.failures import Rights
 from siddes_telemetry.backends.kafka.fetched_records import to_log_records
 from siddes_telemetry.backends.kafka.offset_commit import OffsetCommitter
 from siddes_telemetry.backends.kafka.range_reads import read_range
@@ -21,7 +22,7 @@ ORIGIN = 0  # Kafka's first offset
 
 
 class KafkaPartitionView:
-    """A PartitionView. The consumer is started."""
+    """A PartitionView. The consumer is started. `rights`: those that its requests need."""
 
     def __init__(
         self,
@@ -29,11 +30,13 @@ class KafkaPartitionView:
         partition: TopicPartition,
         consumer: AIOKafkaConsumer,
         committer: OffsetCommitter,
+        rights: Rights,
     ) -> None:
         self._connection = connection
         self._partition = partition
         self._consumer = consumer
         self._committer = committer
+        self._rights = rights
 
     @property
     def number(self) -> int:
@@ -61,7 +64,7 @@ class KafkaPartitionView:
 
     def _request(self) -> AbstractAsyncContextManager[None]:
         """Bounds a request's time and translates the driver's errors."""
-        return answered_in_time()
+        return answered_in_time(self._rights)
 
 
 class KafkaLogView:
@@ -70,20 +73,28 @@ class KafkaLogView:
     origin = ORIGIN
 
     def __init__(
-        self, connection: KafkaConnection, topic: str, consumer: AIOKafkaConsumer, committer: OffsetCommitter
+        self,
+        connection: KafkaConnection,
+        topic: str,
+        consumer: AIOKafkaConsumer,
+        committer: OffsetCommitter,
+        rights: Rights,
     ) -> None:
         self._connection = connection
         self._topic = topic
         self._consumer = consumer
         self._committer = committer
+        self._rights = rights
 
     async def partitions(self) -> Sequence[PartitionView]:
-        async with answered_in_time():
+        async with answered_in_time(self._rights):
             numbers = await partitions_of_topic(self._consumer, self._topic)
         if not numbers:
             raise LogMissing("the topic is missing: run migrate")
         return [
-            KafkaPartitionView(self._connection, TopicPartition(self._topic, number), self._consumer, self._committer)
+            KafkaPartitionView(
+                self._connection, TopicPartition(self._topic, number), self._consumer, self._committer, self._rights
+            )
             for number in numbers
         ]
 
@@ -92,4 +103,4 @@ class KafkaLogView:
 async def open_log_view(connection: KafkaConnection, topic: str, group: str) -> AsyncIterator[KafkaLogView]:
     """A view of this topic and of the offsets that this group has committed. Raises LogUnavailable."""
     async with connection.reading_consumer(topic, group=group) as consumer:
-        yield KafkaLogView(connection, topic, consumer, OffsetCommitter(consumer, group))
+        yield KafkaLogView(connection, topic, consumer, OffsetCommitter(consumer, group), reading_rights(topic, group))

@@ -93,5 +93,5 @@ class OffsetCommitter:
             if error is NotCoordinatorError:
                 self._coordinator.coordinator_dead()
             elif error is not CoordinatorLoadInProgressError:
-                raise CommitRejected(error.__name__)
+                raise CommitRejected(error.__name__) from error()
             await asyncio.sleep(RETRY_S)

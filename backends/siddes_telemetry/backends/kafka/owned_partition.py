@@ -25,6 +25,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, answered_in_time
+from siddes_telemetry.backends.kafka.failure_report import FailureReport
 from siddes_telemetry.backends.kafka.fetched_records import to_log_records
 from siddes_telemetry.backends.kafka.log_view import KafkaPartitionView
 from siddes_telemetry.backends.kafka.metrics import KafkaGroupMetrics
@@ -49,6 +50,7 @@ class MemberContext:
     committer: OffsetCommitter
     metrics: KafkaGroupMetrics
     stalls: StalledPartitions
+    report: FailureReport
     monotonic: Callable[[], float]
 
 
@@ -56,7 +58,7 @@ class KafkaPartition(KafkaPartitionView):
     """An OwnedPartition. `fetch` takes what aiokafka has prefetched; aiokafka fetches more only after that."""
 
     def __init__(self, partition: TopicPartition, membership: Membership, context: MemberContext) -> None:
-        super().__init__(context.connection, partition, context.consumer, context.committer)
+        super().__init__(context.connection, partition, context.consumer, context.committer, context.report.rights)
         self._membership = membership
         self._context = context
         self._lost = False
@@ -87,6 +89,7 @@ class KafkaPartition(KafkaPartitionView):
             outcome = "kept"
         except CommitRejected as rejected:
             outcome = "refused"
+            self._context.report.refused(rejected)
             log.warning("commit_refused", partition=self.number, reason=rejected.reason)
             raise PartitionLost("the broker rejected a commit") from None
         except DRIVER_ERRORS as error:
@@ -97,9 +100,12 @@ class KafkaPartition(KafkaPartitionView):
             self._context.metrics.commits.labels(outcome).inc()
 
     async def read(self, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
-        async for piece in super().read(start, end):
-            self._check_owned()
-            yield piece
+        try:
+            async for piece in super().read(start, end):
+                self._check_owned()
+                yield piece
+        except LogUnavailable as error:
+            raise self._context.report.refused(error) from None
 
     async def seek(self, offset: int) -> None:
         self._check_owned()
@@ -144,6 +150,7 @@ class KafkaPartition(KafkaPartitionView):
         with self._lost_on_error():
             try:
                 fetched = await self._consumer.getmany(self._partition, timeout_ms=LISTEN_MS, max_records=PIECE_RECORDS)
+                self._context.report.works()
                 if records := to_log_records(fetched.get(self._partition, ())):
                     self._position = records[-1].end
                 else:
@@ -164,12 +171,16 @@ class KafkaPartition(KafkaPartitionView):
             yield
         except (*DRIVER_ERRORS, LogUnavailable) as error:
             self._lost = True
-            log.warning("partition_given_up", partition=self.number, error=type(error).__name__)
+            reason = self._context.report.refused(error).reason
+            log.warning("partition_given_up", partition=self.number, error=type(error).__name__, reason=reason)
             raise PartitionLost("the log did not answer") from None
 
     @asynccontextmanager
     async def _request(self) -> AsyncIterator[None]:
         self._check_owned()
-        async with answered_in_time():
-            yield
+        try:
+            async with answered_in_time(self._rights):
+                yield
+        except LogUnavailable as error:
+            raise self._context.report.refused(error) from None
         self._check_owned()

@@ -163,7 +163,8 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         try:
             self._committer.check()
         except DRIVER_ERRORS as error:
-            log.warning("consumer_failed", error=type(error).__name__)
+            reason = self._context.report.refused(error).reason
+            log.warning("consumer_failed", error=type(error).__name__, reason=reason)
             self._leave("consumer_failed")
         if self._state is _State.ASSIGNED and self._committer.coordinator_known():
             self._in_group_at_s = now

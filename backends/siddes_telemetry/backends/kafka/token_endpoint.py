@@ -30,35 +30,17 @@ class TokenError(KafkaError):  # type: ignore[misc]  # aiokafka ships no types
 class TokenRefused(TokenError):
     """The endpoint does not give this client a token."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "the token endpoint refuses the client: check SIDDES_TELEMETRY_KAFKA_CLIENT_ID, KAFKA_CLIENT_SECRET and "
-            "KAFKA_SCOPE"
-        )
-
 
 class TokenEndpointUntrusted(TokenError):
     """The endpoint's certificate is signed by an unknown CA, expired, or another host's."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the token endpoint's certificate is not valid for its host, or neither SIDDES_TELEMETRY_KAFKA_CA_FILE nor "
-            "the system has its CA"
-        )
 
 
 class TokenEndpointUnavailable(TokenError):
     """No connection, no answer in time, or an answer that says that the endpoint does not work."""
 
-    def __init__(self) -> None:
-        super().__init__("the token endpoint does not answer: check SIDDES_TELEMETRY_KAFKA_TOKEN_URL")
-
 
 class TokenMissing(TokenError):
     """The endpoint answers something without a usable token."""
-
-    def __init__(self) -> None:
-        super().__init__("the token endpoint answers without a token: check SIDDES_TELEMETRY_KAFKA_TOKEN_URL")
 
 
 @dataclass(frozen=True, slots=True)

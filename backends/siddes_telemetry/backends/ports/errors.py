@@ -8,15 +8,34 @@ class BackendError(Exception):
 
 
 class LogUnavailable(BackendError):
-    """The log did not answer. It may or may not have kept an append."""
+    """The log did not answer, or refused. It may or may not have kept an append.
+
+    `reason` is one of kafka/failures.py's REASONS, for metrics and readiness. `remedy` is what an operator can do.
+    """
+
+    def __init__(self, text: str = "no answer", *, reason: str = "unavailable", remedy: str = "") -> None:
+        super().__init__(f"{text}: {remedy}" if remedy else text)
+        self.reason = reason
+        self.remedy = remedy
+
+    @property
+    def word(self) -> str:
+        """The reason, with what happened and what to do if that is known, for readiness."""
+        return f"{self.reason}: {self}" if self.remedy else self.reason
 
 
 class LogMissing(LogUnavailable):
     """The topic does not exist yet: `migrate` creates it."""
 
+    def __init__(self, text: str = "no topic") -> None:
+        super().__init__(text, reason="missing")
+
 
 class LogStalled(LogUnavailable):
     """The log answers and has records for this reader, but does not return them."""
+
+    def __init__(self, text: str = "no records") -> None:
+        super().__init__(text, reason="stalled")
 
 
 class StoreFailed(BackendError):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from siddes_telemetry.backends.ports.errors import LogMissing, LogStalled, LogUnavailable, StoreFailed, StoreMissing
+from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable, StoreFailed, StoreMissing
 from siddes_telemetry.consumer.service import Consumer
 from siddes_telemetry.web.readiness import OK, Check
 
@@ -33,11 +33,7 @@ async def _ping_result(ping: Callable[[], Awaitable[None]]) -> str:
         await ping()
     except (LogMissing, StoreMissing):
         return "missing: run migrate"
-    except LogStalled:
-        return "stalled"
-    except LogUnavailable:
-        return "unavailable"
-    except StoreFailed as failed:
+    except (LogUnavailable, StoreFailed) as failed:
         return failed.word
     return OK
 
