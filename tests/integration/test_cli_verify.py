@@ -136,7 +136,7 @@ def test_surplus_rows_are_reported_and_kept(deployment: Deployment) -> None:
 def test_an_unreachable_or_missing_log_exits_with_3(deployment: Deployment) -> None:
     away = run("verify", settings={**deployment.settings, "KAFKA": "127.0.0.1:9"})
     assert away.returncode == 3
-    assert away.stderr.splitlines()[-1].startswith("error: the log did not answer")
+    assert away.stderr.splitlines()[-1].startswith("error: the broker in SIDDES_TELEMETRY_KAFKA refuses the connection")
     other = run("verify", settings={**deployment.settings, "TOPIC": "no-such-topic"})
     assert other.returncode == 3
     assert "run siddes-telemetry migrate" in other.stderr

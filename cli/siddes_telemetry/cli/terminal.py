@@ -95,7 +95,7 @@ def operator_settings(*cluster_needs: str, of_cluster: bool = False) -> Settings
 
     _warn_of_misspelt()
     settings = load_settings(problems_of=problems)
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, libraries=False)  # the command's own message says what failed
     return settings
 
 

@@ -29,8 +29,11 @@ LIBRARY_LINE_INTERVAL_S = 10.0
 _FRAMES = 4  # innermost calls given for an exception: enough to find the line
 
 
-def configure(level: str) -> None:
-    """For the whole process; called once, by cli. `level` is one of logging's names, in any case."""
+def configure(level: str, *, libraries: bool = True) -> None:
+    """For the whole process; called once, by cli. `level` is one of logging's names, in any case.
+
+    `libraries`: whether to log that a library logged something.
+    """
     limit = LogRateLimit()
     atexit.register(limit.report_suppressed)
     structlog.configure(
@@ -45,7 +48,8 @@ def configure(level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", LossyStream(sys.stderr))),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(handlers=[LibraryLogHandler()], level=logging.WARNING, force=True)
+    handler = LibraryLogHandler() if libraries else logging.NullHandler()
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
 
 

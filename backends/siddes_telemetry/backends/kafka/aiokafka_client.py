@@ -296,7 +296,12 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
             on_close=on_close,
             **self._connection_settings(),
         )
-        await connection.connect()
+        try:
+            await connection.connect()
+        except BaseException:
+            if connection.was_established():
+                self._close(connection)
+            raise
         return connection
 
     def _failed_at(self, host: str, port: int, error: Exception) -> FailedAt:

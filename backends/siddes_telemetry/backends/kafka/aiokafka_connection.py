@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable
 
 from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, KafkaError, SaslAuthenticationFailed
 from aiokafka.protocol.admin import SaslAuthenticateRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 
@@ -42,6 +42,10 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka sh
         except SaslAuthenticationFailed as error:
             raise (TokenNotAccepted if self._sasl_mechanism == TOKENS else type(error)) from None
 
+    def was_established(self) -> bool:
+        """Whether TCP and TLS were established at some time."""
+        return self._protocol is not None
+
     async def first_answer(self, request: Request) -> Response:
         """The answer to the first request of a connection. Raises LoginWanted, or what `send` raises."""
         try:
@@ -55,6 +59,10 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka sh
     def send(self, request: Request, *args: bool) -> Awaitable[Response]:
         try:
             answer: Awaitable[Response] = super().send(request, *args)
+        except KafkaError:  # which are RuntimeErrors
+            raise
+        except NotImplementedError:  # aiokafka's: the broker has no version of this request that it knows
+            raise IncompatibleBrokerVersion from None
         except RuntimeError:  # uvloop's: the connection has just broken, and aiokafka does not know it yet
             self.close(reason=CloseReason.CONNECTION_BROKEN)
             raise KafkaConnectionError("the connection has just broken") from None

@@ -18,9 +18,10 @@ from copy import copy
 import structlog
 
 from siddes_telemetry.backends.kafka.errors import log_unavailable
-from siddes_telemetry.backends.kafka.failures import ACCESS, Rights
+from siddes_telemetry.backends.kafka.failures import ACCESS, VERSION, Rights
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 
+REFUSALS = (ACCESS, VERSION)
 REFUSAL_S = 15.0  # more than the longest back-off, after which a refused client tries again
 
 log = structlog.get_logger(__name__)
@@ -49,7 +50,7 @@ class FailureReport:
     def refused(self, error: Exception) -> LogUnavailable:
         """The error to raise for one of the driver's. It is shown if a broker refused the request."""
         failure = error if isinstance(error, LogUnavailable) else log_unavailable(error, self.rights)
-        if failure.reason == ACCESS:
+        if failure.reason in REFUSALS:
             self._show(failure, refused_at_s=asyncio.get_running_loop().time())
         return failure
 

@@ -34,7 +34,7 @@ from siddes_telemetry.backends.kafka.token_endpoint import (
     TokenRefused,
 )
 
-UNAVAILABLE, ACCESS = "unavailable", "access"
+UNAVAILABLE, ACCESS, VERSION = "unavailable", "access", "version"
 SOME_BROKER = "a broker"
 TLS_ALERT = 0x15  # the first byte of a TLS alert, which a TLS port sends where it gets something else
 MAX_ANSWER_BYTES = 128 * 1024 * 1024  # more than any answer: what came is not the length of one
@@ -140,7 +140,7 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     ),
     "token_missing": ("the token endpoint answers without a token", f"check {_PREFIX}_TOKEN_URL"),
     ACCESS: ("no permission for {right}", "add this ACL for the user of this process"),
-    "version": ("{broker} is too old", "run Kafka 2.1 or later"),
+    VERSION: ("{broker} is too old, or too new", "run Kafka 2.1 or later, and a siddes-telemetry of its time"),
 }
 REASONS = (UNAVAILABLE, *_PHRASES)
 MAY_PASS = frozenset(
@@ -160,8 +160,8 @@ _REASON_OF: Mapping[type[BaseException], str] = {
     TopicAuthorizationFailedError: ACCESS,
     GroupAuthorizationFailedError: ACCESS,
     ClusterAuthorizationFailedError: ACCESS,
-    IncompatibleBrokerVersion: "version",
-    UnsupportedVersionError: "version",
+    IncompatibleBrokerVersion: VERSION,
+    UnsupportedVersionError: VERSION,
     gaierror: "name",
     TimeoutError: "no_answer",
 }

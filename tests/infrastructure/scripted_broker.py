@@ -1,0 +1,51 @@
+"""A server that speaks Kafka as far as a script goes: for what no real broker says."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from io import BytesIO
+
+from aiokafka.protocol.admin import ApiVersionResponse_v0
+from aiokafka.protocol.api import Response
+from aiokafka.protocol.types import Int16, Int32
+
+VERSIONS = 18  # the key of ApiVersions
+
+Script = Mapping[tuple[int, int], Response]
+"""The answer to each kind of request, by key and version. These versions are offered, and no others."""
+
+
+@asynccontextmanager
+async def scripted_broker(script: Script) -> AsyncIterator[str]:
+    """Yields its address. It closes a connection at a request that is not in the script."""
+    offered = [(key, version, version) for key, version in script]
+    answers = {**script, (VERSIONS, 0): ApiVersionResponse_v0(0, [(VERSIONS, 0, 0), *offered])}
+    conversations: set[asyncio.Task[None]] = set()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                request = BytesIO(await reader.readexactly(*struct.unpack(">i", await reader.readexactly(4))))
+                key, version, correlation = Int16.decode(request), Int16.decode(request), Int32.decode(request)
+                answer = Int32.encode(correlation) + answers[key, version].encode()
+                writer.write(Int32.encode(len(answer)) + answer)
+        except (EOFError, LookupError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(converse(reader, writer))
+        conversations.add(task)
+        task.add_done_callback(conversations.discard)
+
+    server = await asyncio.start_server(begin, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in conversations:
+            task.cancel()
