@@ -191,8 +191,14 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         return await self._update(cluster_metadata, topics or self._our_topics)
 
     async def fetch_all_metadata(self) -> ClusterMetadata:
-        """Raises TopicAuthorizationFailedError as well: to aiokafka, a topic that may not be described is missing."""
-        cluster: ClusterMetadata = await super().fetch_all_metadata()
+        """Raises KafkaConnectionError from `connection_failure`.
+
+        Raises TopicAuthorizationFailedError too: to aiokafka, a topic that may not be described is missing.
+        """
+        try:
+            cluster: ClusterMetadata = await super().fetch_all_metadata()
+        except KafkaError:
+            raise KafkaConnectionError("no broker gave its metadata") from self.connection_failure()
         if cluster.unauthorized_topics:
             raise TopicAuthorizationFailedError
         return cluster
