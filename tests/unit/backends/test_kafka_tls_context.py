@@ -77,6 +77,12 @@ def test_tls_before_1_2_is_not_spoken(files: Files) -> None:
     assert files.context().current().minimum_version == ssl.TLSVersion.TLSv1_2
 
 
+def test_the_ca_file_replaces_the_systems_cas_or_adds_to_them(files: Files) -> None:
+    system = ssl.create_default_context().cert_store_stats()["x509"]
+    assert files.context().current().cert_store_stats()["x509"] == 1
+    assert TlsContext(TlsFiles(files.ca), system_cas=True).current().cert_store_stats()["x509"] == system + 1
+
+
 def test_without_files_the_systems_cas_are_trusted(tmp_path: Path) -> None:
     ours = TlsContext(TlsFiles()).current()
     system = ssl.create_default_context()

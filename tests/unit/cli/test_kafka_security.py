@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from siddes_telemetry.backends.kafka.access_tokens import AccessTokens
 from siddes_telemetry.backends.kafka.security import KafkaSecurity
 from siddes_telemetry.cli.kafka_security import kafka_security
 from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError
@@ -59,10 +59,22 @@ def test_a_password_is_used_as_kafka_names_it(monkeypatch: pytest.MonkeyPatch) -
     }
 
 
-def test_tokens_come_from_a_provider(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = wanted(monkeypatch, {"KAFKA_SECURITY": "sasl_ssl", **TOKENS})
+def test_tokens_come_from_an_endpoint_that_a_public_ca_or_the_brokers_may_have_signed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ca = written(tmp_path / "ca.pem", Authority().pem)
+    settings = wanted(monkeypatch, {"KAFKA_SECURITY": "sasl_ssl", **TOKENS, "KAFKA_CA_FILE": str(ca)})
     assert settings["sasl_mechanism"] == "OAUTHBEARER"
-    assert isinstance(settings["sasl_oauth_token_provider"], AccessTokens)
+    endpoint = settings["sasl_oauth_token_provider"]._fetch.__self__
+    assert (endpoint.url, endpoint.client_id, endpoint.client_secret.current(), endpoint.scope) == (
+        TOKENS["KAFKA_TOKEN_URL"],
+        TOKENS["KAFKA_CLIENT_ID"],
+        TOKENS["KAFKA_CLIENT_SECRET"],
+        TOKENS["KAFKA_SCOPE"],
+    )
+    system = ssl.create_default_context().cert_store_stats()["x509"]
+    assert endpoint.tls.current().cert_store_stats()["x509"] == system + 1
+    assert settings["ssl_context"].cert_store_stats()["x509"] == 1
 
 
 WRONG: dict[str, tuple[dict[str, str], dict[str, str]]] = {
