@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from siddes_telemetry.backends.kafka import access_tokens
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
 from siddes_telemetry.cli.cluster import kafka_admin, kafka_connection
@@ -73,6 +76,28 @@ async def test_a_replaced_certificate_holds_without_a_restart(secured_kafka: Sec
         identity = secured_kafka.authority.issue(user)
         written(Path(login["KAFKA_CERT_FILE"]), identity.certificate)
         written(Path(login["KAFKA_KEY_FILE"]), identity.key)
+        await append
+
+
+async def test_a_token_that_the_broker_refuses_is_replaced(
+    secured_kafka: SecuredKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_tokens, "REFUSED_S", 0.0)
+    provider, user = secured_kafka.provider, fresh("user")
+
+    asked = 0
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        return web.json_response({"access_token": "a.b.c", "expires_in": 3600})
+
+    monkeypatch.setattr(provider, "answer", answer)
+    async with appending(secured_kafka, secured_kafka.with_tokens(user), user) as appender, asyncio.timeout(WAIT_S):
+        append = asyncio.ensure_future(appender.append(0, b"counts", HEADERS))
+        await until(lambda: asked >= 2)
+        assert not append.done()
+        monkeypatch.setattr(provider, "answer", None)
         await append
 
 

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from siddes_telemetry.backends.kafka import access_tokens
-from siddes_telemetry.backends.kafka.access_tokens import FAILURE_S, AccessTokens
+from siddes_telemetry.backends.kafka.access_tokens import FAILURE_S, REFUSED_S, AccessTokens
 from siddes_telemetry.backends.kafka.token_endpoint import Token, TokenEndpointUnavailable, TokenError, TokenRefused
 
 LIFE_S = 100.0
@@ -103,6 +103,19 @@ async def test_a_renewal_that_hangs_leaves_the_token(endpoint: Endpoint, monkeyp
     assert endpoint.asked == 2
     endpoint.open.set()
     assert await endpoint.tokens.token() in "ab"
+
+
+async def test_a_token_that_a_broker_refuses_is_replaced_once_in_a_while(endpoint: Endpoint) -> None:
+    endpoint.answers.extend(["a", "b", TokenRefused])
+    await endpoint.tokens.token()
+    endpoint.tokens.refused()
+    assert await endpoint.tokens.token() == "a"  # it is new: another would be refused too
+    endpoint.now_s += REFUSED_S
+    endpoint.tokens.refused()
+    assert [await endpoint.tokens.token() for _ in range(2)] == ["b", "b"]
+    endpoint.now_s += REFUSED_S
+    endpoint.tokens.refused()
+    assert await endpoint.tokens.token() == "b"  # there is no other
 
 
 async def test_no_token_shows_in_a_repr(endpoint: Endpoint) -> None:

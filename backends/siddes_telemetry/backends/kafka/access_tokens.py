@@ -4,6 +4,7 @@
     younger than 80 % of its life  it
     older                          a new one; it, if the endpoint gives no new one in time
     none, or ended                 a new one; raises TokenError if there is none in time
+    refused by a broker            as one that is older than 80 %
 
 A request to the endpoint goes on when its callers have given up: the next caller gets its token. A failure is the
 answer to all callers of the next second.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from aiokafka.abc import AbstractTokenProvider
@@ -22,6 +23,7 @@ from siddes_telemetry.backends.kafka.token_endpoint import Token, TokenEndpointU
 
 RENEW_AT = 0.8  # of a token's life: a broker ends a session with its token, so a late token makes a short session
 WAIT_S = 3.0  # connecting to a broker, which includes this, has a time limit of 5 s
+REFUSED_S = 10.0  # age of a refused token that is replaced: a broker may refuse all tokens of this client
 FAILURE_S = 1.0  # between two requests of which the first failed: several brokers are connected to at a time
 
 log = structlog.get_logger(__name__)
@@ -30,6 +32,7 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Held:
     text: str = field(repr=False)
+    asked_at_s: float
     renew_at_s: float
     ends_at_s: float
 
@@ -60,6 +63,12 @@ class AccessTokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka shi
             log.warning("kafka_token_not_renewed", error=type(error).__name__)
             return held.text
 
+    def refused(self) -> None:
+        """A broker did not accept the token, which may have been revoked: the next caller asks for another."""
+        held, now_s = self._held, self._boot_s()
+        if held is not None and now_s >= held.asked_at_s + REFUSED_S:
+            self._held = replace(held, renew_at_s=now_s)
+
     async def _new(self) -> str:
         if self._request is None or self._request.done():
             if self._failure is not None and self._boot_s() < self._retry_at_s:
@@ -80,7 +89,7 @@ class AccessTokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka shi
             self._failure, self._retry_at_s = type(error), self._boot_s() + FAILURE_S
             raise
         self._failure = None
-        self._held = _Held(token.text, asked_s + RENEW_AT * token.life_s, asked_s + token.life_s)
+        self._held = _Held(token.text, asked_s, asked_s + RENEW_AT * token.life_s, asked_s + token.life_s)
         return token.text
 
 

@@ -40,7 +40,10 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka sh
             async with asyncio.timeout(CONNECT_S):
                 await super().connect()
         except SaslAuthenticationFailed as error:
-            raise (TokenNotAccepted if self._sasl_mechanism == TOKENS else type(error)) from None
+            if self._sasl_mechanism != TOKENS:
+                raise type(error) from None
+            self._sasl_oauth_token_provider.refused()
+            raise TokenNotAccepted from None
 
     def was_established(self) -> bool:
         """Whether TCP and TLS were established at some time."""
