@@ -17,7 +17,7 @@ from siddes_telemetry.backends.ports.log import OwnedPartition
 from tests.infrastructure.kafka_cluster import ClusterBroker, LocalKafkaCluster
 from tests.infrastructure.kafka_view import Unanswered, coordinator, view
 from tests.infrastructure.names import fresh
-from tests.integration.kafka.kit import HEADERS, appending, make_group_consumer, make_topic, running, until
+from tests.integration.kafka.kit import HEADERS, WAIT_S, appending, make_group_consumer, make_topic, running, until
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 
@@ -66,6 +66,15 @@ async def appends(appender: KafkaAppender) -> AsyncIterator[Counter[int]]:
         await asyncio.wait(tasks)
 
 
+async def coordinator_of(cluster: LocalKafkaCluster, group: str) -> ClusterBroker:
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            try:
+                return cluster.brokers[await asyncio.to_thread(coordinator, cluster.brokers[1].address, group)]
+            except Unanswered:  # the brokers make the topic of the offsets at the first question
+                await asyncio.sleep(0.05)
+
+
 async def leads_nothing(cluster: LocalKafkaCluster, broker: ClusterBroker) -> None:
     """Wait until another broker says so."""
     asked, _ = cluster.others(broker.number)
@@ -81,16 +90,17 @@ async def leads_nothing(cluster: LocalKafkaCluster, broker: ClusterBroker) -> No
 
 
 async def test_appends_and_consumers_go_on_soon_after_another_broker_leads(kafka_cluster: LocalKafkaCluster) -> None:
+    """The silent broker leads partitions, coordinates the group, and is the only one that the settings name."""
     topic, group = fresh("log"), fresh("group")
     await make_topic(kafka_cluster.bootstrap, topic, PARTITIONS, replication=3)
     following = Following()
+    silent = await coordinator_of(kafka_cluster, group)
     async with (
-        appending(kafka_cluster.bootstrap, topic, PARTITIONS) as appender,
-        running(make_group_consumer(kafka_cluster.bootstrap, topic, group, PATIENT), following),
+        appending(silent.address, topic, PARTITIONS) as appender,
+        running(make_group_consumer(silent.address, topic, group, PATIENT), following),
         appends(appender) as answered,
     ):
         await until(lambda: len(following.seen) == PARTITIONS)
-        silent = kafka_cluster.brokers[coordinator(kafka_cluster.brokers[1].address, group)]
         assert silent.number in view(silent.address).leaders(topic).values()
         await asyncio.to_thread(silent.pause)
         await leads_nothing(kafka_cluster, silent)

@@ -68,6 +68,7 @@ HELD = (JoinGroupRequest, SyncGroupRequest)  # a broker answers them when the wh
 BOOTSTRAP, ADVERTISED = "SIDDES_TELEMETRY_KAFKA", "a broker in advertised.listeners"  # what errors call them
 
 _Key = tuple[int, ConnectionGroup]  # broker and use, as aiokafka keeps its connections
+_Address = tuple[str, int]  # host and port
 
 
 class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no types
@@ -75,6 +76,8 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
 
     `connection_settings` returns BrokerConnection's security settings. It is asked for each new connection. A request
     may take `request_timeout_s`, one that a broker holds until a whole group has come, `held_timeout_s`.
+    `known_addresses` is kept up to date with the brokers' addresses. Several clients may share it: where a bootstrap
+    address is silent, a new client begins at what another one has learnt.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         request_timeout_s: float,
         held_timeout_s: float | None = None,
         connection_settings: Callable[[], Mapping[str, Any]] = dict,
+        known_addresses: set[_Address] | None = None,
     ) -> None:
         super().__init__(
             bootstrap_servers=bootstrap,
@@ -94,6 +98,7 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         )
         self._our_topics = frozenset(topics)
         self._names = _names_of(bootstrap)
+        self._known_addresses = set() if known_addresses is None else known_addresses
         self._connection_settings = connection_settings
         self._answer_s = request_timeout_s if held_timeout_s else None  # where it is shorter than the connection's
         self._closed = False
@@ -101,7 +106,7 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         self._tasks: set[asyncio.Task[None]] = set()
         self._replaced: set[BrokerConnection] = set()  # until their last answers are in
         self._closing: set[asyncio.Future[None]] = set()  # connections
-        self._failures: dict[int | tuple[str, int], FailedAt] = {}  # of the last attempt, by broker or address
+        self._failures: dict[int | _Address, FailedAt] = {}  # of the last attempt, by broker or address
         self._update_failure: Exception | None = None  # of the last metadata update
         self._silence: SilenceDetector[_Key] = SilenceDetector()
         self._silent: dict[_Key, Waiting] = {}  # by time.monotonic()
@@ -207,7 +212,9 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         """Whether a broker answered in time."""
         request = MetadataRequest(sorted(topics), allow_auto_topic_creation=False)
         questions = [partial(self._ask_broker, broker, request) for broker in self._by_promise()]
-        questions += [partial(self._ask_address, host, port, request) for host, port, _ in self.hosts]
+        bootstrap = [(host, port) for host, port, _ in self.hosts]
+        addresses = [*bootstrap, *self._known_addresses.difference(bootstrap)]
+        questions += [partial(self._ask_address, host, port, request) for host, port in addresses]
         asked_at_s = time.monotonic()
         try:
             async with asyncio.timeout(within_s):
@@ -220,6 +227,8 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         cluster.update_metadata(answer)
         if cluster is self.cluster:
             self._metadata_at_s = asked_at_s
+            self._known_addresses.clear()
+            self._known_addresses.update((broker.host, broker.port) for broker in cluster.brokers())
             self._forget_former_brokers()
             self._give_up_what_waits_in_vain()
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer
 
@@ -27,11 +27,13 @@ NEVER_MS = 365 * 24 * 3600 * 1000  # a member that waits for the store is not de
 class KafkaConnection:
     """The brokers of a Kafka cluster and how to connect to them. Makes all clients.
 
-    `bootstrap` is a comma-separated list of host:port.
+    `bootstrap` is a comma-separated list of host:port. `known_addresses` are those of the brokers that the clients have
+    last seen.
     """
 
     bootstrap: str
     security: KafkaSecurity = PLAINTEXT
+    known_addresses: set[tuple[str, int]] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def producer_client(self, topic: str) -> KafkaClient:
         """Connections to the brokers and the metadata of this topic. Not started: its bootstrap() does that."""
@@ -82,6 +84,7 @@ class KafkaConnection:
             request_timeout_s=REQUEST_S,
             held_timeout_s=held_timeout_s,
             connection_settings=self.security.connection_settings,
+            known_addresses=self.known_addresses,
         )
 
     def _consumer(self, client: KafkaClient, **settings: object) -> AIOKafkaConsumer:
