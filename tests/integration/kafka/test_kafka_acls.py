@@ -1,4 +1,4 @@
-"""The rights that docs/operations.md lists suffice, and not one of them can be taken away."""
+"""The rights that docs/operations.md lists suffice, not one of them can be taken away, and the missing one is named."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from siddes_telemetry.backends.journal_queue import JournalMetrics
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
@@ -35,6 +36,7 @@ from tests.product.documented_acls import documented_acls
 WORKS_S = 60.0  # for a user with all rights, on a busy machine
 PATIENCE = 4  # how many times as long as such a user somebody who lacks a right is waited for
 LEAST_S = 3.0
+INCLUDED = {"Alter": "Describe", "AlterConfigs": "DescribeConfigs"}  # what `migrate` asks for first
 
 
 @dataclass
@@ -49,7 +51,7 @@ class Trial:
     user: str = field(default_factory=lambda: fresh("user"))
 
 
-async def test_the_documented_acls_suffice_and_each_is_needed(secured_kafka: SecuredKafka) -> None:
+async def test_the_documented_acls_suffice_and_each_is_needed_and_named(secured_kafka: SecuredKafka) -> None:
     topic = fresh("log")
     await admin(secured_kafka, ADMIN, topic).migrate()
     for kind in ("gateway", "consumer"):  # there is something to read, and the group's coordinator is up
@@ -64,9 +66,13 @@ async def test_the_documented_acls_suffice_and_each_is_needed(secured_kafka: Sec
     limit_s = max(LEAST_S, PATIENCE * (time.monotonic() - began))
 
     lacking = [trial for trial in trials if trial.lacks is not None]
-    works = await asyncio.gather(*[works_within(limit_s, WORK[each.kind](secured_kafka, each)) for each in lacking])
-    needless = [f"{each.kind}: {each.lacks}" for each, all_well in zip(lacking, works, strict=True) if all_well]
+    with capture_logs() as logs:
+        ends = await asyncio.gather(*[end_within(limit_s, WORK[each.kind](secured_kafka, each)) for each in lacking])
+    needless = [f"{each.kind}: {each.lacks}" for each, end in zip(lacking, ends, strict=True) if end is None]
     assert (len(whole), needless) == (len(WORK), [])
+    said = [*ends, *[line["problem"] for line in logs if line["event"] == "log_unreachable"]]
+    unnamed = [f"{each.kind}: {each.lacks}" for each in lacking if not any(names(each, text) for text in said)]
+    assert unnamed == [], said
 
 
 def of_each_right(kind: str, topic: str) -> list[Trial]:
@@ -81,13 +87,22 @@ def of_each_right(kind: str, topic: str) -> list[Trial]:
     return trials
 
 
-async def works_within(limit_s: float, work: Awaitable[None]) -> bool:
+async def end_within(limit_s: float, work: Awaitable[None]) -> str | None:
+    """The text of the error that ends it, or None if it succeeds."""
     try:
         async with asyncio.timeout(limit_s):
             await work
-    except (BackendError, TimeoutError):
-        return False
-    return True
+    except (BackendError, TimeoutError) as error:
+        return str(error)
+    return None
+
+
+def names(trial: Trial, text: str) -> bool:
+    """Whether the text names the right that is missing, or one that it includes."""
+    lacks = trial.lacks
+    assert lacks
+    rights = (lacks, Acl(lacks.resource, lacks.name, INCLUDED.get(lacks.operation, lacks.operation)))
+    return any(f"no permission for {right}" in text for right in rights)
 
 
 def settings(broker: SecuredKafka, user: str, topic: str, **more: object) -> Settings:

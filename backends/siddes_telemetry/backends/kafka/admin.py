@@ -12,6 +12,7 @@ from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartiti
 from siddes_telemetry.backends.kafka.aiokafka_topics import brokers_and_topics, settings_of_topic
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS
+from siddes_telemetry.backends.kafka.failures import ADD_ACL
 from siddes_telemetry.backends.kafka.topic_changes import Outcome, carry_out
 from siddes_telemetry.backends.kafka.topics import (
     AlterSetting,
@@ -150,7 +151,7 @@ class KafkaAdmin:
             for name, found in topics.items():
                 error = for_code(found.error_code)
                 if error is TopicAuthorizationFailedError:
-                    raise TopicRefused(f"topic {name}: this user needs Describe on it")
+                    raise TopicRefused(f"no permission for Describe on topic {name}: {ADD_ACL}")
                 if found.error_code and error is not UnknownTopicOrPartitionError:
                     raise error
                 try:
@@ -161,7 +162,7 @@ class KafkaAdmin:
                 except UnknownTopicOrPartitionError:
                     pass  # the broker is about to hear of it
                 except TopicAuthorizationFailedError:
-                    raise TopicRefused(f"topic {name}: this user needs DescribeConfigs on it") from None
+                    raise TopicRefused(f"no permission for DescribeConfigs on topic {name}: {ADD_ACL}") from None
             return _Answer(brokers, states, any(-1 in found.leaders for found in topics.values()))
 
 

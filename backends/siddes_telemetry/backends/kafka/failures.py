@@ -35,6 +35,7 @@ from siddes_telemetry.backends.kafka.token_endpoint import (
 )
 
 UNAVAILABLE, ACCESS, VERSION = "unavailable", "access", "version"
+ADD_ACL = "add this ACL for the user of this process"
 SOME_BROKER = "a broker"
 TLS_ALERT = 0x15  # the first byte of a TLS alert, which a TLS port sends where it gets something else
 MAX_ANSWER_BYTES = 128 * 1024 * 1024  # more than any answer: what came is not the length of one
@@ -139,7 +140,7 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
         f"check {_PREFIX}_TOKEN_URL; KAFKA_CA_FILE or the system must have the CA",
     ),
     "token_missing": ("the token endpoint answers without a token", f"check {_PREFIX}_TOKEN_URL"),
-    ACCESS: ("no permission for {right}", "add this ACL for the user of this process"),
+    ACCESS: ("no permission for {right}", ADD_ACL),
     VERSION: ("{broker} is too old, or too new", "run Kafka 2.1 or later, and a siddes-telemetry of its time"),
 }
 REASONS = (UNAVAILABLE, *_PHRASES)

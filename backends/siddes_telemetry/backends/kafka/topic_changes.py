@@ -20,6 +20,7 @@ from aiokafka.errors import (
 )
 
 from siddes_telemetry.backends.kafka.aiokafka_topics import add_partitions, create_topic, set_topic_setting
+from siddes_telemetry.backends.kafka.failures import ADD_ACL
 from siddes_telemetry.backends.kafka.topic_settings import Setting
 from siddes_telemetry.backends.kafka.topics import (
     AddPartitions,
@@ -118,7 +119,10 @@ async def _creation_error(
 def _creation_refused(spec: TopicSpec, error: BrokerResponseError) -> TopicRefused:
     name = type(error).__name__
     if isinstance(error, FORBIDDEN):
-        why = "this user needs Create on the topic. Or let others make it: migrate --topics --dry-run says how"
+        why = (
+            f"no permission for Create on topic {spec.name}: {ADD_ACL}. Or let others make it: migrate --topics "
+            "--dry-run says how"
+        )
     elif isinstance(error, InvalidReplicationFactorError):
         why = f"SIDDES_TELEMETRY_REPLICATION must fit the cluster, and the replication factor is {spec.replication}"
     elif isinstance(error, PERHAPS_A_SETTING):
@@ -139,7 +143,8 @@ async def _add_partitions(client: AIOKafkaClient, broker: int, change: AddPartit
     except BrokerResponseError as error:
         if error.retriable:
             return Outcome()
-        needs = "this user needs Alter on the topic" if isinstance(error, FORBIDDEN) else "let others add them"
+        right = f"no permission for Alter on topic {change.topic}: {ADD_ACL}"
+        needs = right if isinstance(error, FORBIDDEN) else "let others add them"
         raise TopicRefused(
             f"the broker refuses to give topic {change.topic} {change.total} partitions ({type(error).__name__}): "
             f"{needs}, or lower SIDDES_TELEMETRY_PARTITIONS"
@@ -163,7 +168,7 @@ async def _alter(client: AIOKafkaClient, broker: int, change: AlterSetting) -> O
 
 def _refusal(change: AlterSetting, error: Exception) -> Refusal:
     if isinstance(error, FORBIDDEN):
-        why = "this user needs AlterConfigs on the topic"
+        why = f"no permission for AlterConfigs on topic {change.topic}: {ADD_ACL}"
     elif isinstance(error, TOO_OLD):
         why = "brokers before Kafka 2.3 cannot change one setting alone, so set it by hand"
     else:
