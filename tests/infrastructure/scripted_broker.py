@@ -19,8 +19,8 @@ Script = Mapping[tuple[int, int], Response]
 
 
 @asynccontextmanager
-async def scripted_broker(script: Script) -> AsyncIterator[str]:
-    """Yields its address. It closes a connection at a request that is not in the script."""
+async def scripted_broker(script: Script, *, port: int = 0) -> AsyncIterator[str]:
+    """Yields its address. It closes a connection at a request that is not in the script. Port 0: any."""
     offered = [(key, version, version) for key, version in script]
     answers = {**script, (VERSIONS, 0): ApiVersionResponse_v0(0, [(VERSIONS, 0, 0), *offered])}
     conversations: set[asyncio.Task[None]] = set()
@@ -42,7 +42,7 @@ async def scripted_broker(script: Script) -> AsyncIterator[str]:
         conversations.add(task)
         task.add_done_callback(conversations.discard)
 
-    server = await asyncio.start_server(begin, "127.0.0.1", 0)
+    server = await asyncio.start_server(begin, "127.0.0.1", port)
     try:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
