@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.infrastructure.kafka_cluster import LocalKafkaCluster
-from tests.infrastructure.kafka_view import coordinator
+from tests.infrastructure.kafka_view import controller, coordinator
 from tests.infrastructure.names import fresh
 from tests.integration.kafka.kit import (
     HEADERS,
@@ -51,8 +51,9 @@ async def test_clients_are_ready_until_the_last_broker_is_silent(kafka_cluster: 
 
         appends = [asyncio.ensure_future(append(partition)) for partition in PARTITIONS]
         try:
-            coordinating = await asyncio.to_thread(coordinator, kafka_cluster.brokers[1].address, group)
-            silent = kafka_cluster.others(coordinating)[0]
+            asked = kafka_cluster.brokers[1].address
+            needed = {await asyncio.to_thread(coordinator, asked, group), await asyncio.to_thread(controller, asked)}
+            silent = next(broker for number, broker in kafka_cluster.brokers.items() if number not in needed)
             await asyncio.to_thread(silent.pause)
             await stay_ready_until_leaderless(1)
             await asyncio.to_thread(silent.resume)
