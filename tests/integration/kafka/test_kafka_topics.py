@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from siddes_telemetry.backends.kafka import topic_survey
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.topics import TopicRefused, topic_names
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 from siddes_telemetry.schemas.timestamps import DAY_MS
 from tests.infrastructure.kafka_cluster import LocalKafkaCluster
-from tests.infrastructure.kafka_view import ClusterView, view
+from tests.infrastructure.kafka_view import ClusterView, controller, view
 from tests.infrastructure.names import fresh
 from tests.integration.kafka.kit import WAIT_S, topic_settings
 
@@ -125,15 +126,20 @@ async def test_min_insync_replicas_goes_by_the_replicas_and_an_operators_is_not_
     assert note.startswith(f"topic {keys} has replication factor 1, and 3 is wanted")
 
 
-async def test_migrate_waits_for_a_broker_that_has_not_heard_of_the_topics(kafka_cluster: LocalKafkaCluster) -> None:
-    topic, late = fresh("log"), kafka_cluster.brokers[3]
-    other = kafka_cluster.others(3)[0].address
-    late.pause()
+async def test_migrate_waits_for_a_broker_that_has_not_heard_of_the_topics(
+    kafka_cluster: LocalKafkaCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topic_survey, "BROKER_S", 0.3)  # it asks several times before the cluster gives the broker up
+    topic, active = fresh("log"), await asyncio.to_thread(controller, kafka_cluster.brokers[1].address)
+    late, other = kafka_cluster.others(active)[0], kafka_cluster.brokers[active].address
+    late.pause()  # not the controller: the others need it
     migrating = asyncio.ensure_future(admin(kafka_cluster.bootstrap, topic, replication=1).migrate())
     try:
         async with asyncio.timeout(WAIT_S):
-            while _led(seen := await asyncio.to_thread(view, other), topic) < IN_ALL:  # noqa: ASYNC110  # a broker's
+            while _led(await asyncio.to_thread(view, other), topic) < IN_ALL:  # noqa: ASYNC110  # a broker's
                 await asyncio.sleep(0.02)
+        await asyncio.wait({migrating}, timeout=1.0)
+        seen = await asyncio.to_thread(view, other)
         assert not migrating.done() or late.number not in seen.brokers
     finally:
         late.resume()

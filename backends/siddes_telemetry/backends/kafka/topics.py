@@ -66,6 +66,11 @@ class CreateTopic:
     spec: TopicSpec
     settings: tuple[Setting, ...]
 
+    @property
+    def subject(self) -> object:
+        """What the change is about: two changes of the same are one step."""
+        return self.spec.name
+
     def __str__(self) -> str:
         facts = [f"partitions={self.spec.partitions}", f"replication.factor={self.spec.replication}"]
         return "\n    ".join([f"create topic {self.spec.name}", *facts, *map(str, self.settings)])
@@ -78,6 +83,10 @@ class AddPartitions:
     topic: str
     total: int
 
+    @property
+    def subject(self) -> object:
+        return self.topic, "partitions"
+
     def __str__(self) -> str:
         return f"alter topic {self.topic} partitions={self.total}"
 
@@ -89,6 +98,10 @@ class AlterSetting:
     topic: str
     setting: Setting
     necessary: bool
+
+    @property
+    def subject(self) -> object:
+        return self.topic, self.setting.name
 
     def __str__(self) -> str:
         return f"alter topic {self.topic} {self.setting}"
