@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
-from aiokafka.conn import AIOKafkaConnection
+from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.consumer import fetcher, group_coordinator
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -93,6 +93,10 @@ def test_the_private_parts_have_the_names_and_shapes_that_are_used() -> None:
     assert "self._requests.append(\n            (correlation_id, request_struct, fut)," in inspect.getsource(
         AIOKafkaConnection
     )
+    closing = inspect.getsource(AIOKafkaConnection.close)
+    assert "error.__cause__ = exc" in closing  # why a connection broke: failures.py reads it
+    assert "self._protocol = reader, writer, protocol" in inspect.getsource(AIOKafkaConnection.connect)
+    assert list(inspect.signature(collect_hosts).parameters) == ["hosts", "randomize"]
     sending = inspect.getsource(AIOKafkaConnection.send) + inspect.getsource(AIOKafkaConnection._handle_frame)
     for call in (
         "request.prepare(self._versions)",

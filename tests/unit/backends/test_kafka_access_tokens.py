@@ -62,7 +62,7 @@ async def test_a_failed_renewal_keeps_the_token_until_its_end(endpoint: Endpoint
     endpoint.now_s += 0.9 * LIFE_S
     with capture_logs() as logs:
         assert await endpoint.tokens.token() == "a"
-    assert [(line["event"], line["error"]) for line in logs] == [("kafka_token_not_renewed", "TokenRefused")]
+    assert [(line["event"], line["reason"]) for line in logs] == [("kafka_token_not_renewed", "token_refused")]
     endpoint.now_s += 0.1 * LIFE_S
     with pytest.raises(TokenRefused):
         await endpoint.tokens.token()

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 from aiokafka.abc import AbstractTokenProvider
 
+from siddes_telemetry.backends.kafka.failures import failure_of
 from siddes_telemetry.backends.kafka.token_endpoint import Token, TokenEndpointUnavailable, TokenError
 
 RENEW_AT = 0.8  # of a token's life: a broker ends a session with its token, so a late token makes a short session
@@ -60,7 +61,10 @@ class AccessTokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka shi
         except TokenError as error:
             if held is None or self._boot_s() >= held.ends_at_s:
                 raise
-            log.warning("kafka_token_not_renewed", error=type(error).__name__)
+            failure = failure_of(error)
+            log.warning(
+                "kafka_token_not_renewed", reason=failure.reason, problem=failure.problem, remedy=failure.remedy
+            )
             return held.text
 
     def refused(self) -> None:

@@ -37,6 +37,8 @@ from siddes_telemetry.backends.ports.log import PartitionWork
 PING_S = 2.0  # a readiness probe does not wait longer
 SETTLED_S = 60.0  # a member that lived this long did not fail at the start: the back-off begins anew
 
+UNREACHABLE = "unreachable"  # a reason to leave
+
 log = structlog.get_logger(__name__)
 
 
@@ -72,7 +74,8 @@ class KafkaGroupConsumer:
             began = self._monotonic()
             reason = await self._be_member(work)
             self._metrics.rejoins.labels(reason).inc()
-            log.warning("group_rejoin", reason=reason)
+            if reason != UNREACHABLE:  # which is reported by itself
+                log.warning("group_rejoin", reason=reason)
             if self._monotonic() - began > SETTLED_S:
                 backoff = Backoff(self._rng)
             await asyncio.sleep(backoff.next_s())
@@ -109,7 +112,7 @@ class KafkaGroupConsumer:
                 await self._wait_for_topic(consumer)
             except DRIVER_ERRORS as error:
                 self._report.unconnected(error)
-                return "unreachable"
+                return UNREACHABLE
             self._report.connected()
             committer = OffsetCommitter(consumer, self._group)
             context = MemberContext(

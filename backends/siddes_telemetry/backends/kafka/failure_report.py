@@ -69,4 +69,6 @@ class FailureReport:
         self._failure, self._refused_at_s = copy(failure), refused_at_s
         if str(failure) != self._logged:
             self._logged = str(failure)
-            log.warning("log_unreachable", topic=self._topic, reason=failure.reason, problem=str(failure))
+            log.warning(
+                "log_unreachable", topic=self._topic, reason=failure.reason, problem=str(failure), goes_on="tries again"
+            )
