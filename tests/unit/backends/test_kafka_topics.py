@@ -13,6 +13,7 @@ from siddes_telemetry.backends.kafka.topics import (
     TopicState,
     changes,
     default_replication,
+    default_replication_remarks,
     remarks,
     wanted_topics,
 )
@@ -53,6 +54,10 @@ def test_no_topic_keeps_records_for_longer_than_the_store_keeps_counts() -> None
 @pytest.mark.parametrize(("brokers", "replication"), [(1, 1), (2, 2), (3, 3), (12, 3)])
 def test_topics_get_three_replicas_where_there_are_brokers_for_them(brokers: int, replication: int) -> None:
     assert default_replication(brokers) == replication
+
+
+def test_two_brokers_may_be_what_is_left_of_three_and_the_operator_is_told() -> None:
+    assert [len(default_replication_remarks(brokers)) for brokers in (1, 2, 3, 4)] == [0, 1, 0, 0]
 
 
 @pytest.mark.parametrize(("replication", "insync"), [(1, "1"), (2, None), (3, "2"), (5, "2")])

@@ -15,9 +15,11 @@ from siddes_telemetry.backends.kafka.topic_survey import Survey, TopicStates, as
 from siddes_telemetry.backends.kafka.topics import (
     AlterSetting,
     Change,
+    CreateTopic,
     TopicSpec,
     changes,
     default_replication,
+    default_replication_remarks,
     remarks,
     topic_names,
     wanted_topics,
@@ -43,7 +45,7 @@ class _Progress:
 
     brokers: int = 0  # the most that were there: one that leaves meanwhile is no reason for fewer replicas
     attempts: int = 0
-    done: dict[object, str] = field(default_factory=dict)  # a step's text by what it is about
+    done: dict[object, str] = field(default_factory=dict)  # a step's text by what it is about: a new topic by its name
     refused: dict[Change, str] = field(default_factory=dict)
 
 
@@ -74,7 +76,10 @@ class KafkaAdmin:
         async with self._connection.admin_client() as client:
             survey = await ask_brokers(client, topic_names(self._topic))
             specs = self._specs(len(survey.brokers))
-            return TopicMigration([str(change) for change in _next(_plans(specs, survey))], _notes(specs, survey))
+            planned = _next(_plans(specs, survey))
+            creates = any(isinstance(change, CreateTopic) for change in planned)
+            notes = [*self._creation_notes(len(survey.brokers), creates=creates), *_notes(specs, survey)]
+            return TopicMigration([str(change) for change in planned], notes)
 
     async def migrate(self) -> TopicMigration:
         """Make the changes. Returns once every broker shows them, and a leader for each partition.
@@ -102,10 +107,15 @@ class KafkaAdmin:
                 missing = lasting - progress.refused.keys()
                 if not (missing or survey.silent or any(each.leaderless for each in survey.answers.values())):
                     kept = [note for change, note in progress.refused.items() if change in lasting]
-                    return TopicMigration(list(progress.done.values()), [*_notes(specs, survey), *kept])
+                    creates = any(isinstance(subject, str) for subject in progress.done)
+                    notes = [*self._creation_notes(progress.brokers, creates=creates), *_notes(specs, survey), *kept]
+                    return TopicMigration(list(progress.done.values()), notes)
                 if asyncio.get_running_loop().time() > deadline_s:
                     raise _unsettled(survey, missing)
                 await asyncio.sleep(SETTLE_STEP_S)
+
+    def _creation_notes(self, brokers: int, *, creates: bool) -> list[str]:
+        return default_replication_remarks(brokers) if creates and self._replication is None else []
 
     def _specs(self, brokers: int) -> Sequence[TopicSpec]:
         return wanted_topics(

@@ -130,6 +130,17 @@ def default_replication(brokers: int) -> int:
     return max(1, min(brokers, SAFE_REPLICAS))
 
 
+def default_replication_remarks(brokers: int) -> list[str]:
+    """What to say where topics are created with the default factor. Two brokers may be what is left of three."""
+    if brokers != SAFE_REPLICAS - 1:
+        return []
+    remark = (
+        f"the cluster has {brokers} brokers now, so new topics get {brokers} replicas: if a third one is away, set "
+        "SIDDES_TELEMETRY_REPLICATION=3, and delete these topics before they are used"
+    )
+    return [remark]
+
+
 def wanted_topics(
     topic: str, *, partitions: int, replication: int, retention_days: int
 ) -> tuple[TopicSpec, TopicSpec, TopicSpec]:
