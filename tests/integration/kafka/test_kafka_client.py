@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, NodeNotReadyError
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import BrokerMetadata
 
 from siddes_telemetry.backends.kafka.aiokafka_client import METADATA_MAX_AGE_MS, KafkaClient
@@ -89,6 +90,16 @@ async def test_requests_for_any_broker_go_to_those_that_answer(
             list_broker(client, SILENT, silent_server.address)
             assert client.get_random_node() != SILENT
     assert not silent_server.connections
+
+
+async def test_what_any_broker_can_answer_is_not_waited_for_at_a_silent_one(
+    kafka_bootstrap: str, silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("siddes_telemetry.backends.kafka.aiokafka_connection.CONNECT_S", 10 * WAIT_S)
+    async with connected(kafka_bootstrap) as client:
+        while not silent_server.connections:  # brokers are asked in random order
+            list_broker(client, SILENT, silent_server.address)
+            await asyncio.wait_for(client.ask_any(MetadataRequest([])), WAIT_S)
 
 
 async def test_the_cause_of_a_failed_connection_is_kept() -> None:
