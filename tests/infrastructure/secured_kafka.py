@@ -12,7 +12,7 @@ from tests.infrastructure.names import fresh
 from tests.infrastructure.ports import free_ports
 
 SASL = "org.apache.kafka.common.security"
-SESSION_S = 5.0  # how long a login lasts on the listener SHORT (KIP-368)
+SESSION_S = 4.0  # how long a login lasts on the listener SHORT (KIP-368)
 ADMIN = "admin"
 WITH_PASSWORDS = (ADMIN, "gateway", "consumer", "migrate", "verify", "dead-letters")  # as docs/operations.md has them
 
