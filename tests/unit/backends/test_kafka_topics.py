@@ -108,6 +108,9 @@ def test_smaller_segments_and_a_larger_key_journal_are_left_and_the_opposite_is_
 def test_what_is_as_it_should_be_is_left_alone_and_the_operators_own_settings_stay() -> None:
     spec, _, _ = topics()
     assert altered(spec, max_message_bytes="2000000") == []
+    assert altered(spec, unclean_leader_election_enable="true") == [
+        "alter topic t unclean.leader.election.enable=false"
+    ]
     state = TopicState(4, 3, created(spec) | {"compression.type": "zstd"})
     found = changes(spec, state)
     assert found[0] == AddPartitions("t", 8)
@@ -176,6 +179,7 @@ def test_a_step_says_all_that_others_need_to_make_the_topic() -> None:
         "    cleanup.policy=delete",
         f"    retention.ms={30 * DAY_MS}",
         f"    segment.ms={DAY_MS}",
+        "    unclean.leader.election.enable=false",
         "    compression.type=producer",
         "    min.insync.replicas=2",
     ]

@@ -65,6 +65,11 @@ CLEANUP = Setting(
     "compaction removes records that no consumer has read",
     necessary=True,
 )
+NO_UNCLEAN_LEADERS = Setting(
+    "unclean.leader.election.enable",
+    "false",
+    "a replica that has missed acknowledged records may become leader, and counts that were answered 200 are lost",
+)
 COMPRESSION = Setting(
     "compression.type",
     "producer",

@@ -13,6 +13,7 @@ from siddes_telemetry.backends.kafka.topic_settings import (
     KEYS_SEGMENT_MS,
     LOG_RETENTION_MS,
     MIN_INSYNC_REPLICAS,
+    NO_UNCLEAN_LEADERS,
     SAFE_REPLICAS,
     SEGMENT_MS,
     TIMESTAMPS,
@@ -148,7 +149,8 @@ def wanted_topics(
     limit_ms = retention_days * DAY_MS
 
     def settings(retention_ms: int, segment_ms: int = SEGMENT_MS) -> tuple[Setting, ...]:
-        return (TIMESTAMPS, CLEANUP, retention(retention_ms, limit_ms), segments(segment_ms), COMPRESSION)
+        kept = (retention(retention_ms, limit_ms), segments(segment_ms))
+        return (TIMESTAMPS, CLEANUP, *kept, NO_UNCLEAN_LEADERS, COMPRESSION)
 
     log, dead, keys = topic_names(topic)
     return (
