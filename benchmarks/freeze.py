@@ -32,7 +32,7 @@ class Role(StrEnum):
     LEADER = "leader"
     COORDINATOR = "coordinator"
     CONTROLLER = "controller"
-    BOTH = "both"
+    BOTH = "coordinator+controller"
 
 
 @dataclass(frozen=True, slots=True)
