@@ -1,6 +1,7 @@
 """What local servers run from, fetched once into a cache folder through the registries' own clients and checked.
 
-`python3 -m tests.infrastructure.downloads [kafka] [clickhouse]` fetches ahead of the tests. It needs Python alone.
+`python3 -m tests.infrastructure.downloads [kafka] [compiler] [clickhouse]` fetches ahead of the tests. It needs Python
+alone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ KAFKA = "kafka-4.1.1"
 KAFKA_SHA256 = (
     "a3030b5e96aa0571d6ccc42ccc50a3b5df413036c3f437437cedf84205e5bf4c"  # of `sha256sum`'s lines for the sorted jars
 )
+COMPILER = "ecj-3.39.0.jar"
+COMPILER_ARTIFACT = "org.eclipse.jdt:ecj:3.39.0"
+COMPILER_SHA256 = "01f5a92ac19bb2b3bf85e295a68f2c73c264369109158b566ce9b490af982948"
 LIBCHDB = "libchdb-26.7.3-stable.1.so"
 LIBCHDB_PACKAGE = "@chdb/lib-linux-x64-gnu@26.7.3-stable.1"
 LIBCHDB_INTEGRITY = (
@@ -54,6 +58,19 @@ def kafka_jars(cache: Path) -> Path:
     return cache / KAFKA
 
 
+def java_compiler(cache: Path) -> Path:
+    """Eclipse's compiler (3 MB), for Java runtimes without one."""
+    _require("java")
+    with _fetching(cache, COMPILER) as (folder, done):
+        if not done:
+            _require("mvn")
+            artifact = f"-Dartifact={COMPILER_ARTIFACT}"
+            _run(folder, "mvn", "-q", "-B", "dependency:copy", artifact, "-DoutputDirectory=.")
+            _check(_sha256(folder / COMPILER), COMPILER_SHA256, "the Java compiler")
+            (folder / COMPILER).rename(cache / COMPILER)
+    return cache / COMPILER
+
+
 def libchdb(cache: Path) -> Path:
     """The file of the ClickHouse library (178 MB to fetch, 566 MB unpacked)."""
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
@@ -74,7 +91,7 @@ def libchdb(cache: Path) -> Path:
     return cache / LIBCHDB
 
 
-FETCHERS = {"kafka": kafka_jars, "clickhouse": libchdb}
+FETCHERS = {"kafka": kafka_jars, "compiler": java_compiler, "clickhouse": libchdb}
 
 
 @contextmanager

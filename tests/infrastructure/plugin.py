@@ -27,6 +27,7 @@ FINDERS: dict[str, Callable[[Mapping[str, str]], Found | Path]] = {
     "kafka_bootstrap": found.find_kafka,
     "clickhouse_url": found.find_clickhouse,
     "kafka_jars": partial(found.local_files, fetch=downloads.kafka_jars),
+    "java_compiler": partial(found.local_files, fetch=downloads.java_compiler),
     "libchdb": partial(found.local_files, fetch=downloads.libchdb),
     "chromium": found.find_chromium,
     "nginx": found.find_nginx,
@@ -91,6 +92,12 @@ def other_defaults_url(clickhouse_database_url: str) -> str:
 def kafka_jars(pytestconfig: pytest.Config) -> Path:
     """What `LocalKafka` runs from."""
     return _files(pytestconfig, "kafka_jars")
+
+
+@pytest.fixture(scope="session")
+def java_compiler(pytestconfig: pytest.Config) -> Path:
+    """What compiles a broker's plug-ins."""
+    return _files(pytestconfig, "java_compiler")
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,20 @@
-"""A policy of brokers that refuses topic settings.
-
-RefusingPolicy.class was made of RefusingPolicy.java by `javac --release 17 -g:none -cp "$KAFKA_JARS/*"`. It is
-committed because a broker's Java runtime has no compiler.
-"""
+"""A policy of brokers that refuses topic settings."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-CLASSES = Path(__file__).parent
+SOURCE = Path(__file__).with_name("RefusingPolicy.java")
+
+
+def compiled(compiler: Path, jars: Path, folder: Path) -> Path:
+    """The folder of the policy's class, made by Eclipse's compiler: a broker's Java runtime has none."""
+    class_path = ":".join(map(str, sorted(jars.glob("*.jar"))))
+    compile_source = ["java", "-jar", str(compiler), "-17", "-proc:none", "-cp", class_path, "-d", str(folder)]
+    subprocess.run([*compile_source, str(SOURCE)], check=True)
+    return folder
 
 
 def settings(refused: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -26,14 +26,15 @@ REFUSED = {  # by the beginning of the topic's name
 
 
 @pytest.fixture(scope="module")
-def refusing(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def refusing(kafka_jars: Path, java_compiler: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = {
         **kafka_policy.settings(REFUSED),
         "auto.create.topics.enable": "true",
         "log.retention.ms": str(20 * DAY_MS),
     }
+    classes = kafka_policy.compiled(java_compiler, kafka_jars, tmp_path_factory.mktemp("classes"))
     folder = tmp_path_factory.mktemp("refusing")
-    with LocalKafka(jars=kafka_jars, folder=folder, settings=settings, classes=kafka_policy.CLASSES) as broker:
+    with LocalKafka(jars=kafka_jars, folder=folder, settings=settings, classes=classes) as broker:
         yield broker.bootstrap
 
 
