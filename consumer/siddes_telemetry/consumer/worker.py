@@ -74,7 +74,7 @@ class PartitionWorker:
             intent_open = self._group.intent_end is not None
             self._log.info("stopped_while_waiting", position=self._position, intent_open=intent_open)
         except (LogUnavailable, RecordsGone) as error:
-            self._log.warning("log_failed", error=type(error).__name__, position=self._position)
+            self._log.warning("log_failed", error=type(error).__name__, problem=str(error), position=self._position)
             raise PartitionLost("the log did not answer, or moved its start meanwhile: take it over anew") from None
         finally:
             running: list[asyncio.Future[Any]] = [*self._fetcher.cancel()]

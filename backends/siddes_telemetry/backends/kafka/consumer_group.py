@@ -15,6 +15,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -113,7 +114,6 @@ class KafkaGroupConsumer:
             except DRIVER_ERRORS as error:
                 self._report.unconnected(error)
                 return UNREACHABLE
-            self._report.connected()
             committer = OffsetCommitter(consumer, self._group)
             context = MemberContext(
                 self._connection, consumer, committer, self._metrics, self._stalls, self._report, self._monotonic
@@ -127,6 +127,12 @@ class KafkaGroupConsumer:
 
     async def _wait_for_topic(self, consumer: AIOKafkaConsumer) -> None:
         backoff = Backoff(self._rng)
-        while self._topic not in await consumer.topics():
+        while self._topic not in await self._topics(consumer):
             log.warning("topic_missing", topic=self._topic, remedy="run migrate")
             await asyncio.sleep(backoff.next_s())
+
+    async def _topics(self, consumer: AIOKafkaConsumer) -> AbstractSet[str]:
+        """The topics that are there, of ours."""
+        topics: AbstractSet[str] = await consumer.topics()
+        self._report.connected()
+        return topics

@@ -89,7 +89,7 @@ async def read_notes(
                 if note.log_id == source.log_id:
                     yield note
     except LogUnavailable as error:
-        log.warning("journal_unavailable", partition=source.partition, error=type(error).__name__)
+        log.warning("journal_unavailable", partition=source.partition, reason=error.reason, problem=str(error))
 
 
 async def notes_and_gaps(
