@@ -19,6 +19,7 @@ aiokafka's consumer, coordinator and admin client.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -66,6 +67,9 @@ OPENING = -1  # stands for the oldest request of a connection that is being made
 HELD = (JoinGroupRequest, SyncGroupRequest)  # a broker answers them when the whole group has come
 
 BOOTSTRAP, ADVERTISED = "SIDDES_TELEMETRY_KAFKA", "a broker in advertised.listeners"  # what errors call them
+
+# It logs an error for each missing or forbidden topic at every update. Our own log lines name them once, with a remedy.
+logging.getLogger("aiokafka.cluster").disabled = True
 
 _Key = tuple[int, ConnectionGroup]  # broker and use, as aiokafka keeps its connections
 _Address = tuple[str, int]  # host and port
