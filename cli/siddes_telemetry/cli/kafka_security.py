@@ -22,6 +22,10 @@ OAUTHBEARER = "oauthbearer"
 OF_TLS = ("kafka_ca_file", "kafka_cert_file", "kafka_key_file", "kafka_key_password")
 OF_PASSWORDS = ("kafka_user", "kafka_password")
 OF_TOKENS = ("kafka_token_url", "kafka_client_id", "kafka_client_secret")
+IN_CLEAR_TEXT = {  # without TLS; SCRAM sends proofs only
+    "plain": "kafka_password_in_clear_text",
+    OAUTHBEARER: "kafka_token_in_clear_text",
+}
 MAY_BE_FILES = ("kafka_password", "kafka_client_secret")
 
 log = structlog.get_logger(__name__)
@@ -72,10 +76,10 @@ def kafka_security(settings: Settings) -> KafkaSecurity:
 def _login(settings: Settings) -> PasswordLogin | TokenLogin | None:
     if settings.kafka_security not in WITH_LOGIN or settings.kafka_sasl is None:
         return None
+    if settings.kafka_security == "sasl_plaintext" and settings.kafka_sasl in IN_CLEAR_TEXT:
+        log.warning(IN_CLEAR_TEXT[settings.kafka_sasl], remedy="set SIDDES_TELEMETRY_KAFKA_SECURITY=sasl_ssl")
     if settings.kafka_sasl == OAUTHBEARER:
         return TokenLogin(_access_tokens(settings))
-    if settings.kafka_security == "sasl_plaintext" and settings.kafka_sasl == "plain":
-        log.warning("kafka_password_in_clear_text", remedy="set SIDDES_TELEMETRY_KAFKA_SECURITY=sasl_ssl")
     password = _rotating(settings, "kafka_password")
     if settings.kafka_user is None or password is None:
         raise ValueError("the caller makes sure that the settings fit together")

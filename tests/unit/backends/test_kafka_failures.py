@@ -31,6 +31,7 @@ from siddes_telemetry.backends.kafka.failure_report import REFUSAL_S, FailureRep
 from siddes_telemetry.backends.kafka.failures import (
     REASONS,
     FailedAt,
+    LoginNotProven,
     LoginWanted,
     Rights,
     TokenNotAccepted,
@@ -95,6 +96,7 @@ ERRORS: list[tuple[Exception, str]] = [
     (tls("UNSUPPORTED_PROTOCOL"), "tls"),
     (UnsupportedSaslMechanismError(SAID), "mechanism"),
     (SaslAuthenticationFailed(SAID), "login"),
+    (LoginNotProven(SAID), "login_not_proven"),
     (TokenNotAccepted(SAID), "token_not_accepted"),
     (TokenRefused(SAID), "token_refused"),
     (TokenEndpointUnavailable(SAID), "token_no_answer"),

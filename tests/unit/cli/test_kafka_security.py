@@ -171,12 +171,21 @@ def test_files_that_cannot_be_used_stop_the_start(monkeypatch: pytest.MonkeyPatc
     assert raised.value.problems == ("SIDDES_TELEMETRY_KAFKA_CA_FILE: cannot be read",)
 
 
-def test_a_password_in_clear_text_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    for sasl, warnings in (("plain", ["kafka_password_in_clear_text"]), ("scram-sha-256", [])):
-        settings = given(monkeypatch, {"KAFKA_SECURITY": "sasl_plaintext", **PASSWORD, "KAFKA_SASL": sasl})
-        with capture_logs() as logs:
-            assert kafka_security(settings).connection_settings()["security_protocol"] == "SASL_PLAINTEXT"
-        assert [line["event"] for line in logs] == warnings
+@pytest.mark.parametrize(
+    ("login", "warnings"),
+    [
+        ({**PASSWORD, "KAFKA_SASL": "plain"}, ["kafka_password_in_clear_text"]),
+        ({**PASSWORD, "KAFKA_SASL": "scram-sha-256"}, []),
+        (TOKENS, ["kafka_token_in_clear_text"]),
+    ],
+)
+def test_a_password_or_token_in_clear_text_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, login: dict[str, str], warnings: list[str]
+) -> None:
+    settings = given(monkeypatch, {"KAFKA_SECURITY": "sasl_plaintext", **login})
+    with capture_logs() as logs:
+        assert kafka_security(settings).connection_settings()["security_protocol"] == "SASL_PLAINTEXT"
+    assert [line["event"] for line in logs] == warnings
 
 
 def test_a_rotated_password_holds_for_the_next_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

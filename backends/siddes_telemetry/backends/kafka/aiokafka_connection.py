@@ -15,6 +15,7 @@ from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, Kaf
 from aiokafka.protocol.admin import SaslAuthenticateRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 
+from siddes_telemetry.backends.kafka.aiokafka_scram import Scram
 from siddes_telemetry.backends.kafka.failures import LoginWanted, TokenNotAccepted
 
 CONNECT_S = 5.0  # TCP, TLS, the broker's versions and SASL, together
@@ -44,6 +45,14 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka sh
                 raise type(error) from None
             self._sasl_oauth_token_provider.refused()
             raise TokenNotAccepted from None
+
+    def authenticator_scram(self) -> Scram:
+        return Scram(
+            loop=self._loop,
+            sasl_plain_password=self._sasl_plain_password,
+            sasl_plain_username=self._sasl_plain_username,
+            sasl_mechanism=self._sasl_mechanism,
+        )
 
     def was_established(self) -> bool:
         """Whether TCP and TLS were established at some time."""

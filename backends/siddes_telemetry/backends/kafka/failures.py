@@ -39,6 +39,8 @@ ADD_ACL = "add this ACL for the user of this process"
 SOME_BROKER = "a broker"
 TLS_ALERT = 0x15  # the first byte of a TLS alert, which a TLS port sends where it gets something else
 MAX_ANSWER_BYTES = 128 * 1024 * 1024  # more than any answer: what came is not the length of one
+MIN_SCRAM_ITERATIONS = 4096  # RFC 7677, 4; Kafka stores none below
+MAX_SCRAM_ITERATIONS = 1_000_000  # about a second; Kafka stores at most 16,384
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
@@ -48,6 +50,10 @@ class LoginWanted(KafkaConnectionError):  # type: ignore[misc]  # aiokafka ships
 
 class TokenNotAccepted(SaslAuthenticationFailed):  # type: ignore[misc]  # aiokafka ships no types
     """A broker does not accept the access token (RFC 7628, 3.2.2)."""
+
+
+class LoginNotProven(SaslAuthenticationFailed):  # type: ignore[misc]  # aiokafka ships no types
+    """A broker does not prove that it knows the password, or asks for an unsafe number of iterations (RFC 5802)."""
 
 
 class FailedAt(KafkaConnectionError):  # type: ignore[misc]  # aiokafka ships no types
@@ -126,6 +132,10 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
         f"set {_PREFIX}_SASL to one that its port offers",
     ),
     "login": ("{broker} refuses user or password", f"check {_PREFIX}_USER and KAFKA_PASSWORD"),
+    "login_not_proven": (
+        "{broker} does not prove by SCRAM that it knows the password",
+        f"check that it is your broker, and that its iterations are {MIN_SCRAM_ITERATIONS} to {MAX_SCRAM_ITERATIONS}",
+    ),
     "token_not_accepted": (
         "{broker} does not accept the token",
         f"check {_PREFIX}_TOKEN_URL and KAFKA_SCOPE, and the issuer and audience that the brokers expect",
@@ -151,6 +161,7 @@ MAY_PASS = frozenset(
 _REASON_OF: Mapping[type[BaseException], str] = {
     LoginWanted: "login_wanted",
     TokenNotAccepted: "token_not_accepted",
+    LoginNotProven: "login_not_proven",
     SaslAuthenticationFailed: "login",
     UnsupportedSaslMechanismError: "mechanism",
     IllegalSaslStateError: "no_login",
