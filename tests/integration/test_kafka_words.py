@@ -9,9 +9,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiokafka.protocol.metadata import MetadataRequest, MetadataResponse_v1
+from aiokafka.protocol.metadata import MetadataRequest, MetadataResponse_v1, MetadataResponse_v5
 
 from siddes_telemetry.backends.kafka import aiokafka_connection
+from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 from siddes_telemetry.cli.operations.cluster import cluster_operations
 from siddes_telemetry.cli.registry_file import load_registry
@@ -21,8 +22,10 @@ from tests.infrastructure.certificates import Authority
 from tests.infrastructure.identity_provider import IdentityProvider
 from tests.infrastructure.kafka_acls import Acl, allow
 from tests.infrastructure.names import fresh
+from tests.infrastructure.ports import free_ports
 from tests.infrastructure.scripted_broker import Script, scripted_broker
 from tests.infrastructure.secured_kafka import ADMIN, SecuredKafka
+from tests.integration.kafka.kit import Hands, make_group_consumer, running
 from tests.product.admin import Operator
 from tests.product.client import Client, eventually
 from tests.product.deployments import start_member, unmigrated_cluster
@@ -32,6 +35,7 @@ Values = Mapping[str, str]
 SCRAM, ONE, SECOND = "scram-sha-512", "the broker in SIDDES_TELEMETRY_KAFKA", "broker 2 in SIDDES_TELEMETRY_KAFKA"
 NOBODY = "127.0.0.1:9"
 WORKERS = 2
+UNKNOWN_TOPIC = 3  # an error code
 
 
 @pytest.fixture
@@ -158,6 +162,16 @@ async def test_what_is_not_kafka_is_told(shipped: Registry) -> None:
     assert word.startswith(f"not_kafka: {ONE} does not answer as Kafka does")
 
 
+async def test_what_is_over_is_shown_no_longer() -> None:
+    (port,) = free_ports(1)
+    no_topic = MetadataResponse_v5(0, [(1, "127.0.0.1", port, None)], "cluster", 1, [(UNKNOWN_TOPIC, "log", False, [])])
+    consumer = make_group_consumer(f"127.0.0.1:{port}", "log", "group")
+    async with running(consumer, Hands()):
+        await shows(consumer, "connection_refused")
+        async with scripted_broker({(no_topic.API_KEY, no_topic.API_VERSION): no_topic}, port=port):
+            await shows(consumer, "missing")
+
+
 async def test_commands_end_with_one_line_and_services_go_on_until_an_operator_has_acted(
     secured_kafka: SecuredKafka, clickhouse_database_url: str, tmp_path: Path
 ) -> None:
@@ -205,6 +219,19 @@ async def word_of_dead_letters(values: Values, registry: Registry) -> str:
     with pytest.raises(LogUnavailable) as raised:
         await cluster_operations(settings, registry)["dead-letters"]()
     return raised.value.word
+
+
+async def shows(consumer: KafkaGroupConsumer, reason: str) -> None:
+    """Wait until readiness has this reason."""
+
+    async def has() -> bool:
+        try:
+            await consumer.ping()
+        except LogUnavailable as failure:
+            return failure.reason == reason
+        return False
+
+    await eventually(has, lambda: f"it is not {reason}")
 
 
 async def ends(command: str, settings: Values, status: int, words: str) -> None:
