@@ -28,8 +28,8 @@ from structlog.testing import capture_logs
 
 from siddes_telemetry.backends.kafka.errors import log_unavailable
 from siddes_telemetry.backends.kafka.failure_report import REFUSAL_S, FailureReport
+from siddes_telemetry.backends.kafka.failure_words import REASONS
 from siddes_telemetry.backends.kafka.failures import (
-    REASONS,
     FailedAt,
     LoginNotProven,
     LoginWanted,

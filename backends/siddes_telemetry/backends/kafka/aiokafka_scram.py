@@ -10,11 +10,8 @@ from __future__ import annotations
 
 from aiokafka.conn import ScramAuthenticator
 
-from siddes_telemetry.backends.kafka.failures import (
-    MAX_SCRAM_ITERATIONS,
-    MIN_SCRAM_ITERATIONS,
-    LoginNotProven,
-)
+from siddes_telemetry.backends.kafka.failure_words import MAX_SCRAM_ITERATIONS, MIN_SCRAM_ITERATIONS
+from siddes_telemetry.backends.kafka.failures import LoginNotProven
 
 
 class Scram(ScramAuthenticator):  # type: ignore[misc]  # aiokafka ships no types

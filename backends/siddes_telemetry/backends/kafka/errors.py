@@ -1,4 +1,4 @@
-"""Translates aiokafka's exceptions into LogUnavailable, with failures.py's reasons and words."""
+"""Translates aiokafka's exceptions into LogUnavailable, with the reasons and words of failures.py."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def log_unavailable(error: BaseException, rights: Rights) -> LogUnavailable:
 
 
 @contextmanager
-def driver_errors_translated(rights: Rights = Rights()) -> Iterator[None]:  # noqa: B008  # it is frozen
+def driver_errors_translated(rights: Rights = Rights()) -> Iterator[None]:  # noqa: B008
     """Raises LogUnavailable for what the driver raises inside. `rights`: those that the requests inside need."""
     try:
         yield

@@ -18,7 +18,8 @@ from copy import copy
 import structlog
 
 from siddes_telemetry.backends.kafka.errors import log_unavailable
-from siddes_telemetry.backends.kafka.failures import ACCESS, VERSION, Rights
+from siddes_telemetry.backends.kafka.failure_words import ACCESS, VERSION
+from siddes_telemetry.backends.kafka.failures import Rights
 from siddes_telemetry.backends.ports.errors import LogUnavailable
 
 REFUSALS = (ACCESS, VERSION)

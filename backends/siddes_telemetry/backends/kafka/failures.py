@@ -26,6 +26,7 @@ from aiokafka.errors import (
     UnsupportedVersionError,
 )
 
+from siddes_telemetry.backends.kafka.failure_words import ACCESS, MAY_PASS, PHRASES, UNAVAILABLE, VERSION
 from siddes_telemetry.backends.kafka.tls_failures import tls_reason
 from siddes_telemetry.backends.kafka.token_endpoint import (
     TokenEndpointUnavailable,
@@ -34,13 +35,9 @@ from siddes_telemetry.backends.kafka.token_endpoint import (
     TokenRefused,
 )
 
-UNAVAILABLE, ACCESS, VERSION = "unavailable", "access", "version"
-ADD_ACL = "add this ACL for the user of this process"
 SOME_BROKER = "a broker"
 TLS_ALERT = 0x15  # the first byte of a TLS alert, which a TLS port sends where it gets something else
 MAX_ANSWER_BYTES = 128 * 1024 * 1024  # more than any answer: what came is not the length of one
-MIN_SCRAM_ITERATIONS = 4096  # RFC 7677, 4; Kafka stores none below
-MAX_SCRAM_ITERATIONS = 1_000_000  # about a second; Kafka stores at most 16,384
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
@@ -74,7 +71,7 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`reason` is one of REASONS."""
+    """`reason` is one of failure_words.py's REASONS."""
 
     reason: str
     problem: str
@@ -85,78 +82,6 @@ class Failure:
         """Whether it may pass without an operator."""
         return self.reason in MAY_PASS
 
-
-_PREFIX = "SIDDES_TELEMETRY_KAFKA"
-
-# By reason: (what happened, what to do).
-_PHRASES: Mapping[str, tuple[str, str]] = {
-    "name": ("the host of {broker} has no address", "check the host, and this machine's resolver"),
-    "connection_refused": ("{broker} refuses the connection", "check host and port, and whether it runs"),
-    "no_route": ("there is no route to {broker}", "check the host, and the network"),
-    "no_answer": ("{broker} does not answer in time", "check host, port and firewalls, and whether it runs"),
-    "closed": (
-        "{broker} closed the connection",
-        f"it is stopping, or {_PREFIX}_SECURITY is not what its port wants",
-    ),
-    "no_tls": (
-        "{broker} closed the connection while TLS began",
-        f"if its port has no TLS, {_PREFIX}_SECURITY must be plaintext or sasl_plaintext",
-    ),
-    "tls_wanted": ("the port of {broker} wants TLS", f"set {_PREFIX}_SECURITY to ssl or sasl_ssl"),
-    "login_wanted": (
-        "{broker} closed the connection at the first request",
-        f"if its port wants a login, set {_PREFIX}_SECURITY to sasl_ssl or sasl_plaintext",
-    ),
-    "no_login": ("the port of {broker} takes no login", f"set {_PREFIX}_SECURITY to ssl or plaintext"),
-    "not_kafka": ("{broker} does not answer as Kafka does", "check host and port"),
-    "unknown_ca": (
-        "the certificate of {broker} is of an unknown CA",
-        f"{_PREFIX}_CA_FILE must hold that CA",
-    ),
-    "other_host": (
-        "the certificate of {broker} is for another host",
-        f"use a host that it names in {_PREFIX}, and in advertised.listeners",
-    ),
-    "expired": ("the certificate of {broker} is not valid now", "renew it, or see to this machine's clock"),
-    "client_certificate_wanted": (
-        "{broker} wants a client certificate",
-        f"set {_PREFIX}_CERT_FILE and KAFKA_KEY_FILE",
-    ),
-    "client_certificate_refused": (
-        "{broker} does not accept the client certificate, or its absence",
-        f"{_PREFIX}_CERT_FILE must be valid, with its intermediate CAs, and of a CA that the broker trusts",
-    ),
-    "tls": ("no TLS with {broker}", "it must speak TLS 1.2 or later, with a usable certificate"),
-    "mechanism": (
-        "{broker} does not offer this kind of login",
-        f"set {_PREFIX}_SASL to one that its port offers",
-    ),
-    "login": ("{broker} refuses user or password", f"check {_PREFIX}_USER and KAFKA_PASSWORD"),
-    "login_not_proven": (
-        "{broker} does not prove by SCRAM that it knows the password",
-        f"check that it is your broker, and that its iterations are {MIN_SCRAM_ITERATIONS} to {MAX_SCRAM_ITERATIONS}",
-    ),
-    "token_not_accepted": (
-        "{broker} does not accept the token",
-        f"check {_PREFIX}_TOKEN_URL and KAFKA_SCOPE, and the issuer and audience that the brokers expect",
-    ),
-    "token_refused": (
-        "the token endpoint refuses the client",
-        f"check {_PREFIX}_CLIENT_ID, KAFKA_CLIENT_SECRET and KAFKA_SCOPE",
-    ),
-    "token_no_answer": ("the token endpoint does not answer", f"check {_PREFIX}_TOKEN_URL"),
-    "token_tls": (
-        "the certificate of the token endpoint is not valid for its host, or of an unknown CA",
-        f"check {_PREFIX}_TOKEN_URL; KAFKA_CA_FILE or the system must have the CA",
-    ),
-    "token_missing": ("the token endpoint answers without a token", f"check {_PREFIX}_TOKEN_URL"),
-    ACCESS: ("no permission for {right}", ADD_ACL),
-    VERSION: ("{broker} is too old, or too new", "run Kafka 2.1 or later, and a siddes-telemetry of its time"),
-}
-REASONS = (UNAVAILABLE, *_PHRASES)
-MAY_PASS = frozenset(
-    {UNAVAILABLE, "connection_refused", "no_route", "no_answer", "closed", "no_tls", "login_wanted", "token_no_answer"}
-)
 
 _REASON_OF: Mapping[type[BaseException], str] = {
     LoginWanted: "login_wanted",
@@ -180,7 +105,7 @@ _REASON_OF: Mapping[type[BaseException], str] = {
 _REASON_OF_ERRNO = {ECONNREFUSED: "connection_refused", EHOSTUNREACH: "no_route", ENETUNREACH: "no_route"}
 
 
-def failure_of(error: BaseException, rights: Rights = Rights()) -> Failure:  # it is frozen
+def failure_of(error: BaseException, rights: Rights = Rights()) -> Failure:
     """What the error means, by the first of its causes that has a meaning. `rights`: those that the request needs."""
     broker = SOME_BROKER
     connecting = False
@@ -188,7 +113,7 @@ def failure_of(error: BaseException, rights: Rights = Rights()) -> Failure:  # i
         if isinstance(each, FailedAt):
             broker, connecting = each.broker, True
         elif (reason := _reason(each, connecting=connecting)) is not None:
-            problem, remedy = _PHRASES[reason]
+            problem, remedy = PHRASES[reason]
             right = rights.group if isinstance(each, GroupAuthorizationFailedError) else rights.topic
             return Failure(reason, problem.format(broker=broker, right=right), remedy)
     return Failure(UNAVAILABLE, f"the log did not answer ({type(error).__name__})")

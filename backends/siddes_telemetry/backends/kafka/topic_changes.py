@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 
 from siddes_telemetry.backends.kafka.aiokafka_topics import add_partitions, create_topic, set_topic_setting
-from siddes_telemetry.backends.kafka.failures import ADD_ACL
+from siddes_telemetry.backends.kafka.failure_words import ADD_ACL
 from siddes_telemetry.backends.kafka.topic_settings import Setting
 from siddes_telemetry.backends.kafka.topics import (
     AddPartitions,

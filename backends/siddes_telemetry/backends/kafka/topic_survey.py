@@ -11,7 +11,7 @@ from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartiti
 
 from siddes_telemetry.backends.kafka.aiokafka_topics import TopicMetadata, brokers_and_topics, settings_of_topic
 from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS
-from siddes_telemetry.backends.kafka.failures import ADD_ACL
+from siddes_telemetry.backends.kafka.failure_words import ADD_ACL
 from siddes_telemetry.backends.kafka.topics import TopicRefused, TopicState
 
 BROKER_S = 3.0  # for one broker to say what it knows; one that is frozen leaves the cluster in some seconds

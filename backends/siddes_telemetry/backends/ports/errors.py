@@ -10,7 +10,7 @@ class BackendError(Exception):
 class LogUnavailable(BackendError):
     """The log did not answer, or refused. It may or may not have kept an append.
 
-    `reason` is one of kafka/failures.py's REASONS, for metrics and readiness. `remedy` is what an operator can do.
+    `reason` is one of kafka/failure_words.py's REASONS, for metrics and readiness. `remedy` is what an operator can do.
     """
 
     def __init__(self, text: str = "no answer", *, reason: str = "unavailable", remedy: str = "") -> None:
