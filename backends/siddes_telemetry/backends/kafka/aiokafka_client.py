@@ -61,7 +61,8 @@ WATCH_S = 0.5  # between two looks at the connections
 RENEW_RETRY_S = 1.0  # between two attempts to replace a connection whose session ends soon
 IDLE_MS = 180_000  # less than what load balancers allow: the shortest known is four minutes
 CORRUPT_DELAY_S = 0.5  # between two fetches of a log that the broker cannot read; other partitions wait as long
-CONNECTION_ERRORS = (OSError, KafkaError, ValueError, LookupError, AssertionError)  # the last three: malformed answers
+# The last four: malformed answers.
+CONNECTION_ERRORS = (OSError, KafkaError, ValueError, LookupError, AssertionError, OverflowError)
 TO_LEADERS = frozenset(each.API_KEY for each in (ProduceRequest, FetchRequest, OffsetRequest))
 OPENING = -1  # stands for the oldest request of a connection that is being made; requests have positive numbers
 HELD = (JoinGroupRequest, SyncGroupRequest)  # a broker answers them when the whole group has come

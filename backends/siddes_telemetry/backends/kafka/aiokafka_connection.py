@@ -1,14 +1,16 @@
-"""One connection to a broker: aiokafka's, with a bounded start and the end of its session (KIP-368).
+"""One connection to a broker: aiokafka's, with bounds on its start, its answers and its end, and the end of its session
+(KIP-368).
 
 Like all modules named aiokafka_*, it uses private parts of aiokafka.
 """
-# the purpose of this module
+# ruff: noqa: SLF001  # the purpose of this module
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from asyncio import IncompleteReadError
+from collections.abc import Awaitable, Callable
 
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, KafkaError, SaslAuthenticationFailed
@@ -16,9 +18,10 @@ from aiokafka.protocol.admin import SaslAuthenticateRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 
 from siddes_telemetry.backends.kafka.aiokafka_scram import Scram
-from siddes_telemetry.backends.kafka.failures import LoginWanted, TokenNotAccepted
+from siddes_telemetry.backends.kafka.failures import MAX_ANSWER_BYTES, LoginWanted, TokenNotAccepted
 
 CONNECT_S = 5.0  # TCP, TLS, the broker's versions and SASL, together
+CLOSE_S = 1.0  # for what is not sent yet and the end of TLS: a frozen broker takes neither
 RENEW_AT = 0.85  # of a session's life; the Java client does so between 85 and 95 %
 USE_UNTIL = 0.95  # of a session's life: what is sent later may arrive after its end
 MS = 0.001
@@ -45,6 +48,33 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka sh
                 raise type(error) from None
             self._sasl_oauth_token_provider.refused()
             raise TokenNotAccepted from None
+
+    def close(self, reason: CloseReason | None = None, exc: Exception | None = None) -> asyncio.Future[None]:
+        """Done when the connection is closed, after CLOSE_S at the latest."""
+        writer = self._writer
+        closed: asyncio.Future[None] = super().close(reason, exc)
+        if writer is not None:
+            cut = self._loop.call_later(CLOSE_S, writer.transport.abort)
+            closed.add_done_callback(lambda _: cut.cancel())
+        return closed
+
+    @staticmethod
+    async def _read(self_ref: Callable[[], BrokerConnection | None]) -> None:
+        """As aiokafka's, but what cannot be the length of an answer is not waited for, and takes no memory."""
+        connection = self_ref()
+        if connection is None:
+            return
+        reader = connection._reader
+        del connection  # who forgets a connection closes it
+        while True:
+            size = int.from_bytes(await reader.readexactly(4))
+            if size > MAX_ANSWER_BYTES:
+                raise IncompleteReadError(b"", size)
+            frame = await reader.readexactly(size)
+            if (connection := self_ref()) is None:
+                return
+            connection._handle_frame(frame)
+            del connection
 
     def authenticator_scram(self) -> Scram:
         return Scram(

@@ -139,7 +139,9 @@ def _reason(error: BaseException, *, connecting: bool) -> str | None:
                 reason = _REASON_OF_ERRNO[number]
             case ConnectionError() | EOFError():
                 reason = "closed"
-            case ValueError() | LookupError() | AssertionError() if connecting:  # an answer that cannot be decoded
+            case ValueError() | LookupError() | AssertionError() | OverflowError() if (
+                connecting
+            ):  # an answer that cannot be decoded
                 reason = "not_kafka"
     return reason
 

@@ -1,0 +1,82 @@
+"""Servers in the place of a broker that would hold up the process, or fill its memory."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka.errors import NodeNotReadyError
+from aiokafka.protocol.admin import ApiVersionResponse_v0
+from aiokafka.protocol.metadata import MetadataRequest, MetadataResponse_v5
+
+from siddes_telemetry.backends.kafka import aiokafka_connection
+from siddes_telemetry.backends.kafka.aiokafka_client import KafkaClient
+from siddes_telemetry.backends.kafka.aiokafka_connection import BrokerConnection
+from siddes_telemetry.backends.kafka.connection import KafkaConnection
+from siddes_telemetry.backends.kafka.failures import failure_of
+from tests.infrastructure.scripted_broker import scripted_broker
+from tests.integration.kafka.kit import WAIT_S
+
+BROKER = 1
+NO_PORT = 99_999
+MORE_THAN_IS_BUFFERED = 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize("length", [b"HTTP", b"\xff\xff\xff\xff", b"\x15\3\3\0"], ids=["http", "negative", "tls"])
+async def test_what_cannot_be_the_length_of_an_answer_is_not_waited_for(length: bytes) -> None:
+    async with server(lambda _request: length) as address:
+        client = KafkaConnection(address).producer_client("log")
+        with pytest.raises(Exception, match="no broker gave its metadata") as raised:
+            await client.bootstrap()
+        await client.close()
+    assert failure_of(raised.value).reason == ("tls_wanted" if length[0] == 0x15 else "not_kafka")
+
+
+async def test_a_server_that_reads_nothing_more_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aiokafka_connection, "CLOSE_S", 0.1)
+
+    def versions(request: bytes) -> bytes:
+        answer = request[8:12] + bytes(ApiVersionResponse_v0(0, [(18, 0, 0)]).encode())
+        return struct.pack(">i", len(answer)) + answer
+
+    async with server(versions) as address, asyncio.timeout(WAIT_S):
+        host, port = address.split(":")
+        connection = BrokerConnection(host, int(port))
+        await connection.connect()
+        connection._writer.write(bytes(MORE_THAN_IS_BUFFERED))
+        await connection.close()
+
+
+async def test_a_broker_at_an_impossible_port_is_told() -> None:
+    listed = MetadataResponse_v5(0, [(BROKER, "127.0.0.1", NO_PORT, None)], None, BROKER, [])
+    async with scripted_broker({(MetadataRequest.API_KEY, 5): listed}) as address:
+        client: KafkaClient = KafkaConnection(address).producer_client("log")
+        try:
+            await client.bootstrap()
+            with pytest.raises(NodeNotReadyError) as raised:
+                await client.send(BROKER, MetadataRequest([], allow_auto_topic_creation=False))
+        finally:
+            await client.close()
+    assert failure_of(raised.value).reason == "not_kafka"
+
+
+@asynccontextmanager
+async def server(answer: Callable[[bytes], bytes]) -> AsyncIterator[str]:
+    """Answers the first request of each connection, given with its length, then reads nothing and closes nothing."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        length = await reader.readexactly(4)
+        writer.write(answer(length + await reader.readexactly(*struct.unpack(">i", length))))
+
+    listening = await asyncio.start_server(converse, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    finally:
+        listening.close()
+        for writer in writers:
+            writer.close()
