@@ -106,9 +106,9 @@ class LoadedCluster:
         """SIGTERM; the process must exit with 0."""
         assert await asyncio.to_thread(self.process(name).stop) == 0
 
-    def start(self, name: str) -> ServiceProcess:
+    def start(self, name: str, *options: str) -> ServiceProcess:
         """Start a process that ended, or a new one. Does not wait."""
-        return start_member(self.deployment, name, command=self.commands.get(name, COMMAND))
+        return start_member(self.deployment, name, *options, command=self.commands.get(name, COMMAND))
 
     async def start_ready(self, name: str) -> ServiceProcess:
         return await asyncio.to_thread(self.start(name).wait_ready)

@@ -28,7 +28,7 @@ POLL_S = 0.1
 
 
 class ClusterBroker(KafkaServer):
-    """One of the three: start, stop, kill, pause and resume it. `address` is host:port."""
+    """One of the three: start, stop, kill, pause, resume and move it. `address` is host:port."""
 
     def __init__(
         self, number: int, address: str, settings: Mapping[str, str], *, jars: Path, folder: Path, java: Iterable[str]
@@ -36,6 +36,13 @@ class ClusterBroker(KafkaServer):
         super().__init__(settings, jars=jars, folder=folder, java=java)
         self.number = number
         self.address = address
+
+    def move(self) -> None:
+        """Let the next start, which must not be the first, be on another port."""
+        (port,) = free_ports(1)
+        moved = f"127.0.0.1:{port}"
+        self._properties.write_text(self._properties.read_text().replace(self.address, moved))
+        self.address = moved
 
 
 class LocalKafkaCluster:
@@ -72,7 +79,10 @@ class LocalKafkaCluster:
             self.brokers[id_] = ClusterBroker(
                 id_, f"127.0.0.1:{port}", settings, jars=jars, folder=own, java=["-Xmx384m", *jvm]
             )
-        self.bootstrap = ",".join(broker.address for broker in self.brokers.values())
+
+    @property
+    def bootstrap(self) -> str:
+        return ",".join(broker.address for broker in self.brokers.values())
 
     @property
     def runs(self) -> bool:

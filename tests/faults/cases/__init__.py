@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.faults.case_runner import AnyCase
-from tests.faults.cases import changes, connections, embedded, processes, state, steps
+from tests.faults.cases import changes, connections, embedded, processes, state, steps, three_brokers
 
 # These need a consumer that queries the store and has an admin port: the naive one has neither.
 PRODUCT_ONLY = (steps.killed_during_recovery, steps.killed_while_draining, steps.expelled_unknowingly)
@@ -16,5 +16,6 @@ CASES: tuple[AnyCase, ...] = (
     *connections.CASES,
     *changes.CASES,
     *state.CASES,
+    *three_brokers.CASES,
     *embedded.CASES,
 )

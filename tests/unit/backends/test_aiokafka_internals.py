@@ -73,6 +73,7 @@ def test_the_private_parts_have_the_names_and_shapes_that_are_used() -> None:
     ]
     for method, overridden in (
         (AIOKafkaClient._metadata_update, KafkaClient._metadata_update),
+        (AIOKafkaClient._md_synchronizer, KafkaClient._md_synchronizer),
         (AIOKafkaClient._get_conn, KafkaClient._get_conn),
         (AIOKafkaClient.send, KafkaClient.send),
         (AIOKafkaClient.get_random_node, KafkaClient.get_random_node),
@@ -84,6 +85,8 @@ def test_the_private_parts_have_the_names_and_shapes_that_are_used() -> None:
         "self._conns =",
         "self._sync_task =",
         "self._topics =",
+        "self._md_update_waiter.set_result(None)",
+        "return asyncio.shield(self._md_update_fut)",
         "self._client_id =",
         "self._request_timeout_ms =",
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -88,3 +89,37 @@ async def test_nothing_is_left_running_where_the_caller_gives_up() -> None:
         async with asyncio.timeout(1):
             await first_answer(questions, stagger_s=STAGGER_S)
     assert sorted(servers.cancelled) == ["a", "b"]
+
+
+@in_virtual_time
+async def test_failures_beside_an_answer_are_not_left_to_asyncios_log() -> None:
+    """asyncio logs the text of an exception that nobody looked at: it may hold hosts."""
+    left: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: left.append(context))
+    servers = Servers()
+    for late in ("answers", "fails"):  # in the same moment as the other: whichever asyncio.wait() names first
+        error = OSError("at a host") if late == "fails" else None
+        for order in ((error, None), (None, error)):
+            questions = [servers.question("a", 0.6, order[0]), servers.question("b", 0.1, order[1])]
+            await first_answer(questions, stagger_s=STAGGER_S)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert not left
+
+
+@in_virtual_time
+async def test_a_failure_while_being_cancelled_is_not_left_to_asyncios_log() -> None:
+    left: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: left.append(context))
+
+    async def fails_when_cancelled() -> str:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            raise OSError("at a host") from None
+        return "never"
+
+    assert await first_answer([fails_when_cancelled, Servers().question("b", 0.1)], stagger_s=STAGGER_S) == "b"
+    gc.collect()
+    await asyncio.sleep(0)
+    assert not left

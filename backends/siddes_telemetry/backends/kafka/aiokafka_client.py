@@ -11,6 +11,7 @@
     asks one broker for a coordinator or a producer id   asks several, STAGGER_S apart
     logs why a connection failed                         keeps it: errors name their cause
     keeps a connection until it breaks                   replaces it before its session ends
+    asks again at once after some failures               pauses: UPDATE_PAUSE_S, RECONNECT_PAUSE_S, FETCH_PAUSE_S
 
 Like all modules named aiokafka_*, this one uses private parts of aiokafka. The methods that it overrides are called by
 aiokafka's consumer, coordinator and admin client.
@@ -22,10 +23,11 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaClient, TopicPartition
 from aiokafka.client import ConnectionGroup
 from aiokafka.cluster import ClusterMetadata
@@ -35,6 +37,7 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     NodeNotReadyError,
+    NoError,
     RequestTimedOutError,
     StaleMetadata,
     TopicAuthorizationFailedError,
@@ -60,11 +63,15 @@ STAGGER_S = 0.5  # without an answer for so long, another broker is asked as wel
 WATCH_S = 0.5  # between two looks at the connections
 RENEW_RETRY_S = 1.0  # between two attempts to replace a connection whose session ends soon
 IDLE_MS = 180_000  # less than what load balancers allow: the shortest known is four minutes
-CORRUPT_DELAY_S = 0.5  # between two fetches of a log that the broker cannot read; other partitions wait as long
+UPDATE_PAUSE_S = 0.1  # between two metadata updates: aiokafka asks in a loop while a partition has no leader
+FAILED_UPDATE_PAUSE_S = 0.5  # where no broker gave its metadata
+RECONNECT_PAUSE_S = 0.25  # between two attempts to connect to a broker: each may cost it TLS and a login
+FETCH_PAUSE_S = 0.1  # after an error in a fetch's answer, after which aiokafka fetches again at once
+CORRUPT_PAUSE_S = 0.5  # if the broker cannot read its log; other partitions wait as long
 # The last four: malformed answers.
 CONNECTION_ERRORS = (OSError, KafkaError, ValueError, LookupError, AssertionError, OverflowError)
 TO_LEADERS = frozenset(each.API_KEY for each in (ProduceRequest, FetchRequest, OffsetRequest))
-OPENING = -1  # stands for the oldest request of a connection that is being made; requests have positive numbers
+OPENING = "opening"  # stands for the oldest request of a connection that is being made
 HELD = (JoinGroupRequest, SyncGroupRequest)  # a broker answers them when the whole group has come
 
 BOOTSTRAP, ADVERTISED = "SIDDES_TELEMETRY_KAFKA", "a broker in advertised.listeners"  # what errors call them
@@ -74,6 +81,8 @@ logging.getLogger("aiokafka.cluster").disabled = True
 
 _Key = tuple[int, ConnectionGroup]  # broker and use, as aiokafka keeps its connections
 _Address = tuple[str, int]  # host and port
+
+log = structlog.get_logger(__name__)
 
 
 class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no types
@@ -117,6 +126,8 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         self._silent: dict[_Key, Waiting] = {}  # by time.monotonic()
         self._metadata_at_s = 0.0  # when the request for the present metadata was sent
         self._sync_task: asyncio.Task[None] | None = None  # keeps the metadata up to date; aiokafka's close() ends it
+        self._md_update_waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # set: update now
+        self._md_update_fut: asyncio.Future[bool] | None = None  # the update that is asked for
         self._watching: asyncio.Task[None] | None = None
 
     # --- Life ---
@@ -166,8 +177,8 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         except TimeoutError:
             connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
             raise RequestTimedOutError from None
-        if isinstance(request, FetchRequest) and _reports_corruption(answer):
-            await asyncio.sleep(CORRUPT_DELAY_S)  # aiokafka fetches again at once, without a back-off
+        if isinstance(request, FetchRequest) and (pause_s := _pause_after(answer)):
+            await asyncio.sleep(pause_s)
         return answer
 
     async def ask_any(self, request: Request) -> Response:
@@ -196,6 +207,22 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         return sorted(brokers, key=doubtful.__contains__)
 
     # --- Metadata ---
+
+    async def _md_synchronizer(self) -> None:
+        """Update the metadata when somebody asks for it, and every METADATA_MAX_AGE_MS. Whatever fails, it goes on."""
+        while True:
+            await asyncio.wait([self._md_update_waiter], timeout=METADATA_MAX_AGE_MS / 1000)
+            if self._md_update_fut is None:
+                self._md_update_fut = asyncio.get_running_loop().create_future()
+            try:
+                updated = await self._update(self.cluster, self._our_topics)
+            except Exception as defect:  # noqa: BLE001  # without updates, nothing here would ever work again
+                log.error("kafka_metadata_update_failed", error=type(defect).__name__)
+                self._update_failure, updated = defect, False
+            self._md_update_waiter = asyncio.get_running_loop().create_future()
+            asked, self._md_update_fut = self._md_update_fut, None
+            asked.set_result(updated)
+            await asyncio.sleep(UPDATE_PAUSE_S if updated else FAILED_UPDATE_PAUSE_S)
 
     async def _metadata_update(self, cluster_metadata: ClusterMetadata, topics: Iterable[str] | None) -> bool:
         return await self._update(cluster_metadata, topics or self._our_topics)
@@ -300,6 +327,9 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         except CONNECTION_ERRORS as error:
             self._failures[broker] = self._failed_at(address.host, address.port, error)
             self.force_metadata_update()  # it may be at another address
+            if not opened.done():
+                opened.set_result(None)
+            await asyncio.sleep(RECONNECT_PAUSE_S)  # until then, whoever needs the broker is told the same
         else:
             self._failures.pop(broker, None)
             self._replace(key, connection)
@@ -349,7 +379,7 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         while True:
             await asyncio.sleep(WATCH_S)
             now = time.monotonic()
-            for connection in [each for each in self._replaced if each.oldest_request() is None]:
+            for connection in [each for each in self._replaced if not each.awaited_requests()]:
                 self._replaced.discard(connection)
                 self._close(connection)
             for key, connection in self._conns.items():
@@ -360,12 +390,12 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
             if self._silent:
                 self.force_metadata_update()
 
-    def _oldest_requests(self) -> dict[_Key, int]:
-        """The number of the oldest request on each connection that waits for an answer, or is being made."""
-        oldest = {key: OPENING for key, opened in self._opening.items() if not opened.done()}
+    def _oldest_requests(self) -> dict[_Key, Hashable]:
+        """The oldest request on each connection that waits for an answer, or is being made."""
+        oldest: dict[_Key, Hashable] = {key: OPENING for key, opened in self._opening.items() if not opened.done()}
         for key, connection in self._conns.items():
             if (request := connection.oldest_request()) is not None:
-                oldest[key] = request[0]
+                oldest[key] = request
         return oldest
 
     def _give_up_what_waits_in_vain(self) -> None:
@@ -377,12 +407,12 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
                 opened.set_result(None)
         for key, waiting in list(self._silent.items()):
             connection: BrokerConnection | None = self._conns.get(key)
-            oldest = connection.oldest_request() if connection is not None else None
-            if connection is None or oldest is None or oldest[0] != waiting.number:
+            if connection is None or connection.oldest_request() != waiting.request:
                 continue  # it was answered meanwhile
             if waiting.since_s >= self._metadata_at_s:
                 continue
-            if key[0] not in listed or not self._leads_any(key[0], oldest[1]):
+            awaited = connection.awaited_requests()
+            if key[0] not in listed or not any(self._leads_any(key[0], each) for each in awaited):
                 connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
 
     def _leads_any(self, broker: int, request: RequestStruct) -> bool:
@@ -407,8 +437,12 @@ def _with_brokers(answer: Response) -> Response:
     return answer
 
 
-def _reports_corruption(answer: Response) -> bool:
-    return any(code == CorruptRecordException.errno for _, found in answer.topics for _, code, *_ in found)
+def _pause_after(answer: Response) -> float:
+    """How long to wait after this answer to a fetch, in seconds."""
+    codes = {code for _, partitions in answer.topics for _, code, *_ in partitions}
+    if CorruptRecordException.errno in codes:
+        return CORRUPT_PAUSE_S
+    return 0.0 if codes <= {NoError.errno} else FETCH_PAUSE_S
 
 
 def _not_listed() -> FailedAt:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from asyncio import IncompleteReadError
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, KafkaError, SaslAuthenticationFailed
@@ -112,11 +112,13 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka sh
             return self._note_session(answer)
         return answer
 
-    def oldest_request(self) -> tuple[int, RequestStruct] | None:
-        """The number and the content of the oldest request without an answer."""
-        for number, request, _ in self._requests:
-            return number, request
-        return None
+    def oldest_request(self) -> Hashable | None:
+        """Identifies the oldest request without an answer among those of all connections: each counts from 1."""
+        return (self, self._requests[0][0]) if self._requests else None
+
+    def awaited_requests(self) -> list[RequestStruct]:
+        """The requests without an answer that somebody waits for. A cancelled one stays in aiokafka's queue."""
+        return [request for _, request, answer in self._requests if not answer.done()]
 
     async def _note_session(self, answer: Awaitable[Response]) -> Response:
         asked_at_s = time.monotonic()

@@ -16,7 +16,7 @@ async def first_answer(questions: Iterable[Callable[[], Coroutine[Any, Any, T]]]
     are cancelled and awaited.
     """
     waiting: set[asyncio.Task[T]] = set()
-    failure: Exception | None = None
+    failure: BaseException | None = None
     rest = iter(questions)
     try:
         asked_all = False
@@ -30,13 +30,11 @@ async def first_answer(questions: Iterable[Callable[[], Coroutine[Any, Any, T]]]
             done, waiting = await asyncio.wait(
                 waiting, timeout=None if asked_all else stagger_s, return_when=asyncio.FIRST_COMPLETED
             )
-            for task in done:
-                try:
-                    return task.result()
-                except Exception as error:  # noqa: BLE001  # whatever it is, another server is asked; the last is raised
-                    failure = error
+            failures = {task: error for task in done if (error := task.exception()) is not None}  # all are looked at
+            if answered := done - failures.keys():
+                return answered.pop().result()
+            failure = next(reversed(failures.values()), failure)
     finally:
         for task in waiting:
             task.cancel()
-        if waiting:
-            await asyncio.wait(waiting)
+        await asyncio.gather(*waiting, return_exceptions=True)  # one may fail instead: asyncio would log its text

@@ -9,7 +9,10 @@ waiting, for the broker may only be slow, until the cluster has replaced it:
     waits            lists the broker as a leader        wait: Kafka has not replaced it
     waits            does not list the broker            given up: the connection is closed
     waits            names other leaders for all that    given up
-                     the request is about
+                     the requests are about
+
+The requests are those of the connection whose answers somebody awaits, not only the oldest: that one may have been
+cancelled, and others wait behind it. Where nobody awaits any, the connection is given up too.
 
 A request that was given up may still take effect, as any request without an answer may. A record is therefore sent
 again under its own sequence number (producer.py), and an offset commit is not repeated (offset_commit.py).
@@ -26,9 +29,9 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Waiting(NamedTuple):
-    """The number of a connection's oldest request without an answer, and since when it is that."""
+    """A connection's oldest request without an answer, and since when it is that."""
 
-    number: int
+    request: Hashable
     since_s: float
 
 
@@ -38,14 +41,14 @@ class SilenceDetector(Generic[K]):
     def __init__(self) -> None:
         self._waiting: dict[K, Waiting] = {}
 
-    def look(self, oldest: Mapping[K, int], now: float) -> dict[K, Waiting]:
+    def look(self, oldest: Mapping[K, Hashable], now: float) -> dict[K, Waiting]:
         """The silent connections, and what they wait for, on the clock of `now` (seconds).
 
-        `oldest` has the number of the oldest request without an answer, by connection.
+        `oldest` has what identifies the oldest request without an answer, by connection.
         """
         before = self._waiting
         self._waiting = {
-            key: before[key] if key in before and before[key].number == number else Waiting(number, now)
-            for key, number in oldest.items()
+            key: before[key] if key in before and before[key].request == request else Waiting(request, now)
+            for key, request in oldest.items()
         }
         return {key: waiting for key, waiting in self._waiting.items() if now - waiting.since_s >= SILENT_S}
