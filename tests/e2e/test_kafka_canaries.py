@@ -14,7 +14,6 @@ from aiokafka.protocol.admin import DescribeConfigsResponse_v1, SaslAuthenticate
 from aiokafka.protocol.api import Response
 from aiokafka.protocol.coordination import FindCoordinatorResponse_v1
 from aiokafka.protocol.metadata import MetadataResponse_v5
-from aiokafka.protocol.transaction import InitProducerIdResponse_v0
 
 from tests.e2e.canaries import Canaries, Scan
 from tests.infrastructure.identity_provider import Answer, IdentityProvider
@@ -25,7 +24,7 @@ from tests.product.deployments import JWT_SECRET, Deployment, start_member
 from tests.product.process import run
 
 TOPIC, NOBODY = "counts", "127.0.0.1:9"
-UNSUPPORTED_MECHANISM, GROUP_FORBIDDEN, TOPIC_FORBIDDEN, CLUSTER_FORBIDDEN, LOGIN_FAILED = 33, 30, 29, 31, 58
+UNSUPPORTED_MECHANISM, GROUP_FORBIDDEN, TOPIC_FORBIDDEN, LOGIN_FAILED = 33, 30, 29, 58
 
 
 class Doors:
@@ -67,7 +66,6 @@ class Doors:
             self._metadata("127.0.0.1", port),
             FindCoordinatorResponse_v1(0, GROUP_FORBIDDEN, new("why there is no coordinator"), 1, new("a host"), 1),
             DescribeConfigsResponse_v1(0, [(TOPIC_FORBIDDEN, new("why there are no settings"), 2, TOPIC, [])]),
-            InitProducerIdResponse_v0(0, CLUSTER_FORBIDDEN, -1, -1),
         )
         return await self._stack.enter_async_context(scripted_broker(script(*answers), port=port))
 
@@ -140,7 +138,6 @@ async def test_nothing_that_is_secret_or_that_others_say_is_repeated(tmp_path: P
                 doors.by_token(await doors.broker_that_answers_tokens(), doors.gives_a_token()),
                 "token_not_accepted",
             ),
-            "gateway-3": ({"KAFKA": forbidding}, "access"),
             "consumer": ({"KAFKA": forbidding}, "access"),
         }
         # (command, its settings, words of its error)
