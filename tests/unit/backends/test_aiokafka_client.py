@@ -52,6 +52,10 @@ def failed_fetch(code: int) -> Response:
     return FetchResponse_v4(0, [(TOPIC, [(0, code, -1, -1, [], b"")])])
 
 
+def fetch_of_the_partition() -> FetchRequest:
+    return FetchRequest(250, 1, 1000, 0, [(TOPIC, [(0, 0, 1000)])])
+
+
 @asynccontextmanager
 async def reading(answers: Mapping[tuple[int, int], Response], port: int) -> AsyncIterator[Counter[tuple[int, int]]]:
     """A consumer reads the topic's partition; yields how many requests it has sent, by key and version."""
@@ -83,9 +87,16 @@ async def test_a_fetch_that_fails_at_once_is_not_repeated_without_a_pause() -> N
 
 
 @asynccontextmanager
-async def connected(port: int, others: Mapping[int, int] = MappingProxyType({})) -> AsyncIterator[KafkaClient]:
-    """A client of a broker that leads the partition. `others`: as in `metadata`."""
-    async with scripted_broker({METADATA: metadata(port, BROKER, others)}, port=port) as address:
+async def connected(
+    port: int,
+    others: Mapping[int, int] = MappingProxyType({}),
+    *,
+    script: dict[tuple[int, int], Response] | None = None,
+) -> AsyncIterator[KafkaClient]:
+    """A client of a broker that leads the partition. `others`: as in `metadata`. `script`: to change its answers."""
+    script = {} if script is None else script
+    script.setdefault(METADATA, metadata(port, BROKER, others))
+    async with scripted_broker(script, port=port) as address:
         client = KafkaConnection(address).producer_client(TOPIC)
         try:
             await client.bootstrap()
@@ -137,9 +148,8 @@ async def test_a_request_that_nobody_awaits_keeps_no_other_waiting_behind_it() -
     port, silent = free_ports(2)
     async with scripted_broker({METADATA: None, FETCH: None}, port=silent), connected(port, {OTHER: silent}) as client:
         await _ask_and_cancel(client)
-        fetch = FetchRequest(250, 1, 1000, 0, [(TOPIC, [(0, 0, 1000)])])
         with pytest.raises(KafkaConnectionError):
-            await asyncio.wait_for(client.send(OTHER, fetch), WAIT_S)
+            await asyncio.wait_for(client.send(OTHER, fetch_of_the_partition()), WAIT_S)
 
 
 @pytest.mark.usefixtures("quick_watch")
@@ -160,3 +170,36 @@ async def _ask_and_cancel(client: KafkaClient) -> None:
     assert await client.ready(OTHER)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(client.send(OTHER, MetadataRequest([])), 0.01)
+
+
+@pytest.mark.usefixtures("quick_watch")
+async def test_what_waits_at_the_former_address_of_a_broker_is_given_up() -> None:
+    """A host that is lost keeps its connections open; the broker is back elsewhere, and leads what it led."""
+    port, silent = free_ports(2)
+    script = {METADATA: metadata(port, OTHER, {OTHER: silent})}
+    async with scripted_broker({METADATA: None, FETCH: None}, port=silent), connected(port, script=script) as client:
+        fetch = asyncio.ensure_future(client.send(OTHER, fetch_of_the_partition()))
+        await asyncio.sleep(0.2)
+        assert not fetch.done()  # it leads: it may only be slow
+        script[METADATA] = metadata(port, OTHER, {OTHER: port})
+        with pytest.raises(KafkaConnectionError):
+            await asyncio.wait_for(fetch, WAIT_S)
+        assert await asyncio.wait_for(client.ready(OTHER), WAIT_S)
+
+
+@pytest.mark.usefixtures("quick_watch")
+async def test_connecting_to_the_former_address_of_a_broker_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("siddes_telemetry.backends.kafka.aiokafka_connection.CONNECT_S", 10 * WAIT_S)
+    port, silent = free_ports(2)
+    script = {METADATA: metadata(port, OTHER, {OTHER: silent})}
+    server = await asyncio.start_server(lambda _, writer: open_ones.append(writer), "127.0.0.1", silent)
+    open_ones: list[asyncio.StreamWriter] = []
+    async with server, connected(port, script=script) as client:
+        attempt = asyncio.ensure_future(client.ready(OTHER))
+        await asyncio.sleep(0.2)
+        assert not attempt.done()
+        script[METADATA] = metadata(port, OTHER, {OTHER: port})
+        assert not await asyncio.wait_for(attempt, WAIT_S)
+        assert await asyncio.wait_for(client.ready(OTHER), WAIT_S)
+        for writer in open_ones:
+            writer.close()

@@ -25,7 +25,7 @@ import random
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaClient, TopicPartition
@@ -85,6 +85,14 @@ _Address = tuple[str, int]  # host and port
 log = structlog.get_logger(__name__)
 
 
+class _Attempt(NamedTuple):
+    """To connect to a broker. `opened` gives the connection, or None if that fails. No `address`: it is not listed."""
+
+    opened: asyncio.Future[BrokerConnection | None]
+    address: _Address | None
+    task: asyncio.Task[None]
+
+
 class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no types
     """Connections to the brokers of a cluster, and the metadata of `topics`. Not started: bootstrap() does that.
 
@@ -116,7 +124,7 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         self._connection_settings = connection_settings
         self._answer_s = request_timeout_s if held_timeout_s else None  # where it is shorter than the connection's
         self._closed = False
-        self._opening: dict[_Key, asyncio.Future[BrokerConnection | None]] = {}
+        self._opening: dict[_Key, _Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._replaced: set[BrokerConnection] = set()  # until their last answers are in
         self._closing: set[asyncio.Future[None]] = set()  # connections
@@ -209,16 +217,12 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
     # --- Metadata ---
 
     async def _md_synchronizer(self) -> None:
-        """Update the metadata when somebody asks for it, and every METADATA_MAX_AGE_MS. Whatever fails, it goes on."""
+        """Update the metadata when somebody asks for it, and every METADATA_MAX_AGE_MS."""
         while True:
             await asyncio.wait([self._md_update_waiter], timeout=METADATA_MAX_AGE_MS / 1000)
             if self._md_update_fut is None:
                 self._md_update_fut = asyncio.get_running_loop().create_future()
-            try:
-                updated = await self._update(self.cluster, self._our_topics)
-            except Exception as defect:  # noqa: BLE001  # without updates, nothing here would ever work again
-                log.error("kafka_metadata_update_failed", error=type(defect).__name__)
-                self._update_failure, updated = defect, False
+            updated = await self._update(self.cluster, self._our_topics)
             self._md_update_waiter = asyncio.get_running_loop().create_future()
             asked, self._md_update_fut = self._md_update_fut, None
             asked.set_result(updated)
@@ -251,18 +255,20 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
         try:
             async with asyncio.timeout(within_s):
                 answer = await first_answer(questions, stagger_s=STAGGER_S)
-        except CONNECTION_ERRORS as error:
+            cluster.update_metadata(answer)
+            if cluster is self.cluster:
+                self._metadata_at_s = asked_at_s
+                self._known_addresses.clear()
+                self._known_addresses.update((broker.host, broker.port) for broker in cluster.brokers())
+                self._forget_former_brokers()
+                self._give_up_what_waits_in_vain()
+        except Exception as error:  # noqa: BLE001  # a defect too: if it ended the updates, nothing would ever work again
+            if not isinstance(error, CONNECTION_ERRORS):
+                log.error("kafka_metadata_update_failed", error=type(error).__name__)
             self._update_failure = error
             cluster.failed_update(None)
             return False
         self._update_failure = None
-        cluster.update_metadata(answer)
-        if cluster is self.cluster:
-            self._metadata_at_s = asked_at_s
-            self._known_addresses.clear()
-            self._known_addresses.update((broker.host, broker.port) for broker in cluster.brokers())
-            self._forget_former_brokers()
-            self._give_up_what_waits_in_vain()
         return True
 
     async def _ask_broker(self, broker: int, request: Request) -> Response:
@@ -297,44 +303,50 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
             if connection.connected() and time.monotonic() < connection.ends_at_s:
                 return connection
             self._replace(key, None)
-        return await asyncio.shield(self._opening.get(key) or self._open(key))
+        attempt = self._opening.get(key) or self._open(key)
+        return await asyncio.shield(attempt.opened)
 
-    def _open(self, key: _Key) -> asyncio.Future[BrokerConnection | None]:
+    def _open(self, key: _Key) -> _Attempt:
         """Begin to connect. Whoever needs the broker meanwhile waits for the same attempt."""
         opened: asyncio.Future[BrokerConnection | None] = asyncio.get_running_loop().create_future()
-        self._opening[key] = opened
-        task = asyncio.ensure_future(self._connect_to_broker(key, opened))
+        address = self._address_of(key[0])
+        task = asyncio.ensure_future(self._connect_to_broker(key, address, opened))
+        attempt = self._opening[key] = _Attempt(opened, address, task)
         self._tasks.add(task)
 
         def done(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            if self._opening.get(key) is opened:
+            if self._opening.get(key) is attempt:
                 del self._opening[key]
             if not opened.done():
                 opened.set_result(None)
 
         task.add_done_callback(done)
-        return opened
+        return attempt
 
-    async def _connect_to_broker(self, key: _Key, opened: asyncio.Future[BrokerConnection | None]) -> None:
-        broker, address = key[0], self.cluster.broker_metadata(key[0])
+    async def _connect_to_broker(
+        self, key: _Key, address: _Address | None, opened: asyncio.Future[BrokerConnection | None]
+    ) -> None:
         if address is None:
-            self._failures[broker] = _not_listed()
+            self._failures[key[0]] = _not_listed()
             self.force_metadata_update()
             return
         try:
-            connection = await self._connect(address.host, address.port, on_close=self._on_connection_closed)
+            connection = await self._connect(*address, on_close=self._on_connection_closed)
         except CONNECTION_ERRORS as error:
-            self._failures[broker] = self._failed_at(address.host, address.port, error)
+            self._failures[key[0]] = self._failed_at(*address, error)
             self.force_metadata_update()  # it may be at another address
-            if not opened.done():
-                opened.set_result(None)
+            opened.set_result(None)
             await asyncio.sleep(RECONNECT_PAUSE_S)  # until then, whoever needs the broker is told the same
         else:
-            self._failures.pop(broker, None)
+            self._failures.pop(key[0], None)
             self._replace(key, connection)
-            if not opened.done():  # else it was given up
-                opened.set_result(connection)
+            opened.set_result(connection)
+
+    def _address_of(self, broker: int) -> _Address | None:
+        """Where the metadata lists the broker, if it does."""
+        found = self.cluster.broker_metadata(broker)
+        return None if found is None else (found.host, found.port)
 
     async def _connect(self, host: str, port: int, *, on_close: Callable[..., None] | None = None) -> BrokerConnection:
         connection = BrokerConnection(
@@ -392,7 +404,9 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
 
     def _oldest_requests(self) -> dict[_Key, Hashable]:
         """The oldest request on each connection that waits for an answer, or is being made."""
-        oldest: dict[_Key, Hashable] = {key: OPENING for key, opened in self._opening.items() if not opened.done()}
+        oldest: dict[_Key, Hashable] = {
+            key: OPENING for key, attempt in self._opening.items() if not attempt.opened.done()
+        }
         for key, connection in self._conns.items():
             if (request := connection.oldest_request()) is not None:
                 oldest[key] = request
@@ -400,19 +414,22 @@ class KafkaClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no ty
 
     def _give_up_what_waits_in_vain(self) -> None:
         """Close connections, and end attempts to connect, for which the new metadata names no reason to wait."""
-        listed = {broker.nodeId for broker in self.cluster.brokers()}
-        for (broker, _), opened in self._opening.items():
-            if broker not in listed and not opened.done():
-                self._failures[broker] = _not_listed()
-                opened.set_result(None)
+        for key, attempt in list(self._opening.items()):
+            address = self._address_of(key[0])
+            if attempt.address == address:
+                continue
+            if address is None:
+                self._failures[key[0]] = _not_listed()
+            del self._opening[key]  # the next attempt is at the new address
+            attempt.task.cancel()  # which tells those who wait for it
         for key, waiting in list(self._silent.items()):
             connection: BrokerConnection | None = self._conns.get(key)
             if connection is None or connection.oldest_request() != waiting.request:
                 continue  # it was answered meanwhile
             if waiting.since_s >= self._metadata_at_s:
                 continue
-            awaited = connection.awaited_requests()
-            if key[0] not in listed or not any(self._leads_any(key[0], each) for each in awaited):
+            moved = self._address_of(key[0]) != (connection.host, connection.port)
+            if moved or not any(self._leads_any(key[0], each) for each in connection.awaited_requests()):
                 connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
 
     def _leads_any(self, broker: int, request: RequestStruct) -> bool:

@@ -7,7 +7,8 @@ waiting, for the broker may only be slow, until the cluster has replaced it:
     oldest request   the cluster's metadata              verdict
     waits            older than the request's silence    wait, and ask another broker for newer metadata
     waits            lists the broker as a leader        wait: Kafka has not replaced it
-    waits            does not list the broker            given up: the connection is closed
+    waits            does not list the broker, or        given up: the connection is closed
+                     lists it at another address
     waits            names other leaders for all that    given up
                      the requests are about
 
