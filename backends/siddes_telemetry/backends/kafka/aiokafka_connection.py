@@ -55,7 +55,7 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka sh
         closed: asyncio.Future[None] = super().close(reason, exc)
         if writer is not None:
             cut = self._loop.call_later(CLOSE_S, writer.transport.abort)
-            closed.add_done_callback(lambda _: cut.cancel())
+            closed.add_done_callback(lambda closed: None if closed.cancelled() else cut.cancel())
         return closed
 
     @staticmethod
