@@ -85,7 +85,7 @@ async def test_requests_for_any_broker_go_to_those_that_answer(
     kafka_bootstrap: str, silent_server: SilentServer
 ) -> None:
     async with connected(kafka_bootstrap) as client:
-        client._failures[SILENT] = FailedAt("a broker")
+        client._connections.failures[SILENT] = FailedAt("a broker")
         for _ in range(20):
             list_broker(client, SILENT, silent_server.address)
             assert client.get_random_node() != SILENT

@@ -145,7 +145,7 @@ async def test_a_broker_that_refuses_connections_is_not_tried_without_a_pause() 
 
 @pytest.fixture
 def quick_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("siddes_telemetry.backends.kafka.aiokafka_client.WATCH_S", 0.05)
+    monkeypatch.setattr("siddes_telemetry.backends.kafka.aiokafka_connections.WATCH_S", 0.05)
     monkeypatch.setattr("siddes_telemetry.backends.kafka.silence.SILENT_S", 0.1)
 
 
@@ -166,10 +166,22 @@ async def test_a_replaced_connection_is_closed_though_a_cancelled_request_is_nev
         await _ask_and_cancel(client)
         former = await client._get_conn(OTHER)
         assert former is not None
-        client._replace((OTHER, ConnectionGroup.DEFAULT), None)
+        client._connections._replace((OTHER, ConnectionGroup.DEFAULT), None)
         async with asyncio.timeout(WAIT_S):
             while former.connected():  # noqa: ASYNC110  # aiokafka has no event for it
                 await asyncio.sleep(0.01)
+
+
+@pytest.mark.usefixtures("quick_watch")
+async def test_what_waits_on_a_replaced_connection_is_given_up_too() -> None:
+    port, silent = free_ports(2)
+    async with scripted_broker({METADATA: None, FETCH: None}, port=silent), connected(port, {OTHER: silent}) as client:
+        assert await client.ready(OTHER)
+        fetch = asyncio.ensure_future(client.send(OTHER, fetch_of_the_partition()))
+        await asyncio.sleep(0)  # it is sent
+        client._connections._replace((OTHER, ConnectionGroup.DEFAULT), None)
+        with pytest.raises(KafkaConnectionError):
+            await asyncio.wait_for(fetch, WAIT_S)
 
 
 async def _ask_and_cancel(client: KafkaClient) -> None:
