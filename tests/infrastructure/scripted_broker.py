@@ -6,12 +6,14 @@ import asyncio
 import struct
 from collections import ChainMap
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from io import BytesIO
 
 from aiokafka.protocol.admin import ApiVersionResponse_v0
 from aiokafka.protocol.api import Response
 from aiokafka.protocol.types import Int16, Int32
+
+from tests.infrastructure.conversations import conversations
 
 VERSIONS = 18  # the key of ApiVersions
 
@@ -25,30 +27,15 @@ async def scripted_broker(script: Script, *, port: int = 0) -> AsyncIterator[str
     offered = [(key, version, version) for key, version in script]
     versions = {(VERSIONS, 0): ApiVersionResponse_v0(0, [(VERSIONS, 0, 0), *offered])}
     answers = ChainMap(versions, script)  # type: ignore[arg-type]  # it is only read: a Mapping does
-    conversations: set[asyncio.Task[None]] = set()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with suppress(LookupError):
             while True:
                 request = BytesIO(await reader.readexactly(*struct.unpack(">i", await reader.readexactly(4))))
                 key, version, correlation = Int16.decode(request), Int16.decode(request), Int32.decode(request)
                 if (scripted := answers[key, version]) is not None:
                     answer = Int32.encode(correlation) + scripted.encode()
                     writer.write(Int32.encode(len(answer)) + answer)
-        except (EOFError, LookupError, ConnectionError):
-            pass
-        finally:
-            writer.close()
 
-    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(converse(reader, writer))
-        conversations.add(task)
-        task.add_done_callback(conversations.discard)
-
-    server = await asyncio.start_server(begin, "127.0.0.1", port)
-    try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for task in conversations:
-            task.cancel()
+    async with conversations(converse, port=port) as address:
+        yield address

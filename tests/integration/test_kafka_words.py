@@ -19,6 +19,7 @@ from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.schemas.registry import Registry
 from tests.infrastructure.certificates import Authority
+from tests.infrastructure.conversations import conversations, say_nothing
 from tests.infrastructure.identity_provider import IdentityProvider
 from tests.infrastructure.kafka_acls import Acl, allow
 from tests.infrastructure.names import fresh
@@ -136,14 +137,8 @@ async def test_a_token_that_the_broker_does_not_accept_is_told(secured_kafka: Se
 
 async def test_a_server_that_does_not_answer_is_told(shipped: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aiokafka_connection, "CONNECT_S", 0.2)
-    writers: list[asyncio.StreamWriter] = []
-    server = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
-    try:
-        word = await word_of_dead_letters({"KAFKA": f"127.0.0.1:{server.sockets[0].getsockname()[1]}"}, shipped)
-    finally:
-        server.close()
-        for writer in writers:
-            writer.close()
+    async with conversations(say_nothing) as address:
+        word = await word_of_dead_letters({"KAFKA": address}, shipped)
     assert word.startswith(f"no_answer: {ONE} does not answer in time")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, NodeNotReadyError
@@ -17,6 +17,7 @@ from siddes_telemetry.backends.kafka.aiokafka_connection import CONNECT_S
 from siddes_telemetry.backends.kafka.aiokafka_internals import init_producer_id
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.failures import FailedAt
+from tests.infrastructure.conversations import conversations, say_nothing
 from tests.infrastructure.ports import free_ports
 from tests.integration.kafka.kit import WAIT_S, until
 
@@ -28,18 +29,18 @@ class SilentServer:
     """Takes connections and says nothing, as a frozen broker does."""
 
     address: str = ""
-    connections: list[asyncio.StreamWriter] = field(default_factory=list)
+    connections: int = 0
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        await say_nothing(reader, writer)
 
 
 @pytest.fixture
 async def silent_server() -> AsyncIterator[SilentServer]:
     found = SilentServer()
-    server = await asyncio.start_server(lambda _, writer: found.connections.append(writer), "127.0.0.1", 0)
-    found.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield found
-    server.close()
-    for writer in found.connections:
-        writer.close()
+    async with conversations(found.take) as found.address:
+        yield found
 
 
 @asynccontextmanager
@@ -76,7 +77,7 @@ async def test_connecting_to_a_silent_broker_holds_up_no_other_and_ends_when_it_
         (real,) = (broker.nodeId for broker in client.cluster.brokers() if broker.nodeId != SILENT)
         assert await asyncio.wait_for(client.ready(real), WAIT_S)
         assert not any(each.done() for each in waiting)
-        assert len(silent_server.connections) == 1  # all three wait for one attempt
+        assert silent_server.connections == 1  # all three wait for one attempt
         # The client asks for newer metadata, long before it would anyway. That lists the cluster's own brokers only.
         assert await asyncio.wait_for(asyncio.gather(*waiting), METADATA_MAX_AGE_MS / 1000 / 2) == [False] * 3
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 from aiokafka.errors import NodeNotReadyError
@@ -17,6 +17,7 @@ from siddes_telemetry.backends.kafka import aiokafka_connection
 from siddes_telemetry.backends.kafka.aiokafka_connection import BrokerConnection
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.failures import failure_of
+from tests.infrastructure.conversations import conversations, say_nothing
 from tests.integration.kafka.kit import WAIT_S, until
 
 BROKER = 1
@@ -60,22 +61,12 @@ async def test_a_broker_at_an_impossible_port_is_told() -> None:
     assert failure_of(raised.value).reason == "not_kafka"
 
 
-@asynccontextmanager
-async def server(answer: Callable[[bytes], bytes]) -> AsyncIterator[str]:
+def server(answer: Callable[[bytes], bytes]) -> AbstractAsyncContextManager[str]:
     """Answers the first request of each connection, given with its length, then reads nothing and closes nothing."""
-    writers: list[asyncio.StreamWriter] = []
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
         length = await reader.readexactly(4)
         writer.write(answer(length + await reader.readexactly(*struct.unpack(">i", length))))
+        await say_nothing(reader, writer)
 
-    listening = await asyncio.start_server(converse, "127.0.0.1", 0)
-    try:
-        yield f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    finally:
-        listening.close()
-        for writer in writers:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
+    return conversations(converse)

@@ -18,6 +18,7 @@ from aiokafka.protocol.metadata import MetadataRequest, MetadataResponse_v5
 
 from siddes_telemetry.backends.kafka.aiokafka_client import KafkaClient
 from siddes_telemetry.backends.kafka.connection import REQUEST_S, KafkaConnection
+from tests.infrastructure.conversations import conversations, say_nothing
 from tests.infrastructure.ports import free_ports
 from tests.infrastructure.scripted_broker import scripted_broker
 
@@ -127,14 +128,12 @@ def _defective(_answer: Response) -> None:
 async def test_a_broker_that_refuses_connections_is_not_tried_without_a_pause() -> None:
     tries = 0
 
-    def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def refuse(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         nonlocal tries
         tries += 1
-        writer.close()
 
     port, refusing = free_ports(2)
-    server = await asyncio.start_server(refuse, "127.0.0.1", refusing)
-    async with server, connected(port, {OTHER: refusing}) as client:
+    async with conversations(refuse, port=refusing), connected(port, {OTHER: refusing}) as client:
         began = asyncio.get_running_loop().time()
         async with asyncio.timeout(WAIT_S):
             while tries < COUNTED:
@@ -211,14 +210,10 @@ async def test_connecting_to_the_former_address_of_a_broker_is_given_up(monkeypa
     monkeypatch.setattr("siddes_telemetry.backends.kafka.aiokafka_connection.CONNECT_S", 10 * WAIT_S)
     port, silent = free_ports(2)
     script = {METADATA: metadata(port, OTHER, {OTHER: silent})}
-    server = await asyncio.start_server(lambda _, writer: open_ones.append(writer), "127.0.0.1", silent)
-    open_ones: list[asyncio.StreamWriter] = []
-    async with server, connected(port, script=script) as client:
+    async with conversations(say_nothing, port=silent), connected(port, script=script) as client:
         attempt = asyncio.ensure_future(client.ready(OTHER))
         await asyncio.sleep(0.2)
         assert not attempt.done()
         script[METADATA] = metadata(port, OTHER, {OTHER: port})
         assert not await asyncio.wait_for(attempt, WAIT_S)
         assert await asyncio.wait_for(client.ready(OTHER), WAIT_S)
-        for writer in open_ones:
-            writer.close()
