@@ -15,6 +15,7 @@ ANSWER_S = 30.0  # a coordinator may take some seconds to load after a broker's 
 
 # TimeoutError is an OSError. A ValueError means bytes that do not decode, such as a header name that is not UTF-8.
 DRIVER_ERRORS = (KafkaError, ConsumerStoppedError, OSError, ValueError)
+NO_RIGHTS = Rights()
 
 
 def log_unavailable(error: BaseException, rights: Rights) -> LogUnavailable:
@@ -24,7 +25,7 @@ def log_unavailable(error: BaseException, rights: Rights) -> LogUnavailable:
 
 
 @contextmanager
-def driver_errors_translated(rights: Rights = Rights()) -> Iterator[None]:  # noqa: B008
+def driver_errors_translated(rights: Rights = NO_RIGHTS) -> Iterator[None]:
     """Raises LogUnavailable for what the driver raises inside. `rights`: those that the requests inside need."""
     try:
         yield
