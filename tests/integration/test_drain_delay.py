@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
+from siddes_telemetry.cli.services.stop_request import SAME_STOP_S
 from tests.integration.kafka.kit import make_topic
 from tests.product.admin import Operator
 from tests.product.client import Client, eventually
@@ -53,6 +54,7 @@ async def test_a_second_signal_ends_the_drain_delay(tmp_path: Path) -> None:
             up.send(signal.SIGTERM)
             await Operator(session).becomes_unready(up, "serving")
             assert await Client(session, deployment).post("alice", "suggestion_undo") == 200
+        await asyncio.sleep(SAME_STOP_S)  # sooner it would be the first one by another way
         assert await asyncio.to_thread(up.stop) == 0
 
 

@@ -114,7 +114,7 @@ async def test_in_the_drain_delay_a_service_is_not_ready_and_serves_on() -> None
         assert answer.status == 503
         assert await answer.json() == {"ok": False, "checks": {"serving": "draining"}}
     assert service.steps[3:] == ["ends keep-alive"]
-    stop.signalled()
+    stop.begin()
     await running
     assert service.steps[3:] == STOP_STEPS
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from siddes_telemetry.cli.services.stop_request import StopRequest
+from siddes_telemetry.cli.services.stop_request import SAME_STOP_S, StopRequest
+from tests.fakes.virtual_time import in_virtual_time
 
 
 class Watched(StopRequest):
@@ -38,13 +39,25 @@ async def test_with_a_delay_the_stop_begins_when_it_is_over() -> None:
     assert stop.state == (True, 1)
 
 
+@in_virtual_time
 async def test_a_second_signal_ends_the_delay_and_a_third_does_nothing() -> None:
     stop = Watched(3600)
     stop.signalled()
+    await asyncio.sleep(SAME_STOP_S)
     assert stop.state == (True, 0)
     stop.signalled()
     stop.signalled()
     assert stop.state == (True, 1)
+
+
+@in_virtual_time
+async def test_the_same_signal_by_two_ways_does_not_end_the_delay() -> None:
+    stop = Watched(3600)
+    stop.signalled()
+    stop.signalled()
+    await asyncio.sleep(SAME_STOP_S / 2)
+    stop.signalled()
+    assert stop.state == (True, 0)
 
 
 async def test_asking_twice_is_not_a_second_signal() -> None:

@@ -1,6 +1,6 @@
 """The access tokens of this process: one at a time for all clients, renewed before its end.
 
-    token held                   token() returns
+    token held                     token() returns
     younger than 80 % of its life  it
     older                          a new one; it, if the endpoint gives no new one in time
     none, or ended                 a new one; raises TokenError if there is none in time

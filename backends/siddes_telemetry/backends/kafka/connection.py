@@ -69,7 +69,7 @@ class KafkaConnection:
     @asynccontextmanager
     async def admin_client(self) -> AsyncIterator[KafkaClient]:
         """A started client for requests to single brokers. Raises LogUnavailable, also for errors inside the block."""
-        client = self._client(())  # its user asks for what it needs; aiokafka logs an error for each missing topic
+        client = self._client(())  # its user asks each broker for what it needs
         try:
             with driver_errors_translated():
                 await client.bootstrap()

@@ -2,6 +2,7 @@
 
     state     event                          next      does
     RUNNING   a signal, or `ask`             DRAINING  sets `asked`: not ready any more, but everything is served
+    DRAINING  a signal within SAME_STOP_S    DRAINING  - : it is the first one, by another way
     DRAINING  the delay is over, a signal    STOPPING  sets `begun`: the public port closes
     any       `begin`                        STOPPING  sets both
     STOPPING  anything                       STOPPING  -
@@ -17,6 +18,8 @@ from collections.abc import Callable
 
 import structlog
 
+SAME_STOP_S = 1.0  # wrappers such as `timeout` pass on a signal that all processes of the group have got already
+
 log = structlog.get_logger(__name__)
 
 
@@ -29,13 +32,16 @@ class StopRequest:
         self._delay_s = delay_s
         self._on_begin = on_begin
         self._timer: asyncio.TimerHandle | None = None
+        self._signalled_at_s: float | None = None  # first
 
     def signalled(self) -> None:
-        """A stop signal came. The second one ends the delay."""
-        if self.asked.is_set():
-            self.begin()
-        else:
+        """A stop signal came. A second one ends the delay, if it comes SAME_STOP_S later or more."""
+        now_s = asyncio.get_running_loop().time()
+        if self._signalled_at_s is None:
+            self._signalled_at_s = now_s
             self.ask()
+        elif now_s - self._signalled_at_s >= SAME_STOP_S:
+            self.begin()
 
     def ask(self) -> None:
         """Begin the stop after the delay."""
