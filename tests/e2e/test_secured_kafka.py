@@ -1,4 +1,4 @@
-"""Every command and service on a secured broker, by every login, with the rights that docs/operations.md lists."""
+"""Every command and service on a secured broker, by every login, with the rights that docs/deployment.md lists."""
 
 from __future__ import annotations
 

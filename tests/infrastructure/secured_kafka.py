@@ -14,7 +14,7 @@ from tests.infrastructure.ports import free_ports
 SASL = "org.apache.kafka.common.security"
 SESSION_S = 4.0  # how long a login lasts on the listener SHORT (KIP-368)
 ADMIN = "admin"
-WITH_PASSWORDS = (ADMIN, "gateway", "consumer", "migrate", "verify", "dead-letters")  # as docs/operations.md has them
+WITH_PASSWORDS = (ADMIN, "gateway", "consumer", "migrate", "verify", "dead-letters")  # as docs/deployment.md has them
 
 # By listener, its protocol and its mechanisms. The last three have certificates that no client of ours may trust.
 LISTENERS = {

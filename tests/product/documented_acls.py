@@ -1,4 +1,4 @@
-"""The rights that docs/operations.md lists for each user."""
+"""The rights that docs/deployment.md lists for each user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from siddes_telemetry.backends.kafka.topics import dead_topic, keys_topic
 from tests.infrastructure.kafka_acls import Acl
 
-PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+PAGE = Path(__file__).parents[2] / "docs" / "deployment.md"
 _TABLE = re.compile(r"^\| user of \| topic `TOPIC` \|.*\n\|[-|]+\n((?:\|.*\n)+)", re.MULTILINE)
 
 

@@ -60,7 +60,7 @@ async def members_come_and_go(cluster: LoadedCluster) -> None:
 
 
 async def partitions_added(cluster: LoadedCluster) -> None:
-    """As docs/operations.md says, while no retry is pending: a retry must go to the partition of its first try."""
+    """As docs/deployment.md says, while no retry is pending: a retry must go to the partition of its first try."""
     async with cluster.load.held():
         cluster.injected += 1
         cluster.deployment.settings["PARTITIONS"] = "8"

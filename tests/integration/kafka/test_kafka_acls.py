@@ -1,4 +1,4 @@
-"""The rights that docs/operations.md lists suffice, not one of them can be taken away, and the missing one is named."""
+"""The rights that docs/deployment.md lists suffice, not one of them can be taken away, and the missing one is named."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ ACCESS_DENIED = 497
 
 _REMEDIES: Mapping[str, str] = {
     "authentication": "check user and password in SIDDES_TELEMETRY_CLICKHOUSE, and from where this user may come",
-    "access": "give the user of SIDDES_TELEMETRY_CLICKHOUSE the grants that docs/operations.md names",
+    "access": "give the user of SIDDES_TELEMETRY_CLICKHOUSE the grants that docs/deployment.md names",
     "read_only_user": "the user is read-only: a summary needs readonly=2, everything else readonly=0",
     "read_only_table": "the table is read-only: see to its Keeper, or its disk",
     "quota": "the user's quota is used up: raise it, or wait for its next interval",

@@ -63,7 +63,7 @@ class FailedAt(KafkaConnectionError):  # type: ignore[misc]  # aiokafka ships no
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """The rights that some requests need, as in docs/operations.md: `Read on topic siddes.telemetry.v1`."""
+    """The rights that some requests need, as in docs/deployment.md: `Read on topic siddes.telemetry.v1`."""
 
     topic: str = "a request"
     group: str = "a request"

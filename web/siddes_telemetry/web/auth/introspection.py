@@ -12,7 +12,7 @@
     the app says that nobody is signed in  refused
     no answer to the question              the same; a stale one is not revalidated again for 2 s
 
-docs/operations.md says what the app must answer.
+docs/deployment.md says what the app must answer.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class Introspection:
         viewer_id = self._viewers.viewer_id(value)
         if viewer_id is None:
             remedy = (
-                "let SIDDES_TELEMETRY_AUTH_FIELD name a field that holds a viewer id as docs/operations.md has it; "
+                "let SIDDES_TELEMETRY_AUTH_FIELD name a field that holds a viewer id as docs/deployment.md has it; "
                 "e-mail addresses and other texts need SIDDES_TELEMETRY_VIEWER_KEY"
             )
             self._warn_once("auth_field_unusable", field=self._field, remedy=remedy)

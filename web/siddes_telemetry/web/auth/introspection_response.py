@@ -1,4 +1,4 @@
-"""Reads the response of the app's who-am-I endpoint. Pure. docs/operations.md describes it for authors of such apps."""
+"""Reads the response of the app's who-am-I endpoint. Pure. docs/deployment.md describes it for authors of such apps."""
 
 from __future__ import annotations
 
