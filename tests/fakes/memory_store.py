@@ -195,6 +195,10 @@ class MemoryStore:
     async def sync_replicas(self) -> None:
         self._check()
 
+    async def stored_logs(self) -> Sequence[int]:
+        self._check()
+        return sorted({row.log_id for row in self.rows})
+
     async def stored_partitions(self, log_id: int) -> Mapping[int, StoredPartition]:
         self._check()
         offsets: dict[int, list[int]] = {}

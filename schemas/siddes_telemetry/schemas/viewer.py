@@ -11,6 +11,9 @@ MAX_SUBJECT = 255  # characters of an issuer's id for a viewer (OpenID Connect C
 VIEWER_ID = re.compile(r"[A-Za-z0-9._:@|+/=~-]{1,64}")  # no character that JSON or a log line must escape
 EMAIL_SHAPE = re.compile(r".+@.+\..+")
 
+NO_KEY = "none"  # the fingerprint where viewer ids are stored as they are
+_FINGERPRINT_OF = b"\xffsiddes-telemetry viewer key"  # not UTF-8: no subject has this pseudonym
+
 DEFAULT_SESSION_COOKIE = "sessionid"
 DEV_VIEWER_HEADER = "x-sd-viewer"  # taken in debug mode only, as the cookie is
 DEV_VIEWER_COOKIE = "sd_viewer"
@@ -44,3 +47,13 @@ def pseudonym(subject: str, key: bytes) -> str:
     text looks the same.
     """
     return hmac.new(key, subject.encode(), hashlib.sha256).hexdigest()
+
+
+def key_fingerprint(key: bytes | None) -> str:
+    """What tells one key of pseudonyms from another and does not reveal it: 64 hex digits, or NO_KEY."""
+    return NO_KEY if key is None else hmac.new(key, _FINGERPRINT_OF, hashlib.sha256).hexdigest()
+
+
+def same_fingerprint(one: str, other: str) -> bool:
+    """Whether two fingerprints are of the same key, in constant time."""
+    return hmac.compare_digest(one.encode(), other.encode())

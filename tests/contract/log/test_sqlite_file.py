@@ -55,6 +55,17 @@ async def test_the_log_id_is_created_with_the_file_and_kept(path: Path) -> None:
         assert log.log_id == 2**32 - 1
 
 
+@pytest.mark.parametrize("fingerprint", ["none", "0123456789" * 6])
+async def test_the_fingerprint_of_the_viewer_key_is_kept(path: Path, fingerprint: str) -> None:
+    async with opened(path) as log:
+        assert await log.key_fingerprint() is None
+        await log.write_key_fingerprint("another")
+        await log.write_key_fingerprint(fingerprint)
+    async with opened(path, random_bits=lambda _: 7) as log:
+        assert await log.key_fingerprint() == fingerprint
+        assert log.log_id == 5
+
+
 async def test_only_the_owner_can_access_the_file(tmp_path: Path) -> None:
     path = tmp_path / "made" / "log.sqlite"
     async with opened(path) as log:

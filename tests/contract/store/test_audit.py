@@ -78,6 +78,12 @@ async def test_stored_partitions_are_those_of_one_log(filled: StoreUnderTest) ->
     assert await filled.audit.stored_partitions(LOG + 2) == {}
 
 
+async def test_stored_logs_are_those_that_rows_came_from(backend: StoreUnderTest, filled: StoreUnderTest) -> None:
+    assert await filled.audit.stored_logs() == [LOG, LOG + 1]
+    await backend.admin.purge(NEVER_MS, NEVER_MS)
+    assert await backend.audit.stored_logs() == []
+
+
 async def test_a_purge_is_recorded(filled: StoreUnderTest) -> None:
     assert await filled.audit.purge_history(LOG) == PurgeHistory() == await filled.store.purge_history(LOG)
     await filled.admin.purge(NOON_MS - DAY_MS + 2, NEVER_MS)

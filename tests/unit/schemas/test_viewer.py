@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from siddes_telemetry.schemas.viewer import has_email_shape, is_subject, is_viewer_id, pseudonym
+from siddes_telemetry.schemas.viewer import (
+    NO_KEY,
+    has_email_shape,
+    is_subject,
+    is_viewer_id,
+    key_fingerprint,
+    pseudonym,
+    same_fingerprint,
+)
 
 KEY = b"k" * 32
 
@@ -46,3 +54,12 @@ def test_an_invalid_subject(text: str) -> None:
 def test_a_pseudonym_is_of_the_bytes_without_normalisation() -> None:
     assert pseudonym("s\u00f8ren", KEY) != pseudonym("so\u0338ren", KEY)
     assert pseudonym("alice", KEY[:16]) == "c9a07ff6d5dfe8bf9682e2d91834b7b1ee1768c205551f8bc6b2b3640e52e21b"  # stored
+
+
+def test_a_fingerprint_tells_keys_apart() -> None:
+    fingerprints = [key_fingerprint(key) for key in (None, KEY, KEY[:16], KEY + b"\0" * 33)]
+    assert [[same_fingerprint(one, other) for other in fingerprints] for one in fingerprints] == [
+        [number == other for other in range(4)] for number in range(4)
+    ]
+    assert fingerprints[0] == NO_KEY
+    assert fingerprints[2] == "082029c03cd852927155168f3a7c8a4d7166a9a76af21a39e2251c55d9e92db5"  # kept

@@ -32,6 +32,8 @@ SELECT log_partition, count(), min(log_offset), max(log_offset) FROM {database:I
 WHERE log_id = {log_id:UInt32} GROUP BY log_partition
 """
 
+_LOGS = "SELECT DISTINCT log_id FROM {database:Identifier}.telemetry_counts ORDER BY log_id"
+
 
 class ClickHouseAudit:
     """Reads the counts of one database."""
@@ -46,6 +48,9 @@ class ClickHouseAudit:
                 await self._engine.run(
                     statement, settings={**ALTER_PINS, **time_limit(DEADLINE_S)}, deadline_s=DEADLINE_S
                 )
+
+    async def stored_logs(self) -> Sequence[int]:
+        return [log_id for (log_id,) in await self._read(_LOGS, {})]
 
     async def stored_partitions(self, log_id: int) -> Mapping[int, StoredPartition]:
         rows = await self._read(_EXTENTS, {"log_id": log_id})

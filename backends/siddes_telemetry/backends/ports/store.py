@@ -156,6 +156,9 @@ class StoreAudit(Protocol):
     async def sync_replicas(self) -> None:
         """Return once the server that answers has every row that was confirmed before."""
 
+    async def stored_logs(self) -> Sequence[int]:
+        """The ids of all logs that rows came from, in order."""
+
     async def stored_partitions(self, log_id: int) -> Mapping[int, StoredPartition]:
         """The partitions of a log that have rows, by number."""
 

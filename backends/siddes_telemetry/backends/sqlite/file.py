@@ -38,6 +38,7 @@ CREATE TABLE dead_letters (
 INSERT INTO consumer_group (partition, generation) VALUES ({PARTITION}, 0);
 INSERT INTO meta (name, value) VALUES ('format', {FORMAT}), ('newest_trimmed_ms', 0), ('times_proved_writable', 0);
 """  # noqa: S608 (our own integers)
+_TEXT = "text:"  # the column turns a text of digits alone into a number
 # newest_trimmed_ms: read by earlier versions, whose append times never stepped back, if there are no records.
 
 # Added without a new format: files of earlier versions do not have it, and earlier versions ignore it.
@@ -94,6 +95,17 @@ def connect(path: Path, *, writing: bool = True) -> sqlite3.Connection:
 def prove_writable(connection: sqlite3.Connection) -> None:
     """Write a new value, because SQLite skips a write that changes nothing. Raises sqlite3.Error."""
     connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'times_proved_writable'")
+
+
+def key_fingerprint(connection: sqlite3.Connection) -> str | None:
+    """The fingerprint of the key of pseudonyms that this instance began with; None before its first start with one."""
+    found = connection.execute("SELECT value FROM meta WHERE name = 'key_fingerprint'").fetchone()
+    return None if found is None else str(found[0]).removeprefix(_TEXT)
+
+
+def write_key_fingerprint(connection: sqlite3.Connection, fingerprint: str) -> None:
+    """Keep it, durably. Raises sqlite3.Error."""
+    connection.execute("REPLACE INTO meta (name, value) VALUES ('key_fingerprint', ?)", (_TEXT + fingerprint,))
 
 
 def _make_durably(path: Path) -> None:

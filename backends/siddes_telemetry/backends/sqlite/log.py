@@ -19,7 +19,15 @@ from siddes_telemetry.backends.ports.log import PartitionView
 from siddes_telemetry.backends.sqlite import records, trimming
 from siddes_telemetry.backends.sqlite.consumer_group import SqliteGroupConsumer
 from siddes_telemetry.backends.sqlite.dead_letters import SqliteDeadLetters
-from siddes_telemetry.backends.sqlite.file import ORIGIN, PARTITION, connect, open_or_make, prove_writable
+from siddes_telemetry.backends.sqlite.file import (
+    ORIGIN,
+    PARTITION,
+    connect,
+    key_fingerprint,
+    open_or_make,
+    prove_writable,
+    write_key_fingerprint,
+)
 from siddes_telemetry.backends.sqlite.key_journal import SqliteJournal
 from siddes_telemetry.backends.sqlite.partition import SqlitePartitionView
 from siddes_telemetry.backends.sqlite.reading_thread import ReadingThread
@@ -91,6 +99,14 @@ class SqliteLog:
     def journal(self, metrics: JournalMetrics) -> SqliteJournal:
         """The key journal. Close it before the log."""
         return SqliteJournal(self._reading, self._writing, self._clock_ms, metrics)
+
+    async def key_fingerprint(self) -> str | None:
+        """The fingerprint of VIEWER_KEY that this instance began with, if it is known. Raises LogUnavailable."""
+        return await self._reading.run(key_fingerprint)
+
+    async def write_key_fingerprint(self, fingerprint: str) -> None:
+        """Return once it is durable. Raises LogUnavailable."""
+        await self._writing.run(lambda c: write_key_fingerprint(c, fingerprint))
 
     @property
     def end(self) -> int:

@@ -25,6 +25,7 @@ from siddes_telemetry.cli.services.readiness_checks import consumer_check, ping_
 from siddes_telemetry.cli.services.runtime import Service
 from siddes_telemetry.cli.services.summary import read_routes
 from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.cli.viewer_key import keep_viewer_key
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
 from siddes_telemetry.schemas.openapi import Api
@@ -46,6 +47,7 @@ async def _open_all(settings: Settings, registry: Registry, metrics: CollectorRe
         instance = await stack.enter_async_context(open_embedded(settings, registry))
         operations = embedded_operations(instance)
         await operations["migrate"]()
+        await keep_viewer_key(instance, settings)
         gateway_metrics = GatewayMetrics(metrics, registry)
         group_commit = make_group_commit(instance.log, 1, registry, gateway_metrics)
         routes = [
