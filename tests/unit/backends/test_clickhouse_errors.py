@@ -82,6 +82,10 @@ GRANT = (
         ("ALTER DELETE ON telemetry.telemetry_counts_local", "ALTER DELETE ON telemetry.telemetry_counts_local"),
         ("CREATE DATABASE ON telemetry.*", "CREATE DATABASE ON telemetry.*"),
         ("REMOTE ON *.*", "REMOTE ON *.*"),
+        ("CLUSTER ON *.*", "CLUSTER ON *.*"),
+        ("TABLE ENGINE ON MergeTree. (ACCESS_DENIED)", "TABLE ENGINE ON MergeTree"),
+        ("TABLE ENGINE ON ReplicatedMergeTree. (ACCESS_DENIED)", "TABLE ENGINE ON ReplicatedMergeTree"),
+        ("TABLE ENGINE ON Distributed. (ACCESS_DENIED)", "TABLE ENGINE ON Distributed"),
         (
             "SYSTEM SYNC REPLICA ON `telemetry`.`telemetry_counts`",
             "SYSTEM SYNC REPLICA ON telemetry.telemetry_counts",
@@ -101,6 +105,8 @@ def test_a_missing_grant_is_named(needed: str, named: str | None) -> None:
         "SELECT ON telemetry.secret",
         "SELECT(secret) ON telemetry.telemetry_counts",
         "SECRET ON telemetry.telemetry_counts",
+        "TABLE ENGINE ON Secret",
+        "SELECT ON MergeTree_secret",
         "secret",
     ],
 )

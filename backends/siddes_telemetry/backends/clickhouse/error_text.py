@@ -25,6 +25,7 @@ _TABLES = frozenset(
         *("databases", "tables", "settings", "*"),
     }
 )
+_ENGINES = frozenset({"MergeTree", "ReplicatedMergeTree", "Distributed"})
 _COLUMNS = frozenset(
     {
         *("viewer_id", "event", "count", "created_at", "log_id", "log_partition", "log_offset", "until_offset"),
@@ -46,20 +47,16 @@ _SETTING = re.compile(r"[Ss]etting '?(\w+)")
 
 
 def missing_grant(text: str, database: str) -> str | None:
-    """The missing grant that the text names, if it consists of known privileges, columns, databases and tables."""
+    """The missing grant that the text names, if it has only privileges, columns and places that are known."""
     match = _GRANT.search(text)
     if match is None:
         return None
     words, where = match["what"].split(), match["where"].rstrip(".").replace("`", "")
     columns = [name.strip() for name in (match["columns"] or "").split(",") if name.strip()]
     named_database, _, table = where.rpartition(".")
-    known = (
-        _PRIVILEGES.issuperset(words)
-        and _COLUMNS.issuperset(columns)
-        and named_database in ("", "*", "system", database)
-        and table in _TABLES
-    )
-    if not known:
+    of_a_table = named_database in ("", "*", "system", database) and table in _TABLES
+    of_an_engine = words == ["TABLE", "ENGINE"] and where in _ENGINES
+    if not (_PRIVILEGES.issuperset(words) and _COLUMNS.issuperset(columns) and (of_a_table or of_an_engine)):
         return None
     listed = f"({', '.join(columns)})" if columns else ""
     return f"{' '.join(words)}{listed} ON {where}"
