@@ -67,7 +67,8 @@ WRITTEN = st.one_of(
 )
 URLS = st.builds("{}{}{}{}{}".format, st.sampled_from(["http://", "https://"]), *([PIECES] * 4))
 NAMES = sorted(Settings.model_fields)
-OF_KAFKA = {name for name in NAMES if name.startswith("kafka_")}  # one may need another
+# One may need another.
+FAMILIES = [{name for name in NAMES if name.startswith(family)} for family in ("kafka_", "clickhouse_")]
 
 
 @contextmanager
@@ -100,7 +101,7 @@ def test_settings_are_read_or_named(values: dict[str, str]) -> None:
     with environment(values):
         problems = what_is_wrong()
     named = {problem.partition(":")[0] for problem in problems}
-    nameable = values.keys() | (OF_KAFKA if OF_KAFKA & values.keys() else set())
+    nameable = values.keys() | {name for family in FAMILIES if family & values.keys() for name in family}
     assert named <= {PREFIX + name.upper() for name in nameable}
     assert all(CANARY not in problem and "\n" not in problem for problem in problems)
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
-from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.kafka.admin import KafkaAdmin
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
+from siddes_telemetry.cli.clickhouse_server import clickhouse_address, clickhouse_login, clickhouse_tls
 from siddes_telemetry.cli.kafka_security import kafka_security
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.store import Store, make_store, store_schema
@@ -35,11 +35,9 @@ def kafka_admin(settings: Settings) -> KafkaAdmin:
 
 @asynccontextmanager
 async def clickhouse_store(settings: Settings, registry: Registry) -> AsyncIterator[Store]:
-    """The store on the ClickHouse server, which is connected to at the first use."""
-    if settings.clickhouse is None:
-        raise ValueError("the caller makes sure that the settings name a server")
-    address = parse_server_url(settings.clickhouse.get_secret_value())
-    engine = HttpEngine(address)
+    """The store on the ClickHouse server, which is connected to at the first use. Raises SettingsError."""
+    address = clickhouse_address(settings)
+    engine = HttpEngine(address, clickhouse_login(settings, address), clickhouse_tls(settings, address))
     try:
         yield make_store(engine, store_schema(settings, registry, address.database))
     finally:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 
 import structlog
 
 from siddes_telemetry.backends.kafka.access_tokens import AccessTokens
-from siddes_telemetry.backends.kafka.rotating_secret import RotatingSecret
 from siddes_telemetry.backends.kafka.security import KafkaSecurity, PasswordLogin, TokenLogin
-from siddes_telemetry.backends.kafka.tls_context import TlsContext, TlsFiles, UnusableTlsFiles
 from siddes_telemetry.backends.kafka.token_endpoint import TokenEndpoint
-from siddes_telemetry.cli.secret_file import read_rotated_secret
+from siddes_telemetry.backends.tls_context import TlsContext, TlsFiles, UnusableTlsFiles
+from siddes_telemetry.cli.rotating import rotating_secret
 from siddes_telemetry.cli.settings import PREFIX, Settings, SettingsError
 from siddes_telemetry.consumer.lease import boot_clock_s
 
@@ -65,7 +63,7 @@ def kafka_security(settings: Settings) -> KafkaSecurity:
                     settings.kafka_ca_file,
                     settings.kafka_cert_file,
                     settings.kafka_key_file,
-                    _rotating(settings, "kafka_key_password"),
+                    rotating_secret(settings, "kafka_key_password"),
                 )
             )
         return KafkaSecurity(tls, _login(settings))
@@ -80,14 +78,14 @@ def _login(settings: Settings) -> PasswordLogin | TokenLogin | None:
         log.warning(IN_CLEAR_TEXT[settings.kafka_sasl], remedy="set SIDDES_TELEMETRY_KAFKA_SECURITY=sasl_ssl")
     if settings.kafka_sasl == OAUTHBEARER:
         return TokenLogin(_access_tokens(settings))
-    password = _rotating(settings, "kafka_password")
+    password = rotating_secret(settings, "kafka_password")
     if settings.kafka_user is None or password is None:
         raise ValueError("the caller makes sure that the settings fit together")
     return PasswordLogin(settings.kafka_sasl.upper(), settings.kafka_user, password)
 
 
 def _access_tokens(settings: Settings) -> AccessTokens:
-    secret = _rotating(settings, "kafka_client_secret")
+    secret = rotating_secret(settings, "kafka_client_secret")
     if settings.kafka_token_url is None or settings.kafka_client_id is None or secret is None:
         raise ValueError("the caller makes sure that the settings fit together")
     endpoint = TokenEndpoint(
@@ -98,18 +96,6 @@ def _access_tokens(settings: Settings) -> AccessTokens:
         TlsContext(TlsFiles(settings.kafka_ca_file), system_cas=True),
     )
     return AccessTokens(endpoint.fetch, boot_s=boot_clock_s)
-
-
-def _rotating(settings: Settings, name: str) -> RotatingSecret | None:
-    """The secret of this field, read again from its file if it came from one. None if it is not set."""
-    value, path = getattr(settings, name), getattr(settings, f"{name}_file")
-    if value is None:
-        return None
-    read = None
-    if path is not None:
-        setting = f"{PREFIX}{name.upper()}_FILE"
-        read = partial(read_rotated_secret, path, setting, as_given=settings.secrets_as_given)
-    return RotatingSecret(value.get_secret_value(), read)
 
 
 def _required(settings: Settings, names: Iterable[str], sasl: str) -> Iterator[str]:

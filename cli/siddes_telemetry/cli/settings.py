@@ -19,12 +19,13 @@ from siddes_telemetry.schemas.viewer import DEFAULT_SESSION_COOKIE
 from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS
 
 PREFIX = "SIDDES_TELEMETRY_"
-# Secrets may also be given as files, by NAME_FILE. Those of Kafka's connections are read again for each new one.
-ROTATING_SECRETS = ("kafka_password", "kafka_key_password", "kafka_client_secret")
+# Secrets may also be given as files, by NAME_FILE. The rotating ones are read again for each new connection to Kafka,
+# and for each statement to ClickHouse.
+ROTATING_SECRETS = ("kafka_password", "kafka_key_password", "kafka_client_secret", "clickhouse_password")
 SECRETS = ("jwt_secret", "viewer_key", "clickhouse", *ROTATING_SECRETS)
 PATHS = frozenset(
     {
-        *("data", "events", "jwt_key_file", "kafka_ca_file", "kafka_cert_file", "kafka_key_file"),
+        *("data", "events", "jwt_key_file", "kafka_ca_file", "kafka_cert_file", "kafka_key_file", "clickhouse_ca_file"),
         *(f"{name}_file" for name in ROTATING_SECRETS),
     }
 )
@@ -136,10 +137,14 @@ class Settings(BaseSettings):
     kafka_client_secret_file: Path | None = None
     kafka_scope: Annotated[str, _matching(_SCOPE, "must be names with single spaces between them")] | None = None
 
-    # ClickHouse.
+    # ClickHouse. cli/clickhouse_server.py checks what fits together.
     clickhouse: Annotated[Secret, AfterValidator(_clickhouse_url)] | None = (
         None  # http(s)://user:password@host/database
     )
+    clickhouse_user: Annotated[str, _matching(r"[^\x00-\x1f\x7f]{1,255}", _USER)] | None = None  # if not in the URL
+    clickhouse_password: Secret | None = None  # if not in the URL
+    clickhouse_password_file: Path | None = None
+    clickhouse_ca_file: Path | None = None  # PEM: the servers' CAs, instead of the system's
     cluster: Annotated[str, _matching(r"[A-Za-z0-9_-]{1,64}", "must be a cluster's name")] | None = None  # replicated
 
     # Authentication by JWTs: a shared secret, public keys from a file or a URL, or both kinds.

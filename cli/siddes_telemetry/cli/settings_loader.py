@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from siddes_telemetry.cli.clickhouse_server import clickhouse_problems
 from siddes_telemetry.cli.kafka_security import kafka_security_problems
 from siddes_telemetry.cli.secret_file import can_be_read_again, read_secret_file
 from siddes_telemetry.cli.settings import PATHS, PREFIX, ROTATING_SECRETS, SECRETS, Settings, SettingsError
@@ -50,6 +51,7 @@ def load_settings(
         raise SettingsError(problems) from None  # the cause holds values
     problems += missing_settings(settings, needs)
     problems += kafka_security_problems(settings)
+    problems += clickhouse_problems(settings)
     problems += problems_of(settings)
     if problems:
         raise SettingsError(problems)

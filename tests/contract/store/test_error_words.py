@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
-import ssl
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -120,36 +117,8 @@ async def test_another_server_is_not_clickhouse(said: bytes) -> None:
         await fails(opened, "not_clickhouse")
 
 
-async def test_https_to_a_port_without_tls_is_reported(server: ClickHouseWithUsers) -> None:
-    async with store_at(replace(parse_server_url(server.url), scheme="https")) as opened:
-        await fails(opened, "tls")
-
-
-@pytest.mark.parametrize("trusted", [True, False], ids=["for another name", "of nobody we know"])
-async def test_a_certificate_of_another_host_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
-) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    await asyncio.to_thread(make_certificate, key, certificate)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate, key)
-    if trusted:
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    async with speaking(b"", tls) as port, store_at(address("https", "localhost", port)) as opened:
-        await fails(opened, "tls")
-
-
-def make_certificate(key: Path, certificate: Path) -> None:
-    """A self-signed certificate of `other.example`."""
-    if (openssl := shutil.which("openssl")) is None:
-        pytest.skip("no openssl to make a certificate with")
-    command = f"{openssl} req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=other.example"
-    files = ("-addext", "subjectAltName=DNS:other.example", "-keyout", str(key), "-out", str(certificate))
-    subprocess.run([*command.split(), *files], check=True, capture_output=True)
-
-
 @asynccontextmanager
-async def speaking(said: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def speaking(said: bytes) -> AsyncIterator[int]:
     """The port of a server that sends this to every client."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -158,8 +127,21 @@ async def speaking(said: bytes, tls: ssl.SSLContext | None = None) -> AsyncItera
         await writer.drain()
         writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as listening:
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
         yield listening.sockets[0].getsockname()[1]
+
+
+async def test_a_port_that_closes_every_connection_is_reported() -> None:
+    async with speaking(b"") as port, store_at(address("http", "127.0.0.1", port)) as opened:
+        await fails(opened, "closed")
+
+
+async def test_http_to_a_port_that_answers_with_tls_is_reported() -> None:
+    async with (
+        speaking(b"\x15\x03\x01\x00\x02\x02\x46") as port,
+        store_at(address("http", "127.0.0.1", port)) as opened,
+    ):
+        await fails(opened, "tls_wanted")
 
 
 def address(scheme: str, host: str, port: int) -> ServerAddress:

@@ -11,7 +11,7 @@ from siddes_telemetry.backends.ports.errors import StoreUnavailable
     ("url", "address"),
     [
         ("http://u:p@ch:9000/counts", ServerAddress("http", "ch", 9000, "u", "p", "counts")),
-        ("https://ch", ServerAddress("https", "ch", 8443, "default", "", "default")),
+        ("https://ch", ServerAddress("https", "ch", 8443, None, None, "default")),
         ("http://u%40x:p%2F%3A@[::1]/my-db/", ServerAddress("http", "::1", 8123, "u@x", "p/:", "my-db")),
     ],
 )

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 
 from siddes_telemetry.backends.kafka import connection
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
-from siddes_telemetry.backends.kafka.rotating_secret import RotatingSecret
 from siddes_telemetry.backends.kafka.security import KafkaSecurity, PasswordLogin
-from siddes_telemetry.backends.kafka.tls_context import TlsContext, TlsFiles
+from siddes_telemetry.backends.rotating_secret import RotatingSecret
+from siddes_telemetry.backends.tls_context import TlsContext, TlsFiles
 
 CLIENTS = ("KafkaClient", "AIOKafkaClient", "AIOKafkaConsumer", "AIOKafkaAdminClient", "AIOKafkaProducer")
 BACKEND = Path(connection.__file__).parent

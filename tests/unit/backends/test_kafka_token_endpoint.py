@@ -13,8 +13,6 @@ from aiohttp import web
 
 from siddes_telemetry.backends.kafka import token_endpoint
 from siddes_telemetry.backends.kafka.failures import failure_of
-from siddes_telemetry.backends.kafka.rotating_secret import RotatingSecret
-from siddes_telemetry.backends.kafka.tls_context import TlsContext, TlsFiles
 from siddes_telemetry.backends.kafka.token_endpoint import (
     MAX_ANSWER_BYTES,
     UNSTATED_LIFE_S,
@@ -25,6 +23,8 @@ from siddes_telemetry.backends.kafka.token_endpoint import (
     TokenMissing,
     TokenRefused,
 )
+from siddes_telemetry.backends.rotating_secret import RotatingSecret
+from siddes_telemetry.backends.tls_context import TlsContext, TlsFiles
 from tests.infrastructure.certificates import Authority, written
 from tests.infrastructure.identity_provider import Answer, IdentityProvider
 

@@ -4,6 +4,8 @@ undocumented use                        why no documented API does it
 AsyncClient(...)                        create_async_client sets `settings` only after the handshake, whose own queries
                                         would run under the server's profile
 AsyncClient.__aenter__() without exit   the handshake has no documented method outside `async with`
+client.headers                          a password is replaced while the client is in use
+client._backend.connector_kwargs        `ca_cert` adds to the system's CAs, and is read once
 client.server_settings = {}             the client drops settings that the server had not listed as writable at the
                                         handshake; the profile may have changed since
 a Payload in place of bytes             raw_insert and ExternalData document bytes only. aiohttp would copy them, and
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -29,8 +31,10 @@ from clickhouse_connect.driver.summary import QuerySummary
 
 from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Settings, escape
 from siddes_telemetry.backends.clickhouse.errors import FIXED_SETTING, UNKNOWN_SETTING, connection_failure, failure
+from siddes_telemetry.backends.clickhouse.login import Login
 from siddes_telemetry.backends.clickhouse.server_address import ServerAddress
 from siddes_telemetry.backends.ports.errors import StoreFailed
+from siddes_telemetry.backends.tls_failures import tls_reason
 
 CONNECT_TIMEOUT_S = 5  # a server that is up accepts at once
 SILENCE_TIMEOUT_S = 3600  # a long ALTER sends nothing until it is done; every call's own deadline is shorter
@@ -40,6 +44,12 @@ NO_LIMIT = 0  # of connections: QueryLimiter bounds the summaries, and each part
 
 # The driver raises these itself for an answer that is not ClickHouse's. ClickHouse's own errors have a number.
 _RAISED_BY_DRIVER = (DatabaseError, OperationalError)
+_REASON_OF: Mapping[type[BaseException], str] = {
+    aiohttp.ClientConnectorDNSError: "name",
+    aiohttp.ClientSSLError: "tls",  # without the numbers that its cause has
+    aiohttp.ServerDisconnectedError: "closed",
+}
+_TLS_ALERT = "\\x15\\x03"  # how a TLS port begins its answer to http, as aiohttp quotes it
 
 
 class SentOnce(Payload):
@@ -61,17 +71,17 @@ class SentOnce(Payload):
             await writer.write(body[start : start + PIECE_BYTES])
 
 
-async def connect(address: ServerAddress, *, pins: Settings) -> AsyncClient:
+async def connect(address: ServerAddress, login: Login, tls: ssl.SSLContext | None, *, pins: Settings) -> AsyncClient:
     """A client after its handshake. `pins` are sent with every statement, including those of the handshake.
 
-    Raises the driver's errors. The driver takes a proxy from the environment; cli/process_environment.py removes those.
+    `tls` is for https. Raises the driver's errors. The driver takes a proxy from the environment;
+    cli/process_environment.py removes those.
     """
     client = AsyncClient(
         interface=address.scheme,
         host=address.host,
         port=address.port,
-        username=address.user,
-        password=address.password,
+        headers=dict(login.headers()),
         client_name="siddes-telemetry",
         compress=False,
         query_retries=0,
@@ -82,11 +92,17 @@ async def connect(address: ServerAddress, *, pins: Settings) -> AsyncClient:
         keepalive_timeout=IDLE_S,
         autogenerate_session_id=False,  # a session runs one statement at a time
     )
+    client._backend.connector_kwargs["ssl"] = tls  # noqa: SLF001  # as said above
     for name, value in pins.items():
         client.set_client_setting(name, value)
     await client.__aenter__()
     client.server_settings = {}
     return client
+
+
+def log_in(client: AsyncClient, login: Login) -> None:
+    """Send the statements that begin from now on with the password of now."""
+    client.headers.update(login.headers())
 
 
 async def query(
@@ -130,16 +146,8 @@ def failure_of(error: Exception, *, database: str, settings: Collection[str]) ->
     """The error of ports/errors.py for an error of the driver, aiohttp or the system; see errors.failure."""
     if isinstance(error, Error) and error.code is not None:
         return failure(error.code, str(error), database=database, settings=settings)
-    causes = list(_causes(error))
-    if any(isinstance(cause, aiohttp.ClientConnectorDNSError) for cause in causes):
-        return connection_failure("name")
-    if any(isinstance(cause, (aiohttp.ClientSSLError, ssl.SSLError)) for cause in causes):
-        return connection_failure("tls")
-    if any(isinstance(cause, aiohttp.ClientResponseError) for cause in causes):  # the server does not speak HTTP
-        return connection_failure("not_clickhouse")
-    if type(error) in _RAISED_BY_DRIVER and len(causes) == 1:
-        return connection_failure("not_clickhouse")
-    return failure(None)
+    reason = _connection_reason(error)
+    return failure(None) if reason is None else connection_failure(reason)
 
 
 def is_about_a_setting(error: Exception) -> bool:
@@ -154,6 +162,32 @@ def _check_answered(done: object) -> None:
     """
     if not (done.query_id() if isinstance(done, QuerySummary) else done == "" or isinstance(done, list)):
         raise connection_failure("not_clickhouse")
+
+
+def _connection_reason(error: Exception) -> str | None:
+    """Why a statement did not reach ClickHouse, by the classes of an error and its causes, if they tell."""
+    causes = list(_causes(error))
+    # The innermost first: it knows most.
+    reason = next((reason for cause in reversed(causes) if (reason := _reason(cause)) is not None), None)
+    if reason is None and type(error) in _RAISED_BY_DRIVER and len(causes) == 1:
+        return "not_clickhouse"
+    return reason
+
+
+def _reason(cause: BaseException) -> str | None:
+    reason = next((reason for kind, reason in _REASON_OF.items() if isinstance(cause, kind)), None)
+    if reason is None:
+        match cause:
+            case ssl.SSLError():
+                reason = tls_reason(cause)
+                reason = (
+                    "client_certificate_wanted" if reason == "client_certificate_refused" else reason
+                )  # we have none
+            case aiohttp.ClientConnectorError(os_error=ConnectionResetError()):  # established, and closed in its TLS
+                reason = "no_tls"
+            case aiohttp.ClientResponseError():  # the server does not speak HTTP
+                reason = "tls_wanted" if _TLS_ALERT in cause.message else "not_clickhouse"
+    return reason
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -15,7 +15,10 @@ UNKNOWN_SETTING, FIXED_SETTING = 115, 452
 ACCESS_DENIED = 497
 
 _REMEDIES: Mapping[str, str] = {
-    "authentication": "check user and password in SIDDES_TELEMETRY_CLICKHOUSE, and from where this user may come",
+    "authentication": (
+        "check the user and password of SIDDES_TELEMETRY_CLICKHOUSE (or CLICKHOUSE_USER and CLICKHOUSE_PASSWORD), and "
+        "from where this user may come"
+    ),
     "access": "give the user of SIDDES_TELEMETRY_CLICKHOUSE the grants that docs/deployment.md names",
     "read_only_user": "the user is read-only: a summary needs readonly=2, everything else readonly=0",
     "read_only_table": "the table is read-only: see to its Keeper, or its disk",
@@ -54,10 +57,29 @@ _REASON_OF = {number: reason for reason, numbers in _NUMBERS.items() for number 
 # Failures without a number, before ClickHouse answered: (text, remedy).
 _CONNECTION_FAILURES: Mapping[str, tuple[str, str]] = {
     "name": ("the store's host has no address", "check the host in SIDDES_TELEMETRY_CLICKHOUSE"),
-    "tls": (
-        "no TLS with the store",
-        "its port speaks none, or its certificate is not for this host or not of a trusted authority (SSL_CERT_FILE)",
+    "unknown_ca": (
+        "the store's certificate is of an unknown CA",
+        "SIDDES_TELEMETRY_CLICKHOUSE_CA_FILE (or the system) must have that CA",
     ),
+    "other_host": (
+        "the store's certificate is for another host",
+        "name the store in SIDDES_TELEMETRY_CLICKHOUSE by a host that is in its certificate",
+    ),
+    "expired": ("the store's certificate is not valid now", "renew it, or see to this machine's clock"),
+    "client_certificate_wanted": (
+        "the store wants a client certificate",
+        "let its port take clients without one: a user logs in by password",
+    ),
+    "no_tls": (
+        "the store's port does not begin TLS",
+        "name a port for https in SIDDES_TELEMETRY_CLICKHOUSE (8443), or write http there",
+    ),
+    "tls_wanted": ("the store's port wants TLS", "write https in SIDDES_TELEMETRY_CLICKHOUSE"),
+    "closed": (
+        "the store closed the connection",
+        "it is stopping, or its port is not for http or https, whichever SIDDES_TELEMETRY_CLICKHOUSE says",
+    ),
+    "tls": ("no TLS with the store", "it must speak TLS 1.2 or later, with a usable certificate"),
     "not_clickhouse": (
         "what answers is not ClickHouse",
         "check host, port and http or https in SIDDES_TELEMETRY_CLICKHOUSE: 8123 is for http, 8443 for https",

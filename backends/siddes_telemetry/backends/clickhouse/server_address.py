@@ -6,17 +6,18 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
+DEFAULT_USER = "default"  # ClickHouse's own
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """Where a server listens, and the user and database to use there."""
+    """Where a server listens, and the database to use there. `user` and `password` are None if the URL has none."""
 
     scheme: str
     host: str
     port: int
-    user: str
-    password: str = field(repr=False)
+    user: str | None
+    password: str | None = field(repr=False)
     database: str
 
 
@@ -36,7 +37,7 @@ def parse_server_url(url: str) -> ServerAddress:
         parts.scheme,
         parts.hostname,
         port or DEFAULT_PORTS[parts.scheme],
-        unquote(parts.username or "default"),
-        unquote(parts.password or ""),
+        unquote(parts.username) if parts.username else None,
+        unquote(parts.password) if parts.password else None,
         unquote(parts.path.strip("/")) or "default",
     )

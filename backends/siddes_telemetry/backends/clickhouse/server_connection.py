@@ -2,20 +2,25 @@
 
 The profile is read after the handshake, and again when it is PROFILE_FRESH_S old or a setting was refused. One task
 reads it at a time. While it does, other statements use the last profile, for up to QUERY_TIMEOUT_S.
+
+The password is looked at for each statement. The file of CAs is looked at when the profile is read again, and after a
+connection has failed; if it was replaced, statements that begin from then on use new connections.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from siddes_telemetry.backends.clickhouse.driver import connect, is_about_a_setting
+from siddes_telemetry.backends.clickhouse.driver import connect, is_about_a_setting, log_in
 from siddes_telemetry.backends.clickhouse.engine import Settings
 from siddes_telemetry.backends.clickhouse.error_text import setting_in
 from siddes_telemetry.backends.clickhouse.errors import fixed_settings
+from siddes_telemetry.backends.clickhouse.login import Login
 from siddes_telemetry.backends.clickhouse.profile import (
     HANDSHAKE_PINS,
     HIDDEN_PINS,
@@ -25,6 +30,7 @@ from siddes_telemetry.backends.clickhouse.profile import (
     read_profile,
 )
 from siddes_telemetry.backends.clickhouse.server_address import ServerAddress
+from siddes_telemetry.backends.tls_context import TlsContext
 
 PROFILE_FRESH_S = 10.0  # a changed profile applies at once on the server; reading it takes some milliseconds
 QUERY_TIMEOUT_S = 10.0  # of reading the profile
@@ -33,8 +39,13 @@ QUERY_TIMEOUT_S = 10.0  # of reading the profile
 class ServerConnection:
     """One client of clickhouse-connect (a pool of connections), and the profile of its user."""
 
-    def __init__(self, address: ServerAddress, *, profile_fresh_s: float) -> None:
+    def __init__(self, address: ServerAddress, login: Login, tls: TlsContext | None, *, profile_fresh_s: float) -> None:
         self._address = address
+        self._login = login
+        self._tls = tls
+        self._tls_in_use: ssl.SSLContext | None = None
+        self._look_at_tls = False
+        self._retired: set[asyncio.Task[None]] = set()
         self._profile_fresh_s = profile_fresh_s
         self._client: AsyncClient | None = None
         self._profile: Profile | None = None
@@ -54,24 +65,33 @@ class ServerConnection:
                 client, profile = await self._fresh()
         if profile.fixed:
             raise fixed_settings(profile.fixed)
+        log_in(client, self._login)
         return client, profile
 
     def forget_profile(self) -> None:
         """Read the profile again before the next statement."""
         self._profile = None
 
+    def look_at_tls(self) -> None:
+        """Look at the file of CAs before the next statement."""
+        self._look_at_tls = True
+
     async def close(self) -> None:
         """Close all connections."""
         client, self._client, self._profile = self._client, None, None
         if client is not None:
             await client.close()
+        await asyncio.gather(*self._retired)
 
     async def _fresh(self) -> tuple[AsyncClient, Profile]:
         """The client, connected, and a fresh profile."""
+        stale = self._profile is None or self._age_s() >= self._profile_fresh_s
+        if stale or self._look_at_tls:
+            self._retire_if_files_changed()
         if self._client is None:
             self._client, self._profile = await self._connect(), None
         client, profile = self._client, self._profile
-        if profile is None or self._age_s() >= self._profile_fresh_s:
+        if stale or profile is None:
             now_s = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(QUERY_TIMEOUT_S):
@@ -83,15 +103,25 @@ class ServerConnection:
             self._read_at_s = now_s
         return client, profile
 
+    def _retire_if_files_changed(self) -> None:
+        """Use new connections from now on if the file of CAs was replaced. Statements under way keep theirs."""
+        self._look_at_tls = False
+        if self._client is not None and self._tls is not None and self._tls.current() is not self._tls_in_use:
+            closing = asyncio.create_task(self._client.close())  # waits for its statements
+            self._retired.add(closing)
+            closing.add_done_callback(self._retired.discard)
+            self._client = self._profile = None
+
     def _age_s(self) -> float:
         return asyncio.get_running_loop().time() - self._read_at_s
 
     async def _connect(self) -> AsyncClient:
         """A client that sends those of HANDSHAKE_PINS that the server knows and lets this user set."""
         pins = dict(HANDSHAKE_PINS)
+        self._tls_in_use = self._tls.current() if self._tls else None
         while True:
             try:
-                return await connect(self._address, pins=pins)
+                return await connect(self._address, self._login, self._tls_in_use, pins=pins)
             except DatabaseError as error:
                 del pins[_refused_pin(error, pins)]
 

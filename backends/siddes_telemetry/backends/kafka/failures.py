@@ -27,13 +27,13 @@ from aiokafka.errors import (
 )
 
 from siddes_telemetry.backends.kafka.failure_words import ACCESS, MAY_PASS, PHRASES, UNAVAILABLE, VERSION
-from siddes_telemetry.backends.kafka.tls_failures import tls_reason
 from siddes_telemetry.backends.kafka.token_endpoint import (
     TokenEndpointUnavailable,
     TokenEndpointUntrusted,
     TokenMissing,
     TokenRefused,
 )
+from siddes_telemetry.backends.tls_failures import tls_reason
 
 SOME_BROKER = "a broker"
 TLS_ALERT = 0x15  # the first byte of a TLS alert, which a TLS port sends where it gets something else

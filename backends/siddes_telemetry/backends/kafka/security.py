@@ -8,8 +8,8 @@ from typing import Any
 
 from aiokafka.abc import AbstractTokenProvider
 
-from siddes_telemetry.backends.kafka.rotating_secret import RotatingSecret
-from siddes_telemetry.backends.kafka.tls_context import TlsContext
+from siddes_telemetry.backends.rotating_secret import RotatingSecret
+from siddes_telemetry.backends.tls_context import TlsContext
 
 
 @dataclass(frozen=True, slots=True)

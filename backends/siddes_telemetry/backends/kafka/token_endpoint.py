@@ -13,8 +13,8 @@ from urllib.parse import quote_plus, urlencode
 import aiohttp
 from aiokafka.errors import KafkaError
 
-from siddes_telemetry.backends.kafka.rotating_secret import RotatingSecret
-from siddes_telemetry.backends.kafka.tls_context import TlsContext
+from siddes_telemetry.backends.rotating_secret import RotatingSecret
+from siddes_telemetry.backends.tls_context import TlsContext
 
 REQUEST_S = 10.0  # identity providers that were idle take seconds
 MAX_ANSWER_BYTES = 64 * 1024  # a token has some kilobytes

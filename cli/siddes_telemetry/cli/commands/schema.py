@@ -7,7 +7,7 @@ import json
 import typer
 
 from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
-from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
+from siddes_telemetry.cli.clickhouse_server import clickhouse_address
 from siddes_telemetry.cli.embedded import EMBEDDED_DATABASE
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import Settings
@@ -62,6 +62,6 @@ def schema_typescript() -> None:
 def _ddl(settings: Settings, registry: Registry) -> str:
     database = EMBEDDED_DATABASE
     if settings.clickhouse is not None:
-        database = parse_server_url(settings.clickhouse.get_secret_value()).database
+        database = clickhouse_address(settings).database
     migrations = shipped_migrations(store_schema(settings, registry, database))
     return "\n\n".join(f"{statement};" for migration in migrations for statement in migration.statements)

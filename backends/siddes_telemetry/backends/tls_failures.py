@@ -14,7 +14,7 @@ NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST",
 
 
 def tls_reason(error: ssl.SSLError) -> str:
-    """One of failures.py's reasons."""
+    """The reason, as kafka/failure_words.py and clickhouse/errors.py name it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate_reason(error.verify_code)
     reason = error.reason or ""

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from siddes_telemetry.backends.kafka.rotating_secret import RotatingSecret
-from siddes_telemetry.backends.kafka.tls_context import TlsContext, TlsFiles, UnusableTlsFiles
+from siddes_telemetry.backends.rotating_secret import RotatingSecret
+from siddes_telemetry.backends.tls_context import TlsContext, TlsFiles, UnusableTlsFiles
 from tests.infrastructure.certificates import Authority, Identity, written
 
 CA, OTHER_CA = Authority(), Authority("another CA")

@@ -19,12 +19,9 @@ from stat import S_ISREG
 
 import structlog
 
-from siddes_telemetry.backends.kafka.rotating_secret import RotatingSecret
+from siddes_telemetry.backends.rotating_secret import RotatingSecret
 
 MAX_FILE_BYTES = 1024 * 1024  # four times a bundle of all public CAs
-CA_FILE, CERT_FILE, KEY_FILE, KEY_PASSWORD = (
-    f"SIDDES_TELEMETRY_KAFKA_{name}" for name in ("CA_FILE", "CERT_FILE", "KEY_FILE", "KEY_PASSWORD")
-)
 
 log = structlog.get_logger(__name__)
 
@@ -35,12 +32,20 @@ class UnusableTlsFiles(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """PEM files. `ca`: the servers' CAs, instead of the system's. `certificate` and `key`: the client's, or neither."""
+    """PEM files. `ca`: the servers' CAs, instead of the system's. `certificate` and `key`: the client's, or neither.
+
+    `of`: whose files they are, as settings and log events name it.
+    """
 
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
     key_password: RotatingSecret | None = None
+    of: str = "kafka"
+
+    def setting(self, name: str) -> str:
+        """The setting that names a file: SIDDES_TELEMETRY_KAFKA_CA_FILE."""
+        return f"SIDDES_TELEMETRY_{self.of.upper()}_{name}"
 
 
 class TlsContext:
@@ -49,6 +54,7 @@ class TlsContext:
     def __init__(self, files: TlsFiles, *, system_cas: bool = False) -> None:
         """Read the files. `system_cas`: trust the system's CAs beside `files.ca`. Raises UnusableTlsFiles."""
         self._files = files
+        self._events = {what: f"{files.of}_tls_files_{what}" for what in ("replaced", "unusable")}
         self._system_cas = system_cas or files.ca is None
         self._content, self._context = self._load()
         self._warned = False
@@ -58,12 +64,12 @@ class TlsContext:
         try:
             if self._read().digest() != self._content:
                 self._content, self._context = self._load()
-                log.info("kafka_tls_files_replaced")
+                log.info(self._events["replaced"])
             self._warned = False
         except UnusableTlsFiles as error:
             if not self._warned:
                 self._warned = True
-                log.warning("kafka_tls_files_unusable", problem=str(error))
+                log.warning(self._events["unusable"], problem=str(error))
         return self._context
 
     def _load(self) -> tuple[bytes, ssl.SSLContext]:
@@ -73,17 +79,17 @@ class TlsContext:
         if self._system_cas:
             context.load_default_certs()
         if self._files.ca:
-            _trust(context, content.ca)
+            _trust(context, content.ca, self._files.setting("CA_FILE"))
         if self._files.certificate and self._files.key:
-            _identify(context, self._files.certificate, self._files.key, content)
+            _identify(context, self._files, self._files.certificate, self._files.key, content)
         return content.digest(), context
 
     def _read(self) -> _Content:
         files = self._files
         return _Content(
-            ca=_content(files.ca, CA_FILE),
-            certificate=_content(files.certificate, CERT_FILE),
-            key=_content(files.key, KEY_FILE),
+            ca=_content(files.ca, files.setting("CA_FILE")),
+            certificate=_content(files.certificate, files.setting("CERT_FILE")),
+            key=_content(files.key, files.setting("KEY_FILE")),
             key_password=files.key_password.current() if files.key_password else "",
         )
 
@@ -100,12 +106,13 @@ class _Content:
         return b"".join(hashlib.sha256(part).digest() for part in parts)
 
 
-def _identify(context: ssl.SSLContext, certificate: Path, key: Path, content: _Content) -> None:
+def _identify(context: ssl.SSLContext, files: TlsFiles, certificate: Path, key: Path, content: _Content) -> None:
     """Load the client's certificate and key."""
+    cert_file, key_file, key_password = (files.setting(name) for name in ("CERT_FILE", "KEY_FILE", "KEY_PASSWORD"))
     if b"-----BEGIN CERTIFICATE-----" not in content.certificate:
-        raise UnusableTlsFiles(f"{CERT_FILE}: holds no certificate in PEM")
+        raise UnusableTlsFiles(f"{cert_file}: holds no certificate in PEM")
     if b"PRIVATE KEY-----" not in content.key:
-        raise UnusableTlsFiles(f"{KEY_FILE}: holds no private key in PEM")
+        raise UnusableTlsFiles(f"{key_file}: holds no private key in PEM")
     asked = False
 
     def password() -> str:  # without it, OpenSSL would ask on the terminal
@@ -117,21 +124,21 @@ def _identify(context: ssl.SSLContext, certificate: Path, key: Path, content: _C
         context.load_cert_chain(certificate, key, password)
     except (OSError, ValueError) as error:  # an SSLError is an OSError; a password over 1 KiB is a ValueError
         if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
-            problem = f"{KEY_FILE}: is not the key of the certificate in {CERT_FILE}"
+            problem = f"{key_file}: is not the key of the certificate in {cert_file}"
         elif asked and not content.key_password:
-            problem = f"{KEY_PASSWORD}: must be set, since the private key is encrypted"
+            problem = f"{key_password}: must be set, since the private key is encrypted"
         elif asked:
-            problem = f"{KEY_PASSWORD}: does not open the private key"
+            problem = f"{key_password}: does not open the private key"
         else:
-            problem = f"{KEY_FILE}: cannot be used with {CERT_FILE}; both must be PEM that OpenSSL can read"
+            problem = f"{key_file}: cannot be used with {cert_file}; both must be PEM that OpenSSL can read"
         raise UnusableTlsFiles(problem) from None
 
 
-def _trust(context: ssl.SSLContext, pem: bytes) -> None:
+def _trust(context: ssl.SSLContext, pem: bytes, setting: str) -> None:
     try:
         context.load_verify_locations(cadata=pem.decode("ascii", "ignore"))  # comments may have other letters
     except (ssl.SSLError, ValueError):
-        raise UnusableTlsFiles(f"{CA_FILE}: holds no certificates in PEM") from None
+        raise UnusableTlsFiles(f"{setting}: holds no certificates in PEM") from None
 
 
 def _content(path: Path | None, setting: str) -> bytes:

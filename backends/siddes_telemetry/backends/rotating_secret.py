@@ -12,12 +12,14 @@ log = structlog.get_logger(__name__)
 class RotatingSecret:
     """A secret, read again at each use if there is a `read`.
 
-    `read` raises ValueError, with a text that names the setting and shows no value.
+    `read` raises ValueError, with a text that names the setting and shows no value. `of`: what the secret is for, as
+    log events name it.
     """
 
-    def __init__(self, value: str, read: Callable[[], str] | None = None) -> None:
+    def __init__(self, value: str, read: Callable[[], str] | None = None, *, of: str = "kafka") -> None:
         self._value = value
         self._read = read
+        self._unusable_event = f"{of}_secret_unusable"
         self._warned = False
 
     def current(self) -> str:
@@ -30,5 +32,5 @@ class RotatingSecret:
         except ValueError as error:
             if not self._warned:
                 self._warned = True
-                log.warning("kafka_secret_unusable", problem=str(error))
+                log.warning(self._unusable_event, problem=str(error))
         return self._value
