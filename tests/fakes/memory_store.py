@@ -71,7 +71,7 @@ class MemoryStore:
     `down` (every call raises it while set), `gate` (inserts and counts wait while it is clear), `forget_tokens`.
     """
 
-    tokens_may_lack_rows = True
+    lone = True  # whether a crash may keep tokens and lose their rows
 
     def __init__(self, *, events: Collection[str] | None = None, migrated: bool = True, seed: int = 0) -> None:
         self.rows: list[StoredRow] = []
@@ -111,6 +111,10 @@ class MemoryStore:
             return
         self._apply(block, token, days=failure.applied_days, tokens_only=failure.tokens_only)
         raise failure.exception
+
+    async def tokens_may_lack_rows(self) -> bool:
+        self._check()
+        return self.lone
 
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
         self._check()

@@ -190,7 +190,6 @@ class StoreClient:
         self._store = store
         self._host = host
         self._witness = witness
-        self.tokens_may_lack_rows = True
 
     async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
         if not self._host.dead:
@@ -212,6 +211,10 @@ class StoreClient:
             patience_s=60.0,
         )
         return held
+
+    async def tokens_may_lack_rows(self) -> bool:
+        lone: bool = await self._store.wire.ask(self._host, lambda: True, kind="question to the store", patience_s=3.0)
+        return lone
 
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
         assert log_id == LOG_ID

@@ -37,4 +37,4 @@ def make_store(engine: Engine, schema: StoreSchema) -> Store:
 
 def store_schema(settings: Settings, registry: Registry, database: str) -> StoreSchema:
     """The tables of a cluster, in this database."""
-    return StoreSchema(database, settings.cluster, settings.retention_days, registry)
+    return StoreSchema(database, settings.cluster, settings.retention_days, registry, settings.partitions)

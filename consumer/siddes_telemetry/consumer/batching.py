@@ -9,6 +9,7 @@ from itertools import accumulate
 from operator import ne
 
 from siddes_telemetry.backends.ports.store import MAX_BLOCK_BYTES, MAX_BLOCK_ROWS
+from siddes_telemetry.schemas.ddl import PARTS_OF_A_PARTITION
 from siddes_telemetry.schemas.record import LogRecord
 from siddes_telemetry.schemas.timestamps import DAY_MS
 
@@ -25,6 +26,7 @@ class FlushPolicy:
     all_bytes: int = 200_000_000  # of all partitions' blocks: each holds one while the store is away
     max_age_s: float = 1.0  # how long a count may wait to be seen
     max_days: int = 33  # of append: each touches three table days at most, and the store takes 100 in one insert
+    parts: int = PARTS_OF_A_PARTITION  # that may be inserted in a while: see part_pace.py
     few_rows: int = 0  # no more rows than these need not wait for others:
     few_age_s: float = 0.0  # they are due this long after the last block began
 

@@ -7,7 +7,8 @@ may keep a token and lose the rows, or keep the rows and lose the token. After a
 which rows it holds.
 
     state       event                                   next        does
-    CUT         dead letters are durable                COMMITTING  commits offset a with the intent [a, b)
+    CUT         dead letters are durable, and the pace  COMMITTING  commits offset a with the intent [a, b)
+                (part_pace.py) allows it
     COMMITTING  confirmed                               INSERTING   inserts the days under the token; if [a, b) is in
                                                                     doubt, only the days that the store lacks
     COMMITTING  refused, or no answer                   LOST        PartitionLost: the next owner plans anew
@@ -28,6 +29,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import Enum, auto
 
 import structlog
@@ -37,9 +39,10 @@ from siddes_telemetry.backends.ports.errors import StoreRefused, StoreUnavailabl
 from siddes_telemetry.backends.ports.log import OwnedPartition
 from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer.block import Block
-from siddes_telemetry.consumer.context import ConsumerContext
+from siddes_telemetry.consumer.context import ConsumerContext, StopRequested
 from siddes_telemetry.consumer.intent import commit_intent
 from siddes_telemetry.consumer.lease import INSERT_DEADLINE_S, OTHERS_END_S, may_insert
+from siddes_telemetry.consumer.part_pace import PartPace
 from siddes_telemetry.consumer.recovery import days_to_insert, purged_in_part
 from siddes_telemetry.consumer.rows import Source
 from siddes_telemetry.consumer.store_retry import STORE_REFUSED, STORE_UNAVAILABLE, StoreRetry
@@ -63,6 +66,7 @@ class BlockDelivery:
         self._partition = partition
         self._store = store
         self._ctx = ctx
+        self._pace = PartPace(ctx.policy.parts)
         self.dead_letters_added = 0  # a total: it rises while a block of unreadable records is delivered
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
 
@@ -74,6 +78,7 @@ class BlockDelivery:
         await self._append_dead_letters(block)
         spent_tokens = 0
         while True:
+            await self._keep_pace(len(block.days))
             intent_committed_s = self._ctx.clocks.boot_s()
             await commit_intent(self._partition, block.start, block.end)
             days = sorted(block.days)
@@ -97,6 +102,14 @@ class BlockDelivery:
         await self._append_dead_letters(block)
         decision = SetAside(block.start, block.end)
         await self._store.ask(lambda: self._ctx.store.write_set_aside(source.log_id, source.partition, decision))
+
+    async def _keep_pace(self, parts: int) -> None:
+        """Return when the block's parts may be inserted."""
+        monotonic_s = self._ctx.clocks.monotonic_s
+        if wait_s := self._pace.wait_s(monotonic_s()):
+            with suppress(StopRequested):  # what was fetched is stored all the same
+                await self._ctx.pause(wait_s)
+        self._pace.take(parts, monotonic_s())
 
     async def _append_dead_letters(self, block: Block) -> None:
         for start in range(0, len(block.dead_letters), DEAD_LETTERS_AT_ONCE):
@@ -161,7 +174,9 @@ class BlockDelivery:
         If so, returns only when no insert under that token can be under way any more, not even a former owner's: the
         store may have forgotten the token by then. After that the rows may be inserted under another token.
         """
-        if not self._ctx.store.tokens_may_lack_rows or not await self._wholly_missing_days(block, source):
+        if not await self._store.ask(self._ctx.store.tokens_may_lack_rows):
+            return False
+        if not await self._wholly_missing_days(block, source):
             return False
         self._ctx.metrics.spent_tokens.inc()
         self._log.warning("token_without_rows", start=block.start, end=block.end)

@@ -20,11 +20,14 @@ from siddes_telemetry.schemas.table import (
     PURGES_AHEAD_TABLE,
     PURGES_TABLE,
     SET_ASIDES_TABLE,
+    STORED_COUNTS_TABLE,
 )
 from siddes_telemetry.schemas.timestamps import format_time
 from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
 
-DEDUPLICATION_WINDOW = 10_000  # parts: ten times what a lease of 60 s allows, including blocks of several days
+PARTS_OF_A_PARTITION = 500  # at most, inserted while a token must be remembered (consumer/part_pace.py sees to it)
+PARTS_OF_OTHERS = 4_000  # the same of repairs and imports
+MIN_DEDUPLICATION_WINDOW = 10_000  # parts
 DEDUPLICATION_WINDOW_S = 7 * 24 * 3600  # replicated tables drop tokens by age too: as long as the log keeps records
 MAX_COMPACT_PART_BYTES = 64 * 1024**3  # uncompressed: a billion rows a day; the marks of such a part are some 50 MB
 DAY_CLOSES_AFTER_S = 3600  # without an insert; a late row rewrites its whole day, so at most once an hour
@@ -32,22 +35,27 @@ DAY_CLOSES_AFTER_S = 3600  # without an insert; a late row rewrites its whole da
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)(\.cluster)?\.sql")
 _EVENT_COLUMN = re.compile(r"`event` Enum8\(([^)]*)\)")
 _ENUM_MEMBER = re.compile(r"'([^']*)' = (-?\d+)")
+_ENGINE = re.compile(r"\bENGINE = (Replicated|Shared|)MergeTree\b")
 _TTL_DAYS = re.compile(r"\bTTL toDateTime\(created_at\) \+ toIntervalDay\((\d+)\)")
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSchema:
-    """The parameters of the DDL. `cluster`: the cluster's name in the servers' configuration, or None."""
+    """The parameters of the DDL. `cluster`: the cluster's name in the servers' configuration, or None.
+
+    `partitions`: of the log, which the window of remembered tokens must suffice for.
+    """
 
     database: str
     cluster: str | None
     retention_days: int
     registry: Registry
+    partitions: int = 1
 
     @property
     def stored_counts(self) -> str:
         """The table that holds the rows. With a cluster COUNTS_TABLE is the Distributed table in front of it."""
-        return COUNTS_TABLE if self.cluster is None else f"{COUNTS_TABLE}_local"
+        return COUNTS_TABLE if self.cluster is None else STORED_COUNTS_TABLE
 
     def table(self, name: str) -> str:
         """The qualified, quoted name of a table."""
@@ -110,6 +118,23 @@ def stored_retention_days(create_query: str) -> int | None:
     return None if match is None else int(match[1])
 
 
+def deduplication_window(partitions: int) -> int:
+    """How many parts' tokens the table remembers.
+
+    A token must be remembered until no insert under it can be under way any more (consumer/lease.py). The other
+    inserts of that time are limited: of each partition to PARTS_OF_A_PARTITION, of all others to PARTS_OF_OTHERS.
+    """
+    return max(MIN_DEDUPLICATION_WINDOW, partitions * PARTS_OF_A_PARTITION + PARTS_OF_OTHERS)
+
+
+def stored_deduplication_window(create_query: str) -> int:
+    """The window in a table's CREATE statement that its engine goes by; 0 if there is none."""
+    engine = _ENGINE.search(create_query)
+    prefix = "non_" if engine is None or not engine[1] else ""
+    match = re.search(rf"\b{prefix}replicated_deduplication_window = (\d+)", create_query)
+    return 0 if match is None else int(match[1])
+
+
 def removed_events(stored: Mapping[str, int], registry: Registry) -> Sequence[str]:
     """The stored events that the registry removed, renamed or renumbered, as `name = id`: rows may hold them."""
     known = {event.name: event.id for event in registry.events}
@@ -124,6 +149,14 @@ def modify_events(schema: StoreSchema, table: str) -> str:
 def modify_retention(schema: StoreSchema) -> str:
     """The ALTER that changes the TTL. Applies to existing rows too, with settings.ALTER_PINS."""
     return f"ALTER TABLE {schema.table(schema.stored_counts)}{_on_cluster(schema)} MODIFY TTL {_ttl(schema)}"
+
+
+def modify_deduplication_window(schema: StoreSchema) -> str:
+    """The ALTER that changes how many parts' tokens are remembered. Keeps those that are."""
+    table = f"{schema.table(schema.stored_counts)}{_on_cluster(schema)}"
+    window = deduplication_window(schema.partitions)
+    lone = f"non_replicated_deduplication_window = {window}, " if schema.cluster is None else ""
+    return f"ALTER TABLE {table} MODIFY SETTING {lone}replicated_deduplication_window = {window}"
 
 
 def delete_purged(
@@ -145,12 +178,16 @@ def delete_purged(
     return f"ALTER TABLE {table} DELETE WHERE {' OR '.join(conditions)}"
 
 
-def sync_replicas(schema: StoreSchema) -> Sequence[str]:
-    """Statements that wait until every replica has the counts, purges and set-asides that were confirmed before."""
-    return [
-        f"SYSTEM SYNC REPLICA{_on_cluster(schema)} {schema.table(table)}"
-        for table in (schema.stored_counts, PURGES_TABLE, PURGES_AHEAD_TABLE, SET_ASIDES_TABLE)
-    ]
+def sync_table(database: str, table: str, cluster: str | None) -> str:
+    """The statement that waits until a replicated table has every row that was confirmed before.
+
+    `cluster`: counts are synchronized on each of its servers. LIGHTWEIGHT: without waiting for merges.
+    https://clickhouse.com/docs/sql-reference/statements/system#sync-replica
+    """
+    counts_of_cluster = cluster is not None and table == COUNTS_TABLE
+    where = f" ON CLUSTER {quote_string(cluster)}" if cluster is not None and counts_of_cluster else ""
+    name = STORED_COUNTS_TABLE if counts_of_cluster else table
+    return f"SYSTEM SYNC REPLICA{where} {quote_identifier(database)}.{quote_identifier(name)} LIGHTWEIGHT"
 
 
 def _placeholders(schema: StoreSchema) -> dict[str, str]:
@@ -166,12 +203,12 @@ def _placeholders(schema: StoreSchema) -> dict[str, str]:
         "set_asides_engine": _bookkeeping_engine(schema, SET_ASIDES_TABLE),
         "purges_ahead": schema.table(PURGES_AHEAD_TABLE),
         "purges_ahead_engine": _bookkeeping_engine(schema, PURGES_AHEAD_TABLE),
-        "bookkeeping_settings": _table_settings(schema),
+        "bookkeeping_settings": _table_settings(schema, MIN_DEDUPLICATION_WINDOW),
         "counts": schema.table(COUNTS_TABLE),
         "stored_counts": schema.table(schema.stored_counts),
         "stored_counts_name": quote_string(schema.stored_counts),
         "counts_engine": _counts_engine(schema),
-        "counts_settings": _table_settings(schema),
+        "counts_settings": _table_settings(schema, deduplication_window(schema.partitions)),
         "max_compact_part_bytes": str(MAX_COMPACT_PART_BYTES),
         "day_closes_after_s": str(DAY_CLOSES_AFTER_S),
         "event_type": event_type(schema.registry),
@@ -210,12 +247,15 @@ def _bookkeeping_engine(schema: StoreSchema, table: str) -> str:
     return f"ReplicatedMergeTree({quote_string(path)}, '{{shard}}-{{replica}}')"
 
 
-def _table_settings(schema: StoreSchema) -> str:
-    """Settings that fsync each insert, and keep its token for as long as the insert may be retried."""
+def _table_settings(schema: StoreSchema, window: int) -> str:
+    """Settings that fsync each insert, and keep its token for as long as the insert may be retried.
+
+    A server of ClickHouse Cloud makes a MergeTree into a SharedMergeTree, which reads the replicated ones.
+    """
     durable = "fsync_after_insert = 1, fsync_part_directory = 1"
-    if schema.cluster is None:
-        return f"non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}, {durable}"
-    return (
-        f"replicated_deduplication_window = {DEDUPLICATION_WINDOW}, "
-        f"replicated_deduplication_window_seconds = {DEDUPLICATION_WINDOW_S}, {durable}"
+    replicated = (
+        f"replicated_deduplication_window = {window}, "
+        f"replicated_deduplication_window_seconds = {DEDUPLICATION_WINDOW_S}"
     )
+    lone = f"non_replicated_deduplication_window = {window}, " if schema.cluster is None else ""
+    return f"{lone}{replicated}, {durable}"

@@ -13,6 +13,7 @@ from siddes_telemetry.schemas.client_batch import Line
 from siddes_telemetry.schemas.record import LogRecord
 
 COUNTS_TABLE = "telemetry_counts"
+STORED_COUNTS_TABLE = "telemetry_counts_local"  # on each server of a cluster, where COUNTS_TABLE is a Distributed one
 LOGS_TABLE = "telemetry_logs"
 MIGRATIONS_TABLE = "telemetry_migrations"
 PURGES_TABLE = "telemetry_purges"

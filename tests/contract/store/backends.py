@@ -48,8 +48,15 @@ class ClickHouseUnderTest(StoreUnderTest):
     schema: StoreSchema
     random: random.Random = field(default_factory=lambda: random.Random(0))
 
-    def admin_with(self, *, retention_days: int = 30, registry: Registry = REGISTRY) -> ClickHouseAdmin:
-        schema = StoreSchema(self.schema.database, None, retention_days, registry)
+    def admin_with(
+        self,
+        *,
+        cluster: str | None = None,
+        retention_days: int = 30,
+        registry: Registry = REGISTRY,
+        partitions: int = 1,
+    ) -> ClickHouseAdmin:
+        schema = StoreSchema(self.schema.database, cluster, retention_days, registry, partitions)
         return ClickHouseAdmin(self.engine, schema, random_log_id=lambda: self.random.getrandbits(32))
 
     async def rows(self, sql: str, parameters: Mapping[str, str | int] | None = None) -> Sequence[Sequence[Any]]:

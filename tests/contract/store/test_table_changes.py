@@ -74,3 +74,22 @@ async def test_a_migration_that_died_before_it_was_recorded_runs_again(clickhous
     assert await clickhouse.admin.migrate()
     assert await clickhouse.admin.pending() == []
     assert (await clickhouse.store.stored_days(LOG, 0, 0))[0].rows == 1
+
+
+async def test_more_partitions_make_the_store_remember_more_tokens_and_keep_those_it_has(
+    clickhouse: ClickHouseUnderTest,
+) -> None:
+    await clickhouse.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    admin = clickhouse.admin_with(partitions=1024)
+    (statement,) = await admin.migrate()
+    assert "non_replicated_deduplication_window = 516000" in statement
+    assert await admin.pending() == await clickhouse.admin.pending() == [], "fewer partitions need no smaller window"
+    await clickhouse.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    assert [day.rows for day in await clickhouse.store.stored_days(LOG, 0, 0)] == [1]
+
+
+async def test_a_cluster_is_not_laid_over_the_tables_of_a_single_server(clickhouse: ClickHouseUnderTest) -> None:
+    admin = clickhouse.admin_with(cluster="pair")
+    for attempt in (admin.pending, admin.migrate):
+        with pytest.raises(StoreConflict, match="SIDDES_TELEMETRY_CLUSTER is set"):
+            await attempt()

@@ -10,6 +10,7 @@ import pytest
 
 from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
 from siddes_telemetry.schemas import ddl
+from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE
 from tests.unit.schemas.shipped import REGISTRY
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -27,8 +28,9 @@ def all_statements(schema: ddl.StoreSchema) -> str:
             schema, before_ms=1_790_000_000_123, ahead_ms=1_790_003_600_123, ahead=[(7, 0, 41), (7, 1, 2**53)]
         )
     ]
+    statements += [ddl.modify_deduplication_window(replace(schema, partitions=1024))]
     if schema.cluster is not None:
-        statements += ddl.sync_replicas(schema)
+        statements += [ddl.sync_table(schema.database, table, schema.cluster) for table in (COUNTS_TABLE, LOGS_TABLE)]
     return "".join(f"{statement};\n\n" for statement in statements)
 
 

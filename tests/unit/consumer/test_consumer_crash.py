@@ -288,7 +288,7 @@ async def test_a_former_owners_insert_is_waited_for_although_its_token_may_be_fo
 @in_virtual_time
 async def test_a_store_whose_tokens_go_with_their_rows_is_not_asked_after_a_repeat() -> None:
     world = await World.make(policy=LARGE_BLOCKS)
-    world.store.tokens_may_lack_rows = False
+    world.store.lone = False
     await world.append_viewers("a")
     world.store.fail_next(StoreUnavailable(), applied=True)
     process = world.start()

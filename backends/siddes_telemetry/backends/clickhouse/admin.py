@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
+from types import MappingProxyType
 
-from siddes_telemetry.backends.clickhouse.engine import Engine, Row
+from siddes_telemetry.backends.clickhouse.confirmed_reads import ConfirmedReads
+from siddes_telemetry.backends.clickhouse.engine import Engine, Row, Settings
 from siddes_telemetry.backends.clickhouse.errors import purge_without_effect
-from siddes_telemetry.backends.clickhouse.settings import (
-    ALTER_PINS,
-    CLUSTER_INSERT_PINS,
-    INSERT_PINS,
-    READ_PINS,
-    time_limit,
-)
+from siddes_telemetry.backends.clickhouse.settings import ALTER_PINS, INSERT_PINS, READ_PINS, time_limit
+from siddes_telemetry.backends.clickhouse.table_kind import CountsTable
 from siddes_telemetry.backends.ports.administration import PurgeTotals
 from siddes_telemetry.backends.ports.errors import StoreConflict, StoreUnavailable
 from siddes_telemetry.schemas import ddl
@@ -65,7 +63,7 @@ class ClickHouseAdmin:
         self._engine = engine
         self._schema = schema
         self._random_log_id = random_log_id
-        self._pins = INSERT_PINS if schema.cluster is None else {**INSERT_PINS, **CLUSTER_INSERT_PINS}
+        self._confirmed = ConfirmedReads(engine, schema)
 
     async def pending(self) -> Sequence[str]:
         migrations, alterations = await self._plan()
@@ -118,7 +116,8 @@ class ClickHouseAdmin:
             await self._insert(PURGES_AHEAD_TABLE, *rows, token=f"purge-ahead:{digest}")
         if old or ahead:
             limit_ms = before_ms if old else None
-            await self._change(ddl.delete_purged(self._schema, before_ms=limit_ms, ahead_ms=ahead_ms, ahead=ahead))
+            schema = replace(self._schema, cluster=(await self._confirmed.counts_table()).cluster)
+            await self._change(ddl.delete_purged(schema, before_ms=limit_ms, ahead_ms=ahead_ms, ahead=ahead))
         if old and _old_rows(await self.purgeable(before_ms, ahead_ms)) >= _old_rows(gone):
             raise purge_without_effect()
         return gone
@@ -133,7 +132,18 @@ class ClickHouseAdmin:
             migrations = [migration for migration in migrations if migration.number not in applied]
         elif not await self._query(_DATABASE):
             migrations.insert(0, ddl.Migration(0, "database", (ddl.create_database(schema),)))
+        if COUNTS_TABLE in tables:
+            self._check_cluster(await self._confirmed.counts_table())
         return migrations, self._alterations(tables)
+
+    def _check_cluster(self, found: CountsTable) -> None:
+        if found.cluster is not None and self._schema.cluster is None:
+            raise StoreConflict("the tables are those of a cluster: set SIDDES_TELEMETRY_CLUSTER to its name")
+        if found.cluster is None and self._schema.cluster is not None:
+            raise StoreConflict(
+                "SIDDES_TELEMETRY_CLUSTER is set, but the tables are not those of a cluster: unset it, or name another "
+                "database"
+            )
 
     def _alterations(self, tables: Mapping[str, str]) -> list[str]:
         schema = self._schema
@@ -149,24 +159,26 @@ class ClickHouseAdmin:
                     )
                 if len(stored) < len(schema.registry.events):
                     alterations.append(ddl.modify_events(schema, table))
-        if schema.stored_counts in tables:
-            days = ddl.stored_retention_days(tables[schema.stored_counts])
-            if days != schema.retention_days:
+        if (made := tables.get(schema.stored_counts)) is not None:
+            if ddl.stored_retention_days(made) != schema.retention_days:
                 alterations.append(ddl.modify_retention(schema))
+            if ddl.stored_deduplication_window(made) < ddl.deduplication_window(schema.partitions):
+                alterations.append(ddl.modify_deduplication_window(schema))
         return alterations
 
     async def _last_log(self, log_name: str) -> tuple[int, int] | None:
-        if self._schema.cluster is not None:
-            await self._change(f"SYSTEM SYNC REPLICA {self._schema.table(LOGS_TABLE)}")
-        rows = await self._query(_LAST_LOG, bound=log_name)
+        consistent = await self._confirmed.settings_for(LOGS_TABLE)
+        rows = await self._query(_LAST_LOG, bound=log_name, consistent=consistent)
         return (rows[0][0], rows[0][1]) if rows else None
 
-    async def _query(self, sql: str, *, bound: str = "", **parameters: int) -> Sequence[Row]:
+    async def _query(
+        self, sql: str, *, bound: str = "", consistent: Settings = MappingProxyType({}), **parameters: int
+    ) -> Sequence[Row]:
         return await self._engine.read(
             sql,
             {"database": self._schema.database, **parameters},
             bound=bound,
-            settings={**READ_PINS, **time_limit(QUERY_DEADLINE_S)},
+            settings={**READ_PINS, **consistent, **time_limit(QUERY_DEADLINE_S)},
             deadline_s=QUERY_DEADLINE_S,
         )
 
@@ -176,7 +188,7 @@ class ClickHouseAdmin:
         )
 
     async def _insert(self, table: str, *rows: Mapping[str, object], token: str) -> None:
-        settings = {**self._pins, **time_limit(QUERY_DEADLINE_S), "insert_deduplication_token": token}
+        settings = {**INSERT_PINS, **time_limit(QUERY_DEADLINE_S), "insert_deduplication_token": token}
         block = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
         await self._engine.insert(self._schema.table(table), block, settings=settings, deadline_s=QUERY_DEADLINE_S)
 

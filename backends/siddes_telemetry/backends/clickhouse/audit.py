@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from siddes_telemetry.backends.clickhouse.confirmed_reads import ConfirmedReads
 from siddes_telemetry.backends.clickhouse.engine import Engine, Row
-from siddes_telemetry.backends.clickhouse.settings import ALTER_PINS, READ_PINS, time_limit
-from siddes_telemetry.backends.clickhouse.store import PURGE_HISTORY, as_purge_history, read_set_asides
+from siddes_telemetry.backends.clickhouse.settings import READ_PINS, time_limit
+from siddes_telemetry.backends.clickhouse.store import read_purge_history, read_set_asides
 from siddes_telemetry.backends.ports.store import PurgeHistory, RowSelection, RowSums, SetAside, StoredPartition
-from siddes_telemetry.schemas.ddl import StoreSchema, sync_replicas
-from siddes_telemetry.schemas.table import ROW_AS_LINE
+from siddes_telemetry.schemas.ddl import StoreSchema
+from siddes_telemetry.schemas.table import (
+    COUNTS_TABLE,
+    PURGES_AHEAD_TABLE,
+    PURGES_TABLE,
+    ROW_AS_LINE,
+    SET_ASIDES_TABLE,
+)
 
 DEADLINE_S = 600.0  # a query may read some columns of the whole table, while the store is busy
 
@@ -40,14 +47,11 @@ class ClickHouseAudit:
 
     def __init__(self, engine: Engine, schema: StoreSchema) -> None:
         self._engine = engine
-        self._schema = schema
+        self._database = schema.database
+        self._confirmed = ConfirmedReads(engine, schema)
 
     async def sync_replicas(self) -> None:
-        if self._schema.cluster is not None:
-            for statement in sync_replicas(self._schema):
-                await self._engine.run(
-                    statement, settings={**ALTER_PINS, **time_limit(DEADLINE_S)}, deadline_s=DEADLINE_S
-                )
+        await self._confirmed.synchronize_all(COUNTS_TABLE, PURGES_TABLE, PURGES_AHEAD_TABLE, SET_ASIDES_TABLE)
 
     async def stored_logs(self) -> Sequence[int]:
         return [log_id for (log_id,) in await self._read(_LOGS, {})]
@@ -57,10 +61,11 @@ class ClickHouseAudit:
         return {partition: StoredPartition(count, first, last) for partition, count, first, last in rows}
 
     async def purge_history(self, log_id: int) -> PurgeHistory:
-        return as_purge_history(await self._read(PURGE_HISTORY, {"log_id": log_id}))
+        return await read_purge_history(self._engine, self._database, log_id, await self._confirmed.settings_for())
 
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
-        return await read_set_asides(self._engine, self._schema.database, log_id, partition)
+        consistent = await self._confirmed.settings_for()
+        return await read_set_asides(self._engine, self._database, log_id, partition, consistent)
 
     async def row_count(self, selection: RowSelection) -> int:
         ((rows,),) = await self._select(selection, "count()")
@@ -99,7 +104,7 @@ class ClickHouseAudit:
     async def _read(self, sql: str, parameters: Mapping[str, int]) -> Sequence[Row]:
         return await self._engine.read(
             sql,
-            {"database": self._schema.database, **parameters},
-            settings={**READ_PINS, **time_limit(DEADLINE_S)},
+            {"database": self._database, **parameters},
+            settings={**READ_PINS, **await self._confirmed.settings_for(), **time_limit(DEADLINE_S)},
             deadline_s=DEADLINE_S,
         )

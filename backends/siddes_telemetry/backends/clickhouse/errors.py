@@ -32,6 +32,7 @@ _REMEDIES: Mapping[str, str] = {
     "setting": "the profile fixes or bounds a setting that goes along with each statement: let the user change it",
     "keeper": "see to ClickHouse Keeper",
     "replicas": "too few replicas took part: see to those that are away",
+    "tables": "the tables are not as migrate makes them",
     "cluster": "the servers do not reach one another: see remote_servers, their passwords and the network",
 }
 _NUMBERS: Mapping[str, tuple[int, ...]] = {
@@ -156,6 +157,11 @@ def fixed_settings(names: Collection[str]) -> StoreUnavailable:
         reason="setting",
         remedy=f"take these settings, or that they are fixed, out of the user's profile: {', '.join(names)}",
     )
+
+
+def unsupported_table(problem: str) -> StoreUnavailable:
+    """The error for tables in which counts cannot be kept exactly. `problem` says what to do about them."""
+    return StoreUnavailable("the store's tables are not as migrate makes them", reason="tables", remedy=problem)
 
 
 def purge_without_effect() -> StoreUnavailable:

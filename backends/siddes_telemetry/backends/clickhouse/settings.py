@@ -35,10 +35,12 @@ INSERT_PINS: Settings = {
     "input_format_allow_errors_ratio": 0,
     "max_partitions_per_insert_block": 100,  # days
     "timeout_overflow_mode": "throw",
+    # Of replicated tables: an insert is confirmed when a majority of the replicas of each shard has it. In parallel,
+    # because a table takes one insert at a time otherwise, and refuses others.
+    "distributed_foreground_insert": 1,
+    "insert_quorum": "auto",
+    "insert_quorum_parallel": 1,
 }
-
-# With a cluster: an insert is confirmed only when a majority of the replicas of each shard has it.
-CLUSTER_INSERT_PINS: Settings = {"distributed_foreground_insert": 1, "insert_quorum": "auto"}
 
 # A sum is complete or an error: no profile may make it partial or stale.
 READ_PINS: Settings = {
@@ -73,6 +75,10 @@ SUMMARY_PINS: Settings = {
 
 # A statement returns when it is done on every replica, not when it is queued. A new TTL applies to existing rows.
 ALTER_PINS: Settings = {"mutations_sync": 2, "alter_sync": 2, "materialize_ttl_after_modify": 1}
+
+# Servers that do not run are not waited for: an insert was confirmed by a majority of those that are there.
+SYNC_PINS: Settings = {**_UNLOGGED, "distributed_ddl_output_mode": "throw_only_active"}
+SYNC_ALL_PINS: Settings = {**_UNLOGGED, "distributed_ddl_output_mode": "throw"}
 
 _REQUIRED = frozenset({"insert_deduplication_token", "log_queries", "max_execution_time"})
 

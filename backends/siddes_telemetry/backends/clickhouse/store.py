@@ -6,18 +6,20 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from siddes_telemetry.backends.clickhouse.engine import Engine, Row
+from siddes_telemetry.backends.clickhouse.confirmed_reads import ConfirmedReads
+from siddes_telemetry.backends.clickhouse.engine import Engine, Row, Settings
 from siddes_telemetry.backends.clickhouse.query_limiter import QueryLimiter
-from siddes_telemetry.backends.clickhouse.settings import (
-    CLUSTER_INSERT_PINS,
-    INSERT_PINS,
-    READ_PINS,
-    SUMMARY_PINS,
-    time_limit,
-)
+from siddes_telemetry.backends.clickhouse.settings import INSERT_PINS, READ_PINS, SUMMARY_PINS, time_limit
+from siddes_telemetry.backends.clickhouse.table_kind import StoreKind
 from siddes_telemetry.backends.ports.store import PurgedAhead, PurgeHistory, SetAside, StoredDay
 from siddes_telemetry.schemas.ddl import StoreSchema
-from siddes_telemetry.schemas.table import COUNTS_TABLE, SET_ASIDES_TABLE
+from siddes_telemetry.schemas.table import (
+    COUNTS_TABLE,
+    LOGS_TABLE,
+    PURGES_AHEAD_TABLE,
+    PURGES_TABLE,
+    SET_ASIDES_TABLE,
+)
 
 PING_DEADLINE_S = 3.0  # short enough for a health check
 STORED_DAYS_DEADLINE_S = 60.0  # reads three columns of every row, once for each takeover of a partition
@@ -46,7 +48,7 @@ SELECT log_id FROM {database:Identifier}.telemetry_logs
 WHERE log_name IN (SELECT value FROM bound) ORDER BY generation DESC LIMIT 1
 """
 
-PURGE_HISTORY = """
+_PURGE_HISTORY = """
 SELECT (SELECT max(before_ms) FROM {database:Identifier}.telemetry_purges), (
     SELECT arraySort(groupUniqArray((log_partition, up_to_offset, ahead_ms)))
     FROM {database:Identifier}.telemetry_purges_ahead WHERE log_id = {log_id:UInt32}
@@ -72,40 +74,39 @@ class ClickHouseStore:
         self._database = schema.database
         self._table = schema.table(COUNTS_TABLE)
         self._set_asides = schema.table(SET_ASIDES_TABLE)
-        self._pins = INSERT_PINS if schema.cluster is None else {**INSERT_PINS, **CLUSTER_INSERT_PINS}
-        self.tokens_may_lack_rows = schema.cluster is None
+        self._confirmed = ConfirmedReads(engine, schema)
+
+    async def tokens_may_lack_rows(self) -> bool:
+        return (await self._confirmed.counts_table()).kind is StoreKind.LONE
 
     async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
-        settings = {**self._pins, **time_limit(deadline_s), "insert_deduplication_token": token}
+        settings = {**INSERT_PINS, **time_limit(deadline_s), "insert_deduplication_token": token}
         await self._engine.insert(self._table, block, settings=settings, deadline_s=deadline_s)
 
     async def stored_days(self, log_id: int, partition: int, from_offset: int) -> Sequence[StoredDay]:
+        consistent = await self._confirmed.settings_for(COUNTS_TABLE)
         rows = await self._engine.read(
             _STORED_DAYS,
             {"database": self._database, "log_id": log_id, "partition": partition, "from_offset": from_offset},
-            settings={**READ_PINS, **time_limit(STORED_DAYS_DEADLINE_S)},
+            settings={**READ_PINS, **consistent, **time_limit(STORED_DAYS_DEADLINE_S)},
             deadline_s=STORED_DAYS_DEADLINE_S,
         )
         return [StoredDay(date.fromisoformat(day), count, last_offset) for day, count, last_offset in rows]
 
     async def purge_history(self, log_id: int) -> PurgeHistory:
-        rows = await self._engine.read(
-            PURGE_HISTORY,
-            {"database": self._database, "log_id": log_id},
-            settings={**READ_PINS, **time_limit(PING_DEADLINE_S)},
-            deadline_s=PING_DEADLINE_S,
-        )
-        return as_purge_history(rows)
+        consistent = await self._confirmed.settings_for(PURGES_TABLE, PURGES_AHEAD_TABLE)
+        return await read_purge_history(self._engine, self._database, log_id, consistent)
 
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
-        return await read_set_asides(self._engine, self._database, log_id, partition)
+        consistent = await self._confirmed.settings_for(SET_ASIDES_TABLE)
+        return await read_set_asides(self._engine, self._database, log_id, partition, consistent)
 
     async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
         until = decision.end or 0
         row = {"log_id": log_id, "log_partition": partition, "log_offset": decision.start, "until_offset": until}
         # A duplicate row does no harm, but a single server may remember the token of a block that a crash has lost.
         settings = {
-            **self._pins,
+            **INSERT_PINS,
             **time_limit(PING_DEADLINE_S),
             "insert_deduplicate": 0,
             "deduplicate_insert": "disable",
@@ -114,11 +115,12 @@ class ClickHouseStore:
         await self._engine.insert(self._set_asides, block, settings=settings, deadline_s=PING_DEADLINE_S)
 
     async def log_id(self, log_name: str) -> int | None:
+        consistent = await self._confirmed.settings_for(LOGS_TABLE)
         rows = await self._engine.read(
             _LOG_ID,
             {"database": self._database},
             bound=log_name,
-            settings={**READ_PINS, **time_limit(PING_DEADLINE_S)},
+            settings={**READ_PINS, **consistent, **time_limit(PING_DEADLINE_S)},
             deadline_s=PING_DEADLINE_S,
         )
         return int(rows[0][0]) if rows else None
@@ -147,13 +149,14 @@ class ClickHouseStore:
         )
 
     async def ping_insert(self) -> None:
+        await self._confirmed.watch()
         await self._engine.read(
             _STORED_DAYS,
             {"database": self._database, "log_id": 0, "partition": 0, "from_offset": _NO_OFFSET},
             settings={**READ_PINS, **time_limit(PING_DEADLINE_S)},
             deadline_s=PING_DEADLINE_S,
         )
-        settings = {**self._pins, **time_limit(PING_DEADLINE_S), "throw_if_no_data_to_insert": 0}
+        settings = {**INSERT_PINS, **time_limit(PING_DEADLINE_S), "throw_if_no_data_to_insert": 0}
         await self._engine.insert(self._table, b"", settings=settings, deadline_s=PING_DEADLINE_S)
 
     async def _read_counts(
@@ -169,18 +172,26 @@ class ClickHouseStore:
             )
 
 
-def as_purge_history(rows: Sequence[Row]) -> PurgeHistory:
-    """The history in the rows of PURGE_HISTORY."""
+async def read_purge_history(engine: Engine, database: str, log_id: int, consistent: Settings) -> PurgeHistory:
+    """The purges that may have removed rows of a log. `consistent`: see ConfirmedReads.settings_for."""
+    rows = await engine.read(
+        _PURGE_HISTORY,
+        {"database": database, "log_id": log_id},
+        settings={**READ_PINS, **consistent, **time_limit(PING_DEADLINE_S)},
+        deadline_s=PING_DEADLINE_S,
+    )
     ((before_ms, ahead),) = rows
     return PurgeHistory(int(before_ms), tuple(PurgedAhead(*each) for each in ahead))
 
 
-async def read_set_asides(engine: Engine, database: str, log_id: int, partition: int) -> Sequence[SetAside]:
+async def read_set_asides(
+    engine: Engine, database: str, log_id: int, partition: int, consistent: Settings
+) -> Sequence[SetAside]:
     """The set-aside requests and decisions of a partition. Raises StoreUnavailable or StoreMissing."""
     rows = await engine.read(
         _SET_ASIDES,
         {"database": database, "log_id": log_id, "partition": partition},
-        settings={**READ_PINS, **time_limit(PING_DEADLINE_S)},
+        settings={**READ_PINS, **consistent, **time_limit(PING_DEADLINE_S)},
         deadline_s=PING_DEADLINE_S,
     )
     return [SetAside(start, until or None) for start, until in rows]

@@ -85,7 +85,7 @@ class StoreRefused(StoreFailed):
 
 
 class StoreConflict(BackendError):
-    """The tables contradict this version's event registry. The text names the events. An operator must act."""
+    """The tables contradict the event registry or the settings. The text says how. An operator must act."""
 
 
 class PartitionLost(BackendError):

@@ -83,12 +83,11 @@ class PurgeHistory:
 class BlockStore(Protocol):
     """Inserts blocks exactly once, and reports which rows are stored; for consumers."""
 
-    @property
-    def tokens_may_lack_rows(self) -> bool:
+    async def tokens_may_lack_rows(self) -> bool:
         """Whether a crash of the store may keep a token and lose its rows, so that a retry under it inserts nothing.
 
         A MergeTree writes the token before it renames the part (ClickHouse: MergeTreeSink::commitPart). A
-        ReplicatedMergeTree commits both in one Keeper transaction.
+        ReplicatedMergeTree or SharedMergeTree commits both in one Keeper transaction. Raises StoreUnavailable.
         """
 
     async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:
@@ -98,7 +97,10 @@ class BlockStore(Protocol):
         """
 
     async def stored_days(self, log_id: int, partition: int, from_offset: int) -> Sequence[StoredDay]:
-        """The days that have rows of offsets >= `from_offset`, by day. Raises StoreUnavailable."""
+        """The days that have rows of offsets >= `from_offset`, by day: every row confirmed before is among them.
+
+        Raises StoreUnavailable.
+        """
 
     async def purge_history(self, log_id: int) -> PurgeHistory:
         """The purges that may have removed rows of this log. Raises StoreUnavailable or StoreMissing."""

@@ -28,12 +28,14 @@ from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.viewer_key import keep_viewer_key
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
+from siddes_telemetry.schemas.ddl import MIN_DEDUPLICATION_WINDOW, PARTS_OF_OTHERS
 from siddes_telemetry.schemas.openapi import Api
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH
 
 # One process and a small engine: a count is visible within 0.5 s, a few counts within 0.2 s.
-FLUSH_POLICY = FlushPolicy(max_age_s=0.4, few_rows=100, few_age_s=0.1)
+# The one partition may use the whole smallest window.
+FLUSH_POLICY = FlushPolicy(max_age_s=0.4, few_rows=100, few_age_s=0.1, parts=MIN_DEDUPLICATION_WINDOW - PARTS_OF_OTHERS)
 
 
 def embedded_service(settings: Settings, registry: Registry, listen: Listen, print_status: PrintStatus) -> Service:

@@ -42,7 +42,8 @@ class Repairer:
 
         Raises StoreUnavailable, StoreRefused or TooManyMissingError.
         """
-        attempts = ATTEMPTS if self._store.tokens_may_lack_rows else 1  # else no token was spent: a replica lags
+        # Where no token can be spent, rows that are confirmed and not there are those of a replica that lags.
+        attempts = ATTEMPTS if await self._store.tokens_may_lack_rows() else 1
         missing = await self._missing(selection, expected)
         rows = missing.total()
         self._left -= rows

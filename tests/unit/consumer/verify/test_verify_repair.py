@@ -106,7 +106,7 @@ async def test_a_lagging_replica_gets_no_second_token_where_tokens_and_rows_are_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = await stored_world()
-    world.store.tokens_may_lack_rows = False
+    world.store.lone = False
     lost = world.store.rows.pop(0)
     lines = world.store.lines
 
