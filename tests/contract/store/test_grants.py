@@ -1,9 +1,9 @@
 """The grants that docs/deployment.md lists suffice on a server, each is needed, and one that is missing is named.
 
 Replicated tables need a Keeper, and so does ON CLUSTER; the local servers have none. So there the tables are plain,
-behind a Distributed table of two servers with a common secret. Statements run without ON CLUSTER, those of `migrate` on
-tables that exist. Others end with an error of NOT_HERE after their access was checked; so does ON CLUSTER of a SYSTEM
-statement, after the grant CLUSTER was.
+behind a Distributed table of two servers with a common secret, and taken for replicated. Statements run without ON
+CLUSTER, those of `migrate` on tables that exist. Others end with an error of NOT_HERE after their access was checked;
+so does ON CLUSTER of a SYSTEM statement, after the grant CLUSTER was.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from siddes_telemetry.schemas.ddl import StoreSchema
 from tests.contract.store.backends import DEADLINE_S
 from tests.contract.store.blocks import DAY_MS, LOG, NEVER_MS, NOON_MS, REGISTRY, block, row
 from tests.contract.store.servers import CLUSTER, ClickHouseWithUsers, ServerUser
+from tests.contract.store.without_keeper import NOT_HERE, WithoutKeeper, without_cluster, without_keeper
 from tests.infrastructure.clickhouse import USER
 from tests.product.documented_grants import Grant, documented_grants
 
 pytestmark = pytest.mark.servers
 
 DENIED = 497
-NOT_HERE = {36: "not replicated", 139: "no worker of ON CLUSTER", 392: "no ON CLUSTER"}
 SELECTION = RowSelection(LOG, 0, 0, 1000, 0)
 NAMED = re.compile(r"GRANT ([A-Z ]+)(?:\([\w, ]+\))? ON (\S+) TO the user of SIDDES_TELEMETRY_CLICKHOUSE")
 PURGED_MS = NOON_MS - 9 * DAY_MS  # what is older is purged
@@ -134,8 +134,6 @@ async def consumer(opened: Opened) -> Steps:
     yield store.purge_history(LOG)
     yield store.set_asides(LOG, 0)
     yield store.write_set_aside(LOG, 9, SetAside(offset, offset + 1))
-    for statement in syncs(opened.schema):
-        yield opened.run(statement)
 
 
 async def summary(opened: Opened) -> Steps:
@@ -148,8 +146,7 @@ async def summary(opened: Opened) -> Steps:
 async def verify(opened: Opened) -> Steps:
     audit = opened.audit
     yield opened.store.log_id("log")
-    for statement in syncs(opened.schema):
-        yield opened.run(statement)
+    yield audit.sync_replicas()
     yield audit.stored_partitions(LOG)
     yield audit.purge_history(LOG)
     yield audit.set_asides(LOG, 0)
@@ -169,8 +166,6 @@ async def repair(opened: Opened) -> Steps:
 
 async def set_aside(opened: Opened) -> Steps:
     yield opened.store.log_id("log")
-    if opened.schema.cluster is not None:
-        yield opened.run(f"SYSTEM SYNC REPLICA {opened.schema.table('telemetry_set_asides')}")
     yield opened.store.set_asides(LOG, 9)
     yield opened.store.write_set_aside(LOG, 9, SetAside(next(offsets), None))
 
@@ -193,23 +188,6 @@ WORK: Mapping[str, Callable[[Opened], Steps]] = {
     "dead-letters --set-aside": set_aside,
     "purge": purge,
 }
-
-
-def syncs(schema: StoreSchema) -> Iterator[str]:
-    yield from [] if schema.cluster is None else ddl.sync_replicas(schema)
-    if schema.cluster is not None:
-        yield from [without_cluster(statement) for statement in ddl.sync_replicas(schema)]
-
-
-def without_cluster(statement: str) -> str:
-    return statement.replace(f" ON CLUSTER '{CLUSTER}'", "")
-
-
-def without_keeper(statement: str) -> str:
-    """The statement for a plain table."""
-    statement = without_cluster(statement).replace(" replicated_", " non_replicated_")
-    statement = re.sub(r"ReplicatedMergeTree\([^)]*\)", "MergeTree", statement)
-    return re.sub(r"non_replicated_deduplication_window_seconds = \d+,", "", statement)
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +230,8 @@ async def make_tables(servers: list[ClickHouseWithUsers]) -> None:
 async def opened_as(
     server: ClickHouseWithUsers, user: str, database: str, *, cluster: str | None = None
 ) -> AsyncIterator[Opened]:
-    engine = HttpEngine(replace(parse_server_url(server.url_of(user)), database=database))
+    address = replace(parse_server_url(server.url_of(user)), database=database)
+    engine = HttpEngine(address) if cluster is None else WithoutKeeper(address)
     try:
         yield Opened(engine, StoreSchema(database, cluster, 30, REGISTRY))
     finally:

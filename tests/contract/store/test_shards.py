@@ -1,13 +1,12 @@
 """Counts on two shards behind a Distributed table.
 
 The statements are those of a cluster, without ON CLUSTER and replication: those need a Keeper, which the local
-server has not. So the tables are MergeTrees that are taken for replicated ones, and SYSTEM SYNC REPLICA is not sent.
+server has not. So the tables are MergeTrees that are taken for replicated ones.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +15,15 @@ import pytest
 
 from siddes_telemetry.backends.clickhouse.admin import ClickHouseAdmin, shipped_migrations
 from siddes_telemetry.backends.clickhouse.audit import ClickHouseAudit
-from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Settings
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
-from siddes_telemetry.backends.clickhouse.server_address import ServerAddress, parse_server_url
+from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
 from siddes_telemetry.backends.ports.errors import StoreConflict, StoreUnavailable
 from siddes_telemetry.schemas.ddl import StoreSchema
 from tests.contract.store.backends import DEADLINE_S
 from tests.contract.store.blocks import DAY_MS, LOG, REGISTRY, block
 from tests.contract.store.servers import CLUSTER, ConfiguredClickHouse, pair
+from tests.contract.store.without_keeper import WithoutKeeper, without_keeper
 
 Pair = tuple[ConfiguredClickHouse, ConfiguredClickHouse]
 SCHEMA = StoreSchema("siddes", CLUSTER, 30, REGISTRY)
@@ -50,32 +49,6 @@ async def engines(servers: Pair) -> AsyncIterator[list[WithoutKeeper]]:
                 for statement in migration.statements:
                     await engine.run(without_keeper(statement), settings={}, deadline_s=DEADLINE_S)
         yield engines
-
-
-def without_keeper(statement: str) -> str:
-    statement = statement.replace(f" ON CLUSTER '{CLUSTER}'", "").replace(" replicated_", " non_replicated_")
-    statement = re.sub(r"ReplicatedMergeTree\([^)]*\)", "MergeTree", statement)
-    return re.sub(r"non_replicated_deduplication_window_seconds = \d+,", "", statement)
-
-
-class WithoutKeeper(HttpEngine):
-    """A server whose tables call themselves replicated. `synchronized`: the statements that only a Keeper can serve."""
-
-    def __init__(self, address: ServerAddress) -> None:
-        super().__init__(address)
-        self.synchronized: list[str] = []
-
-    async def read(
-        self, sql: str, parameters: Parameters, *, bound: str = "", settings: Settings, deadline_s: float
-    ) -> Sequence[Row]:
-        rows = await super().read(sql, parameters, bound=bound, settings=settings, deadline_s=deadline_s)
-        return [["Replicated" + field if field == "MergeTree" else field for field in row] for row in rows]
-
-    async def run(self, sql: str, *, settings: Settings, deadline_s: float) -> None:
-        if sql.startswith("SYSTEM SYNC REPLICA"):
-            self.synchronized.append(sql)
-        else:
-            await super().run(sql, settings=settings, deadline_s=deadline_s)
 
 
 async def rows_of(engine: HttpEngine) -> int:
