@@ -1,12 +1,14 @@
-"""Every service and command on a ClickHouse server, each as a user that has the grants of docs/deployment.md alone."""
+"""Every service and command on a ClickHouse server with the users of deploy/clickhouse-users.xml.
+
+tests/unit/deploy/test_compose.py compares their grants with the documented ones.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from shutil import copy
 from uuid import uuid4
 
 import aiohttp
@@ -17,53 +19,60 @@ from aiokafka import AIOKafkaProducer
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.schemas.client_batch import NO_BATCH
 from siddes_telemetry.schemas.record_encoding import encode_headers
-from tests.contract.store.servers import ClickHouseWithUsers, ServerUser
+from tests.infrastructure.clickhouse import LocalClickHouse
 from tests.product.client import Client, eventually
+from tests.product.deploy_files import DEPLOY, make_secrets
 from tests.product.deployments import Deployment, start_member, unmigrated_cluster
-from tests.product.documented_grants import documented_grants
 from tests.product.process import ServiceProcess, run
 
 DATABASE = "telemetry"  # which `migrate` makes
 BATCHES = 5
-SETTINGS = {"summary": {"readonly": "2"}}
 
 
-def user_of(kind: str) -> str:
-    return re.sub("[ -]+", "_", kind)
+class DeployedClickHouse(LocalClickHouse):
+    """A server with deploy/clickhouse-users.xml in its users.d."""
 
-
-USERS = {
-    user_of(kind): ServerUser(SETTINGS.get(kind, {}), grants=tuple(f"GRANT {grant}" for grant in grants))
-    for kind, grants in documented_grants(DATABASE, replicated=False).items()
-}
+    def _prepare(self) -> list[str]:
+        (self.folder / "users.d").mkdir()
+        copy(DEPLOY / "clickhouse-users.xml", self.folder / "users.d")
+        return super()._prepare()
 
 
 @pytest.fixture
-def server(libchdb: Path, tmp_path: Path) -> Iterator[ClickHouseWithUsers]:
+def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The secrets that deploy/make-secrets makes, also in the environment."""
+    made = make_secrets(tmp_path)
+    for name, value in made.items():
+        monkeypatch.setenv(name, value)
+    return made
+
+
+@pytest.fixture
+def server(libchdb: Path, tmp_path: Path, secrets: dict[str, str]) -> Iterator[LocalClickHouse]:
     folder = tmp_path / "clickhouse"
     folder.mkdir()
-    with ClickHouseWithUsers(libchdb=libchdb, folder=folder, users=USERS) as running:
+    with DeployedClickHouse(libchdb=libchdb, folder=folder) as running:
         yield running
 
 
-async def test_everything_works_with_the_documented_grants(
-    kafka_bootstrap: str, server: ClickHouseWithUsers, tmp_path: Path
+async def test_everything_works_with_the_users_of_deploy(
+    kafka_bootstrap: str, server: LocalClickHouse, secrets: dict[str, str], tmp_path: Path
 ) -> None:
-    def url_of(kind: str) -> str:
-        return urlsplit(server.url_of(user_of(kind)))._replace(path=f"/{DATABASE}").geturl()
+    def login(user: str) -> dict[str, str]:
+        return {"CLICKHOUSE_USER": user, "CLICKHOUSE_PASSWORD": secrets[f"CLICKHOUSE_{user.upper()}_PASSWORD"]}
 
-    with unmigrated_cluster(kafka_bootstrap, "", tmp_path, PARTITIONS="1") as deployment:
-        del deployment.settings["CLICKHOUSE"]
+    url = f"http://127.0.0.1:{server.port}/{DATABASE}"
+    with unmigrated_cluster(kafka_bootstrap, url, tmp_path, PARTITIONS="1") as deployment:
 
-        async def typed(command: str, *options: str, by: str = "", **settings: str) -> str:
-            more = {"CLICKHOUSE": url_of(by or command), **settings}
+        async def typed(command: str, *options: str, by: str = "operator", **settings: str) -> str:
+            more = {**login(by), **settings}
             done = await asyncio.to_thread(run, command, *options, settings={**deployment.settings, **more})
             assert done.returncode == 0, done.stderr
             return done.stdout + done.stderr
 
-        await typed("migrate")
-        await typed("migrate", RETENTION_DAYS="9")
-        deployment.overrides = {name: {"CLICKHOUSE": url_of(name)} for name in ("consumer", "summary")}
+        await typed("migrate", by="migrate")
+        await typed("migrate", by="migrate", RETENTION_DAYS="9")
+        deployment.overrides = {name: login(name) for name in ("consumer", "summary")}
         for name in ("gateway", "consumer", "summary"):
             start_member(deployment, name)
         for process in deployment.processes.values():
@@ -73,11 +82,11 @@ async def test_everything_works_with_the_documented_grants(
             await count(client, 1)
             with clickhouse_connect.get_client(dsn=server.url, database=DATABASE) as owner:
                 owner.command("ALTER TABLE telemetry_counts DELETE WHERE 1", settings={"mutations_sync": 2})
-            assert f"{BATCHES} rows inserted" in await typed("verify", "--repair", "--yes", by="verify --repair")
+            assert f"{BATCHES} rows inserted" in await typed("verify", "--repair", "--yes")
 
             await produce_what_halts(deployment)
             place = await halts_at(session, deployment.processes["consumer"])
-            said = await typed("dead-letters", "--set-aside", place, "--yes", by="dead-letters --set-aside")
+            said = await typed("dead-letters", "--set-aside", place, "--yes")
             assert "set aside: partition 0 goes on" in said
             await count(client, 2)
             assert "agree" in await typed("verify")
