@@ -235,6 +235,12 @@ class MemoryStore:
             found[number] = found.get(number, RowSums()) + RowSums(1, row.count, row_checksum(row.line))
         return found
 
+    async def sums_by_day(self, selection: RowSelection) -> Mapping[date, RowSums]:
+        found: dict[date, RowSums] = {}
+        for row in sorted(self._rows_in(selection), key=lambda row: row.day):
+            found[row.day] = found.get(row.day, RowSums()) + RowSums(1, row.count, row_checksum(row.line))
+        return found
+
     async def lines(self, selection: RowSelection) -> Sequence[bytes]:
         return [row.line for row in self._rows_in(selection)]
 
@@ -246,6 +252,7 @@ class MemoryStore:
             if (row.log_id, row.partition) == (selection.log_id, selection.partition)
             and selection.start <= row.offset < selection.end
             and row.created_at_ms >= selection.since_ms
+            and (selection.before_ms is None or row.created_at_ms < selection.before_ms)
             and not any(
                 row.offset <= purged.up_to_offset and row.created_at_ms >= purged.ahead_ms
                 for purged in selection.purged_ahead

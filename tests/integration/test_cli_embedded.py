@@ -5,46 +5,26 @@ from __future__ import annotations
 import asyncio
 import calendar
 import json
-import random
 import re
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from siddes_telemetry.backends.sqlite.log import SqliteLog
 from siddes_telemetry.schemas.client_batch import NO_BATCH
-from siddes_telemetry.schemas.record import Headers
-from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
-from siddes_telemetry.schemas.timestamps import format_time
+from siddes_telemetry.schemas.record_encoding import encode_headers
 from tests.product.client import Client, eventually
+from tests.product.data_folder import counted, plant
 from tests.product.deployments import ANY_PORT, JWT_SECRET, Deployment, embedded, start_embedded
 from tests.product.process import run
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000  # the tests of one instance end within it, so that what is younger stays so
 CANARY = b"canary1f6f0f9d"
-
-
-async def plant(folder: Path, records: Iterable[tuple[int, bytes, Headers]]) -> None:
-    """Put these into the log of a stopped instance, as if they had been appended at these times, the oldest first."""
-    now_ms = 0
-    log = SqliteLog(folder / "log.sqlite", clock_ms=lambda: now_ms, rng=random.Random(1))
-    try:
-        for now_ms, value, headers in records:  # noqa: B007  # read by the log's clock
-            await log.append(0, value, headers)
-    finally:
-        await log.close()
-
-
-def counted(viewer: str, at_ms: int, count: int) -> tuple[int, bytes, Headers]:
-    """A record of one count, created and appended then."""
-    lines = encode_lines(viewer, {"suggestion_undo": count}, format_time(at_ms))
-    return at_ms, lines, encode_headers(1, lines, [(NO_BATCH, 1)])
 
 
 BAD = CANARY + b"\n"

@@ -9,6 +9,7 @@ from functools import partial
 from siddes_telemetry.backends.clickhouse.admin import ClickHouseAdmin
 from siddes_telemetry.backends.clickhouse.audit import ClickHouseAudit
 from siddes_telemetry.backends.clickhouse.engine import Engine
+from siddes_telemetry.backends.clickhouse.import_facts import ClickHouseImportFacts
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.schemas.ddl import StoreSchema
@@ -17,11 +18,12 @@ from siddes_telemetry.schemas.registry import Registry
 
 @dataclass(frozen=True)
 class Store:
-    """A store, its administration and its audit."""
+    """A store, its administration, its audit, and what `import` asks."""
 
     counts: ClickHouseStore
     admin: ClickHouseAdmin
     audit: ClickHouseAudit
+    import_facts: ClickHouseImportFacts
 
     async def ping(self) -> None:
         """Return if both summaries and inserts are answered. Raises as these two do."""
@@ -32,7 +34,9 @@ class Store:
 def make_store(engine: Engine, schema: StoreSchema) -> Store:
     """The store of this schema on this engine."""
     admin = ClickHouseAdmin(engine, schema, random_log_id=partial(secrets.randbits, 32))
-    return Store(ClickHouseStore(engine, schema), admin, ClickHouseAudit(engine, schema))
+    return Store(
+        ClickHouseStore(engine, schema), admin, ClickHouseAudit(engine, schema), ClickHouseImportFacts(engine, schema)
+    )
 
 
 def store_schema(settings: Settings, registry: Registry, database: str) -> StoreSchema:

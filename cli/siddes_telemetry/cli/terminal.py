@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from errno import EADDRINUSE
@@ -97,6 +98,21 @@ def operator_settings(*cluster_needs: str, of_cluster: bool = False) -> Settings
     settings = load_settings(problems_of=problems)
     logs.configure(settings.log_level, libraries=False)  # the command's own message says what failed
     return settings
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields a function of (done, total) that moves a bar on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    with typer.progressbar(length=1, label=label, file=sys.stderr) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.length = max(1, total)
+            bar.update(done - bar.pos)
+
+        yield show
 
 
 def _warn_of_misspelt() -> None:

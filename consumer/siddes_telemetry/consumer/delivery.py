@@ -36,7 +36,7 @@ import structlog
 
 from siddes_telemetry.backends.backoff import Backoff
 from siddes_telemetry.backends.ports.errors import StoreRefused, StoreUnavailable
-from siddes_telemetry.backends.ports.log import OwnedPartition
+from siddes_telemetry.backends.ports.log import OffsetCommitter
 from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer.block import Block
 from siddes_telemetry.consumer.context import ConsumerContext, StopRequested
@@ -62,7 +62,7 @@ class InsertOutcome(Enum):
 class BlockDelivery:
     """Delivers the blocks of one owned partition. Calls may raise StopRequested, PartitionLost or LogUnavailable."""
 
-    def __init__(self, partition: OwnedPartition, store: StoreRetry, ctx: ConsumerContext) -> None:
+    def __init__(self, partition: OffsetCommitter, store: StoreRetry, ctx: ConsumerContext) -> None:
         self._partition = partition
         self._store = store
         self._ctx = ctx

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from siddes_telemetry.backends.ports.log import OwnedPartition
+from siddes_telemetry.backends.ports.log import OffsetCommitter
 
 VERSION = 1
 NO_INTENT = ""
@@ -32,12 +32,12 @@ class GroupState:
     aside: bool = False  # [offset, intent_end) is to be set aside instead of stored
 
 
-async def commit_intent(partition: OwnedPartition, start: int, end: int, *, aside: bool = False) -> None:
+async def commit_intent(partition: OffsetCommitter, start: int, end: int, *, aside: bool = False) -> None:
     """Commit offset `start` with the intent to store, or to set aside, [start, end). Raises PartitionLost."""
     await partition.commit_offset(start, encode_intent(end, aside=aside))
 
 
-async def commit_without_intent(partition: OwnedPartition, offset: int) -> None:
+async def commit_without_intent(partition: OffsetCommitter, offset: int) -> None:
     """Commit that everything below `offset` is stored and nothing is in doubt. Raises PartitionLost."""
     await partition.commit_offset(offset, NO_INTENT)
 

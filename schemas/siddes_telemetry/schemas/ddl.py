@@ -109,7 +109,12 @@ def event_type(registry: Registry) -> str:
 def stored_events(create_query: str) -> Mapping[str, int]:
     """The event names and ids in a table's CREATE statement."""
     match = _EVENT_COLUMN.search(create_query)
-    return {name: int(identifier) for name, identifier in _ENUM_MEMBER.findall(match[1])} if match else {}
+    return event_type_ids(match[1]) if match else {}
+
+
+def event_type_ids(event_type: str) -> Mapping[str, int]:
+    """The event names and ids in a type of the event column, as ClickHouse spells it."""
+    return {name: int(identifier) for name, identifier in _ENUM_MEMBER.findall(event_type)}
 
 
 def stored_retention_days(create_query: str) -> int | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from siddes_telemetry.backends.ports.errors import StoreMissing
 from siddes_telemetry.backends.ports.store import PurgedAhead, PurgeHistory, RowSelection, RowSums, StoredPartition
 from siddes_telemetry.schemas.table import row_checksum
+from siddes_telemetry.schemas.timestamps import format_time
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, StoreUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NEVER_MS, NOON_MS, row
 
@@ -50,6 +52,19 @@ async def test_sums_by_range_add_up(filled: StoreUnderTest) -> None:
         0: sums([all_lines[0], all_lines[3]], 2)
     }
     assert await filled.audit.sums_by_range(RowSelection(LOG, 0, 3, 3, 0), 1) == {}
+
+
+async def test_sums_by_day_add_up(filled: StoreUnderTest) -> None:
+    all_lines = lines()
+    noon, before = (date.fromisoformat(format_time(at_ms)[:10]) for at_ms in (NOON_MS, NOON_MS - DAY_MS))
+    today = sums([all_lines[0], *all_lines[2:]], 1 + 7 + 1 + 1)
+    assert await filled.audit.sums_by_day(EVERYTHING) == {before: sums(all_lines[1:2], 25_000), noon: today}
+    assert list(await filled.audit.sums_by_day(EVERYTHING)) == [before, noon]
+    until = replace(EVERYTHING, before_ms=NOON_MS + 999)
+    assert await filled.audit.lines(replace(until, start=2)) == [all_lines[4]]
+    assert await filled.audit.sums_by_day(replace(until, since_ms=NOON_MS)) == {
+        noon: sums([all_lines[0], *all_lines[3:]], 3)
+    }
 
 
 async def test_rows_are_counted(filled: StoreUnderTest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from siddes_telemetry.backends.clickhouse.confirmed_reads import ConfirmedReads
 from siddes_telemetry.backends.clickhouse.engine import Engine, Row
@@ -26,6 +27,7 @@ WHERE log_id = {log_id:UInt32} AND log_partition = {partition:UInt16}
     AND log_offset >= {start:UInt64} AND log_offset < {end:UInt64}
     AND created_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
 """
+_CREATED_BEFORE = "    AND created_at < fromUnixTimestamp64Milli({before_ms:Int64}, 'UTC')\n"
 _UNLESS_PURGED = """\
     AND NOT (
         log_offset <= {up_to_#:UInt64} AND created_at >= fromUnixTimestamp64Milli({ahead_ms_#:Int64}, 'UTC')
@@ -79,11 +81,18 @@ class ClickHouseAudit:
         found = await self._select(selection, f"{_RANGE} AS number, {_SUMS}", group_by="number", width=width)
         return {number: RowSums(rows, counts, checksum) for number, rows, counts, checksum in found}
 
+    async def sums_by_day(self, selection: RowSelection) -> Mapping[date, RowSums]:
+        found = await self._select(selection, f"toDate(created_at) AS day, {_SUMS}", group_by="day ORDER BY day")
+        return {date.fromisoformat(day): RowSums(rows, counts, checksum) for day, rows, counts, checksum in found}
+
     async def lines(self, selection: RowSelection) -> Sequence[bytes]:
         return [str(line).encode() for (line,) in await self._select(selection, ROW_AS_LINE)]
 
     async def _select(self, selection: RowSelection, what: str, *, group_by: str = "", **more: int) -> Sequence[Row]:
         sql = f"SELECT {what} {_SELECTION}"
+        if selection.before_ms is not None:
+            sql += _CREATED_BEFORE
+            more["before_ms"] = selection.before_ms
         for number, purged in enumerate(
             each for each in selection.purged_ahead if each.up_to_offset >= selection.start
         ):

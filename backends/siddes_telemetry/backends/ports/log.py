@@ -63,8 +63,11 @@ class PartitionView(Protocol):
         """
 
 
-class OwnedPartition(PartitionView, Protocol):
-    """One partition, owned in one generation of the group. Every call may raise PartitionLost too."""
+class OffsetCommitter(Protocol):
+    """Keeps the offset and the intent of one partition, for its one owner."""
+
+    @property
+    def number(self) -> int: ...
 
     async def commit_offset(self, offset: int, metadata: str) -> None:
         """Commit once, under the generation in which this partition was assigned, and never under another.
@@ -72,6 +75,10 @@ class OwnedPartition(PartitionView, Protocol):
         Returns only when the log has confirmed it. Otherwise, also without an answer, it raises PartitionLost: the
         partition is then given up, and owned again only under a new generation.
         """
+
+
+class OwnedPartition(PartitionView, OffsetCommitter, Protocol):
+    """One partition, owned in one generation of the group. Every call may raise PartitionLost too."""
 
     async def seek(self, offset: int) -> None:
         """Set where the next `fetch` begins. Must be called once before the first."""

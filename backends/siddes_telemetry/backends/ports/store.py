@@ -120,7 +120,10 @@ class BlockStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RowSelection:
-    """The rows of offsets [start, end) of one partition, created at `since_ms` or later, except `purged_ahead`."""
+    """The rows of offsets [start, end) of one partition, created at `since_ms` or later, except `purged_ahead`.
+
+    `before_ms`: only those created before then.
+    """
 
     log_id: int
     partition: int
@@ -128,6 +131,7 @@ class RowSelection:
     end: int
     since_ms: int
     purged_ahead: tuple[PurgedAhead, ...] = ()
+    before_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,9 @@ class StoreAudit(Protocol):
 
     async def sums_by_range(self, selection: RowSelection, width: int) -> Mapping[int, RowSums]:
         """The totals for each range of `width` offsets, numbered from 0 at `selection.start`. Omits empty ranges."""
+
+    async def sums_by_day(self, selection: RowSelection) -> Mapping[date, RowSums]:
+        """The totals for each table day that has rows, in order."""
 
     async def lines(self, selection: RowSelection) -> Sequence[bytes]:
         """The rows as lines of table.encode_row, unordered."""

@@ -42,6 +42,10 @@ _TEXT = "text:"  # the column turns a text of digits alone into a number
 # newest_trimmed_ms: read by earlier versions, whose append times never stepped back, if there are no records.
 
 # Added without a new format: files of earlier versions do not have it, and earlier versions ignore it.
+_IMPORTS = """CREATE TABLE IF NOT EXISTS imports (
+    log_id INTEGER NOT NULL, began_at_ms INTEGER NOT NULL, day TEXT NOT NULL, offset INTEGER NOT NULL,
+    metadata TEXT NOT NULL, PRIMARY KEY (log_id, began_at_ms)
+)"""
 _NOTES = """CREATE TABLE IF NOT EXISTS key_notes (
     id INTEGER PRIMARY KEY, added_at_ms INTEGER NOT NULL, note BLOB NOT NULL
 )"""
@@ -137,6 +141,7 @@ def _check_format(connection: sqlite3.Connection, random_bits: Callable[[int], i
     if meta["format"] > FORMAT:
         raise LogFileRefused(f"this log has format {meta['format']}; this version reads up to {FORMAT}: upgrade")
     connection.execute(_NOTES)
+    connection.execute(_IMPORTS)
     return int(meta["log_id"])
 
 

@@ -28,6 +28,7 @@ from siddes_telemetry.backends.sqlite.file import (
     prove_writable,
     write_key_fingerprint,
 )
+from siddes_telemetry.backends.sqlite.import_intents import SqliteImportIntents
 from siddes_telemetry.backends.sqlite.key_journal import SqliteJournal
 from siddes_telemetry.backends.sqlite.partition import SqlitePartitionView
 from siddes_telemetry.backends.sqlite.reading_thread import ReadingThread
@@ -61,6 +62,7 @@ class SqliteLog:
         self._reading = ReadingThread(partial(connect, path, writing=False))
         self._membership = asyncio.Lock()
         self.dead_letters = SqliteDeadLetters(self._reading, self._writing, clock_ms)
+        self.import_intents = SqliteImportIntents(self._reading, self._writing)
 
     async def append(self, partition: int, value: bytes, headers: Headers) -> None:
         if partition != PARTITION:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -14,8 +12,7 @@ from siddes_telemetry.cli.commands.verify_table import verify_table
 from siddes_telemetry.cli.operations.run import run_operation
 from siddes_telemetry.cli.operations.verify import MAX_VERIFY_HOURS
 from siddes_telemetry.cli.settings import Settings
-from siddes_telemetry.cli.terminal import exit_on_error, operator_settings, say
-from siddes_telemetry.consumer.verify.context import Progress
+from siddes_telemetry.cli.terminal import exit_on_error, operator_settings, progress_bar, say
 
 DIFFERENT = 1  # the exit status where log and store differ
 NOT_VERIFIED = 3  # where it could not compare them
@@ -72,23 +69,8 @@ def verify(
 
 
 def _verify(settings: Settings, arguments: dict[str, Any]) -> dict[str, Any]:
-    with _progress_bar() as progress:
+    with progress_bar("reading the log") as progress:
         return run_operation(settings, "verify", arguments, progress)
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Progress]:
-    """A bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    with typer.progressbar(length=1, label="reading the log", file=sys.stderr) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.length = max(1, total)
-            bar.update(done - bar.pos)
-
-        yield show
 
 
 def _show(report: dict[str, Any], *, as_json: bool, out: Callable[[str], None]) -> None:

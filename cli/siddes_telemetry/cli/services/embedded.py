@@ -11,12 +11,10 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.backends.journal_queue import JournalMetrics
 from siddes_telemetry.backends.sqlite.trimming import SqliteTrimMetrics
 from siddes_telemetry.cli.data_folder import DataFolder
-from siddes_telemetry.cli.embedded import open_embedded
+from siddes_telemetry.cli.embedded import embedded_consumer, open_embedded
 from siddes_telemetry.cli.operations.control_socket import serve_control
 from siddes_telemetry.cli.operations.embedded import embedded_operations
-from siddes_telemetry.cli.operations.migrate import embedded_log_name
 from siddes_telemetry.cli.services.announcement import PrintStatus
-from siddes_telemetry.cli.services.consumer import make_consumer
 from siddes_telemetry.cli.services.gateway import COMMIT_DRAIN_S, ingest_routes, make_group_commit
 from siddes_telemetry.cli.services.lifecycle import BackgroundTask, ServiceParts, make_service
 from siddes_telemetry.cli.services.listeners import Listen, public_server
@@ -26,16 +24,10 @@ from siddes_telemetry.cli.services.runtime import Service
 from siddes_telemetry.cli.services.summary import read_routes
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.viewer_key import keep_viewer_key
-from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
-from siddes_telemetry.schemas.ddl import MIN_DEDUPLICATION_WINDOW, PARTS_OF_OTHERS
 from siddes_telemetry.schemas.openapi import Api
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH
-
-# One process and a small engine: a count is visible within 0.5 s, a few counts within 0.2 s.
-# The one partition may use the whole smallest window.
-FLUSH_POLICY = FlushPolicy(max_age_s=0.4, few_rows=100, few_age_s=0.1, parts=MIN_DEDUPLICATION_WINDOW - PARTS_OF_OTHERS)
 
 
 def embedded_service(settings: Settings, registry: Registry, listen: Listen, print_status: PrintStatus) -> Service:
@@ -59,16 +51,7 @@ async def _open_all(settings: Settings, registry: Registry, metrics: CollectorRe
         server = await stack.enter_async_context(public_server(settings, registry, set(Api), routes, metrics))
         journal = instance.log.journal(JournalMetrics(metrics))
         stack.push_async_callback(journal.close)
-        consumer = make_consumer(
-            instance.log.group_consumer(),
-            instance.store.counts,
-            instance.log.dead_letters,
-            journal,
-            registry,
-            log_name=embedded_log_name(instance.log.log_id),
-            policy=FLUSH_POLICY,
-            metrics=metrics,
-        )
+        consumer = embedded_consumer(instance, journal, metrics)
         await stack.enter_async_context(serve_control(DataFolder(settings.data).control_socket, operations))
         yield ServiceParts(
             checks={
