@@ -21,6 +21,7 @@ import pytest
 from siddes_telemetry.backends.clickhouse.admin import ClickHouseAdmin, shipped_migrations
 from siddes_telemetry.backends.clickhouse.audit import ClickHouseAudit
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
+from siddes_telemetry.backends.clickhouse.import_facts import ClickHouseImportFacts
 from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.clickhouse.settings import ALTER_PINS, INSERT_PINS
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
@@ -164,6 +165,21 @@ async def repair(opened: Opened) -> Steps:
         yield opened.store.insert(row(offset, viewer=str(viewer)), f"{offset}-{viewer}", deadline_s=DEADLINE_S)
 
 
+async def import_rows(opened: Opened) -> Steps:
+    facts, offset = ClickHouseImportFacts(opened.engine, opened.schema), next(offsets)
+    yield opened.store.ping_insert()
+    yield facts.event_ids()
+    yield facts.kept_days()
+    yield facts.log_names(LOG)
+    yield opened.admin().adopt_log(f"imported {offset}", log_id=offset)
+    yield facts.adopted_at_ms("log")
+    yield facts.purged_since(LOG, 0)
+    yield opened.audit.sync_replicas()
+    yield opened.audit.sums_by_day(SELECTION)
+    for viewer in range(20):
+        yield opened.store.insert(row(offset, viewer=str(viewer)), f"{offset}-{viewer}", deadline_s=DEADLINE_S)
+
+
 async def set_aside(opened: Opened) -> Steps:
     yield opened.store.log_id("log")
     yield opened.store.set_asides(LOG, 9)
@@ -187,6 +203,7 @@ WORK: Mapping[str, Callable[[Opened], Steps]] = {
     "verify --repair": repair,
     "dead-letters --set-aside": set_aside,
     "purge": purge,
+    "import": import_rows,
 }
 
 

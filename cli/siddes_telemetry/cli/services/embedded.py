@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.journal_queue import JournalMetrics
@@ -29,6 +30,8 @@ from siddes_telemetry.schemas.openapi import Api
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH
 
+log = structlog.get_logger(__name__)
+
 
 def embedded_service(settings: Settings, registry: Registry, listen: Listen, print_status: PrintStatus) -> Service:
     """All three services on one data folder."""
@@ -42,6 +45,10 @@ async def _open_all(settings: Settings, registry: Registry, metrics: CollectorRe
         operations = embedded_operations(instance)
         await operations["migrate"]()
         await keep_viewer_key(instance, settings)
+        if await instance.log.import_intents.any():
+            log.warning(
+                "data_folder_was_imported", remedy="import it again, or delete it"
+            )
         gateway_metrics = GatewayMetrics(metrics, registry)
         group_commit = make_group_commit(instance.log, 1, registry, gateway_metrics)
         routes = [
