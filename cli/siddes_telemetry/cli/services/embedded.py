@@ -46,9 +46,7 @@ async def _open_all(settings: Settings, registry: Registry, metrics: CollectorRe
         await operations["migrate"]()
         await keep_viewer_key(instance, settings)
         if await instance.log.import_intents.any():
-            log.warning(
-                "data_folder_was_imported", remedy="import it again, or delete it"
-            )
+            log.warning("data_folder_was_imported", remedy="import it again, or delete it")
         gateway_metrics = GatewayMetrics(metrics, registry)
         group_commit = make_group_commit(instance.log, 1, registry, gateway_metrics)
         routes = [
