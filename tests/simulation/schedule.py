@@ -41,12 +41,11 @@ PAUSES_S = (1.0, 12.0, 45.0, 61.0, 300.0)  # on both sides of the session time-o
 
 
 class Schedule:
-    """The schedule of one seed. `burns_tokens`: see Store."""
+    """The schedule of one seed."""
 
-    def __init__(self, seed: int, *, burns_tokens: bool = True, spare_metrics: list[Metrics] | None = None) -> None:
+    def __init__(self, seed: int, *, spare_metrics: list[Metrics] | None = None) -> None:
         self._rng = random.Random(seed)
         self.faults = Faults(self._rng)
-        self._burns_tokens = burns_tokens
         self._spare_metrics = [] if spare_metrics is None else spare_metrics
         self._processes: list[Process] = []
         self._leaving: list[Process] = []  # stopped, and not ended yet
@@ -58,7 +57,7 @@ class Schedule:
         self._invariants = Invariants()
         self._broker = Broker(faults, self._invariants, rng.randint(1, 3), rng.choice((1, 3, 1000)))
         self._broker.after_intent_commit = self._freeze_after_intent_commit
-        self._store = Store(faults, self._invariants, burns_tokens=self._burns_tokens)
+        self._store = Store(faults, self._invariants)
         self._traffic = Traffic(rng, self._broker.partitions)
         self._journal = Journal(faults, lambda: self._traffic.now_ms)
         self._invariants.watch(self._broker, self._traffic)

@@ -1,8 +1,9 @@
 """The simulated store: an insert is a message, which the server executes whatever happens to its sender.
 
 The rows of each table day become visible at once; the days of a block one after the other. A token is remembered per
-day, for no longer than the lease needs. A day's token is written a moment before its rows, as a lone MergeTree does: a
-server killed in between keeps the token and not the rows.
+day, for no longer than the lease needs. There are two kinds. A lone server writes a day's token a moment before its
+rows: killed in between, it keeps the token and not the rows. Replicas write both at once, and a read that does not
+synchronize them first sees the rows of a while ago.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ REMEMBERED_S = (200.0, 5000.0)  # a lease, the latest message and an insert's de
 DAY_S = (0.0005, 0.002, 0.02)  # how long writing a table day takes
 SLOW_DAY_S = (1.0, 12.0, 29.0)
 RENAME_S = 0.0004  # from a day's token to its rows
+BEHIND_S = (0.0, 5.0, 200.0)  # how far a replica lags
 
 _ROW = re.compile(
     rb'\{"viewer_id":"(?P<viewer>[^"]*)","event":"(?P<event>[^"]*)","count":(?P<count>\d+),'
@@ -65,16 +67,16 @@ class Witness(Protocol):
 
 
 class Store:
-    """The server. `burns_tokens`: whether a kill may fall between a token and its rows."""
+    """The server, or the replicas."""
 
-    def __init__(self, faults: Faults, witness: Witness, *, burns_tokens: bool) -> None:
+    def __init__(self, faults: Faults, witness: Witness) -> None:
         self.up = True
         self.wire = Wire(faults, reachable=lambda: self.up, refused=StoreUnavailable, silent=StoreUnavailable)
         self._faults = faults
         self._witness = witness
-        self._burns_tokens = burns_tokens
+        self.lone = faults.rng.random() < 0.6
         self._remembered_s = faults.rng.choice(REMEMBERED_S)
-        self._rows: dict[int, dict[tuple[str, int], int]] = {}  # by partition: how many of a day and offset
+        self._rows: dict[int, list[tuple[float, str, int]]] = {}  # by partition: (when it was stored, day, offset)
         self._tokens: dict[tuple[str, str], float] = {}  # (token, day): when it was written
         self.set_asides: defaultdict[int, list[SetAside]] = defaultdict(list)  # by partition
         self._life = 0
@@ -95,17 +97,19 @@ class Store:
     def start(self) -> None:
         self.up = True
 
-    def stored_days(self, partition: int, from_offset: int) -> list[StoredDay]:
+    def stored_days(self, partition: int, from_offset: int, *, synchronized: bool) -> list[StoredDay]:
+        behind_s = 0.0 if self.lone or synchronized else self._faults.rng.choice(BEHIND_S)
+        seen_s = asyncio.get_running_loop().time() - behind_s
         found: dict[str, tuple[int, int]] = {}
-        for (day, offset), rows in self._rows.get(partition, {}).items():
-            if offset >= from_offset:
-                before, last = found.get(day, (0, 0))
-                found[day] = (before + rows, max(last, offset))
+        for stored_s, day, offset in self._rows.get(partition, ()):
+            if offset >= from_offset and stored_s <= seen_s:
+                rows, last = found.get(day, (0, 0))
+                found[day] = (rows + 1, max(last, offset))
         return [StoredDay(date.fromisoformat(day), *found[day]) for day in sorted(found)]
 
     def last_offset(self, partition: int) -> int | None:
         """The highest stored log_offset of a partition."""
-        return max((offset for _, offset in self._rows.get(partition, {})), default=None)
+        return max((offset for _, _, offset in self._rows.get(partition, ())), default=None)
 
     def insert(self, block: bytes, token: str, deadline_s: float) -> asyncio.Future[None]:
         """Start an insert. The future is resolved when it is done. Raises StoreUnavailable or StoreRefused at once."""
@@ -142,7 +146,7 @@ class Store:
             self._day_done(work, place)
             return
         self._tokens[work.token, day] = now_s
-        if not self._burns_tokens:
+        if not self.lone:
             self._show_rows(work, place, rows)
         elif self._faults.strikes(0.5):
             self._faults.counts["token burnt"] += 1
@@ -153,10 +157,9 @@ class Store:
             self._later(RENAME_S, work, partial(self._show_rows, work, place, rows))
 
     def _show_rows(self, work: _Insert, place: int, rows: Sequence[StoredRow]) -> None:
+        now_s = asyncio.get_running_loop().time()
         for row in rows:
-            counts = self._rows.setdefault(row.partition, {})
-            key = (row.created_at[:10], row.offset)
-            counts[key] = counts.get(key, 0) + 1
+            self._rows.setdefault(row.partition, []).append((now_s, row.created_at[:10], row.offset))
         self._witness.stored(work.token, rows)
         self._day_done(work, place)
 
@@ -184,7 +187,9 @@ class Store:
 
 
 class StoreClient:
-    """A BlockStore: one host's client of the store."""
+    """A BlockStore: one host's client of the store. `synchronizes`: before a read that decides what was stored."""
+
+    synchronizes = True
 
     def __init__(self, store: Store, host: Host, witness: Witness) -> None:
         self._store = store
@@ -206,7 +211,7 @@ class StoreClient:
         assert log_id == LOG_ID
         held: Sequence[StoredDay] = await self._store.wire.ask(
             self._host,
-            lambda: self._store.stored_days(partition, from_offset),
+            lambda: self._store.stored_days(partition, from_offset, synchronized=self.synchronizes),
             kind="question to the store",
             patience_s=60.0,
         )

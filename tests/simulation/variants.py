@@ -39,7 +39,7 @@ from tests.simulation import schedule, store
 from tests.simulation.group import NO_ERROR, Group
 from tests.simulation.process import NEWER
 from tests.simulation.schedule import PAUSES_S, WAITS_S
-from tests.simulation.store import REMEMBERED_S
+from tests.simulation.store import REMEMBERED_S, StoreClient
 
 Variant = Callable[[], AbstractContextManager[Any]]
 
@@ -160,6 +160,20 @@ def spent_tokens_trusted() -> AbstractContextManager[Any]:
     return patch.object(BlockDelivery, "_has_token_without_rows", believe)
 
 
+def replicas_not_synchronized() -> AbstractContextManager[Any]:
+    """What was stored is read from a replica that may lag."""
+    return patch.object(StoreClient, "synchronizes", False)
+
+
+def replicas_taken_for_a_lone_server() -> AbstractContextManager[Any]:
+    """Rows that a lagging replica does not show yet are taken for lost, and inserted under another token."""
+
+    async def lone(self: StoreClient) -> bool:
+        return True
+
+    return patch.multiple(StoreClient, synchronizes=False, tokens_may_lack_rows=lone)
+
+
 @contextmanager
 def lease_ignored() -> Iterator[None]:
     """An insert may start at any time after its intent commit.
@@ -240,6 +254,8 @@ VARIANTS: dict[str, Variant] = {
     "steps are not clamped": steps_not_clamped,
     "wide viewer ids go under the old format": wide_viewer_ids_in_the_old_format,
     "spent tokens are trusted": spent_tokens_trusted,
+    "replicas are not synchronized": replicas_not_synchronized,
+    "replicas are taken for a lone server": replicas_taken_for_a_lone_server,
     "the lease is ignored": lease_ignored,
     "a set-aside is not known to one version": set_aside_not_known_to_one_version,
     "what was asked to be set aside binds before it is taken up": set_aside_on_asking,
