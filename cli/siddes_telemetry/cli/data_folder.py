@@ -24,6 +24,10 @@ class DataMissing(Exception):
     """The folder does not exist."""
 
 
+class DataIncomplete(Exception):
+    """A restore into this folder did not end."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataFolder:
     """A data folder and the paths in it."""
@@ -52,6 +56,12 @@ class DataFolder:
             remedy = "run this where the instance was started, or set SIDDES_TELEMETRY_DATA to its data folder"
             raise DataMissing(f"there is no data folder {self.root}: {remedy}") from None
 
+    def require_whole(self) -> None:
+        """Raise DataIncomplete if a restore into this folder did not end, or OSError."""
+        if self.restoring.exists():
+            remedy = "run siddes-telemetry restore FOLDER again"
+            raise DataIncomplete(f"a restore into the data folder {self.root} did not end: {remedy}")
+
     @property
     def log(self) -> Path:
         return self.root / "log.sqlite"
@@ -64,6 +74,15 @@ class DataFolder:
     def control_socket(self) -> Path:
         return self.root / "control.sock"
 
+    @property
+    def restoring(self) -> Path:
+        """A folder that is there while a restore is under way."""
+        return self.root / "restoring"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder's lock while the context lasts. Makes the folder if needed. Raises DataInUse, OSError.
@@ -72,7 +91,7 @@ class DataFolder:
         files; if that is not possible, the process logs it.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,7 +105,7 @@ class DataFolder:
     def _make_private(self) -> None:
         """The store may have thousands of files: they are visited only if its folder still lets others in."""
         log_file = self.log.resolve()  # if it is a link, SQLite puts its other files beside the target
-        files = [self.root / "lock", self.control_socket, log_file]
+        files = [self.lock, self.control_socket, log_file]
         files += [log_file.with_name(log_file.name + ending) for ending in ("-wal", "-shm", "-journal")]
         private = remove_group_and_other_access([self.root, *files])
         if has_group_or_other_access(self.store):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.clickhouse.engine import Engine
+from siddes_telemetry.backends.clickhouse.frozen_store import StoreFreezer, remove_left_over
 from siddes_telemetry.backends.ports.log import KeyJournal
 from siddes_telemetry.backends.sqlite.log import SqliteLog
 from siddes_telemetry.cli.data_folder import DataFolder
@@ -35,9 +36,11 @@ _CRASH_SIGNALS = ("ABRT", "BUS", "FPE", "ILL", "SEGV", "SYS", "TRAP")
 class EmbeddedInstance:
     """A data folder that this process has open."""
 
+    folder: DataFolder
     log: SqliteLog
     engine: Engine
     store: Store
+    freezer: StoreFreezer
     registry: Registry
     retention_days: int
 
@@ -49,7 +52,7 @@ class EmbeddedInstance:
 
 @asynccontextmanager
 async def open_embedded(settings: Settings, registry: Registry) -> AsyncIterator[EmbeddedInstance]:
-    """Open the data folder, alone. Raises DataInUse, SettingsError without chDB, BackendError, OSError."""
+    """Open the data folder, alone. Raises DataInUse, DataIncomplete, SettingsError, BackendError, OSError."""
     folder = DataFolder(settings.data)
     if problem := folder.problem():
         raise SettingsError([problem])
@@ -65,13 +68,17 @@ async def open_embedded(settings: Settings, registry: Registry) -> AsyncIterator
         ) from None
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.locked())
+        folder.require_whole()
+        remove_left_over(folder.store)
         log = SqliteLog(folder.log, clock_ms=wall_clock_ms, rng=random.Random())
         stack.push_async_callback(log.close)
         engine = ChdbEngine(folder.store)
         stack.push_async_callback(engine.close)
         _restore_crash_signals()
         schema = StoreSchema(EMBEDDED_DATABASE, None, settings.retention_days, registry)
-        yield EmbeddedInstance(log, engine, make_store(engine, schema), registry, settings.retention_days)
+        freezer = StoreFreezer(engine, engine.folder, schema)
+        store = make_store(engine, schema)
+        yield EmbeddedInstance(folder, log, engine, store, freezer, registry, settings.retention_days)
 
 
 def embedded_consumer(instance: EmbeddedInstance, journal: KeyJournal, metrics: CollectorRegistry) -> Consumer:

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 from prometheus_client import disable_created_metrics
 
-from siddes_telemetry.cli.commands import dead_letters, import_folder, migrate, purge, schema, services, token, verify
+from siddes_telemetry.cli.commands import (
+    backup,
+    dead_letters,
+    import_folder,
+    migrate,
+    purge,
+    schema,
+    services,
+    token,
+    verify,
+)
 from siddes_telemetry.cli.version import VERSION
 
 app = typer.Typer(
@@ -35,7 +45,7 @@ def root(
     """Privacy-safe counts, exactly once."""
 
 
-for command in (services, migrate, purge, dead_letters, verify, import_folder, token):
+for command in (services, migrate, purge, dead_letters, verify, backup, import_folder, token):
     app.add_typer(command.app)
 app.add_typer(schema.app, name="schema")
 

@@ -13,8 +13,9 @@ import typer
 
 from siddes_telemetry.backends.ports.errors import BackendError, LogMissing, StoreMissing
 from siddes_telemetry.cli.auth_settings import authentication_problems
-from siddes_telemetry.cli.data_folder import DataInUse, DataMissing
+from siddes_telemetry.cli.data_folder import DataIncomplete, DataInUse, DataMissing
 from siddes_telemetry.cli.operations.control_socket import ControlError
+from siddes_telemetry.cli.operations.operation import OperationRefused
 from siddes_telemetry.cli.services.runtime import ServiceFailed
 from siddes_telemetry.cli.settings import Settings, SettingsError
 from siddes_telemetry.cli.settings_loader import load_settings, missing_settings, unknown_variables
@@ -22,6 +23,15 @@ from siddes_telemetry.web import logs
 from siddes_telemetry.web.loopback import is_loopback
 
 USAGE_ERROR = 2
+_FOR_THE_OPERATOR = (
+    DataInUse,
+    DataIncomplete,
+    DataMissing,
+    ControlError,
+    OperationRefused,
+    BackendError,
+    ServiceFailed,
+)
 
 
 def say(text: str) -> None:
@@ -44,7 +54,7 @@ def exit_on_error(*, failure: int = 1) -> Iterator[None]:
         number = "" if code is None else f" (error {code} of the store)"
         say(f"error: the topic or the tables are not there yet{number}: run siddes-telemetry migrate")
         raise typer.Exit(failure) from None
-    except (DataInUse, DataMissing, ControlError, BackendError, ServiceFailed) as error:
+    except _FOR_THE_OPERATOR as error:
         say(f"error: {error or type(error).__name__}")
         raise typer.Exit(failure) from None
     except gaierror:

@@ -29,13 +29,16 @@ class SqliteGroupConsumer:
         reading: ReadingThread,
         writing: WritingThread,
         tail: Tail,
+        *,
         membership: asyncio.Lock,
+        commits: asyncio.Lock,
         rng: random.Random,
     ) -> None:
         self._reading = reading
         self._writing = writing
         self._tail = tail
         self._membership = membership
+        self._commits = commits
         self._rng = rng
 
     async def run(self, work: PartitionWork) -> None:
@@ -47,7 +50,7 @@ class SqliteGroupConsumer:
                 except LogUnavailable:
                     log.warning("log_unavailable")
                 else:
-                    partition = SqlitePartition(generation, self._reading, self._writing, self._tail)
+                    partition = SqlitePartition(generation, self._reading, self._writing, self._tail, self._commits)
                     await _until_lost(partition, work)
                     log.warning("partition_lost", partition=partition.number)
                     if partition.has_committed:

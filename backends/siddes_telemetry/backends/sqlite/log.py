@@ -10,9 +10,11 @@ import asyncio
 import random
 import secrets
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from siddes_telemetry.backends.journal_queue import JournalMetrics
 from siddes_telemetry.backends.ports.log import PartitionView
@@ -32,9 +34,12 @@ from siddes_telemetry.backends.sqlite.import_intents import SqliteImportIntents
 from siddes_telemetry.backends.sqlite.key_journal import SqliteJournal
 from siddes_telemetry.backends.sqlite.partition import SqlitePartitionView
 from siddes_telemetry.backends.sqlite.reading_thread import ReadingThread
+from siddes_telemetry.backends.sqlite.snapshot import LogSnapshot
 from siddes_telemetry.backends.sqlite.tail import Tail
 from siddes_telemetry.backends.sqlite.writing_thread import WritingThread
 from siddes_telemetry.schemas.record import LAST_APPENDED_MS, Headers, LogRecord
+
+T = TypeVar("T")
 
 
 class SqliteLog:
@@ -59,8 +64,11 @@ class SqliteLog:
         _, following = records.bounds(connection)
         self._tail = Tail(following)
         self._writing = WritingThread(connection, partial(connect, path))
-        self._reading = ReadingThread(partial(connect, path, writing=False))
+        self._read_only = partial(connect, path, writing=False)
+        self._reading = ReadingThread(self._read_only)
         self._membership = asyncio.Lock()
+        self._commits = asyncio.Lock()
+        self._snapshots = asyncio.Lock()
         self.dead_letters = SqliteDeadLetters(self._reading, self._writing, clock_ms)
         self.import_intents = SqliteImportIntents(self._reading, self._writing)
 
@@ -89,7 +97,14 @@ class SqliteLog:
 
     def group_consumer(self) -> SqliteGroupConsumer:
         """A member of the one consumer group."""
-        return SqliteGroupConsumer(self._reading, self._writing, self._tail, self._membership, self._rng)
+        return SqliteGroupConsumer(
+            self._reading,
+            self._writing,
+            self._tail,
+            membership=self._membership,
+            commits=self._commits,
+            rng=self._rng,
+        )
 
     @property
     def origin(self) -> int:
@@ -127,15 +142,34 @@ class SqliteLog:
 
         Raises LogUnavailable.
         """
-        return await trimming.trim(
-            self._reading,
-            self._writing,
-            self._tail,
-            now_ms,
-            below=below,
-            records_kept_ms=records_kept_ms,
-            dead_letters_kept_ms=dead_letters_kept_ms,
-        )
+        async with self._snapshots:  # its checkpoint would wait for the snapshot, and all writes for the checkpoint
+            return await trimming.trim(
+                self._reading,
+                self._writing,
+                self._tail,
+                now_ms,
+                below=below,
+                records_kept_ms=records_kept_ms,
+                dead_letters_kept_ms=dead_letters_kept_ms,
+            )
+
+    @asynccontextmanager
+    async def snapshot(self, meanwhile: Callable[[], Awaitable[T]]) -> AsyncIterator[tuple[LogSnapshot, T]]:
+        """The state of the file at one moment, and the result of `meanwhile`. Appends are never held up.
+
+        No offset is committed from this moment until `meanwhile` returns: commits wait. A consumer inserts nothing
+        without a commit before, so what it inserts meanwhile is of the block whose intent is in the snapshot. Waits for
+        a trim that runs; a later trim waits for the end of the context. Raises LogUnavailable, or what `meanwhile`
+        raises.
+        """
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._snapshots)
+            async with self._commits:
+                await self._writing.run(lambda _: None)  # after the commit of an owner that was cancelled meanwhile
+                opening = asyncio.to_thread(LogSnapshot, self._read_only, self._clock_ms())
+                snapshot = stack.enter_context(closing(await opening))
+                result = await meanwhile()
+            yield snapshot, result
 
     def _appended(self, appending: asyncio.Future[LogRecord]) -> None:
         if appending.exception() is None:

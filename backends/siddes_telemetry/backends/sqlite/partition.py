@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 
@@ -56,10 +57,13 @@ class SqlitePartitionView:
 class SqlitePartition(SqlitePartitionView):
     """An OwnedPartition, owned in one generation."""
 
-    def __init__(self, generation: int, reading: ReadingThread, writing: WritingThread, tail: Tail) -> None:
+    def __init__(
+        self, generation: int, reading: ReadingThread, writing: WritingThread, tail: Tail, commits: asyncio.Lock
+    ) -> None:
         super().__init__(reading)
         self._generation = generation
         self._writing = writing
+        self._commits = commits
         self._tail = tail
         self._position: int | None = None
         self._lost = False
@@ -73,7 +77,8 @@ class SqlitePartition(SqlitePartitionView):
         self._check_owned()
         wanted = Committed(offset, metadata)
         try:
-            accepted = await self._writing.run(lambda c: _commit_offset(c, self._generation, wanted))
+            async with self._commits:
+                accepted = await self._writing.run(lambda c: _commit_offset(c, self._generation, wanted))
         except LogUnavailable:
             accepted = False
         if not accepted:

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from siddes_telemetry.backends.ports.errors import BackendError
-from siddes_telemetry.cli.operations.operation import WITH_PROGRESS, Operations, Result
+from siddes_telemetry.cli.operations.operation import WITH_PROGRESS, OperationRefused, Operations, Result
 from siddes_telemetry.consumer.verify.context import Progress
 from siddes_telemetry.web.logs import code_location
 
@@ -76,7 +76,7 @@ async def _reply(reader: asyncio.StreamReader, operations: Operations, send_prog
         return {"ok": False, "error": "the running instance does not know this operation"}
     try:
         return {"ok": True, "result": await operation(**arguments)}
-    except BackendError as error:
+    except (BackendError, OperationRefused) as error:
         log.warning("operation_failed", error=type(error).__name__)
         return {"ok": False, "error": str(error) or type(error).__name__}
     except Exception as defect:  # noqa: BLE001  # in the operation, or by an argument; the service goes on

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from siddes_telemetry.cli.embedded import EmbeddedInstance
+from siddes_telemetry.cli.operations.backup import Backups
 from siddes_telemetry.cli.operations.dead_letters import list_dead_letters, set_aside
 from siddes_telemetry.cli.operations.migrate import migrate_embedded
-from siddes_telemetry.cli.operations.operation import Operations
+from siddes_telemetry.cli.operations.operation import Operations, locked
 from siddes_telemetry.cli.operations.purge import purge
 from siddes_telemetry.cli.operations.verify import verify_store
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
@@ -20,9 +22,11 @@ def embedded_operations(instance: EmbeddedInstance) -> Operations:
     log_and_store = LogAndStore(
         log, log.log_id, store.audit, log.dead_letters, instance.registry, instance.retention_days
     )
+    changes = asyncio.Lock()  # of tables, and removals of rows: a backup needs a moment without any
     return {
-        "migrate": partial(migrate_embedded, store.admin, log.log_id),
-        "purge": partial(purge, store.admin, wall_clock_ms),
+        "migrate": locked(changes, partial(migrate_embedded, store.admin, log.log_id)),
+        "purge": locked(changes, partial(purge, store.admin, wall_clock_ms)),
+        "backup": Backups(log, instance.freezer, instance.folder.root, changes).backup,
         "dead-letters": partial(list_dead_letters, log.dead_letters),
         "set-aside": partial(set_aside, log_and_store, store.counts),
         "verify": partial(verify_store, log_and_store, store.counts, wall_clock_ms),

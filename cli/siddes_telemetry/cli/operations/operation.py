@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
 from typing import Any
+
+
+class OperationRefused(Exception):
+    """The operation cannot be done as asked, or failed. The text is for the operator."""
+
 
 Result = dict[str, Any]
 Operation = Callable[..., Awaitable[Result]]  # arguments by keyword
 Operations = Mapping[str, Operation]  # by name
-WITH_PROGRESS = frozenset({"verify"})  # these also take `progress`, a callable
+WITH_PROGRESS = frozenset({"backup", "verify"})  # these also take `progress`, a callable
+
+
+def locked(lock: asyncio.Lock, operation: Operation) -> Operation:
+    """The operation, which waits for this lock and holds it."""
+
+    @wraps(operation)
+    async def run(**arguments: object) -> Result:
+        async with lock:
+            return await operation(**arguments)
+
+    return run

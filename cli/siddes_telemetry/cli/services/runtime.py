@@ -19,7 +19,7 @@ import uvloop
 
 from siddes_telemetry.backends.ports.errors import BackendError
 from siddes_telemetry.cli import open_files
-from siddes_telemetry.cli.data_folder import DataInUse
+from siddes_telemetry.cli.data_folder import DataIncomplete, DataInUse
 from siddes_telemetry.cli.services.stop_request import StopRequest
 from siddes_telemetry.cli.settings import SettingsError
 from siddes_telemetry.web.logs import code_location, report_suppressed_lines
@@ -38,8 +38,8 @@ class ServiceFailed(Exception):
 def run(service: Service, *, drain_delay_s: float = 0) -> None:
     """Run the service until it returns. `drain_delay_s`: from a stop signal to the begin of the stop.
 
-    Raises what an operator can correct (SettingsError, DataInUse, BackendError, OSError) as it is, and ServiceFailed
-    for anything else, whose text may quote outside data.
+    Raises what an operator can correct (SettingsError, DataInUse, DataIncomplete, BackendError, OSError) as it is, and
+    ServiceFailed for anything else, whose text may quote outside data.
     """
     gc.freeze()  # imported modules and built objects are never garbage: keep them out of every scan
     gc.set_threshold(GC_ALLOCATIONS)
@@ -55,7 +55,7 @@ async def _run(service: Service, drain_delay_s: float) -> None:
     watching = loop.create_task(open_files.watch())
     try:
         await service(stop)
-    except (SettingsError, DataInUse, BackendError, OSError):
+    except (SettingsError, DataInUse, DataIncomplete, BackendError, OSError):
         raise
     except Exception as defect:  # noqa: BLE001  # logged by class and place: its text may quote outside data
         log.error("service_failed", error=type(defect).__name__, at=code_location(defect))
