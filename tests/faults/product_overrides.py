@@ -1,8 +1,9 @@
-"""Runs the product with one value changed that no setting changes: a consumer's block size, or the clock.
+"""Runs the product with one value changed that no setting changes: a consumer's block size, a clock, a wait.
 
 python -m tests.faults.product_overrides block-rows N consumer ...
 python -m tests.faults.product_overrides clock-ahead SECONDS gateway ...
 python -m tests.faults.product_overrides clock-of FILE up ...
+python -m tests.faults.product_overrides inserts-end SECONDS reset-offsets ...
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from siddes_telemetry.cli import main
+from siddes_telemetry.cli.operations import reset_offsets
 from siddes_telemetry.cli.services import consumer, log_trimming
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.consumer.batching import FlushPolicy
@@ -38,6 +40,11 @@ def clock_of(file: Path) -> Sequence[str]:
     return (sys.executable, "-m", __name__, "clock-of", str(file))
 
 
+def no_wait_for_inserts() -> Sequence[str]:
+    """Returns the command of an operator who knows that no insert is under way any more: it waits for one second."""
+    return (sys.executable, "-m", __name__, "inserts-end", "1")
+
+
 def _set_clock(ahead_s: Callable[[], int]) -> None:
     for name, module in tuple(sys.modules.items()):  # each module of cli that has imported the process's one clock
         if name.startswith("siddes_telemetry.cli.") and hasattr(module, wall_clock_ms.__name__):
@@ -53,6 +60,8 @@ def _run(what: str, argument: str, arguments: Sequence[str]) -> None:
         case "clock-of":
             _set_clock(lambda: int(Path(argument).read_text()))
             log_trimming.TRIM_EVERY_S = HURRIED_TRIM_S
+        case "inserts-end":
+            vars(reset_offsets)["OTHERS_END_S"] = float(argument)
         case _:
             raise ValueError("unknown override")
     sys.argv[1:] = arguments

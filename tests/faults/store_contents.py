@@ -28,19 +28,19 @@ class Sql:
         self._session = session
         self._url = f"http://{parts.hostname}:{parts.port}/"
         self._headers = {"X-ClickHouse-User": parts.username or "", "X-ClickHouse-Key": parts.password or ""}
-        self._database = parts.path.strip("/")
+        self.database = parts.path.strip("/")
 
-    async def run(self, sql: str) -> None:
+    async def run(self, sql: str, *, database: str | None = None) -> None:
         """Run a statement without a result."""
         async with self._session.post(
-            self._url, params={"database": self._database}, data=sql, headers=self._headers
+            self._url, params={"database": database or self.database}, data=sql, headers=self._headers
         ) as answer:
             assert answer.status == 200, await answer.text()
 
     async def rows(self, sql: str, **parameters: str | int) -> list[list[Any]]:
         """Returns the rows of a query."""
         bound = {f"param_{name}": str(value) for name, value in parameters.items()}
-        settings = {"database": self._database, "output_format_json_quote_64bit_integers": "0"}
+        settings = {"database": self.database, "output_format_json_quote_64bit_integers": "0"}
         async with self._session.post(
             self._url, params=settings | bound, data=f"{sql} FORMAT JSONCompactEachRow", headers=self._headers
         ) as answer:

@@ -14,6 +14,7 @@ from siddes_telemetry.cli.commands import (
     import_folder,
     migrate,
     purge,
+    reset_offsets,
     schema,
     services,
     token,
@@ -45,7 +46,7 @@ def root(
     """Privacy-safe counts, exactly once."""
 
 
-for command in (services, migrate, purge, dead_letters, verify, backup, import_folder, token):
+for command in (services, migrate, purge, dead_letters, verify, reset_offsets, backup, import_folder, token):
     app.add_typer(command.app)
 app.add_typer(schema.app, name="schema")
 

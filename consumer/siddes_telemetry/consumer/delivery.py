@@ -15,6 +15,7 @@ which rows it holds.
     INSERTING   confirmed, and nothing was in doubt     STORED
     INSERTING   confirmed, after a doubt                CHECKING    asks whether the rows are there
     INSERTING   no answer, or refused                   INSERTING   waits, asks which days are missing, inserts those
+    INSERTING   the log has another identity by now     LOST        PartitionLost: the next owner uses the new one
     INSERTING   the lease lapsed (lease.py)             COMMITTING  commits the intent again; [a, b) is now in doubt
     CHECKING    the rows are there                      STORED
     CHECKING    days are wholly missing                 COMMITTING  waits until no other insert can be under way; then
@@ -35,7 +36,7 @@ from enum import Enum, auto
 import structlog
 
 from siddes_telemetry.backends.backoff import Backoff
-from siddes_telemetry.backends.ports.errors import StoreRefused, StoreUnavailable
+from siddes_telemetry.backends.ports.errors import PartitionLost, StoreRefused, StoreUnavailable
 from siddes_telemetry.backends.ports.log import OffsetCommitter
 from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer.block import Block
@@ -100,6 +101,7 @@ class BlockDelivery:
         """Return once the decision binds every version: the records of this block are not counted."""
         await commit_intent(self._partition, block.start, block.end, aside=True)
         await self._append_dead_letters(block)
+        await self._check_identity(source)
         decision = SetAside(block.start, block.end)
         await self._store.ask(lambda: self._ctx.store.write_set_aside(source.log_id, source.partition, decision))
 
@@ -131,7 +133,10 @@ class BlockDelivery:
         metrics = self._ctx.metrics
         backoff = Backoff(self._ctx.rng)
         outcome = InsertOutcome.CONFIRMED
-        while days and may_insert(intent_committed_s, self._ctx.clocks.boot_s()):
+        while days:
+            await self._check_identity(source)
+            if not may_insert(intent_committed_s, self._ctx.clocks.boot_s()):
+                return InsertOutcome.LEASE_LAPSED
             began_s = time.perf_counter()
             try:
                 await self._ctx.store.insert(block.bytes_of(days), token, deadline_s=INSERT_DEADLINE_S)
@@ -147,7 +152,16 @@ class BlockDelivery:
                 metrics.insert_seconds.observe(time.perf_counter() - began_s)
                 return outcome
             outcome = InsertOutcome.CONFIRMED_AFTER_DOUBT
-        return InsertOutcome.LEASE_LAPSED if days else outcome
+        return outcome
+
+    async def _check_identity(self, source: Source) -> None:
+        """Raise PartitionLost if the log has another identity by now: the tables, or the topic, were made anew.
+
+        Rows under the old one would look missing to `verify`, which would insert them again.
+        """
+        if await self._store.log_id() != source.log_id:
+            self._log.warning("identity_changed")
+            raise PartitionLost("the log has another identity by now: take it over anew")
 
     async def _missing_days(self, block: Block, source: Source) -> list[str]:
         """The days of the block of which the store lacks rows."""

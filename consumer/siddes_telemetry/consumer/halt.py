@@ -18,15 +18,15 @@ class Halt:
 ROWS_BEYOND = Halt(
     "rows_beyond_offset",
     "the store holds rows of this log beyond the group's committed offset: the group's offsets were lost or rewound, "
-    "or the topic was made anew. If the topic is new, run `siddes-telemetry migrate --new-log`; else set the group's "
-    "offset of this partition to one past the last stored log_offset, and let `siddes-telemetry verify --repair` "
-    "insert what its last block may lack",
+    "or the topic was made anew. Stop the consumers and run `siddes-telemetry reset-offsets`, which tells the two "
+    "apart; for a new topic it asks for `siddes-telemetry migrate --new-log` first (docs/operations.md)",
 )
 OFFSET_BEYOND = Halt(
     "offset_beyond_log",
     "the group's committed offset or intent lies beyond the end of the log: the topic was made anew, or truncated. If "
-    "it is new, stop the consumers, delete the group's offsets and run `siddes-telemetry migrate --new-log`; if it was "
-    "truncated, the halt ends once the log has grown past the offset, and records appended before that are not stored",
+    "it is new, stop the consumers, run `siddes-telemetry migrate --new-log`, then `siddes-telemetry reset-offsets`. "
+    "If it was truncated, the halt ends once the log has grown past the offset, and records appended before that are "
+    "not stored",
 )
 UNKNOWN_INTENT = Halt(
     "unknown_intent",

@@ -7,7 +7,7 @@ TTL is `retention_days` (migrations/0002_counts.sql; changed by modify_retention
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from string import Template
 
@@ -36,6 +36,7 @@ _FILE_NAME = re.compile(r"(\d{4})_(\w+)(\.cluster)?\.sql")
 _EVENT_COLUMN = re.compile(r"`event` Enum8\(([^)]*)\)")
 _ENUM_MEMBER = re.compile(r"'([^']*)' = (-?\d+)")
 _ENGINE = re.compile(r"\bENGINE = (Replicated|Shared|)MergeTree\b")
+_CHANGED_TABLE = re.compile(r"(?:CREATE TABLE IF NOT EXISTS|ALTER TABLE) `[^`]*`\.`([^`]*)`")
 _TTL_DAYS = re.compile(r"\bTTL toDateTime\(created_at\) \+ toIntervalDay\((\d+)\)")
 
 
@@ -94,6 +95,24 @@ def render(files: Mapping[str, str], schema: StoreSchema) -> tuple[Migration, ..
             statements = tuple(part.strip() for part in sql.substitute(values).split(";\n") if part.strip())
             migrations.append(Migration(int(match[1]), match[2], statements))
     return tuple(migrations)
+
+
+def of_lost_tables(applied: Sequence[Migration], tables: Collection[str]) -> Sequence[Migration]:
+    """What of the applied migrations makes the tables anew that are not among `tables`; with number 0, as recorded."""
+    lost: list[Migration] = []
+    for migration in applied:
+        statements = tuple(each for each in migration.statements if _table_of(each) not in tables)
+        if statements:
+            lost.append(Migration(0, migration.name, statements))
+    return lost
+
+
+def _table_of(statement: str) -> str:
+    """The name of the table that a statement of ours creates or alters."""
+    match = _CHANGED_TABLE.match(statement)
+    if match is None:
+        raise ValueError("not a statement about a table")
+    return match[1]
 
 
 def create_database(schema: StoreSchema) -> str:

@@ -19,12 +19,13 @@ from siddes_telemetry.backends.kafka.appender import KafkaAppender
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
 from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
+from siddes_telemetry.backends.kafka.group_offsets import open_group_offsets
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
 from siddes_telemetry.backends.kafka.log_view import open_log_view
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaDeadLetterMetrics, KafkaGroupMetrics
 from siddes_telemetry.backends.kafka.topics import dead_topic, keys_topic
 from siddes_telemetry.backends.ports.errors import BackendError
-from siddes_telemetry.backends.ports.log import DeadLetter
+from siddes_telemetry.backends.ports.log import Committed, DeadLetter
 from siddes_telemetry.cli.cluster import kafka_admin, kafka_connection
 from siddes_telemetry.cli.settings import Settings
 from tests.infrastructure.kafka_acls import Acl, allow
@@ -193,6 +194,18 @@ async def verify(broker: SecuredKafka, trial: Trial) -> None:
     await dead_letters(broker, trial)
 
 
+async def reset_offsets(broker: SecuredKafka, trial: Trial) -> None:
+    to_broker = connection(broker, trial)
+    async with (
+        open_log_view(to_broker, trial.topic, trial.group) as log,
+        open_group_offsets(to_broker, trial.topic, trial.group) as group,
+    ):
+        assert await group.members() == 0
+        await group.set_offsets({0: 1})
+        (partition,) = await log.partitions()
+        assert await partition.committed() == Committed(1, "")
+
+
 async def dead_letters(broker: SecuredKafka, trial: Trial) -> None:
     metrics = KafkaDeadLetterMetrics(CollectorRegistry())
     letters = KafkaDeadLetters(connection(broker, trial), trial.topic, metrics=metrics, rng=random.Random(1))
@@ -208,4 +221,5 @@ WORK: Mapping[str, Callable[[SecuredKafka, Trial], Awaitable[None]]] = {
     "migrate": migrate,
     "verify": verify,
     "dead-letters": dead_letters,
+    "reset-offsets": reset_offsets,
 }

@@ -33,6 +33,12 @@ SELECT generation, log_id FROM {database:Identifier}.telemetry_logs
 WHERE log_name IN (SELECT value FROM bound) ORDER BY generation DESC LIMIT 1
 """
 
+_ORPHANS = """
+SELECT log_id FROM {database:Identifier}.telemetry_counts
+WHERE log_id NOT IN (SELECT log_id FROM {database:Identifier}.telemetry_logs)
+GROUP BY log_id ORDER BY max(created_at) DESC
+"""
+
 _EXPIRED = """
 SELECT
     count(), sum(count), minOrNull(toUnixTimestamp64Milli(created_at)), maxOrNull(toUnixTimestamp64Milli(created_at)),
@@ -86,6 +92,8 @@ class ClickHouseAdmin:
         if last is not None and not new:
             return last[1]
         generation = 1 if last is None else last[0] + 1
+        if log_id is None:
+            log_id = None if new else await self._orphan()
         row = {
             "log_name": log_name,
             "generation": generation,
@@ -96,6 +104,20 @@ class ClickHouseAdmin:
         if last is None:
             raise StoreUnavailable("the identity was written and cannot be read yet")
         return last[1]
+
+    async def _orphan(self) -> int | None:
+        """The one log of which there are rows and no name, or None: the table of names was lost. Raises StoreConflict.
+
+        Under another id `verify` would miss its rows.
+        """
+        orphans = [row[0] for row in await self._query(_ORPHANS)]
+        if len(orphans) > 1:
+            listed = ", ".join(map(str, orphans))
+            raise StoreConflict(
+                f"the tables have rows of logs whose names are lost, the latest first: {listed}. Run `siddes-telemetry "
+                "migrate --log-id` with the one of this topic: probably the first"
+            )
+        return orphans[0] if orphans else None
 
     async def purgeable(self, before_ms: int, ahead_ms: int) -> PurgeTotals:
         rows = await self._query(_EXPIRED, before_ms=before_ms, ahead_ms=ahead_ms)
@@ -129,7 +151,8 @@ class ClickHouseAdmin:
         tables = {row[0]: row[1] for row in await self._query(_TABLES)}
         if MIGRATIONS_TABLE in tables:
             applied = {row[0] for row in await self._query(_APPLIED)}
-            migrations = [migration for migration in migrations if migration.number not in applied]
+            lost = ddl.of_lost_tables([each for each in migrations if each.number in applied], tables)
+            migrations = [*lost, *(migration for migration in migrations if migration.number not in applied)]
         elif not await self._query(_DATABASE):
             migrations.insert(0, ddl.Migration(0, "database", (ddl.create_database(schema),)))
         if COUNTS_TABLE in tables:

@@ -33,10 +33,14 @@ CHANGE_S = 6.0  # for one change, also while the cluster elects a controller; th
 
 @dataclass(frozen=True, slots=True)
 class TopicMigration:
-    """The steps that were taken, or would be. `notes`: what an operator should know of the topics."""
+    """The steps that were taken, or would be. `notes`: what an operator should know of the topics.
+
+    `creates_log`: whether the log's own topic is not there yet, so that one of the steps creates it.
+    """
 
     steps: Sequence[str]
     notes: Sequence[str]
+    creates_log: bool
 
 
 @dataclass(slots=True)
@@ -79,7 +83,7 @@ class KafkaAdmin:
             planned = _next(_plans(specs, survey))
             creates = any(isinstance(change, CreateTopic) for change in planned)
             notes = [*self._creation_notes(len(survey.brokers), creates=creates), *_notes(specs, survey)]
-            return TopicMigration([str(change) for change in planned], notes)
+            return TopicMigration([str(change) for change in planned], notes, self._creates_log(planned))
 
     async def migrate(self) -> TopicMigration:
         """Make the changes. Returns once every broker shows them, and a leader for each partition.
@@ -109,10 +113,13 @@ class KafkaAdmin:
                     kept = [note for change, note in progress.refused.items() if change in lasting]
                     creates = any(isinstance(subject, str) for subject in progress.done)
                     notes = [*self._creation_notes(progress.brokers, creates=creates), *_notes(specs, survey), *kept]
-                    return TopicMigration(list(progress.done.values()), notes)
+                    return TopicMigration(list(progress.done.values()), notes, self._topic in progress.done)
                 if asyncio.get_running_loop().time() > deadline_s:
                     raise _unsettled(survey, missing)
                 await asyncio.sleep(SETTLE_STEP_S)
+
+    def _creates_log(self, planned: Sequence[Change]) -> bool:
+        return any(isinstance(change, CreateTopic) and change.subject == self._topic for change in planned)
 
     def _creation_notes(self, brokers: int, *, creates: bool) -> list[str]:
         return default_replication_remarks(brokers) if creates and self._replication is None else []

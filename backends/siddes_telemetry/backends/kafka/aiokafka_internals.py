@@ -20,6 +20,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CoordinatorLoadInProgressError, KafkaError, for_code
+from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.api import Response
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import LeaveGroupRequest
@@ -41,6 +42,7 @@ __all__ = [
     "background_tasks",
     "client_of",
     "commit_offset_once",
+    "commit_offsets_of_empty_group",
     "coordinator_of",
     "decode_fetches_with",
     "decode_varint",
@@ -48,6 +50,7 @@ __all__ = [
     "has_failed",
     "init_producer_id",
     "leave_until_answered",
+    "members_of_group",
     "partitions_of_topic",
     "use_client",
 ]
@@ -56,6 +59,7 @@ LEAVE_RETRY_S = 0.1  # while the coordinator moves
 MAGIC = 2  # the record batch format that has headers and sequence numbers
 NO_COMPRESSION = 0
 NO_TRANSACTION_MS = 1  # InitProducerId requires a transaction time-out; it means nothing without a transactional id
+NO_GENERATION, NO_MEMBER = -1, ""  # OffsetCommit of somebody who is in no group
 NO_RETENTION = -1  # OffsetCommit: the broker's offsets.retention.minutes applies
 
 
@@ -156,6 +160,31 @@ async def commit_offset_once(
     response = await coordinator._send_req(request)
     ((_, ((_, code),)),) = response.topics
     return int(code)
+
+
+async def commit_offsets_of_empty_group(
+    coordinator: GroupCoordinator, topic: str, offsets: Mapping[int, int], *, group: str
+) -> Mapping[int, int]:
+    """Send one OffsetCommit request of no member, and return the broker's error codes by partition.
+
+    The broker takes it only while the group has no members, and takes all of it or nothing of it. The public commit()
+    retries without a limit, also after an answer that was lost. Raises KafkaError if there is no answer.
+    """
+    places = [(partition, offset, "") for partition, offset in sorted(offsets.items())]
+    request = OffsetCommitRequest(group, NO_GENERATION, NO_MEMBER, NO_RETENTION, [(topic, places)])
+    ((_, codes),) = (await coordinator._send_req(request)).topics
+    return {int(partition): int(code) for partition, code in codes}
+
+
+async def members_of_group(consumer: AIOKafkaConsumer, broker: int, group: str) -> tuple[int, int]:
+    """The broker's error code, and how many members the group has. `broker` coordinates it. Raises KafkaError.
+
+    The public admin client asks a broker that it looks up by itself, once.
+    """
+    request = DescribeGroupsRequest([group])
+    answer = await client_of(consumer).send(broker, request, group=ConnectionGroup.COORDINATION)
+    ((code, _, _, _, _, members, *_),) = answer.groups
+    return int(code), len(members)
 
 
 def leave_until_answered(consumer: AIOKafkaConsumer) -> None:

@@ -34,9 +34,11 @@ class StoreAdmin(Protocol):
         """Run and return the pending statements. Raises StoreUnavailable, StoreRefused or StoreConflict."""
 
     async def adopt_log(self, log_name: str, *, new: bool = False, log_id: int | None = None) -> int:
-        """The id of the log of this name. Makes one if there is none, or if `new`. Raises StoreUnavailable.
+        """The id of the log of this name. Makes one if there is none, or if `new`.
 
-        `log_id` is used for a new id instead of a random one: the embedded log's file has its own.
+        `log_id` is used for a new id: the embedded log's file has its own. Without it, and without `new`, that of the
+        rows that belong to no name: the names were lost. Otherwise a random one. Raises StoreUnavailable, or
+        StoreConflict if there are rows of several logs without a name.
         """
 
     async def purgeable(self, before_ms: int, ahead_ms: int) -> PurgeTotals:

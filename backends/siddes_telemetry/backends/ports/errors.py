@@ -88,6 +88,10 @@ class StoreConflict(BackendError):
     """The tables contradict the event registry or the settings. The text says how. An operator must act."""
 
 
+class GroupInUse(BackendError):
+    """The consumer group has members: its offsets are theirs."""
+
+
 class PartitionLost(BackendError):
     """Another member may own this partition by now: drop the pending records, rejoin and recover."""
 

@@ -5,7 +5,7 @@ Times are UTC epoch milliseconds on the log's clock unless a name says otherwise
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -111,6 +111,16 @@ class LogView(Protocol):
 
     async def partitions(self) -> Sequence[PartitionView]:
         """All partitions, by number. Raises LogUnavailable or LogMissing."""
+
+
+class GroupOffsets(Protocol):
+    """What an operator may do to the offsets of a group that has no members. Every call may raise LogUnavailable."""
+
+    async def members(self) -> int:
+        """How many members the group has now."""
+
+    async def set_offsets(self, offsets: Mapping[int, int]) -> None:
+        """Commit these offsets, by partition, without metadata. Raises GroupInUse if the group has a member by then."""
 
 
 PartitionWork = Callable[[OwnedPartition], Awaitable[None]]

@@ -12,6 +12,8 @@ from siddes_telemetry.cli.terminal import exit_on_error, operator_settings, say
 
 app = typer.Typer()
 
+MAX_LOG_ID = 2**32 - 1  # the column is a UInt32
+
 
 @app.command()
 def migrate(
@@ -25,19 +27,31 @@ def migrate(
     new_log: Annotated[
         bool, typer.Option("--new-log", help="The topic was deleted and created again: give it a new identity.")
     ] = False,
+    log_id: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MAX_LOG_ID,
+            help="Cluster mode: the identity of the log, where the table telemetry_logs was lost.",
+            show_default="the one that rows have, or a new one",
+        ),
+    ] = None,
 ) -> None:
     """Create or change topics and tables as the settings say. Safe to repeat, and to run in several places at once.
 
     In cluster mode --topics or --store does one half; with neither, or with both, everything is done.
     """
     both = topics == store
-    if new_log and topics and not both:
-        raise typer.BadParameter("the store holds the log's identity: --new-log does not go with --topics alone")
+    if (new_log or log_id is not None) and topics and not both:
+        raise typer.BadParameter(
+            "the store holds the log's identity: --new-log and --log-id do not go with --topics alone"
+        )
     with exit_on_error():
         needs = ("kafka", "clickhouse") if both else ("kafka",) if topics else ("clickhouse",)
-        settings = operator_settings(*needs, of_cluster=topics or store)
+        settings = operator_settings(*needs, of_cluster=topics or store or log_id is not None)
         half = {} if both else {"topics": topics, "store": store}
-        result = run_operation(settings, "migrate", {"dry_run": dry_run, "new_log": new_log, **half})
+        given = {} if log_id is None else {"log_id": log_id}
+        result = run_operation(settings, "migrate", {"dry_run": dry_run, "new_log": new_log, **half, **given})
         if "refused" in result:
             raise SettingsError([result["refused"]])
         steps, notes = result["steps"], result.get("notes", ())

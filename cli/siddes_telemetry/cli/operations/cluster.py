@@ -10,15 +10,17 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
+from siddes_telemetry.backends.kafka.group_offsets import open_group_offsets
 from siddes_telemetry.backends.kafka.log_view import open_log_view
 from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.backends.ports.errors import StoreMissing
 from siddes_telemetry.backends.ports.store import BlockStore
 from siddes_telemetry.cli.cluster import clickhouse_store, kafka_admin, kafka_connection
 from siddes_telemetry.cli.operations.dead_letters import list_dead_letters, set_aside
-from siddes_telemetry.cli.operations.migrate import migrate_store, migrate_topics
+from siddes_telemetry.cli.operations.migrate import check_log_not_lost, migrate_store, migrate_topics
 from siddes_telemetry.cli.operations.operation import Operations, Result
 from siddes_telemetry.cli.operations.purge import purge
+from siddes_telemetry.cli.operations.reset_offsets import reset_offsets
 from siddes_telemetry.cli.operations.verify import verify_store
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
@@ -31,18 +33,26 @@ def cluster_operations(settings: Settings, registry: Registry) -> Operations:
     """The operations on the cluster that these settings name."""
 
     async def migrate(
-        *, topics: bool = True, store: bool = True, dry_run: bool = False, new_log: bool = False
+        *,
+        topics: bool = True,
+        store: bool = True,
+        dry_run: bool = False,
+        new_log: bool = False,
+        log_id: int | None = None,
     ) -> Result:
-        done: Result = {"steps": [], "notes": []}
-        if topics:
-            done |= await migrate_topics(kafka_admin(settings), dry_run=dry_run)
-        if store:
-            async with clickhouse_store(settings, registry) as tables:
-                of_store = await migrate_store(
-                    tables.admin, tables.counts, settings.topic, dry_run=dry_run, new_log=new_log
-                )
-            done |= of_store | {"steps": [*done["steps"], *of_store["steps"]]}
-        return done
+        of_topics: Result = {"steps": [], "notes": []}
+        if not store:
+            return await migrate_topics(kafka_admin(settings), dry_run=dry_run)
+        async with clickhouse_store(settings, registry) as tables:
+            if topics and not new_log:
+                await check_log_not_lost(kafka_admin(settings), tables.counts, tables.audit, settings.topic)
+            # First of all the new identity: consumers that wait for the topic must not take it over under the old one.
+            of_store = await migrate_store(
+                tables.admin, tables.counts, settings.topic, dry_run=dry_run, new_log=new_log, log_id=log_id
+            )
+            if topics:
+                of_topics = await migrate_topics(kafka_admin(settings), dry_run=dry_run)
+        return of_topics | of_store | {"steps": [*of_topics["steps"], *of_store["steps"]]}
 
     async def purge_rows(*, days: int, dry_run: bool = False) -> Result:
         async with clickhouse_store(settings, registry) as store:
@@ -64,12 +74,20 @@ def cluster_operations(settings: Settings, registry: Registry) -> Operations:
                 log_and_store, store, wall_clock_ms, hours=hours, repair=repair, progress=progress
             )
 
+    async def set_offsets(*, confirmed: bool = False, progress: Progress = lambda _done, _total: None) -> Result:
+        async with (
+            _log_and_store(settings, registry) as (log_and_store, _),
+            open_group_offsets(kafka_connection(settings), settings.topic, settings.group) as group,
+        ):
+            return await reset_offsets(log_and_store, group, confirmed=confirmed, progress=progress)
+
     return {
         "migrate": migrate,
         "purge": purge_rows,
         "dead-letters": dead_letters,
         "set-aside": set_record_aside,
         "verify": verify,
+        "reset-offsets": set_offsets,
     }
 
 

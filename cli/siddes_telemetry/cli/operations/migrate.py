@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from siddes_telemetry.backends.ports.administration import StoreAdmin
-from siddes_telemetry.backends.ports.errors import StoreMissing
-from siddes_telemetry.backends.ports.store import BlockStore
+from siddes_telemetry.backends.ports.errors import BackendError, StoreMissing
+from siddes_telemetry.backends.ports.store import BlockStore, StoreAudit
 from siddes_telemetry.cli.operations.operation import Result
 
 
@@ -21,6 +21,10 @@ class LogMigration(Protocol):
     @property
     def notes(self) -> Sequence[str]:
         """Sentences about what is not as wanted and stays so."""
+
+    @property
+    def creates_log(self) -> bool:
+        """Whether the log itself is not there yet."""
 
 
 class LogAdmin(Protocol):
@@ -39,10 +43,42 @@ async def migrate_topics(log_admin: LogAdmin, *, dry_run: bool = False) -> Resul
     return {"steps": list(migration.steps), "notes": list(migration.notes)}
 
 
+class LogLost(BackendError):
+    """The topic is gone, and the store has counts of it."""
+
+
+async def check_log_not_lost(log_admin: LogAdmin, store: BlockStore, audit: StoreAudit, topic: str) -> None:
+    """Raise LogLost if `migrate` would make anew a topic of which the store has rows.
+
+    Its offsets begin at 0 again: under the old identity they would be those of rows that are stored already. Raises
+    LogUnavailable, TopicRefused or StoreUnavailable.
+    """
+    log_id = await _identity(store, topic)
+    if log_id is None or not (await log_admin.pending()).creates_log:
+        return
+    try:
+        stored = await audit.stored_partitions(log_id)
+    except StoreMissing:
+        return
+    if stored:
+        raise LogLost(
+            "the topic is not there, and the store has counts of it: it was lost, or TOPIC is another one. `siddes-"
+            "telemetry migrate --new-log` makes it anew, under a new identity; what is stored stays"
+        )
+
+
 async def migrate_store(
-    store_admin: StoreAdmin, store: BlockStore, topic: str, *, dry_run: bool = False, new_log: bool = False
+    store_admin: StoreAdmin,
+    store: BlockStore,
+    topic: str,
+    *,
+    dry_run: bool = False,
+    new_log: bool = False,
+    log_id: int | None = None,
 ) -> Result:
     """Migrate the tables, and give the log an identity if it has none. The identity belongs to the topic's name.
+
+    `log_id` is that identity; None: that of rows without a name, or a new one.
 
     With `new_log` it always gets a new one: `identities` are [the old one or None, the new one or None in a dry run].
     """
@@ -51,7 +87,7 @@ async def migrate_store(
         return {"steps": steps} | ({"identities": [await _identity(store, topic), None]} if new_log else {})
     steps = list(await store_admin.migrate())
     before = await _identity(store, topic) if new_log else None
-    log_id = await store_admin.adopt_log(topic, new=new_log)
+    log_id = await store_admin.adopt_log(topic, new=new_log, log_id=log_id)
     return {"steps": steps, "log_id": log_id} | ({"identities": [before, log_id]} if new_log else {})
 
 

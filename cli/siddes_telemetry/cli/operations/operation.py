@@ -15,7 +15,7 @@ class OperationRefused(Exception):
 Result = dict[str, Any]
 Operation = Callable[..., Awaitable[Result]]  # arguments by keyword
 Operations = Mapping[str, Operation]  # by name
-WITH_PROGRESS = frozenset({"backup", "verify"})  # these also take `progress`, a callable
+WITH_PROGRESS = frozenset({"backup", "reset-offsets", "verify"})  # these also take `progress`, a callable
 
 
 def locked(lock: asyncio.Lock, operation: Operation) -> Operation:
