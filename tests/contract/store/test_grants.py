@@ -122,7 +122,7 @@ async def migrate(opened: Opened) -> Steps:
         yield opened.insert("telemetry_logs", '{"log_name":"another","generation":1,"log_id":1}')
         yield opened.admin().pending()
         yield opened.store.log_id("log")
-    yield opened.admin().adopt_log("log")
+    yield opened.admin().adopt_log(f"log-{next(offsets)}")  # one without a name yet: rows may have one
 
 
 async def consumer(opened: Opened) -> Steps:
@@ -154,6 +154,16 @@ async def verify(opened: Opened) -> Steps:
     yield audit.row_count(SELECTION)
     yield audit.sums(SELECTION)
     yield audit.sums_by_range(SELECTION, 10)
+    yield audit.lines(SELECTION)
+
+
+async def reset_offsets(opened: Opened) -> Steps:
+    audit = opened.audit
+    yield opened.store.log_id("log")
+    yield audit.sync_replicas()
+    yield audit.stored_partitions(LOG)
+    yield audit.purge_history(LOG)
+    yield audit.set_asides(LOG, 0)
     yield audit.lines(SELECTION)
 
 
@@ -201,6 +211,7 @@ WORK: Mapping[str, Callable[[Opened], Steps]] = {
     "summary": summary,
     "verify": verify,
     "verify --repair": repair,
+    "reset-offsets": reset_offsets,
     "dead-letters --set-aside": set_aside,
     "purge": purge,
     "import": import_rows,
