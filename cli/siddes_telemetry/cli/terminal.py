@@ -19,7 +19,6 @@ from siddes_telemetry.cli.operations.operation import OperationRefused
 from siddes_telemetry.cli.services.runtime import ServiceFailed
 from siddes_telemetry.cli.settings import Settings, SettingsError
 from siddes_telemetry.cli.settings_loader import load_settings, missing_settings, unknown_variables
-from siddes_telemetry.consumer.verify.context import Progress
 from siddes_telemetry.web import logs
 from siddes_telemetry.web.loopback import is_loopback
 
