@@ -17,6 +17,8 @@ from pathlib import Path
 
 from benchmarks import (
     consumer,
+    costs,
+    disk,
     embedded,
     gateway,
     growth,
@@ -54,6 +56,8 @@ SUITES: Mapping[str, Suite] = {
     "postgres": Suite(postgres.HOW, postgres.run),
     "storage": Suite(storage.HOW, storage.run),
     "visibility": Suite(visibility.HOW, visibility.run),
+    "disk": Suite(disk.HOW, disk.run),
+    "costs": Suite(costs.HOW, costs.run),
     "silent_broker": Suite(silent_broker.HOW, silent_broker.run),
 }
 

@@ -8,7 +8,6 @@ else is at work on the machine.
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from benchmarks.cores import AROUND, on, pin
 from benchmarks.load.files import singles
 from benchmarks.load.records import fill
 from benchmarks.load.wrk import Wrk
+from benchmarks.processor_time import processor_s
 from benchmarks.rounds import Comparison, Contender, alternate, at_most
 from benchmarks.stored import wait_for_rows
 from benchmarks.suite import Bench
@@ -31,7 +31,6 @@ from tests.infrastructure.databases import own_database
 from tests.infrastructure.downloads import kafka_jars
 from tests.infrastructure.kafka import LocalKafka
 from tests.product.deployments import migrate, numbered, start_member, unmigrated_cluster
-from tests.product.process import ServiceProcess
 
 HOW = (
     "Processor time of our processes per event, one size against the next in the same rounds. A step to n times the "
@@ -42,7 +41,6 @@ IDLE_CONNECTIONS = 10_000
 NO_STORE = "http://none@127.0.0.1:1/none"
 NOTHING = 1.25  # and what a shared machine adds to it
 ROWS, ROWS_A_RECORD = 1_000_000, 100
-TICKS = os.sysconf("SC_CLK_TCK")
 
 Measure = Callable[[], float]  # microseconds of processor time for an event
 
@@ -136,9 +134,9 @@ def _gateway(bench: Bench, wrk: Wrk, bootstrap: str, folder: Path, size: Size) -
             wrk.rate(gateway.url, requests, connections=LOAD_CONNECTIONS, seconds=1)
 
             def measure() -> float:
-                before = processor_s(gateway)
+                before = processor_s(gateway.pid)
                 rate = wrk.rate(gateway.url, requests, connections=LOAD_CONNECTIONS, seconds=bench.seconds)
-                return (processor_s(gateway) - before) / (rate * bench.seconds) * 1e6
+                return (processor_s(gateway.pid) - before) / (rate * bench.seconds) * 1e6
 
             yield measure
 
@@ -175,23 +173,12 @@ def _consumer(bootstrap: str, clickhouse: str, folder: Path, size: Size) -> Iter
 
         def measure() -> float:
             nonlocal stored
-            before = sum(map(processor_s, consumers))
+            before = sum(processor_s(each.pid) for each in consumers)
             topic, partitions = deployment.settings["TOPIC"], size.partitions
             asyncio.run(fill(bootstrap, topic, partitions, ROWS, ROWS_A_RECORD, viewers=size.viewers, seed=stored))
             stored += ROWS
             wait_for_rows(database, stored)
-            return (sum(map(processor_s, consumers)) - before) / ROWS * 1e6
+            return (sum(processor_s(each.pid) for each in consumers) - before) / ROWS * 1e6
 
         measure()  # everything is assigned, imported and open then
         yield measure
-
-
-def processor_s(process: ServiceProcess) -> float:
-    """User and system time of a process and its children so far, in seconds (proc(5))."""
-    return _ticks(process.pid) / TICKS
-
-
-def _ticks(pid: int) -> int:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(fields[11]) + int(fields[12]) + sum(_ticks(int(child)) for child in children)

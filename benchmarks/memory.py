@@ -8,7 +8,6 @@ them.
 from __future__ import annotations
 
 import asyncio
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from time import sleep
 from benchmarks.cores import AROUND, MEASURED, on, pin
 from benchmarks.load.files import singles
 from benchmarks.load.records import fill
+from benchmarks.processor_time import peak_mb
 from benchmarks.rounds import Comparison, at_most
 from benchmarks.stored import wait_for_rows
 from benchmarks.suite import Bench
@@ -29,7 +29,7 @@ from tests.infrastructure.databases import own_database
 from tests.infrastructure.downloads import kafka_jars
 from tests.infrastructure.kafka import LocalKafka
 from tests.product.deployments import migrate, start_member, unmigrated_cluster
-from tests.product.process import COMMAND, ServiceProcess
+from tests.product.process import COMMAND
 
 HOW = "Peak resident memory (VmHWM) of the process under test, one run each."
 OUTAGE_S = 60.0
@@ -57,7 +57,7 @@ def _gateway(bench: Bench) -> Comparison:
             )
             gateway = start_member(deployment, "gateway", command=on(MEASURED, *COMMAND)).wait_ready()
             say("at rest")
-            at_rest = peak_mb(gateway)
+            at_rest = peak_mb(gateway.pid)
             requests = singles(folder / "singles.txt")
             command = [sys.executable, "-m", "benchmarks.load.crowd", gateway.url, str(requests)]
             command += ["--connections", str(CONNECTIONS), "--every", str(EVERY_S)]
@@ -66,7 +66,7 @@ def _gateway(bench: Bench) -> Comparison:
                 assert crowd.stdout is not None
                 crowd.stdout.readline()  # all are open
                 sleep(BEFORE_S)
-                connected = peak_mb(gateway)
+                connected = peak_mb(gateway.pid)
                 say(f"paused for {OUTAGE_S:.0f} s")
                 kafka.pause()
                 sleep(OUTAGE_S)
@@ -75,7 +75,7 @@ def _gateway(bench: Bench) -> Comparison:
             return Comparison(
                 f"gateway, {CONNECTIONS:,} connections, broker paused for {OUTAGE_S:.0f} s",
                 "MB",
-                [peak_mb(gateway)],
+                [peak_mb(gateway.pid)],
                 at_most(300),
                 note=f"{at_rest:.0f} MB at rest, {connected:.0f} MB under load before it; answers by status {answers}.",
             )
@@ -98,14 +98,14 @@ def _consumer(bench: Bench) -> Comparison:
         clickhouse.pause()
         say(f"paused for {OUTAGE_S:.0f} s")
         sleep(OUTAGE_S)
-        paused = peak_mb(consumer)
+        paused = peak_mb(consumer.pid)
         clickhouse.resume()
         say("draining")
         wait_for_rows(database, ROWS)
         return Comparison(
             f"consumer, {ROWS:,} rows waiting, store paused for {OUTAGE_S:.0f} s",
             "MB",
-            [peak_mb(consumer)],
+            [peak_mb(consumer.pid)],
             at_most(500),
             note=f"{paused:.0f} MB at the end of the outage; the peak is of the whole drain.",
         )
@@ -116,10 +116,3 @@ def _broker(bench: Bench, folder: Path) -> Iterator[LocalKafka]:
     with LocalKafka(jars=kafka_jars(bench.cache), folder=bench.made(folder / "kafka"), jvm=()) as kafka:
         pin(kafka.pid, AROUND)
         yield kafka
-
-
-def peak_mb(process: ServiceProcess) -> float:
-    """The most it had resident so far."""
-    match = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
-    assert match
-    return int(match[1]) / 1024

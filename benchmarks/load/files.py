@@ -31,7 +31,7 @@ def singles(file: Path, viewers: int = VIEWERS) -> Path:
     )
 
 
-def batches(file: Path, events: int = 100) -> Path:
+def batches(file: Path, events: int = 100, viewers: int = BATCHES) -> Path:
     """Batches as the SDK spells them, each under an id of its own."""
     rng = random.Random(2)
     return _written(
@@ -42,7 +42,7 @@ def batches(file: Path, events: int = 100) -> Path:
                 token(f"viewer-{number}"),
                 _compact({"batch_id": "BATCH_ID", "events": [_event(rng) for _ in range(events)]}),
             )
-            for number in range(BATCHES)
+            for number in range(viewers)
         ),
     )
 

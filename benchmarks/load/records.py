@@ -21,9 +21,20 @@ REQUEST_BYTES = 512 * 1024
 
 
 async def fill(
-    bootstrap: str, topic: str, partitions: int, rows: int, rows_a_record: int, *, viewers: int = VIEWERS, seed: int = 7
+    bootstrap: str,
+    topic: str,
+    partitions: int,
+    rows: int,
+    rows_a_record: int,
+    *,
+    viewers: int = VIEWERS,
+    seed: int = 7,
+    rows_a_batch: int = 0,
 ) -> None:
-    """Append `rows` rows, as many to each partition, created now; acknowledged when this returns."""
+    """Append `rows` rows, as many to each partition, created now; acknowledged when this returns.
+
+    They are single counts; with `rows_a_batch`, batches of so many rows, each under a key of its own.
+    """
     rng = random.Random(seed)
     headers = encode_headers(REVISION, b"", [(NO_BATCH, rows_a_record)])
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_batch_size=REQUEST_BYTES, linger_ms=0)
@@ -31,9 +42,12 @@ async def fill(
         values = _values(rng, rows // rows_a_record, rows_a_record, viewers)
         sent: list[asyncio.Future[object]] = []
         partition = 0
-        for batch_values in _requests(values):
+        for batch_values in _requests(values, 128 + (rows_a_record // rows_a_batch * 18 if rows_a_batch else 0)):
             batch = producer.create_batch()
             for value in batch_values:
+                if rows_a_batch:
+                    keys = [(rng.randbytes(16), rows_a_batch) for _ in range(rows_a_record // rows_a_batch)]
+                    headers = encode_headers(REVISION, b"", keys)
                 _append(batch, value, headers)
             batch.close()
             sent.append(await producer.send_batch(batch, topic, partition=partition))
@@ -56,12 +70,12 @@ def _values(rng: random.Random, records: int, rows_a_record: int, viewers: int) 
         )
 
 
-def _requests(values: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """As many values at a time as fit a request with their headers."""
+def _requests(values: Iterator[bytes], more: int) -> Iterator[list[bytes]]:
+    """As many values at a time as fit a request, each with `more` bytes of headers and lengths."""
     gathered: list[bytes] = []
     size = 0
     for value in values:
-        cost = len(value) + 128  # headers, lengths
+        cost = len(value) + more
         if gathered and size + cost > REQUEST_BYTES * 0.9:
             yield gathered
             gathered, size = [], 0

@@ -33,7 +33,8 @@ MERGED_POLL_S = 0.2
 class RealStore:
     """The project's own store object, and statements beside it. Synchronous: one call at a time."""
 
-    def __init__(self, runner: asyncio.Runner, engine: HttpEngine, schema: StoreSchema) -> None:
+    def __init__(self, runner: asyncio.Runner, engine: HttpEngine, schema: StoreSchema, pid: int) -> None:
+        self.pid = pid  # of the server
         self._runner = runner
         self._engine = engine
         self._limiter = QueryLimiter(engine.summaries_at_once)
@@ -81,12 +82,21 @@ class RealStore:
         )
         return int(rows), int(size)
 
-    def column_bytes(self) -> dict[str, float]:
+    def memory(self) -> tuple[int, int]:
+        """(bytes of the primary key in memory, bytes of the marks) of what is active, once all keys are loaded."""
+        self.ask(f"SELECT count() FROM {self.table} WHERE viewer_id = 'nobody'")
+        ((keys, marks),) = self.ask(
+            "SELECT toUInt64(sum(primary_key_bytes_in_memory_allocated)), toUInt64(sum(marks_bytes)) FROM system.parts "
+            "WHERE active AND database = {database:String} AND table = {table:String}"
+        )
+        return int(keys), int(marks)
+
+    def column_bytes(self, days_ago: int = 3) -> dict[str, float]:
         """Compressed bytes a row, by column: of one day, in a table with a file for each.
 
         A part that keeps its columns in one file does not say what each of them takes.
         """
-        wide, day = self._wide, "toDate(now(), 'UTC') - 3"
+        wide, day = self._wide, f"toDate(now(), 'UTC') - {days_ago}"
         self.run(f"CREATE TABLE {wide} AS {self.table}")
         self.run(f"ALTER TABLE {wide} MODIFY SETTING min_bytes_for_wide_part = 0, min_rows_for_wide_part = 0")
         self.run(f"INSERT INTO {wide} SELECT * FROM {self.table} WHERE toDate(created_at) = {day}")
@@ -110,6 +120,7 @@ def real_store(cache: Path, folder: Path, *, memory_bytes: int = MEMORY_BYTES) -
         address = parse_server_url(server.url)
         engine = HttpEngine(address)
         try:
-            yield RealStore(runner, engine, StoreSchema(address.database, None, RETENTION_DAYS, load_registry(None)))
+            schema = StoreSchema(address.database, None, RETENTION_DAYS, load_registry(None))
+            yield RealStore(runner, engine, schema, server.pid)
         finally:
             runner.run(engine.close())
