@@ -3,9 +3,9 @@
     python -m benchmarks.planned [--events-per-second N ...] [--events-per-batch N] [--viewers N] [--seconds S]
         [--mode cluster|embedded]
 
-A broker, ClickHouse, a gateway, a consumer (or one embedded instance) under a steady load of batches, each under an id of
-its own, of viewers in turn; with as many different events as there are. Processor time and sizes are of the whole run,
-each divided by its batches or rows. Prints a table in Markdown.
+A broker, ClickHouse, a gateway, a consumer (or one embedded instance) under a steady load of batches, each under an id
+of its own, of viewers in turn; with as many different events as there are. Processor time and sizes are of the whole
+run, each divided by its batches or rows. Prints a table in Markdown.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from siddes_telemetry.cli.commands import (
     dead_letters,
     import_folder,
     migrate,
+    plan,
     purge,
     reset_offsets,
     schema,
@@ -46,7 +47,7 @@ def root(
     """Privacy-safe counts, exactly once."""
 
 
-for command in (services, migrate, purge, dead_letters, verify, reset_offsets, backup, import_folder, token):
+for command in (services, migrate, purge, dead_letters, verify, reset_offsets, backup, import_folder, plan, token):
     app.add_typer(command.app)
 app.add_typer(schema.app, name="schema")
 
