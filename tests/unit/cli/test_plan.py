@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from siddes_telemetry.cli.capacity import formulas, measured
 from siddes_telemetry.cli.capacity.advice import make_plan
 from siddes_telemetry.cli.capacity.workload import MAX_RETENTION_DAYS, Workload
+from siddes_telemetry.cli.embedded import FLUSH_POLICY
 from siddes_telemetry.cli.main import app
-from siddes_telemetry.cli.services.embedded import FLUSH_POLICY
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.schemas import ddl
 from siddes_telemetry.schemas.api_models import MAX_BATCH_EVENTS

@@ -77,7 +77,7 @@ STORE_MB = 310  # of a server that has just started
 # visibility, "resident at rest"
 EMBEDDED_MB = 336
 EMBEDDED_CORES = 0.15  # planned, embedded: what its batches and rows do not explain
-EMBEDDED_BLOCK_S = 0.1  # cli/services/embedded.py: between two blocks of few rows
+EMBEDDED_BLOCK_S = 0.1  # cli/embedded.py: between two blocks of few rows
 
 # the largest that was measured: growth, costs, planned, disk, summary
 MOST_PARTITIONS = 32
