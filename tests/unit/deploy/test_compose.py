@@ -21,7 +21,7 @@ PASSWORDS = {f"CLICKHOUSE_{user.upper()}_PASSWORD" for user in USERS}
 HASHES = {f"CLICKHOUSE_{user.upper()}_SHA256" for user in USERS}
 JWT_SECRET = "SIDDES_TELEMETRY_JWT_SECRET"
 MADE = {*PASSWORDS, *HASHES, JWT_SECRET, "CLICKHOUSE_CLUSTER_SECRET"}
-OPERATOR = ("verify", "verify --repair", "dead-letters --set-aside", "purge")
+OPERATOR = ("verify", "verify --repair", "reset-offsets", "dead-letters --set-aside", "purge")
 
 
 @pytest.mark.parametrize("name", SERVICES)
