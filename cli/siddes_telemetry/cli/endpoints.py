@@ -7,6 +7,7 @@ form is; it quotes nothing, since a URL may hold a password.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
@@ -21,12 +22,12 @@ _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?", r
 _PORT = re.compile(r"0*[0-9]{1,5}")
 _BLANK = re.compile(r"[\x00-\x20\x7f-\xa0\u2000-\u200f\u2028\u2029\u3000\ufeff]")
 _NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_DATABASE = re.compile(r"/[A-Za-z_][A-Za-z0-9_]*")
+_DATABASE = re.compile(r"(?:[A-Za-z0-9._~-]|%[0-9A-Za-z]?[0-9A-Za-z]?)+")
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
 
 _CLICKHOUSE = (
-    "must be http(s)://user:password@host:8123/database, where user and password have special characters "
-    "percent-encoded (% as %25, / as %2F, # as %23, ? as %3F, @ as %40)"
+    "must be http(s)://user:password@host:8123/database (or with several hosts, host:8123,host-2:8123), where user, "
+    "password and database have special characters percent-encoded (% as %25, / as %2F, # as %23, ? as %3F, @ as %40)"
 )
 _ORIGIN = "must be a comma-separated list of origins such as https://app.example"
 
@@ -34,14 +35,12 @@ _ORIGIN = "must be a comma-separated list of origins such as https://app.example
 def broker_list(text: str) -> str:
     """`host:port,host:port` without the blanks around the entries; ports are optional."""
     brokers = [broker.strip() for broker in text.split(",")]
-    for number, broker in enumerate(brokers, start=1):
-        try:
-            _host_and_port(broker)
-        except ValueError as error:
-            place = f"broker {number}: " if len(brokers) > 1 else ""
-            raise ValueError(
-                f"{place}{error}; it must be a comma-separated list of brokers such as kafka-1:9092,kafka-2:9092"
-            ) from None
+    try:
+        _check_each_host(brokers, "broker")
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; it must be a comma-separated list of brokers such as kafka-1:9092,kafka-2:9092"
+        ) from None
     return ",".join(brokers)
 
 
@@ -63,24 +62,27 @@ def token_url(text: str) -> str:
 
 
 def clickhouse_url(text: str) -> str:
-    """`http(s)://user:password@host:8123/database`; user, password and port are optional."""
-    parts = _split(text, _CLICKHOUSE)
+    """`http(s)://user:password@host:8123,host-2:8123/database`; user, password and ports are optional."""
+    if _BLANK.search(text):
+        raise ValueError(f"has a blank or a control character; it {_CLICKHOUSE}")
     if "?" in text or "#" in text:
         raise ValueError(f"has a ? or a #, after which it would end; it {_CLICKHOUSE}")
-    if parts.path in {"", "/"}:
-        raise ValueError(f"names no database; it {_CLICKHOUSE}")
-    if not _DATABASE.fullmatch(parts.path):
-        raise ValueError(f"has more than a name of A-Z a-z 0-9 _ as the database; it {_CLICKHOUSE}")
-    user_and_password = parts.netloc.rpartition("@")[0]
-    if _NO_ESCAPE.search(user_and_password):
-        raise ValueError(f"has a % that begins no percent-encoding; it {_CLICKHOUSE}")
-    decoded = unquote_to_bytes(user_and_password)
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme.lower() not in DEFAULT_PORTS:
+        raise ValueError(_CLICKHOUSE)
+    authority, _, database = rest.partition("/")
+    user_and_password, _, hosts = authority.rpartition("@")
     try:
-        decoded.decode()
-    except UnicodeDecodeError:
-        raise ValueError(f"has percent-encodings that are not UTF-8; it {_CLICKHOUSE}") from None
-    if _CONTROLS.search(decoded):
-        raise ValueError("has control characters in user or password")
+        _check_each_host(hosts.split(","), "server")
+    except ValueError as error:
+        raise ValueError(f"{error}; it {_CLICKHOUSE}") from None
+    _check_encoded(user_and_password, "user or password")
+    database = database.removesuffix("/")
+    if not database:
+        raise ValueError(f"names no database; it {_CLICKHOUSE}")
+    if not _DATABASE.fullmatch(database):
+        raise ValueError(f"has more than a database's name after the hosts; it {_CLICKHOUSE}")
+    _check_encoded(database, "the database")
     return text
 
 
@@ -112,6 +114,28 @@ def _split(text: str, rule: str) -> SplitResult:
     except ValueError as error:
         raise ValueError(f"{error}; it {rule}") from None
     return parts
+
+
+def _check_each_host(hosts: Sequence[str], what: str) -> None:
+    """Raise ValueError, which counts the hosts if there are several."""
+    for number, host in enumerate(hosts, start=1):
+        try:
+            _host_and_port(host)
+        except ValueError as error:
+            raise ValueError(f"{what} {number}: {error}" if len(hosts) > 1 else str(error)) from None
+
+
+def _check_encoded(text: str, where: str) -> None:
+    """Raise ValueError if it is not percent-encoded UTF-8 without control characters."""
+    if _NO_ESCAPE.search(text):
+        raise ValueError(f"has a % that begins no percent-encoding; it {_CLICKHOUSE}")
+    decoded = unquote_to_bytes(text)
+    try:
+        decoded.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"has percent-encodings that are not UTF-8; it {_CLICKHOUSE}") from None
+    if _CONTROLS.search(decoded):
+        raise ValueError(f"has control characters in {where}")
 
 
 def _host_and_port(text: str) -> tuple[str, int | None]:

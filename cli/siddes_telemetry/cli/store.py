@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +26,7 @@ class Store:
     admin: ClickHouseAdmin
     audit: ClickHouseAudit
     import_facts: ClickHouseImportFacts
+    one_server: Callable[[], AbstractContextManager[None]]  # see Engine.one_server
 
     async def ping(self) -> None:
         """Return if both summaries and inserts are answered. Raises as these two do."""
@@ -35,7 +38,11 @@ def make_store(engine: Engine, schema: StoreSchema) -> Store:
     """The store of this schema on this engine."""
     admin = ClickHouseAdmin(engine, schema, random_log_id=partial(secrets.randbits, 32))
     return Store(
-        ClickHouseStore(engine, schema), admin, ClickHouseAudit(engine, schema), ClickHouseImportFacts(engine, schema)
+        ClickHouseStore(engine, schema),
+        admin,
+        ClickHouseAudit(engine, schema),
+        ClickHouseImportFacts(engine, schema),
+        engine.one_server,
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
-from siddes_telemetry.backends.clickhouse.server_address import ServerAddress, parse_server_url
+from siddes_telemetry.backends.clickhouse.server_address import Host, ServerAddress, parse_server_url
 from siddes_telemetry.backends.ports.errors import StoreFailed, StoreUnavailable
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on
 from tests.contract.store.blocks import row
@@ -92,12 +92,12 @@ async def test_a_database_without_tables_is_missing(server: ClickHouseWithUsers)
 
 
 async def test_a_host_without_an_address_is_reported() -> None:
-    async with store_at(ServerAddress("http", "no-such-host.invalid", 8123, "u", "wrong-7f3a", "x")) as opened:
+    async with store_at(ServerAddress("http", (Host("no-such-host.invalid", 8123),), "u", "wrong-7f3a", "x")) as opened:
         await fails(opened, "name")
 
 
 async def test_a_closed_port_is_no_answer() -> None:
-    async with store_at(ServerAddress("http", "127.0.0.1", 1, "u", "wrong-7f3a", "x")) as opened:
+    async with store_at(ServerAddress("http", (Host("127.0.0.1", 1),), "u", "wrong-7f3a", "x")) as opened:
         await fails(opened, "unavailable")
 
 
@@ -145,7 +145,7 @@ async def test_http_to_a_port_that_answers_with_tls_is_reported() -> None:
 
 
 def address(scheme: str, host: str, port: int) -> ServerAddress:
-    return ServerAddress(scheme, host, port, "u", "wrong-7f3a", "x")
+    return ServerAddress(scheme, (Host(host, port),), "u", "wrong-7f3a", "x")
 
 
 async def fails(opened: ClickHouseUnderTest, reason: str, code: int | None = None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
-from siddes_telemetry.backends.clickhouse.server_address import ServerAddress, parse_server_url
+from siddes_telemetry.backends.clickhouse.server_address import Host, ServerAddress, parse_server_url
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.backends.tls_context import TlsContext, TlsFiles
 from tests.contract.store.backends import DEADLINE_S, on
@@ -31,7 +31,7 @@ class Secured:
     def __init__(self, url: str, proxy: TlsProxy, folder: Path) -> None:
         self.proxy = proxy
         self.ca = written(folder / "ca.pem", CA.pem)
-        self.address = replace(parse_server_url(url), scheme="https", port=proxy.port)
+        self.address = replace(parse_server_url(url), scheme="https", hosts=(Host("127.0.0.1", proxy.port),))
         self.engine = self.made(self.address)
 
     def made(self, address: ServerAddress) -> HttpEngine:
@@ -57,7 +57,7 @@ class Secured:
 
 @pytest.fixture
 async def secured(clickhouse_database_url: str, tmp_path: Path) -> AsyncIterator[Secured]:
-    proxy = TlsProxy(parse_server_url(clickhouse_database_url).port, tmp_path)
+    proxy = TlsProxy(parse_server_url(clickhouse_database_url).hosts[0].port, tmp_path)
     async with proxy.listening(SERVER):
         ready = Secured(clickhouse_database_url, proxy, tmp_path)
         yield ready

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import pytest
@@ -82,6 +83,9 @@ class Server:
     tables: Mapping[str, str]
     ran: list[str] = field(default_factory=list)
     summaries_at_once: int = 1
+
+    def one_server(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def read(
         self,

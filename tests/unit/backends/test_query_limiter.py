@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -27,6 +28,9 @@ class Slow:
     asked: list[str] = field(default_factory=list)
     deadlines_s: list[float] = field(default_factory=list)
     answers: dict[str, asyncio.Future[Sequence[Row]]] = field(default_factory=dict)
+
+    def one_server(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def read(
         self, sql: str, parameters: Parameters, *, bound: str = "", settings: Settings, deadline_s: float

@@ -190,8 +190,9 @@ class ClickHouseAdmin:
         return alterations
 
     async def _last_log(self, log_name: str) -> tuple[int, int] | None:
-        consistent = await self._confirmed.settings_for(LOGS_TABLE)
-        rows = await self._query(_LAST_LOG, bound=log_name, consistent=consistent)
+        with self._engine.one_server():
+            consistent = await self._confirmed.settings_for(LOGS_TABLE)
+            rows = await self._query(_LAST_LOG, bound=log_name, consistent=consistent)
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def _query(

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -63,6 +64,9 @@ class ChdbEngine:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="chdb")
         self._closed = False
         self._known = frozenset(row[0] for row in self._query("SELECT name FROM system.settings", {}))
+
+    def one_server(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def read(
         self, sql: str, parameters: Parameters, *, bound: str = "", settings: Settings, deadline_s: float

@@ -17,6 +17,7 @@ body of bytes in pieces without a copy.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from collections.abc import Collection, Iterator, Mapping
@@ -25,14 +26,14 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from clickhouse_connect.driver.asyncclient import AsyncClient
-from clickhouse_connect.driver.exceptions import DatabaseError, Error, OperationalError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, Error, OperationalError
 from clickhouse_connect.driver.external import ExternalData
 from clickhouse_connect.driver.summary import QuerySummary
 
 from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Settings, escape
 from siddes_telemetry.backends.clickhouse.errors import FIXED_SETTING, UNKNOWN_SETTING, connection_failure, failure
 from siddes_telemetry.backends.clickhouse.login import Login
-from siddes_telemetry.backends.clickhouse.server_address import ServerAddress
+from siddes_telemetry.backends.clickhouse.server_address import Host
 from siddes_telemetry.backends.ports.errors import StoreFailed
 from siddes_telemetry.backends.tls_failures import tls_reason
 
@@ -61,6 +62,11 @@ class SentOnce(Payload):
         super().__init__(body)
         self._size = len(body)
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether any of it may have been sent."""
+        return self._consumed
+
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return self._value.decode(encoding, errors)
 
@@ -71,16 +77,16 @@ class SentOnce(Payload):
             await writer.write(body[start : start + PIECE_BYTES])
 
 
-async def connect(address: ServerAddress, login: Login, tls: ssl.SSLContext | None, *, pins: Settings) -> AsyncClient:
+async def connect(host: Host, login: Login, tls: ssl.SSLContext | None, *, pins: Settings) -> AsyncClient:
     """A client after its handshake. `pins` are sent with every statement, including those of the handshake.
 
-    `tls` is for https. Raises the driver's errors. The driver takes a proxy from the environment;
+    With `tls` it speaks https. Raises the driver's errors. The driver takes a proxy from the environment;
     cli/process_environment.py removes those.
     """
     client = AsyncClient(
-        interface=address.scheme,
-        host=address.host,
-        port=address.port,
+        interface="http" if tls is None else "https",
+        host=host.name,
+        port=host.port,
         headers=dict(login.headers()),
         client_name="siddes-telemetry",
         compress=False,
@@ -131,15 +137,32 @@ async def command(client: AsyncClient, sql: str, *, settings: dict[str, str | in
     _check_answered(await client.command(sql, settings=settings))
 
 
-async def insert(client: AsyncClient, table: str, block: bytes, *, settings: dict[str, str | int]) -> None:
-    """Insert JSONEachRow lines, sent at most once. Raises the driver's errors, or StoreUnavailable."""
+async def insert(client: AsyncClient, table: str, block: SentOnce, *, settings: dict[str, str | int]) -> None:
+    """Insert JSONEachRow lines. Raises the driver's errors, or StoreUnavailable."""
     done = await client.raw_insert(
         table,
-        insert_block=SentOnce(block),  # type: ignore[arg-type]  # passed on to aiohttp
+        insert_block=block,  # type: ignore[arg-type]  # passed on to aiohttp
         fmt="JSONEachRow",
         settings=settings,
     )
     _check_answered(done)
+
+
+async def answers(client: AsyncClient, *, within_s: float) -> bool:
+    """Whether the server answers anything at all within this time."""
+    try:
+        async with asyncio.timeout(within_s):
+            await client.raw_query("SELECT 1")
+    except DatabaseError as error:
+        return error.code is not None
+    except (TimeoutError, ClickHouseError, aiohttp.ClientError, OSError):
+        return False
+    return True
+
+
+def is_unconnected(error: Exception) -> bool:
+    """Whether the statement was not sent, because there was no connection to send it by."""
+    return any(isinstance(cause, aiohttp.ClientConnectorError) for cause in _causes(error))
 
 
 def failure_of(error: Exception, *, database: str, settings: Collection[str]) -> StoreFailed:

@@ -7,6 +7,7 @@ quotes the data that it refuses. It drops settings that its version does not kno
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 Settings = Mapping[str, str | int]
@@ -22,6 +23,12 @@ class Engine(Protocol):
     @property
     def summaries_at_once(self) -> int:
         """How many summaries to run at a time. Other statements are not limited."""
+
+    def one_server(self) -> AbstractContextManager[None]:
+        """Within it, the statements of this task all go to the same server, or raise StoreUnavailable.
+
+        What one replica was made to see, another one need not see yet.
+        """
 
     async def read(
         self, sql: str, parameters: Parameters, *, bound: str = "", settings: Settings, deadline_s: float

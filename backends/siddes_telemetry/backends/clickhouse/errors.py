@@ -87,7 +87,7 @@ _CONNECTION_FAILURES: Mapping[str, tuple[str, str]] = {
     ),
 }
 
-REASONS = ("unavailable", "missing", "refused", *_CONNECTION_FAILURES, *_REMEDIES)
+REASONS = ("unavailable", "missing", "refused", "other_store", *_CONNECTION_FAILURES, *_REMEDIES)
 
 # A retry cannot succeed: the statement or its data is wrong. Every other error may pass, or an operator can fix its
 # cause (credentials, grants, disks, memory, too many parts, read-only tables, keepers).
@@ -148,6 +148,33 @@ def connection_failure(reason: str) -> StoreUnavailable:
     """The error for a statement that did not reach ClickHouse. `reason` is a key of _CONNECTION_FAILURES."""
     text, remedy = _CONNECTION_FAILURES[reason]
     return StoreUnavailable(text, reason=reason, remedy=remedy)
+
+
+def other_store(problem: str) -> StoreUnavailable:
+    """The error for a server that must not be used beside the others. `problem` says why."""
+    return StoreUnavailable(
+        "the servers in SIDDES_TELEMETRY_CLICKHOUSE are not one store",
+        reason="other_store",
+        remedy=f"{problem}: name servers that are replicas of one another, or one server",
+    )
+
+
+def changed_server() -> StoreUnavailable:
+    """The error for a statement that goes with earlier ones, of which one went to a server that has failed since."""
+    return StoreUnavailable("another server has taken the place of the one that was asked before", remedy="try again")
+
+
+def of_server(failure: StoreFailed, number: int) -> StoreFailed:
+    """The failure, which says which server of several it is about."""
+    if not isinstance(failure, StoreUnavailable) or isinstance(failure, StoreMissing):
+        return failure
+    where = f"server {number} in SIDDES_TELEMETRY_CLICKHOUSE"
+    return StoreUnavailable(
+        failure.text,
+        reason=failure.reason,
+        code=failure.code,
+        remedy=f"{where}: {failure.remedy}" if failure.remedy else where,
+    )
 
 
 def fixed_settings(names: Collection[str]) -> StoreUnavailable:

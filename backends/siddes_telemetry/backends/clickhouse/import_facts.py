@@ -87,10 +87,11 @@ class ClickHouseImportFacts:
 
     async def _read(self, sql: str, *, of: Sequence[str] = (), bound: str = "", **parameters: int) -> Sequence[Row]:
         """Read what was confirmed of these tables."""
-        return await self._engine.read(
-            sql,
-            {"database": self._database, **parameters},
-            bound=bound,
-            settings={**READ_PINS, **await self._confirmed.settings_for(*of), **time_limit(DEADLINE_S)},
-            deadline_s=DEADLINE_S,
-        )
+        with self._engine.one_server():
+            return await self._engine.read(
+                sql,
+                {"database": self._database, **parameters},
+                bound=bound,
+                settings={**READ_PINS, **await self._confirmed.settings_for(*of), **time_limit(DEADLINE_S)},
+                deadline_s=DEADLINE_S,
+            )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from collections.abc import Awaitable, Callable
 
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import DatabaseError
@@ -29,18 +30,28 @@ from siddes_telemetry.backends.clickhouse.profile import (
     Profile,
     read_profile,
 )
-from siddes_telemetry.backends.clickhouse.server_address import ServerAddress
+from siddes_telemetry.backends.clickhouse.server_address import Host
 from siddes_telemetry.backends.tls_context import TlsContext
 
 PROFILE_FRESH_S = 10.0  # a changed profile applies at once on the server; reading it takes some milliseconds
 QUERY_TIMEOUT_S = 10.0  # of reading the profile
 
 
+Check = Callable[[AsyncClient], Awaitable[bool]]
+
+
 class ServerConnection:
     """One client of clickhouse-connect (a pool of connections), and the profile of its user."""
 
-    def __init__(self, address: ServerAddress, login: Login, tls: TlsContext | None, *, profile_fresh_s: float) -> None:
-        self._address = address
+    def __init__(
+        self, host: Host, login: Login, tls: TlsContext | None, check: Check | None, *, profile_fresh_s: float
+    ) -> None:
+        """`check`: called when the profile is read. It raises if this server is not to be used.
+
+        It returns False if it is to be called again before the next statement.
+        """
+        self._host = host
+        self._check = check
         self._login = login
         self._tls = tls
         self._tls_in_use: ssl.SSLContext | None = None
@@ -95,7 +106,9 @@ class ServerConnection:
             now_s = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(QUERY_TIMEOUT_S):
-                    profile = self._profile = await self._query_profile(client)
+                    profile = await self._query_profile(client)
+                    settled = self._check is None or await self._check(client)
+                    self._profile = profile if settled else None
             except DatabaseError as error:
                 if is_about_a_setting(error):  # one of the handshake's is refused now: connect again without it
                     await self.close()
@@ -121,7 +134,7 @@ class ServerConnection:
         self._tls_in_use = self._tls.current() if self._tls else None
         while True:
             try:
-                return await connect(self._address, self._login, self._tls_in_use, pins=pins)
+                return await connect(self._host, self._login, self._tls_in_use, pins=pins)
             except DatabaseError as error:
                 del pins[_refused_pin(error, pins)]
 

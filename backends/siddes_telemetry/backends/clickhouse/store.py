@@ -84,22 +84,25 @@ class ClickHouseStore:
         await self._engine.insert(self._table, block, settings=settings, deadline_s=deadline_s)
 
     async def stored_days(self, log_id: int, partition: int, from_offset: int) -> Sequence[StoredDay]:
-        consistent = await self._confirmed.settings_for(COUNTS_TABLE)
-        rows = await self._engine.read(
-            _STORED_DAYS,
-            {"database": self._database, "log_id": log_id, "partition": partition, "from_offset": from_offset},
-            settings={**READ_PINS, **consistent, **time_limit(STORED_DAYS_DEADLINE_S)},
-            deadline_s=STORED_DAYS_DEADLINE_S,
-        )
+        with self._engine.one_server():
+            consistent = await self._confirmed.settings_for(COUNTS_TABLE)
+            rows = await self._engine.read(
+                _STORED_DAYS,
+                {"database": self._database, "log_id": log_id, "partition": partition, "from_offset": from_offset},
+                settings={**READ_PINS, **consistent, **time_limit(STORED_DAYS_DEADLINE_S)},
+                deadline_s=STORED_DAYS_DEADLINE_S,
+            )
         return [StoredDay(date.fromisoformat(day), count, last_offset) for day, count, last_offset in rows]
 
     async def purge_history(self, log_id: int) -> PurgeHistory:
-        consistent = await self._confirmed.settings_for(PURGES_TABLE, PURGES_AHEAD_TABLE)
-        return await read_purge_history(self._engine, self._database, log_id, consistent)
+        with self._engine.one_server():
+            consistent = await self._confirmed.settings_for(PURGES_TABLE, PURGES_AHEAD_TABLE)
+            return await read_purge_history(self._engine, self._database, log_id, consistent)
 
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
-        consistent = await self._confirmed.settings_for(SET_ASIDES_TABLE)
-        return await read_set_asides(self._engine, self._database, log_id, partition, consistent)
+        with self._engine.one_server():
+            consistent = await self._confirmed.settings_for(SET_ASIDES_TABLE)
+            return await read_set_asides(self._engine, self._database, log_id, partition, consistent)
 
     async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
         until = decision.end or 0
@@ -115,14 +118,15 @@ class ClickHouseStore:
         await self._engine.insert(self._set_asides, block, settings=settings, deadline_s=PING_DEADLINE_S)
 
     async def log_id(self, log_name: str) -> int | None:
-        consistent = await self._confirmed.settings_for(LOGS_TABLE)
-        rows = await self._engine.read(
-            _LOG_ID,
-            {"database": self._database},
-            bound=log_name,
-            settings={**READ_PINS, **consistent, **time_limit(PING_DEADLINE_S)},
-            deadline_s=PING_DEADLINE_S,
-        )
+        with self._engine.one_server():
+            consistent = await self._confirmed.settings_for(LOGS_TABLE)
+            rows = await self._engine.read(
+                _LOG_ID,
+                {"database": self._database},
+                bound=log_name,
+                settings={**READ_PINS, **consistent, **time_limit(PING_DEADLINE_S)},
+                deadline_s=PING_DEADLINE_S,
+            )
         return int(rows[0][0]) if rows else None
 
     async def counts(self, viewer_id: str, *, since_ms: int, deadline_s: float) -> Mapping[str, int]:

@@ -42,11 +42,12 @@ class StoreFailed(BackendError):
     """The store answered with an error, or not at all.
 
     `reason` is one of clickhouse/errors.py's REASONS, for metrics and readiness. `code` is the store's own error
-    number, if there is one. `remedy` is what an operator can do.
+    number, if there is one. `text` is what happened, `remedy` what an operator can do.
     """
 
     def __init__(self, text: str, *, reason: str, code: int | None = None, remedy: str = "") -> None:
         super().__init__(f"{text}: {remedy}" if remedy else text)
+        self.text = text
         self.reason = reason
         self.code = code
         self.remedy = remedy

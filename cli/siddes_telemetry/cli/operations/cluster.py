@@ -102,7 +102,8 @@ async def _log_and_store(settings: Settings, registry: Registry) -> AsyncIterato
             open_log_view(connection, settings.topic, settings.group) as log,
             _dead_letters(connection, settings.topic) as letters,
         ):
-            yield LogAndStore(log, log_id, store.audit, letters, registry, settings.retention_days), store.counts
+            with store.one_server():
+                yield LogAndStore(log, log_id, store.audit, letters, registry, settings.retention_days), store.counts
 
 
 @asynccontextmanager
