@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_migrations` ON CLUSTER 'pair'
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/everywhere/siddes/telemetry_migrations', '{shard}-{replica}')
 ORDER BY number
-SETTINGS replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS replicated_deduplication_window = 20000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_logs` ON CLUSTER 'pair'
 (
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_logs` ON CLUSTER 'pair'
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/everywhere/siddes/telemetry_logs', '{shard}-{replica}')
 ORDER BY (log_name, generation)
-SETTINGS replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS replicated_deduplication_window = 20000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_counts_local` ON CLUSTER 'pair'
 (
@@ -37,7 +37,7 @@ ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/siddes/telemetry_counts
 PARTITION BY toDate(created_at)
 ORDER BY (viewer_id, event, created_at)
 TTL toDateTime(created_at) + INTERVAL 30 DAY
-SETTINGS index_granularity = 2048, ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 2048, ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600, replicated_deduplication_window = 20000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_counts` ON CLUSTER 'pair'
 AS `siddes`.`telemetry_counts_local`
@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_purges` ON CLUSTER 'pair'
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/everywhere/siddes/telemetry_purges', '{shard}-{replica}')
 ORDER BY before_ms
-SETTINGS replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS replicated_deduplication_window = 20000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
 
 ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair'
 ADD INDEX IF NOT EXISTS log_offsets log_offset TYPE minmax GRANULARITY 64;
@@ -82,7 +82,7 @@ CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_set_asides` ON CLUSTER 'pair'
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/everywhere/siddes/telemetry_set_asides', '{shard}-{replica}')
 ORDER BY (log_id, log_partition, log_offset)
-SETTINGS replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS replicated_deduplication_window = 20000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_purges_ahead` ON CLUSTER 'pair'
 (
@@ -94,7 +94,7 @@ CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_purges_ahead` ON CLUSTER 'pair'
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/everywhere/siddes/telemetry_purges_ahead', '{shard}-{replica}')
 ORDER BY (log_id, log_partition)
-SETTINGS replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS replicated_deduplication_window = 20000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
 
 ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY COLUMN event Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7);
 
@@ -102,7 +102,7 @@ ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY TTL toDat
 
 ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' DELETE WHERE created_at < toDateTime64('2026-09-21 14:13:20.123', 3, 'UTC') OR (created_at >= toDateTime64('2026-09-21 15:13:20.123', 3, 'UTC') AND ((log_id = 7 AND log_partition = 0 AND log_offset <= 41) OR (log_id = 7 AND log_partition = 1 AND log_offset <= 9007199254740992)));
 
-ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY SETTING replicated_deduplication_window = 516000;
+ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY SETTING replicated_deduplication_window = 522000;
 
 SYSTEM SYNC REPLICA ON CLUSTER 'pair' `siddes`.`telemetry_counts_local` LIGHTWEIGHT;
 

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_migrations`
 )
 ENGINE = MergeTree
 ORDER BY number
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 20000, replicated_deduplication_window = 20000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_logs`
 (
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_logs`
 )
 ENGINE = MergeTree
 ORDER BY (log_name, generation)
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 20000, replicated_deduplication_window = 20000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_counts`
 (
@@ -37,7 +37,7 @@ ENGINE = MergeTree
 PARTITION BY toDate(created_at)
 ORDER BY (viewer_id, event, created_at)
 TTL toDateTime(created_at) + INTERVAL 30 DAY
-SETTINGS index_granularity = 2048, ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600, non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 2048, ttl_only_drop_parts = 1, merge_with_ttl_timeout = 3600, non_replicated_deduplication_window = 20000, replicated_deduplication_window = 20000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_purges`
 (
@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_purges`
 )
 ENGINE = MergeTree
 ORDER BY before_ms
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 20000, replicated_deduplication_window = 20000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
 
 ALTER TABLE `siddes`.`telemetry_counts`
 ADD INDEX IF NOT EXISTS log_offsets log_offset TYPE minmax GRANULARITY 64;
@@ -78,7 +78,7 @@ CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_set_asides`
 )
 ENGINE = MergeTree
 ORDER BY (log_id, log_partition, log_offset)
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 20000, replicated_deduplication_window = 20000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_purges_ahead`
 (
@@ -90,7 +90,7 @@ CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_purges_ahead`
 )
 ENGINE = MergeTree
 ORDER BY (log_id, log_partition)
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 20000, replicated_deduplication_window = 20000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
 
 ALTER TABLE `siddes`.`telemetry_counts` MODIFY COLUMN event Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7);
 
@@ -98,5 +98,5 @@ ALTER TABLE `siddes`.`telemetry_counts` MODIFY TTL toDateTime(created_at) + INTE
 
 ALTER TABLE `siddes`.`telemetry_counts` DELETE WHERE created_at < toDateTime64('2026-09-21 14:13:20.123', 3, 'UTC') OR (created_at >= toDateTime64('2026-09-21 15:13:20.123', 3, 'UTC') AND ((log_id = 7 AND log_partition = 0 AND log_offset <= 41) OR (log_id = 7 AND log_partition = 1 AND log_offset <= 9007199254740992)));
 
-ALTER TABLE `siddes`.`telemetry_counts` MODIFY SETTING non_replicated_deduplication_window = 516000, replicated_deduplication_window = 516000;
+ALTER TABLE `siddes`.`telemetry_counts` MODIFY SETTING non_replicated_deduplication_window = 522000, replicated_deduplication_window = 522000;
 

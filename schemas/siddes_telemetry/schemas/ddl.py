@@ -25,9 +25,11 @@ from siddes_telemetry.schemas.table import (
 from siddes_telemetry.schemas.timestamps import format_time
 from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
 
-PARTS_OF_A_PARTITION = 500  # at most, inserted while a token must be remembered (consumer/part_pace.py sees to it)
-PARTS_OF_OTHERS = 4_000  # the same of repairs and imports
-MIN_DEDUPLICATION_WINDOW = 10_000  # parts
+# Parts that are inserted, at most, while a token must be remembered (consumer/part_pace.py):
+PARTS_OF_A_PARTITION = 500
+PARTS_OF_A_REPAIR = 8_000
+PARTS_OF_OTHERS = 10_000  # a repair, and up to four imports
+MIN_DEDUPLICATION_WINDOW = 20_000
 DEDUPLICATION_WINDOW_S = 7 * 24 * 3600  # replicated tables drop tokens by age too: as long as the log keeps records
 MAX_COMPACT_PART_BYTES = 64 * 1024**3  # uncompressed: a billion rows a day; the marks of such a part are some 50 MB
 DAY_CLOSES_AFTER_S = 3600  # without an insert; a late row rewrites its whole day, so at most once an hour

@@ -13,7 +13,7 @@ import pytest
 from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
 from siddes_telemetry.backends.ports.errors import StoreRefused
 from siddes_telemetry.backends.ports.store import StoredDay
-from siddes_telemetry.schemas.ddl import create_database
+from siddes_telemetry.schemas.ddl import create_database, modify_deduplication_window
 from tests.contract.store.backends import DEADLINE_S, SERVER, ClickHouseUnderTest
 from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, block, day_of, row
 from tests.contract.store.test_table_changes import ADDED
@@ -65,12 +65,17 @@ async def assert_all_there(clickhouse: ClickHouseUnderTest, stored: list[StoredD
 async def test_an_older_table_gets_every_change_an_alter_can_make(older: ClickHouseUnderTest) -> None:
     stored = list(await older.store.stored_days(LOG, 0, 0))
     later = [migration for migration in shipped_migrations(older.schema) if migration.number >= 5]
-    assert await older.admin.migrate() == [statement for migration in later for statement in migration.statements]
+    statements = [statement for migration in later for statement in migration.statements]
+    assert await older.admin.migrate() == [*statements, modify_deduplication_window(older.schema)]
     assert await older.admin.migrate() == []
     statement = await made(older)
     for codec in ("`event` Enum8(", "CODEC(T64(), ZSTD(1))", "`log_partition` UInt16 CODEC(T64())"):
         assert codec.replace("()", "") in statement.replace("()", "")
-    for setting in ("min_bytes_for_wide_part = 68719476736", "min_age_to_force_merge_seconds = 3600"):
+    for setting in (
+        "min_bytes_for_wide_part = 68719476736",
+        "min_age_to_force_merge_seconds = 3600",
+        "non_replicated_deduplication_window = 20000",
+    ):
         assert setting in statement
     await assert_all_there(older, stored)
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.lease import OTHERS_END_S
 from siddes_telemetry.consumer.part_pace import PARTS_AT_ONCE, PartPace
-from siddes_telemetry.schemas.ddl import PARTS_OF_A_PARTITION
+from siddes_telemetry.schemas.ddl import PARTS_OF_A_PARTITION, PARTS_OF_A_REPAIR
 from tests.fakes.consumer_process import World
 from tests.fakes.virtual_time import in_virtual_time, until
 
 BLOCKS = st.lists(st.tuples(st.integers(1, PARTS_AT_ONCE), st.floats(0, 400) | st.just(0.0)), min_size=1, max_size=60)
 
 
-@given(BLOCKS, st.sampled_from([PARTS_OF_A_PARTITION, 6000]))
+@given(BLOCKS, st.sampled_from([PARTS_OF_A_PARTITION, PARTS_OF_A_REPAIR]))
 def test_no_span_of_time_has_more_parts_than_are_remembered(blocks: list[tuple[int, float]], parts: int) -> None:
     pace, now_s = PartPace(parts), 0.0
     inserted: list[tuple[float, int]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -10,7 +11,9 @@ import structlog
 
 from siddes_telemetry.backends.ports.errors import BackendError, StoreUnavailable
 from siddes_telemetry.backends.ports.store import BlockStore, RowSelection, StoreAudit
+from siddes_telemetry.consumer.part_pace import PartPace
 from siddes_telemetry.consumer.verify.exclusions import Exclusions
+from siddes_telemetry.schemas.ddl import PARTS_OF_A_REPAIR
 from siddes_telemetry.schemas.table import COUNTS_TABLE, row_day_and_offset
 
 OFFSETS = 200  # in one insert: a record has at most 5,000 rows, mostly about a hundred
@@ -36,6 +39,7 @@ class Repairer:
         self._store = store
         self._audit = audit
         self._left = limit
+        self._pace = PartPace(PARTS_OF_A_REPAIR)
 
     async def __call__(self, selection: RowSelection, expected: Counter[bytes]) -> int:
         """Returns how many of these rows of a selection were missing and are stored now.
@@ -52,12 +56,19 @@ class Repairer:
         for attempt in range(attempts):
             for block in blocks(missing):
                 token = repair_token(selection, block, attempt)
+                await self._keep_pace()
                 await self._store.insert(block, token, deadline_s=INSERT_DEADLINE_S)
             missing = await self._missing(selection, expected)
             if not missing:
                 log.warning("rows_repaired", partition=selection.partition, rows=rows)
                 return rows
         raise StoreUnavailable("the store confirms rows and does not have them")
+
+    async def _keep_pace(self) -> None:
+        """Insert no faster than the store remembers the consumers' tokens."""
+        clock_s = asyncio.get_running_loop().time
+        await asyncio.sleep(self._pace.wait_s(clock_s()))
+        self._pace.take(1, clock_s())
 
     async def _missing(self, selection: RowSelection, expected: Counter[bytes]) -> Counter[bytes]:
         await self._audit.sync_replicas()
