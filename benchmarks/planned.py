@@ -1,7 +1,7 @@
 """What `siddes-telemetry plan` says of a workload, beside what that workload really takes here.
 
-    python -m benchmarks.planned [--events-per-second N ...] [--events-per-batch N] [--viewers N] [--seconds S]
-        [--mode cluster|embedded]
+    python -m benchmarks.planned [--events-per-second N ...] [--events-per-batch N] [--partitions N]
+        [--viewers N] [--seconds S] [--mode cluster|embedded]
 
 A broker, ClickHouse, a gateway, a consumer (or one embedded instance) under a steady load of batches, each under an id
 of its own, of viewers in turn; with as many different events as there are. Processor time and sizes are of the whole
@@ -37,8 +37,8 @@ from tests.infrastructure.kafka import LocalKafka
 from tests.product.client import token
 from tests.product.deployments import cluster, embedded
 
-CONNECTIONS = 64
-PARTITIONS = 8
+BATCHES_A_CONNECTION_S = 10  # a connection without a byte for ten seconds is closed
+MOST_CONNECTIONS = 64
 MERGED_S = 5.0
 HEAD = "| | planned | seen |\n|---|---|---|"
 MICRO = 1e6
@@ -71,7 +71,12 @@ def spent(pids: Mapping[str, int], found: dict[str, float]) -> Iterator[None]:
     found |= {name: processor_s(pid) - before[name] for name, pid in pids.items()}
 
 
-def run_cluster(load: Workload, seconds: float, cache: Path, folder: Path) -> Iterator[str]:
+def _answered(url: str, file: Path, load: Workload, seconds: float) -> dict[str, float]:
+    connections = max(1, min(MOST_CONNECTIONS, int(load.batches_s / BATCHES_A_CONNECTION_S)))
+    return asyncio.run(paced.measure(url, file, load.batches_s, seconds, connections))
+
+
+def run_cluster(load: Workload, partitions: int, seconds: float, cache: Path, folder: Path) -> Iterator[str]:
     batches = int(load.batches_s * seconds)
     rows = batches * load.rows_per_batch
     (folder / "kafka").mkdir()
@@ -79,14 +84,14 @@ def run_cluster(load: Workload, seconds: float, cache: Path, folder: Path) -> It
         LocalKafka(jars=kafka_jars(cache), folder=folder / "kafka", jvm=()) as kafka,
         local_clickhouse(cache, folder / "clickhouse") as clickhouse,
         own_database(clickhouse.url) as database,
-        cluster(kafka.bootstrap, database, folder, PARTITIONS=str(PARTITIONS)) as deployment,
+        cluster(kafka.bootstrap, database, folder, PARTITIONS=str(partitions)) as deployment,
     ):
         file = requests(folder / "requests.txt", batches, load)
         pids = {name: deployment.processes[name].pid for name in ("gateway", "consumer")}
         pids |= {"broker": kafka.pid, "store": clickhouse.pid}
         used: dict[str, float] = {}
         with spent(pids, used):
-            answers = asyncio.run(paced.measure(deployment.write_url, file, load.batches_s, seconds, CONNECTIONS))
+            answers = _answered(deployment.write_url, file, load, seconds)
             wait_for_rows(database, rows)
         topic = deployment.settings["TOPIC"]
         logged = folder_bytes(folder / "kafka" / "data", f"{topic}-[0-9]*/*.log")
@@ -104,11 +109,11 @@ def run_cluster(load: Workload, seconds: float, cache: Path, folder: Path) -> It
         ).result_rows
         client.close()
         yield from (
-            _title("cluster", load, seconds, answers),
+            _title(f"cluster, {partitions} partitions", load, seconds, answers),
             HEAD,
             f"| log, bytes a batch | {formulas.batch_log_bytes(load):.0f} | {logged / batches:.0f} |",
             f"| key journal, bytes a batch | {measured.NOTE_BYTES:.0f} | {noted / batches:.0f} |",
-            f"| store, bytes a row | {row_bytes_of(load, seconds):.1f} | {stored:.1f} |",
+            f"| store, bytes a row | {row_bytes_of(load, partitions, seconds):.1f} | {stored:.1f} |",
             f"| blocks a second | {formulas.blocks_s(load):.1f} | {blocks / seconds:.1f} |",
             _micro("gateway", formulas.gateway_cores(load), load, used["gateway"], batches),
             _micro("consumer", formulas.consumer_cores(load), load, used["consumer"], batches),
@@ -130,9 +135,9 @@ def _at_most(name: str, planned_bytes: float, seen_mb: float) -> str:
     return f"| {name}, MB | {planned_bytes / 1e6:.0f} at most | {seen_mb:.0f} |"
 
 
-def row_bytes_of(load: Workload, seconds: float) -> float:
+def row_bytes_of(load: Workload, partitions: int, seconds: float) -> float:
     """The formula, for the rows that a viewer has in so short a run, and as few records."""
-    records, rows = load.batches_s * seconds / PARTITIONS, load.rows_s * seconds
+    records, rows = load.batches_s * seconds / partitions, load.rows_s * seconds
     return formulas.stored_row_bytes(load, records, max(load.rows_per_batch, rows / load.viewers))
 
 
@@ -148,7 +153,7 @@ def run_embedded(load: Workload, seconds: float, folder: Path) -> Iterator[str]:
         file = requests(folder / "requests.txt", batches, load)
         used: dict[str, float] = {}
         with spent({"up": pid}, used):
-            answers = asyncio.run(paced.measure(deployment.write_url, file, load.batches_s, seconds, CONNECTIONS))
+            answers = _answered(deployment.write_url, file, load, seconds)
             sleep(MERGED_S)
         logged = folder_bytes(folder / "data", "log.sqlite")
         yield from (
@@ -164,6 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--events-per-second", type=int, nargs="+", default=[1000, 5000])
     parser.add_argument("--events-per-batch", type=int, default=2)
+    parser.add_argument("--partitions", type=int, default=8)
     parser.add_argument("--viewers", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--mode", choices=("cluster", "embedded"), default="cluster")
@@ -177,7 +183,7 @@ def main() -> None:
             lines = (
                 run_embedded(load, given.seconds, folder)
                 if given.mode == "embedded"
-                else run_cluster(load, given.seconds, cache, folder)
+                else run_cluster(load, given.partitions, given.seconds, cache, folder)
             )
             for line in lines:
                 print(line, flush=True)

@@ -42,11 +42,15 @@ def partitions(load: Workload) -> int:
     return max(DEFAULT_PARTITIONS, ceil(load.batches_s / WINDOW_BATCHES_S))
 
 
-def gateway_cores(load: Workload) -> float:
-    """Cores that gateways keep busy. Beyond the remembered tokens, each batch's token is verified anew."""
+def gateway_batch_us(load: Workload) -> float:
+    """Of a busy gateway. Beyond the remembered tokens, each batch's token is verified anew."""
     verifying = measured.TOKEN_US if load.viewers > measured.REMEMBERED_TOKENS else 0
-    a_batch = measured.GATEWAY_BATCH_US + verifying + load.events_per_batch * measured.GATEWAY_EVENT_US
-    return load.batches_s * a_batch / 1e6
+    return measured.GATEWAY_BATCH_US + verifying + load.events_per_batch * measured.GATEWAY_EVENT_US
+
+
+def gateway_cores(load: Workload) -> float:
+    """Cores that all gateways keep busy."""
+    return LEAST_PROCESSES * measured.GATEWAY_CORES + load.batches_s * gateway_batch_us(load) / 1e6
 
 
 def gateways(load: Workload) -> int:
@@ -157,7 +161,8 @@ def blocks_s(load: Workload) -> float:
 
 def store_cores(load: Workload) -> float:
     """Cores that inserts and merges keep busy on one replica, without summaries."""
-    return (blocks_s(load) * measured.STORE_BLOCK_US + load.rows_s * measured.STORE_ROW_US) / 1e6
+    busy_us = blocks_s(load) * measured.STORE_BLOCK_US + load.rows_s * measured.STORE_ROW_US
+    return measured.STORE_CORES + busy_us / 1e6
 
 
 def store_memory_bytes(load: Workload) -> float:
@@ -170,7 +175,8 @@ def embedded_cores(load: Workload) -> float:
     blocks = min(load.batches_s, 1 / measured.EMBEDDED_BLOCK_S) * measured.STORE_BLOCK_US
     batches = load.batches_s * measured.CONSUMER_BATCH_US
     rows = load.rows_s * (measured.CONSUMER_ROW_US + measured.STORE_ROW_US)
-    return measured.EMBEDDED_CORES + gateway_cores(load) + (blocks + batches + rows) / 1e6
+    requests = load.batches_s * gateway_batch_us(load)
+    return measured.EMBEDDED_CORES + (requests + blocks + batches + rows) / 1e6
 
 
 def embedded_log_bytes(load: Workload) -> float:

@@ -34,9 +34,11 @@ CONNECTION_BYTES = 8_000  # under load, buffers included
 CONSUMER_BATCH_US = 13.6  # a record with one batch: between 1 and 20 batches a record
 CONSUMER_ROW_US = 1.5  # between 1 and 5 rows a batch
 
-# planned, 1,000 events a second: what its batches and rows do not explain
+# planned: what batches and rows do not explain
+GATEWAY_CORES = 0.08  # a process, at 250 and 500 batches a second
+STORE_CORES = 0.1  # a server, at 250 and 500 batches a second
 CONSUMER_BLOCK_US = 16_000  # intent commit, insert, note
-BROKER_BLOCK_US = 33_000  # the commit, the note, and fetches that wait
+BROKER_BLOCK_US = 36_000  # the commit, the note, and fetches that wait
 
 # costs, "consumer, peak"
 DRAIN_MB = 400  # of a consumer that catches up; half of it is free memory that the allocator keeps
