@@ -5,13 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from siddes_telemetry.cli.file_modes import files_below, has_group_or_other_access, remove_group_and_other_access
+
+_INODE_BYTES = 20  # digits of 64 bits
 
 log = structlog.get_logger(__name__)
 
@@ -84,8 +86,12 @@ class DataFolder:
         return self.root / "lock"
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[bool]:
         """Hold the folder's lock while the context lasts. Makes the folder if needed. Raises DataInUse, OSError.
+
+        Yields whether the folder is a copy of one that was in use: such a copy is not of one moment. The lock's file
+        tells: while the folder is in use it has its own inode number as content, and a copy has another inode. (The
+        same is seen where a killed instance's folder was moved to another file system, which does no harm.)
 
         The kernel releases the lock when the process ends in any way. Access of group and others is removed from all
         files; if that is not possible, the process logs it.
@@ -98,7 +104,18 @@ class DataFolder:
             except BlockingIOError:
                 raise DataInUse(f"{self.root} is in use by another siddes-telemetry process") from None
             self._make_private()
-            yield
+            inode, found = str(os.fstat(descriptor).st_ino).encode(), os.pread(descriptor, _INODE_BYTES, 0)
+            copied = found not in (b"", inode)
+            if copied:
+                remedy = "log and store may contradict each other: stop this, and run siddes-telemetry verify"
+                log.warning("data_folder_copied_while_in_use", remedy=remedy)
+            _overwrite(descriptor, inode)
+            try:
+                yield copied
+            except BaseException:
+                _overwrite(descriptor, found)  # a refused start changes nothing
+                raise
+            _overwrite(descriptor, b"")
         finally:
             os.close(descriptor)
 
@@ -113,3 +130,10 @@ class DataFolder:
             private &= remove_group_and_other_access([self.store])
         if not private:
             log.warning("data_folder_open_to_others", remedy="chown it to this process's user, or chmod it to 0700")
+
+
+def _overwrite(descriptor: int, content: bytes) -> None:
+    """Not fsynced: after a power cut the folder is where it was."""
+    with suppress(OSError):  # on a full disk only a copy goes unnoticed
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, content, 0)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.backends.clickhouse.engine import Engine
 from siddes_telemetry.backends.clickhouse.frozen_store import StoreFreezer, remove_left_over
 from siddes_telemetry.backends.ports.log import KeyJournal
+from siddes_telemetry.backends.sqlite.file import check_intact
 from siddes_telemetry.backends.sqlite.log import SqliteLog
 from siddes_telemetry.cli.data_folder import DataFolder
 from siddes_telemetry.cli.operations.migrate import embedded_log_name
@@ -67,8 +68,10 @@ async def open_embedded(settings: Settings, registry: Registry) -> AsyncIterator
             ["chDB is installed but cannot be loaded: reinstall siddes-telemetry[embedded] for this machine"]
         ) from None
     async with AsyncExitStack() as stack:
-        stack.enter_context(folder.locked())
+        copied = stack.enter_context(folder.locked())
         folder.require_whole()
+        if copied:
+            check_intact(folder.log)
         remove_left_over(folder.store)
         log = SqliteLog(folder.log, clock_ms=wall_clock_ms, rng=random.Random())
         stack.push_async_callback(log.close)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -75,6 +76,21 @@ def open_or_make(path: Path, random_bits: Callable[[int], int]) -> tuple[sqlite3
     except BackendError:
         connection.close()
         raise
+
+
+def check_intact(path: Path) -> None:
+    """Read the whole file, if there is one. Raises LogFileRefused if it is damaged."""
+    if not path.exists():
+        return
+    try:
+        with closing(connect(path)) as connection:
+            intact = connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+    except sqlite3.Error:
+        intact = False
+    if not intact:
+        raise LogFileRefused(
+            "the log file is damaged: restore a backup, or move log.sqlite* away (see After a disaster)"
+        )
 
 
 def connect(path: Path, *, writing: bool = True) -> sqlite3.Connection:

@@ -1,4 +1,7 @@
-"""Copies and links files durably, with their checksums: private modes, fsync, progress, and a way to stop."""
+"""Copies and links files, with their checksums: private modes, progress, and a way to stop.
+
+Nothing is durable before `sync_tree`. An fsync after each file would commit the file system's journal for each.
+"""
 
 from __future__ import annotations
 
@@ -54,18 +57,13 @@ def write_file(path: Path, content: bytes) -> FileEntry:
     """Write a new file. Raises OSError."""
     with _new_file(path) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
     return FileEntry(size=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def copy_file(source: Path, path: Path, progress: WorkProgress) -> FileEntry:
     """Copy into a new file. Raises OSError, Stopped."""
     with source.open("rb") as read, _new_file(path) as file:
-        entry = _read_all(read, progress, file)
-        file.flush()
-        os.fsync(file.fileno())
-    return entry
+        return _read_all(read, progress, file)
 
 
 def link_or_copy(source: Path, path: Path, progress: WorkProgress) -> FileEntry:
@@ -81,21 +79,22 @@ def link_or_copy(source: Path, path: Path, progress: WorkProgress) -> FileEntry:
 
 
 def read_file(path: Path, progress: WorkProgress) -> FileEntry:
-    """The entry of a file that is there, which is fsynced. Raises OSError, Stopped."""
+    """The entry of a file that is there. Raises OSError, Stopped."""
     with path.open("rb") as file:
-        os.fsync(file.fileno())
         return _read_all(file, progress)
 
 
-def sync_folders(root: Path) -> None:
-    """fsync this folder and all below. Raises OSError."""
-    for folder, _, _ in os.walk(root):
-        sync_folder(Path(folder))
+def sync_tree(root: Path) -> None:
+    """fsync all files and folders in this folder, and itself. Raises OSError."""
+    for folder, _, files in os.walk(root):
+        for name in files:
+            sync(Path(folder, name))
+        sync(Path(folder))
 
 
-def sync_folder(folder: Path) -> None:
-    """fsync this folder: the names in it. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync(path: Path) -> None:
+    """fsync a file, or a folder: the names in it. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

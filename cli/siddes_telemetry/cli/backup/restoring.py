@@ -19,8 +19,8 @@ from siddes_telemetry.cli.backup.copying import (
     copy_file,
     free_bytes,
     read_file,
-    sync_folder,
-    sync_folders,
+    sync,
+    sync_tree,
 )
 from siddes_telemetry.cli.backup.manifest import LOG, MANIFEST, MAX_BYTES, STORE, Manifest, ManifestError, decode
 from siddes_telemetry.cli.data_folder import DataFolder
@@ -70,17 +70,17 @@ def restore_backup(backup: Path, manifest: Manifest, data: DataFolder, progress:
             needed = format_bytes(manifest.size)
             raise OperationRefused(f"the backup has {needed}; where the data folder is, {format_bytes(free)} are free")
         data.restoring.mkdir(mode=0o700)
-        sync_folder(data.root)
+        sync(data.root)
         progress.total = manifest.size
         for name, entry in manifest.files.items():
             if copy_file(backup / name, data.restoring / name, progress) != entry:
                 raise _changed(name)
-        sync_folders(data.restoring)
+        sync_tree(data.restoring)
         for name in (STORE, LOG):
             (data.restoring / name).rename(data.root / name)
-        sync_folder(data.root)  # before the mark goes
+        sync(data.root)  # before the mark goes
         data.restoring.rmdir()
-        sync_folder(data.root)
+        sync(data.root)
 
 
 def _clear(data: DataFolder) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from siddes_telemetry.cli.backup.copying import sync_folder, sync_folders
+from siddes_telemetry.cli.backup.copying import sync, sync_tree
 from siddes_telemetry.cli.operations.operation import OperationRefused
 
 _ENDING = ".siddes-unfinished"
@@ -52,9 +52,9 @@ def unfinished_folder(target: Path) -> Iterator[Path]:
     try:
         _lock(descriptor)
         yield folder
-        sync_folders(folder)
+        sync_tree(folder)
         folder.rename(target)
-        sync_folder(target.parent)
+        sync(target.parent)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)  # the error that is raised matters more; the next backup removes it
         raise
