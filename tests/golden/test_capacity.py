@@ -9,6 +9,8 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import product
 from math import exp
 from pathlib import Path
 
@@ -41,14 +43,16 @@ def by_rate(events_per_batch: int) -> str:
 
 
 def by_viewers() -> str:
-    """What viewers change, at 50,000 events a second."""
+    """What viewers change, at a low rate and at a high one."""
     names = ("rows a viewer and day", "bytes a row", "store disk", "gateway cores")
-    head = ["viewers", *names, "store disk with pseudonyms"]
+    head = ["events a second", "viewers", *names, "store disk with pseudonyms"]
     lines = [head, ["---"] * len(head)]
-    for viewers in MANY_VIEWERS:
-        plain = {each.name: each for each in make_plan(Workload(50_000, viewers, 30, 2, 2)).figures}
-        named = {each.name: each for each in make_plan(Workload(50_000, viewers, 30, 2, 2, pseudonyms=True)).figures}
-        lines.append([f"{viewers:,}", *(amount(plain[name]) for name in names), amount(named["store disk"])])
+    for rate, viewers in product((1_000, 50_000), MANY_VIEWERS):
+        load = Workload(rate, viewers, 30, 2, 2)
+        plain = {each.name: each for each in make_plan(load).figures}
+        named = {each.name: each for each in make_plan(replace(load, pseudonyms=True)).figures}
+        figures = [amount(plain[name]) for name in names]
+        lines.append([f"{rate:,}", f"{viewers:,}", *figures, amount(named["store disk"])])
     return table(lines)
 
 

@@ -56,7 +56,8 @@ def test_a_batch_in_the_log_is_no_larger_than_reckoned() -> None:
 
 
 def test_the_first_line_says_whether_embedded_mode_is_enough() -> None:
-    assert plan("--events-per-batch", "10").stdout.startswith("Embedded mode is enough")
+    assert plan("--events-per-second", "10").stdout.startswith("Embedded mode is enough")
+    assert plan("--events-per-batch", "10").stdout.startswith("Embedded mode should be enough")  # so many rows
     assert plan("--events-per-batch", "2").stdout.startswith("Embedded mode is not enough: 500 batches a second")
 
 

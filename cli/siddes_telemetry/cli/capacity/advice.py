@@ -33,10 +33,11 @@ def _embedded(load: Workload) -> tuple[bool, str]:
             f"Embedded mode is not enough: {batches}, and the retries of no more than {limit} are remembered for ten "
             "minutes in its one partition."
         )
+    verb = "is" if formulas.rows_kept(load) <= measured.MOST_ROWS else "should be"  # nobody has looked
     cores = number(formulas.embedded_cores(load))
     memory, disk = size_text(formulas.embedded_bytes(load)), size_text(formulas.embedded_disk_bytes(load))
     return True, (
-        f"Embedded mode is enough, if one process is available enough: {batches} (its one partition remembers the "
+        f"Embedded mode {verb} enough, if one process is available enough: {batches} (its one partition remembers the "
         f"retries of {limit} for ten minutes), {cores} cores, {memory} of memory, {disk} of disk."
     )
 

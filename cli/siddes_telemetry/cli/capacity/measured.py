@@ -54,7 +54,7 @@ VIEWER_CHARS = 6  # a number as a viewer's id
 PSEUDONYM_CHARS = 64  # with VIEWER_KEY
 
 # planned, "key journal"
-NOTE_BYTES = 24  # a batch's key, and its part of a note
+NOTE_BYTES = 28  # a batch's key, and its part of a note
 
 # costs, "broker, a batch"
 BROKER_BATCH_US = 95  # one copy; a broker without replicas
