@@ -19,7 +19,7 @@ from siddes_telemetry.web.auth.claims import ClaimRules, read_claims
 from tests.product.deployments import JWT_SECRET
 from tests.product.process import run
 
-COMMANDS = ("up", "gateway", "consumer", "summary", "migrate", "purge", "dead-letters", "token", "schema")
+COMMANDS = ("up", "gateway", "consumer", "summary", "migrate", "purge", "dead-letters", "plan", "token", "schema")
 SECRET = {"JWT_SECRET": JWT_SECRET}
 KAFKA = {"KAFKA": "127.0.0.1:9"}
 CLICKHOUSE = {"CLICKHOUSE": "http://user:canary@127.0.0.1:9/counts"}

@@ -15,6 +15,7 @@ from siddes_telemetry.cli.capacity.text import BYTES, number, size_text
 from siddes_telemetry.cli.capacity.workload import DAY_S, Workload
 from siddes_telemetry.schemas.timestamps import DAY_MS
 
+WORKERS_A_MACHINE = 8  # half of a core each: they leave the rest of a usual machine to others
 COUNT, PER_S, CORES, ROWS = "", "a second", "cores", "rows"
 
 
@@ -81,12 +82,13 @@ def _gateway_bound(load: Workload) -> str:
 def _settings(load: Workload) -> Iterator[str]:
     """What to type, and what `migrate` then sets by itself."""
     partitions, gateways = formulas.partitions(load), formulas.gateways(load)
-    workers, retention_ms = ceil(gateways / LEAST_PROCESSES), min(LOG_RETENTION_MS, load.retention_days * DAY_MS)
+    machines = max(LEAST_PROCESSES, ceil(gateways / WORKERS_A_MACHINE))
+    workers, retention_ms = ceil(gateways / machines), min(LOG_RETENTION_MS, load.retention_days * DAY_MS)
     yield f"SIDDES_TELEMETRY_PARTITIONS={min(MAX_PARTITIONS, partitions)}"
     yield f"SIDDES_TELEMETRY_REPLICATION={SAFE_REPLICAS}"
     yield f"SIDDES_TELEMETRY_RETENTION_DAYS={load.retention_days}"
     yield f"siddes-telemetry migrate                # it sets the topic's retention.ms={retention_ms} too"
-    yield f"siddes-telemetry gateway --workers {workers}    # on {LEAST_PROCESSES} machines: {gateways} processes"
+    yield f"siddes-telemetry gateway --workers {workers}    # on each of {machines} machines"
     yield f"siddes-telemetry consumer               # {formulas.consumers(load)} of them"
     yield f"siddes-telemetry summary                # {LEAST_PROCESSES} of them"
 
