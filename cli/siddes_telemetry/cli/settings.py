@@ -32,6 +32,7 @@ PATHS = frozenset(
 MIN_VIEWER_KEY_BYTES = 16  # with a shorter key, the viewer ids behind pseudonyms can be guessed
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")  # Kafka's rule, less the characters that ".dead" and ".keys" need
 _USER = "must be 1 to 255 characters, none of them a control character"
+_CLUSTER = "must be a cluster's name of 1 to 200 characters, none of them a control character; {macros} are allowed"
 _SCOPE = r"[!#-\[\]-~]{1,1024}(?: [!#-\[\]-~]{1,1024})*"  # RFC 6749, 3.3
 
 
@@ -145,7 +146,7 @@ class Settings(BaseSettings):
     clickhouse_password: Secret | None = None  # if not in the URL
     clickhouse_password_file: Path | None = None
     clickhouse_ca_file: Path | None = None  # PEM: the servers' CAs, instead of the system's
-    cluster: Annotated[str, _matching(r"[A-Za-z0-9_-]{1,64}", "must be a cluster's name")] | None = None  # replicated
+    cluster: Annotated[str, _matching(r"[^\x00-\x1f\x7f]{1,200}", _CLUSTER)] | None = None  # replicated
 
     # Authentication by JWTs: a shared secret, public keys from a file or a URL, or both kinds.
     jwt_secret: Secret | None = None  # of HS256

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from string import Template
+from urllib.parse import quote
 
 from siddes_telemetry.schemas.client_batch import MAX_LINE_COUNT
 from siddes_telemetry.schemas.registry import Registry
@@ -38,7 +39,7 @@ _FILE_NAME = re.compile(r"(\d{4})_(\w+)(\.cluster)?\.sql")
 _EVENT_COLUMN = re.compile(r"`event` Enum8\(([^)]*)\)")
 _ENUM_MEMBER = re.compile(r"'([^']*)' = (-?\d+)")
 _ENGINE = re.compile(r"\bENGINE = (Replicated|Shared|)MergeTree\b")
-_CHANGED_TABLE = re.compile(r"(?:CREATE TABLE IF NOT EXISTS|ALTER TABLE) `[^`]*`\.`([^`]*)`")
+_CHANGED_TABLE = re.compile(r"(?:CREATE TABLE IF NOT EXISTS|ALTER TABLE) `(?:[^`\\]|\\.)*`\.`([^`]*)`")
 _TTL_DAYS = re.compile(r"\bTTL toDateTime\(created_at\) \+ toIntervalDay\((\d+)\)")
 
 
@@ -261,15 +262,20 @@ def _ttl(schema: StoreSchema) -> str:
 def _counts_engine(schema: StoreSchema) -> str:
     if schema.cluster is None:
         return "MergeTree"
-    path = f"/clickhouse/tables/{{shard}}/{schema.database}/{schema.stored_counts}"
+    path = f"/clickhouse/tables/{{shard}}/{_in_keeper(schema.database)}/{schema.stored_counts}"
     return f"ReplicatedMergeTree({quote_string(path)}, '{{replica}}')"
+
+
+def _in_keeper(database: str) -> str:
+    """A database's name as one node of a Keeper path, in which `/` separates nodes and `{` begins a macro."""
+    return quote(database, safe="")
 
 
 def _bookkeeping_engine(schema: StoreSchema, table: str) -> str:
     """With a cluster, every server of every shard has the same rows."""
     if schema.cluster is None:
         return "MergeTree"
-    path = f"/clickhouse/tables/everywhere/{schema.database}/{table}"
+    path = f"/clickhouse/tables/everywhere/{_in_keeper(schema.database)}/{table}"
     return f"ReplicatedMergeTree({quote_string(path)}, '{{shard}}-{{replica}}')"
 
 

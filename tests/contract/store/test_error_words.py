@@ -14,6 +14,7 @@ import pytest
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
 from siddes_telemetry.backends.clickhouse.server_address import Host, ServerAddress, parse_server_url
 from siddes_telemetry.backends.ports.errors import StoreFailed, StoreUnavailable
+from siddes_telemetry.schemas.ddl import quote_identifier
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on
 from tests.contract.store.blocks import row
 from tests.contract.store.servers import ClickHouseWithUsers, ServerUser
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.servers
 
 COUNTS = f"{DATABASE}.telemetry_counts"
 USERS = {
+    "nothing": ServerUser(grants=("GRANT SELECT ON nothing.*",)),
     "some_columns": ServerUser(grants=(f"GRANT SELECT(viewer_id, event, created_at) ON {COUNTS}",)),
     "no_memory": ServerUser({"max_memory_usage": "1000"}),
     "few_rows": ServerUser({"max_rows_to_read": "1"}),
@@ -79,6 +81,16 @@ async def test_an_error_in_the_middle_of_a_response_is_an_error(server: ClickHou
     async with store_at(parse_server_url(server.url)) as opened:
         with pytest.raises(StoreUnavailable, match="error 395 of the store"):
             await opened.rows("SELECT throwIf(number = 3000000) FROM system.numbers")
+
+
+@pytest.mark.parametrize("database", ["my-db", "a'b\\c`d. ON x", "zähler"])
+async def test_a_missing_grant_on_a_database_that_needs_quotes_is_named(
+    server: ClickHouseWithUsers, database: str
+) -> None:
+    async with store_at(replace(parse_server_url(server.url_of("nothing")), database=database)) as opened:
+        with pytest.raises(StoreUnavailable) as failed:
+            await opened.store.ping_summary()
+    assert f" ON {quote_identifier(database)}.telemetry_counts TO the user" in failed.value.remedy
 
 
 async def test_a_wrong_password_is_reported_and_not_quoted(server: ClickHouseWithUsers) -> None:

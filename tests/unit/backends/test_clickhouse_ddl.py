@@ -67,6 +67,17 @@ def test_names_are_quoted() -> None:
     assert ddl.create_database(schema) == r"CREATE DATABASE IF NOT EXISTS `da\`ta\\` ON CLUSTER 'clu\'ster'"
 
 
+def test_a_name_is_one_node_of_a_keeper_path_and_a_cluster_may_be_a_macro() -> None:
+    schema = ddl.StoreSchema("a/{b}'", "{cluster}", 30, REGISTRY)
+    made = "\n".join(statement for each in shipped_migrations(schema) for statement in each.statements)
+    assert (
+        "ReplicatedMergeTree('/clickhouse/tables/{shard}/a%2F%7Bb%7D%27/telemetry_counts_local', '{replica}')" in made
+    )
+    assert "'/clickhouse/tables/everywhere/a%2F%7Bb%7D%27/telemetry_logs'" in made
+    assert "ON CLUSTER '{cluster}'" in made
+    assert "Distributed('{cluster}', 'a/{b}\\'', " in made
+
+
 def test_a_misnamed_file_is_an_error() -> None:
     with pytest.raises(ValueError, match="not the name"):
         ddl.render({"counts.sql": "SELECT 1;\n"}, SINGLE)

@@ -98,9 +98,16 @@ def test_a_missing_grant_is_named(needed: str, named: str | None) -> None:
     assert failed.remedy == f"GRANT {named} TO the user of SIDDES_TELEMETRY_CLICKHOUSE"
 
 
+def test_a_database_that_needs_quotes_is_named_with_them() -> None:
+    needed = "SELECT(event) ON `a'b\\\\c\\`d. ON x`.telemetry_counts"
+    failed = failure(497, GRANT.format(needed), database="a'b\\c`d. ON x")
+    assert failed.remedy == f"GRANT {needed} TO the user of SIDDES_TELEMETRY_CLICKHOUSE"
+
+
 @pytest.mark.parametrize(
     "needed",
     [
+        "SELECT ON `telemetry`.secret",
         "SELECT ON secret.telemetry_counts",
         "SELECT ON telemetry.secret",
         "SELECT(secret) ON telemetry.telemetry_counts",

@@ -91,3 +91,16 @@ def test_https_checks_certificates_and_http_has_none(monkeypatch: pytest.MonkeyP
     with pytest.raises(SettingsError, match="CLICKHOUSE_CA_FILE: cannot be read") as raised:
         clickhouse_tls(loaded, clickhouse_address(loaded))
     assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["pair", "{cluster}", "eu.west-1", "it's"])
+def test_a_cluster_may_have_any_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    given(monkeypatch, CLUSTER=name)
+    assert load_settings().cluster == name
+
+
+@pytest.mark.parametrize("name", ["a\nb", "x" * 201])
+def test_what_is_no_name_of_a_cluster_is_said(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    given(monkeypatch, CLUSTER=name)
+    with pytest.raises(SettingsError, match=f"{PREFIX}CLUSTER: must be a cluster's name of 1 to 200 characters"):
+        load_settings()

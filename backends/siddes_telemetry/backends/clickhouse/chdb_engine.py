@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 from chdb import ChdbError, connect
 
-from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Settings, escape
+from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Settings, escape, with_identifiers
 from siddes_telemetry.backends.clickhouse.errors import failure
 from siddes_telemetry.backends.clickhouse.settings import known_only
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
@@ -71,8 +71,9 @@ class ChdbEngine:
     async def read(
         self, sql: str, parameters: Parameters, *, bound: str = "", settings: Settings, deadline_s: float
     ) -> Sequence[Row]:
+        sql, parameters = with_identifiers(sql, parameters)
         statement = f"WITH bound AS (SELECT {{bound:String}} AS value) {sql}{self._clause(settings)}"
-        values = {**{name: str(value) for name, value in parameters.items()}, "bound": escape(bound)}
+        values = {name: escape(str(value)) for name, value in {**parameters, "bound": bound}.items()}
         return await self._in_thread(lambda: self._query(statement, values), deadline_s)
 
     async def run(self, sql: str, *, settings: Settings, deadline_s: float) -> None:

@@ -6,14 +6,18 @@ quotes the data that it refuses. It drops settings that its version does not kno
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
+
+from siddes_telemetry.schemas.ddl import quote_identifier
 
 Settings = Mapping[str, str | int]
 Parameters = Mapping[str, str | int]
 Row = Sequence[Any]
 
+_IDENTIFIER = re.compile(r"\{(\w+):Identifier\}")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0"})
 
 
@@ -47,6 +51,16 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Close connections and files, and end threads."""
+
+
+def with_identifiers(sql: str, parameters: Parameters) -> tuple[str, Parameters]:
+    """The SQL with each `{name:Identifier}` replaced by the quoted name, and the parameters that the rest of it has.
+
+    As a parameter, an identifier with a backslash or a quote reaches the server otherwise than other values do, and
+    drivers do not make that difference.
+    """
+    rest = {name: value for name, value in parameters.items() if f"{{{name}:" in sql.replace(":Identifier}", "")}
+    return _IDENTIFIER.sub(lambda match: quote_identifier(str(parameters[match[1]])), sql), rest
 
 
 def escape(value: str) -> str:

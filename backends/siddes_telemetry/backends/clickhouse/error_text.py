@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from siddes_telemetry.schemas.ddl import quote_identifier
 from siddes_telemetry.schemas.table import (
     COUNTS_TABLE,
     LOGS_TABLE,
@@ -41,8 +42,10 @@ _PRIVILEGES = frozenset(
     }
 )
 _GRANT = re.compile(
-    r"necessary to have the grant (?P<what>[A-Z ]+)(?:\((?P<columns>[\w, ]+)\))? ON (?P<where>[\w`.*-]+)"
+    r"necessary to have the grant (?P<what>[A-Z ]+)(?:\((?P<columns>[\w, ]+)\))? ON (?P<where>.+)", re.DOTALL
 )
+_PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_WHERE = re.compile(r"[\w`.*-]+")
 _SETTING = re.compile(r"[Ss]etting '?(\w+)")
 
 
@@ -51,15 +54,29 @@ def missing_grant(text: str, database: str) -> str | None:
     match = _GRANT.search(text)
     if match is None:
         return None
-    words, where = match["what"].split(), match["where"].rstrip(".").replace("`", "")
-    columns = [name.strip() for name in (match["columns"] or "").split(",") if name.strip()]
+    quoted = f"{quote_identifier(database)}."  # as the server writes names that need it
+    of_ours = match["where"].startswith(quoted)
+    where = _WHERE.match(match["where"].removeprefix(quoted))
+    if where is None:
+        return None
+    return _known_grant(
+        match["what"].split(),
+        [name.strip() for name in (match["columns"] or "").split(",") if name.strip()],
+        where[0].rstrip(".").replace("`", ""),
+        "" if not of_ours else f"{database}." if _PLAIN.fullmatch(database) else quoted,
+        database,
+    )
+
+
+def _known_grant(words: list[str], columns: list[str], where: str, prefix: str, database: str) -> str | None:
+    """The grant, if its words are known. `prefix`: our database in front of `where`, or empty."""
     named_database, _, table = where.rpartition(".")
     of_a_table = named_database in ("", "*", "system", database) and table in _TABLES
     of_an_engine = words == ["TABLE", "ENGINE"] and where in _ENGINES
     if not (_PRIVILEGES.issuperset(words) and _COLUMNS.issuperset(columns) and (of_a_table or of_an_engine)):
         return None
     listed = f"({', '.join(columns)})" if columns else ""
-    return f"{' '.join(words)}{listed} ON {where}"
+    return f"{' '.join(words)}{listed} ON {prefix}{where}"
 
 
 def setting_in(text: str, sent: Collection[str]) -> str | None:

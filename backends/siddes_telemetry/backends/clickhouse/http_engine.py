@@ -12,7 +12,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from siddes_telemetry.backends.clickhouse import driver
-from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Settings
+from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Settings, with_identifiers
 from siddes_telemetry.backends.clickhouse.login import Login
 from siddes_telemetry.backends.clickhouse.profile import PROFILE_QUERY_PINS, reset_clause
 from siddes_telemetry.backends.clickhouse.server_address import DEFAULT_USER, ServerAddress
@@ -57,6 +57,8 @@ class HttpEngine:
     async def read(
         self, sql: str, parameters: Parameters, *, bound: str = "", settings: Settings, deadline_s: float
     ) -> Sequence[Row]:
+        sql, parameters = with_identifiers(sql, parameters)
+
         async def send(sent: _Statement) -> Sequence[Row]:
             query = f"{sql}{sent.reset_clause}"
             return await driver.query(sent.client, query, parameters, bound=bound, settings=sent.settings)
