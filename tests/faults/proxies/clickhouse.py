@@ -27,7 +27,7 @@ class Statement(Enum):
 
 
 def statement_of(text: str) -> Statement:
-    if "INSERT INTO" in text and "telemetry_counts" in text:
+    if "INSERT INTO" in text and "telemetry_counts" in text and "viewer_id" in text:  # not that of no rows
         return Statement.INSERT
     return Statement.HELD if "max(log_offset)" in text else Statement.OTHER
 
