@@ -101,3 +101,11 @@ def test_a_value_out_of_bounds_is_refused_by_its_name(option: str, value: str) -
 def test_more_partitions_than_the_setting_allows_are_a_warning_with_a_remedy() -> None:
     warnings = make_plan(Workload(1_000_000, 1_000_000, 30, 1, 1)).warnings
     assert any("PARTITIONS" in warning and "3 events a batch" in warning for warning in warnings)
+
+
+def test_what_was_not_measured_is_a_warning() -> None:
+    measured_all_over = Workload(20, measured.MOST_VIEWERS, 30, 2, 1)
+    assert make_plan(measured_all_over).warnings == ()
+    beyond = make_plan(Workload(50_000, measured.MOST_VIEWERS + 1, 30, 1, 1)).warnings
+    words = ("partitions are more", "blocks a second", "batches a second", "most viewers", "summaries")
+    assert [word for word in words if not any(word in warning for warning in beyond)] == []

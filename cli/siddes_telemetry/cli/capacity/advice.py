@@ -108,8 +108,8 @@ def _warnings(load: Workload) -> Iterator[str]:
             f"{number(blocks_s)} blocks a second are more than the {measured.MOST_BLOCKS_S} that one server was "
             "measured with; shards do not help, because each block has rows of all of them: send larger batches"
         )
-    if load.events_per_second > measured.MOST_EVENTS_S:
-        yield f"the largest rate that was run as a whole is {measured.MOST_EVENTS_S:,} events a second: extrapolated"
+    if load.batches_s > measured.MOST_BATCHES_S:
+        yield f"the largest rate that was run as a whole is {measured.MOST_BATCHES_S:,} batches a second: extrapolated"
     if load.viewers > measured.MOST_VIEWERS:
         yield f"the most viewers of a day that were measured are {measured.MOST_VIEWERS:,}: extrapolated"
     if rows > measured.MOST_ROWS:

@@ -84,6 +84,6 @@ EMBEDDED_BLOCK_S = 0.1  # cli/embedded.py: between two blocks of few rows
 # the largest that was measured: growth, costs, planned, disk, summary
 MOST_PARTITIONS = 32
 MOST_BLOCKS_S = 80
-MOST_EVENTS_S = 5_000
+MOST_BATCHES_S = 500
 MOST_VIEWERS = 10_000_000
 MOST_ROWS = 100_000_000
