@@ -110,10 +110,14 @@ async def test_one_process_keeps_nothing_but_counts(folder: Path, pseudonyms: bo
             traffic = CanaryTraffic(deployment, planted, scan, debug=True)
             await traffic.send([known])  # from now on there are keys, and no newer ones
             await traffic.send_everything([*requests, *pending])
+            backup = await asyncio.to_thread(run, "backup", str(folder / "backup"), settings=deployment.settings)
+    assert backup.returncode == 0, backup.stderr
+    scan.search("what backup says", (backup.stdout + backup.stderr).encode())
     search_files(folder, scan, lambda path: path.name.startswith("log.sqlite"))
-    assert search_sqlite_log(folder / "data/log.sqlite", scan) > 0
+    for log in ("data/log.sqlite", "backup/log.sqlite"):
+        assert search_sqlite_log(folder / log, scan) > 0
     assert scan.findings == set()
-    assert {"data/log.sqlite", f"dump/{VIEWERS}"} <= scan.viewers_seen
+    assert {"data/log.sqlite", "backup/log.sqlite", f"dump/{VIEWERS}"} <= scan.viewers_seen
 
 
 async def test_a_cluster_keeps_nothing_but_counts(kafka: LocalKafka, clickhouse: LocalClickHouse, folder: Path) -> None:
@@ -224,9 +228,14 @@ def dump_server(url: str, folder: Path) -> None:
 
 
 def search_files(folder: Path, scan: Scan, may_hold_viewers: Callable[[Path], bool]) -> None:
-    """Search every file. Viewer ids are legal in the store's files, which its dump lists, and where the caller says."""
+    """Search every file. Viewer ids are legal in the store's files, which its dump lists, and where the caller says.
+
+    The same files are in a backup.
+    """
     dumped = [path for path in folder.rglob(PATHS) if (path.parent / VIEWERS).exists()]
     store = [line.rstrip("/") for path in dumped for line in path.read_text().splitlines()]
+
+    store += [each.replace(f"{folder}/data/", f"{folder}/backup/") for each in store]
 
     def may(path: Path) -> bool:
         return path.name == VIEWERS or any(str(path).startswith(f"{each}/") for each in store) or may_hold_viewers(path)

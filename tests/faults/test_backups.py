@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,14 +20,19 @@ from typing import Any
 import aiohttp
 import pytest
 
+from siddes_telemetry.backends.sqlite.log import SqliteLog
+from siddes_telemetry.schemas.client_batch import NO_BATCH
+from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
+from siddes_telemetry.schemas.timestamps import format_time
 from tests.product.backup_traffic import EVENT, BackupTraffic
 from tests.product.changed_commands import COMMITS_GO_ON, SLOW_COPY, SLOW_FREEZE, changed
 from tests.product.client import Client, eventually
-from tests.product.deployments import Deployment, embedded
+from tests.product.deployments import ANY_PORT, JWT_SECRET, Deployment, embedded
 from tests.product.load import seeded
-from tests.product.process import COMMAND, environment, run
+from tests.product.process import COMMAND, ServiceProcess, environment, run
 
 BACKUPS = 2
+NEWER_SCHEMA = 99  # of a record that this version cannot read
 LIMIT_BYTES = 36_864  # of a file: more than SQLite's shared memory, less than the copy of a log
 
 
@@ -203,6 +209,52 @@ async def started_on_backup(deployment: Deployment, backup: Path, data: Path) ->
     async with started_on(data) as client:
         yield client
     verified(deployment, data)
+
+
+async def test_an_instance_that_is_stopped_during_a_backup_leaves_nothing(tmp_path: Path) -> None:
+    with embedded(tmp_path, command=changed(SLOW_COPY)) as deployment:
+        await count(deployment, 1)
+        process = start_backup(deployment, tmp_path / "monday")
+        assert deployment.processes["up"].stop() == 0
+        _, stderr = process.communicate()
+        assert process.returncode == 1
+        assert stderr.startswith(b"error: ")
+        assert (left_in(tmp_path), frozen(deployment), (tmp_path / "monday").exists()) == ([], [], False)
+
+
+async def test_a_halted_partition_is_halted_after_a_restore_too(tmp_path: Path) -> None:
+    lines = encode_lines("alice", {EVENT: 1}, format_time(time.time_ns() // 1_000_000))
+    log = SqliteLog(tmp_path / "data" / "log.sqlite", clock_ms=lambda: time.time_ns() // 1_000_000, rng=seeded())
+    await log.append(0, lines, encode_headers(NEWER_SCHEMA, lines, [(NO_BATCH, 1)]))
+    await log.close()
+    halted = Deployment({"JWT_SECRET": JWT_SECRET, "DATA": str(tmp_path / "data"), "RATE": "0"}, tmp_path)
+    restored = tmp_path / "restored" / "data"
+    restored.parent.mkdir()
+    again = Deployment({**halted.settings, "DATA": str(restored)}, restored.parent)
+    try:
+        for deployment in (halted, again):
+            process = deployment.start("up", "up", *ANY_PORT)
+            await eventually(partial(says, process, "partition_halted"), lambda: "the partition does not halt")
+            if deployment is halted:
+                command(halted, "backup", str(tmp_path / "backup"))
+                command(halted, "restore", str(tmp_path / "backup"), data=restored)
+        assert "newer_schema" in again.processes["up"].said()
+    finally:
+        halted.end()
+        again.end()
+
+
+async def says(process: ServiceProcess, word: str) -> bool:
+    return word in process.said()
+
+
+async def test_a_fresh_instance_is_backed_up_and_counts_after_a_restore(tmp_path: Path) -> None:
+    with embedded(tmp_path) as deployment:
+        (tmp_path / "empty").mkdir()
+        assert command(deployment, "backup", "empty", cwd=tmp_path).startswith("backup of 0 stored counts")
+    async with started_on_backup(deployment, tmp_path / "empty", tmp_path / "restored/data") as client:
+        assert await client.post("alice", EVENT) == 200
+        await client.counts_become("alice", {EVENT: 1})
 
 
 async def test_a_restore_that_was_killed_is_run_again(deployment: Deployment, tmp_path: Path) -> None:
