@@ -132,7 +132,7 @@ class MemoryStore:
                 found.setdefault(row.day, []).append(row.offset)
         return [StoredDay(day, len(offsets), max(offsets)) for day, offsets in sorted(found.items())]
 
-    async def log_id(self, log_name: str) -> int | None:
+    async def log_id(self, log_name: str, *, synchronized: bool = True) -> int | None:  # noqa: ARG002  # nothing lags
         self._check()
         return self._log_ids.get(log_name)
 

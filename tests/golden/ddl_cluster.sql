@@ -102,7 +102,7 @@ ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY TTL toDat
 
 ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' DELETE WHERE created_at < toDateTime64('2026-09-21 14:13:20.123', 3, 'UTC') OR (created_at >= toDateTime64('2026-09-21 15:13:20.123', 3, 'UTC') AND ((log_id = 7 AND log_partition = 0 AND log_offset <= 41) OR (log_id = 7 AND log_partition = 1 AND log_offset <= 9007199254740992)));
 
-ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY SETTING replicated_deduplication_window = 522000;
+ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY SETTING replicated_deduplication_window = 524000;
 
 SYSTEM SYNC REPLICA ON CLUSTER 'pair' `siddes`.`telemetry_counts_local` LIGHTWEIGHT;
 

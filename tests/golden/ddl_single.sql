@@ -98,5 +98,5 @@ ALTER TABLE `siddes`.`telemetry_counts` MODIFY TTL toDateTime(created_at) + INTE
 
 ALTER TABLE `siddes`.`telemetry_counts` DELETE WHERE created_at < toDateTime64('2026-09-21 14:13:20.123', 3, 'UTC') OR (created_at >= toDateTime64('2026-09-21 15:13:20.123', 3, 'UTC') AND ((log_id = 7 AND log_partition = 0 AND log_offset <= 41) OR (log_id = 7 AND log_partition = 1 AND log_offset <= 9007199254740992)));
 
-ALTER TABLE `siddes`.`telemetry_counts` MODIFY SETTING non_replicated_deduplication_window = 522000, replicated_deduplication_window = 522000;
+ALTER TABLE `siddes`.`telemetry_counts` MODIFY SETTING non_replicated_deduplication_window = 524000, replicated_deduplication_window = 524000;
 

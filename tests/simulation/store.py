@@ -238,7 +238,7 @@ class StoreClient:
             times=2.0,
         )
 
-    async def log_id(self, log_name: str) -> int | None:  # noqa: ARG002 - the signature is the protocol's
+    async def log_id(self, log_name: str, *, synchronized: bool = True) -> int | None:  # noqa: ARG002 - the signature is the protocol's
         log_id: int = await self._store.wire.ask(
             self._host, lambda: LOG_ID, kind="question to the store", patience_s=3.0
         )

@@ -176,6 +176,9 @@ async def schedule(seed: int, *, replays: bool = True) -> None:
     rng = random.Random(seed)
     source, folder = MemoryStore(), Folder()
     destination = FaultyStore(rng)
+    destination.faults = 0
+    await destination.adopt_log(LOG_NAME, log_id=SOURCE.log_id)
+    destination.faults = 0.3
     for _ in range(rng.randint(1, 6)):
         count_more(source, rng)
         with contextlib.suppress(TimeoutError):

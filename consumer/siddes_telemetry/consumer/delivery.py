@@ -159,7 +159,7 @@ class BlockDelivery:
 
         Rows under the old one would look missing to `verify`, which would insert them again.
         """
-        if await self._store.log_id() != source.log_id:
+        if await self._store.log_id(synchronized=False) != source.log_id:
             self._log.warning("identity_changed")
             raise PartitionLost("the log has another identity by now: take it over anew")
 

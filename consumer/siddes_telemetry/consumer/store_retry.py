@@ -49,11 +49,11 @@ class StoreRetry:
                     self._ctx.blocked_by.pop(self._partition)
                 return result
 
-    async def log_id(self) -> int:
-        """The identity of the log, once `migrate` has given it one."""
+    async def log_id(self, *, synchronized: bool = True) -> int:
+        """The identity of the log, once `migrate` has given it one. `synchronized`: see BlockStore.log_id."""
 
         async def query() -> int:
-            log_id = await self._ctx.store.log_id(self._ctx.log_name)
+            log_id = await self._ctx.store.log_id(self._ctx.log_name, synchronized=synchronized)
             if log_id is None:
                 raise StoreMissing("this log has no identity yet")
             return log_id

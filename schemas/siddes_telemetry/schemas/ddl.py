@@ -29,7 +29,8 @@ from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
 # Parts that are inserted, at most, while a token must be remembered (consumer/part_pace.py):
 PARTS_OF_A_PARTITION = 500
 PARTS_OF_A_REPAIR = 8_000
-PARTS_OF_OTHERS = 10_000  # a repair, and up to four imports
+PARTS_OF_AN_IMPORT = 4_000
+PARTS_OF_OTHERS = PARTS_OF_A_REPAIR + PARTS_OF_AN_IMPORT
 MIN_DEDUPLICATION_WINDOW = 20_000
 DEDUPLICATION_WINDOW_S = 7 * 24 * 3600  # replicated tables drop tokens by age too: as long as the log keeps records
 MAX_COMPACT_PART_BYTES = 64 * 1024**3  # uncompressed: a billion rows a day; the marks of such a part are some 50 MB

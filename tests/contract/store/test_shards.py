@@ -107,6 +107,7 @@ async def test_reads_that_decide_what_was_stored_synchronize_every_server_of_the
     expected: dict[str, tuple[Callable[[], Awaitable[object]], list[str]]] = {
         "stored_days": (lambda: store.stored_days(LOG, 0, 0), [counts]),
         "log_id": (lambda: store.log_id("log"), [bookkeeping.format("logs")]),
+        "log_id, before each insert": (lambda: store.log_id("log", synchronized=False), []),
         "set_asides": (lambda: store.set_asides(LOG, 0), [bookkeeping.format("set_asides")]),
         "purge_history": (
             lambda: store.purge_history(LOG),

@@ -82,7 +82,7 @@ async def test_more_partitions_make_the_store_remember_more_tokens_and_keep_thos
     await clickhouse.store.insert(row(), "a", deadline_s=DEADLINE_S)
     admin = clickhouse.admin_with(partitions=1024)
     (statement,) = await admin.migrate()
-    assert "non_replicated_deduplication_window = 522000" in statement
+    assert "non_replicated_deduplication_window = 524000" in statement
     assert await admin.pending() == await clickhouse.admin.pending() == [], "fewer partitions need no smaller window"
     await clickhouse.store.insert(row(), "a", deadline_s=DEADLINE_S)
     assert [day.rows for day in await clickhouse.store.stored_days(LOG, 0, 0)] == [1]

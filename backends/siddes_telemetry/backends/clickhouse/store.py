@@ -117,9 +117,9 @@ class ClickHouseStore:
         block = json.dumps(row).encode() + b"\n"
         await self._engine.insert(self._set_asides, block, settings=settings, deadline_s=PING_DEADLINE_S)
 
-    async def log_id(self, log_name: str) -> int | None:
+    async def log_id(self, log_name: str, *, synchronized: bool = True) -> int | None:
         with self._engine.one_server():
-            consistent = await self._confirmed.settings_for(LOGS_TABLE)
+            consistent = await self._confirmed.settings_for(LOGS_TABLE) if synchronized else {}
             rows = await self._engine.read(
                 _LOG_ID,
                 {"database": self._database},

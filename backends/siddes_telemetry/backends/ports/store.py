@@ -111,8 +111,11 @@ class BlockStore(Protocol):
     async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
         """Return once the decision is durable. Idempotent. Raises StoreUnavailable or StoreRefused."""
 
-    async def log_id(self, log_name: str) -> int | None:
-        """The id of the log of this name, or None before `migrate`. Raises StoreUnavailable or StoreMissing."""
+    async def log_id(self, log_name: str, *, synchronized: bool = True) -> int | None:
+        """The id of the log of this name, or None before `migrate`. Raises StoreUnavailable or StoreMissing.
+
+        If not `synchronized`, it is what the server that answers knows, which may lag: cheap enough for each insert.
+        """
 
     async def ping_insert(self) -> None:
         """Return if `stored_days` and an insert of no rows succeed. Raises the errors of `insert`."""

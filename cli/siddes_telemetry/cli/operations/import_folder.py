@@ -38,7 +38,7 @@ from siddes_telemetry.consumer.intent import decode_state
 from siddes_telemetry.consumer.lease import boot_clock_s
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.rows import Source
-from siddes_telemetry.schemas.ddl import PARTS_OF_OTHERS
+from siddes_telemetry.schemas.ddl import PARTS_OF_AN_IMPORT
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.schemas.viewer import NO_KEY, same_fingerprint
 
@@ -126,7 +126,7 @@ class _FolderImport:
             journal=journal,
             registry=instance.registry,
             log_name=name,
-            policy=FlushPolicy(parts=PARTS_OF_OTHERS // 2),  # the other half is that of repairs
+            policy=FlushPolicy(parts=PARTS_OF_AN_IMPORT),
             clocks=ConsumerClocks(monotonic_s=time.monotonic, boot_s=boot_clock_s, wall_ms=wall_clock_ms),
             metrics=ConsumerMetrics(metrics),
             rng=random.Random(),

@@ -55,8 +55,8 @@ class ChunkStore:
     async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
         await self._store.write_set_aside(log_id, partition, decision)
 
-    async def log_id(self, log_name: str) -> int | None:
-        return await self._store.log_id(log_name)
+    async def log_id(self, log_name: str, *, synchronized: bool = True) -> int | None:
+        return await self._store.log_id(log_name, synchronized=synchronized)
 
     async def ping_insert(self) -> None:
         await self._store.ping_insert()
