@@ -18,7 +18,7 @@ class TlsProxy:
 
     def __init__(self, server_port: int, folder: Path) -> None:
         self._server_port = server_port
-        self._folder = folder
+        self.folder = folder
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._passages: set[asyncio.Task[None]] = set()
         self._awaited = (b"", asyncio.Event())
@@ -27,7 +27,7 @@ class TlsProxy:
 
     def show(self, identity: Identity) -> None:
         """Show this certificate from the next connection on."""
-        self._context.load_cert_chain(*identity.written(self._folder, "proxy"))
+        self._context.load_cert_chain(*identity.written(self.folder, "proxy"))
 
     def passes(self, piece: bytes) -> asyncio.Event:
         """An event that is set when a client sends these bytes."""

@@ -153,7 +153,7 @@ def connection_failure(reason: str) -> StoreUnavailable:
 def other_store(problem: str) -> StoreUnavailable:
     """The error for a server that must not be used beside the others. `problem` says why."""
     return StoreUnavailable(
-        "the servers in SIDDES_TELEMETRY_CLICKHOUSE are not one store",
+        "the servers that are listed are not one store",
         reason="other_store",
         remedy=f"{problem}: name servers that are replicas of one another, or one server",
     )
