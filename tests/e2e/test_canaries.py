@@ -97,7 +97,9 @@ def test_a_canary_is_found_in_every_form() -> None:
 
 
 @pytest.mark.parametrize("pseudonyms", [False, True], ids=["viewers", "pseudonyms"])
-async def test_one_process_keeps_nothing_but_counts(folder: Path, pseudonyms: bool) -> None:
+async def test_one_process_keeps_nothing_but_counts(
+    folder: Path, pseudonyms: bool, request: pytest.FixtureRequest
+) -> None:
     planted = Planted(pseudonyms=pseudonyms)
     scan = planted.scan()
     requests, answers = sessions(planted.canaries, planted.viewer("with a session"), COOKIE)
@@ -113,11 +115,14 @@ async def test_one_process_keeps_nothing_but_counts(folder: Path, pseudonyms: bo
             backup = await asyncio.to_thread(run, "backup", str(folder / "backup"), settings=deployment.settings)
     assert backup.returncode == 0, backup.stderr
     scan.search("what backup says", (backup.stdout + backup.stderr).encode())
+    if pseudonyms:
+        import_into(request.getfixturevalue("clickhouse"), folder)
     search_files(folder, scan, lambda path: path.name.startswith("log.sqlite"))
     for log in ("data/log.sqlite", "backup/log.sqlite"):
         assert search_sqlite_log(folder / log, scan) > 0
     assert scan.findings == set()
     assert {"data/log.sqlite", "backup/log.sqlite", f"dump/{VIEWERS}"} <= scan.viewers_seen
+    assert not pseudonyms or f"imported/{VIEWERS}" in scan.viewers_seen
 
 
 async def test_a_cluster_keeps_nothing_but_counts(kafka: LocalKafka, clickhouse: LocalClickHouse, folder: Path) -> None:
@@ -193,6 +198,16 @@ async def test_a_viewer_in_a_query_of_the_store_is_found(
         await asyncio.to_thread(dump_server, clickhouse_database_url, folder / "dump")
     search_files(folder, scan, lambda _: False)
     assert "viewer in a query, in dump/system.query_log" in scan.findings
+
+
+def import_into(server: LocalClickHouse, folder: Path) -> None:
+    """Move the counts of the stopped instance to a cluster, and write down what that says and leaves there."""
+    settings = {"CLICKHOUSE": server.url, "TOPIC": "moved", "VIEWER_KEY": VIEWER_KEY, "LOG_LEVEL": "debug"}
+    for words in (("migrate", "--store"), ("import", str(folder / "data"))):
+        done = run(*words, settings=settings, command=changed("as-it-is", folder))
+        assert done.returncode == 0, done.stderr
+        (folder / f"{words[0]}.log").write_text(done.stdout + done.stderr)
+    dump_server(server.url, folder / "imported")
 
 
 async def said(process: ServiceProcess, word: str) -> bool:
