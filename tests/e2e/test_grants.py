@@ -64,14 +64,12 @@ async def test_everything_works_with_the_users_of_deploy(
     url = f"http://127.0.0.1:{server.port}/{DATABASE}"
     with unmigrated_cluster(kafka_bootstrap, url, tmp_path, PARTITIONS="1") as deployment:
 
-        async def typed(command: str, *options: str, by: str = "operator", **settings: str) -> str:
-            more = {**login(by), **settings}
-            done = await asyncio.to_thread(run, command, *options, settings={**deployment.settings, **more})
+        async def typed(command: str, *options: str, by: str = "operator") -> str:
+            done = await asyncio.to_thread(run, command, *options, settings={**deployment.settings, **login(by)})
             assert done.returncode == 0, done.stderr
             return done.stdout + done.stderr
 
         await typed("migrate", by="migrate")
-        await typed("migrate", by="migrate", RETENTION_DAYS="9")
         deployment.overrides = {name: login(name) for name in ("consumer", "summary")}
         for name in ("gateway", "consumer", "summary"):
             start_member(deployment, name)
