@@ -85,6 +85,23 @@ async def test_a_log_made_anew_is_stored_once_it_is_adopted() -> None:
 
 
 @in_virtual_time
+async def test_a_running_consumer_inserts_nothing_under_an_identity_that_was_replaced(logs: list[EventDict]) -> None:
+    """As where the tables were lost and made anew: `verify` would insert again what has the old identity."""
+    world = await World.make()
+    process = world.start()
+    await world.append_viewers("a")
+    await until(world.drained)
+    first = await world.store.log_id(LOG_NAME)
+    second = await world.store.adopt_log(LOG_NAME, new=True)
+    await world.append_viewers("b")
+    await until(world.drained)
+    await process.stop()
+
+    assert [(row.viewer_id, row.log_id) for row in world.store.rows] == [("a", first), ("b", second)]
+    assert [each["event"] for each in logs].count("identity_changed") == 1
+
+
+@in_virtual_time
 async def test_the_retry_window_of_another_log_is_not_used() -> None:
     world = await World.make()
     process = world.start()
