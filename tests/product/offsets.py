@@ -26,11 +26,9 @@ async def admin_of(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 @asynccontextmanager
-async def consumer_of(bootstrap: str, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
-    """In no group; `group` is whose offsets it may commit."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="none"
-    )
+async def consumer_of(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """In no group."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="none")
     await consumer.start()
     try:
         yield consumer
@@ -42,14 +40,6 @@ async def committed(bootstrap: str, group: str) -> dict[int, OffsetAndMetadata]:
     """By partition of the one topic that the group reads."""
     async with admin_of(bootstrap) as admin:
         return {key.partition: found for key, found in (await admin.list_consumer_group_offsets(group)).items()}
-
-
-async def set_offsets(bootstrap: str, group: str, topic: str, offsets: Mapping[int, int]) -> None:
-    """Commit these, without metadata. The group must have no members."""
-    async with consumer_of(bootstrap, group) as consumer:
-        places = {TopicPartition(topic, partition): offset for partition, offset in offsets.items()}
-        consumer.assign(list(places))
-        await consumer.commit(places)
 
 
 async def delete_group(bootstrap: str, group: str) -> None:

@@ -18,6 +18,7 @@ from siddes_telemetry.consumer.context import HaltedPartition
 from siddes_telemetry.consumer.halt import ROWS_BEYOND
 from siddes_telemetry.consumer.halt_reporter import HALT_RECHECK_S
 from siddes_telemetry.consumer.intent import NO_INTENT, decode_state
+from siddes_telemetry.consumer.offset_reset import fitting_offset
 from siddes_telemetry.consumer.retry_window import start_search
 from siddes_telemetry.schemas.record import HALT_REASONS
 from tests.simulation.broker import Broker
@@ -221,7 +222,7 @@ class Schedule:
         self._traffic.let_pass(number)
 
     async def _lose_offsets(self) -> None:
-        """All consumers leave, and the group's offsets are deleted. New ones halt until the operator sets offsets."""
+        """All consumers leave, and the group's offsets are deleted. New ones halt until the operator resets them."""
         await self._drain()
         await self._leave()
         self._count("offsets deleted")
@@ -232,18 +233,20 @@ class Schedule:
             self._traffic.append()
         self._start(newer=True)
         process = self._processes[-1]
-        damaged = {
-            number: last
-            for number, partition in enumerate(self._broker.partitions)
-            if (last := self._store.last_offset(number)) is not None and last >= partition.first
+        stored = [self._store.last_offset(number) for number in range(len(self._broker.partitions))]
+        rows = any(last is not None for last in stored)
+        fitting = {
+            number: fitting_offset(None, first=each.first, end=each.next, last_stored=last, log_has_rows=rows)
+            for number, (each, last) in enumerate(zip(self._broker.partitions, stored, strict=True))
         }
+        damaged = {number: offset for number, offset in fitting.items() if offset is not None}
         await self._until(lambda: all(process.ctx.blocked_by.get(n) == ROWS_BEYOND.reason for n in damaged))
         sent = Counter(self._invariants.sent_by_partition)
         await asyncio.sleep(HALT_S)
-        for number, last in damaged.items():
+        for number, offset in damaged.items():
             if self._invariants.sent_by_partition[number] != sent[number]:
                 raise Broken("the group's offsets are gone, and something was inserted")
-            self._broker.offsets[number] = Committed(last + 1, NO_INTENT)
+            self._broker.offsets[number] = Committed(offset, NO_INTENT)
         await self._until(self._drained)
         self.faults.calm = False
 

@@ -26,7 +26,7 @@ async def lose(clickhouse: ClickHouseUnderTest, *tables: str) -> None:
 
 async def created(clickhouse: ClickHouseUnderTest) -> dict[str, str]:
     asked = "SELECT name, create_table_query FROM system.tables WHERE database = {database:String}"
-    return dict(await clickhouse.rows(asked))
+    return {str(name): str(query) for name, query in await clickhouse.rows(asked)}
 
 
 @pytest.mark.parametrize("lost", [*[(name,) for name in TABLES], TABLES[:3]], ids="+".join)

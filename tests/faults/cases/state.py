@@ -8,45 +8,54 @@ from functools import partial
 from pathlib import Path
 
 import aiohttp
+from aiokafka.errors import NonEmptyGroup
 
 from siddes_telemetry.consumer.lease import OTHERS_END_S
 from tests.faults.final_check import wait_until_drained
 from tests.faults.loaded_cluster import Case, LoadedCluster
+from tests.faults.product_overrides import no_wait_for_inserts
 from tests.faults.proxies.clickhouse import Statement
 from tests.faults.proxies.trap import Fate, Stage
 from tests.faults.store_contents import bounds
 from tests.product.client import SETTLE_S, eventually
-from tests.product.deployments import migrate
-from tests.product.offsets import committed, delete_group, delete_records, delete_topic, set_offsets
+from tests.product.offsets import committed, delete_group, delete_records, delete_topic
 from tests.product.process import ServiceProcess, run
 
 CONSUMERS = ("consumer", "consumer-2")
 
 
 async def offsets_deleted(cluster: LoadedCluster) -> None:
-    """The group is deleted: consumers halt until the offsets are set as the docs say."""
-    await _stop_consumers(cluster)
-    await delete_group(cluster.bootstrap, cluster.group)
+    """Consumers die and the group is deleted: new ones halt until the offsets are reset, as the docs say."""
+    await eventually(partial(_rows_of_every_partition, cluster), lambda: "a partition has no rows: it would not halt")
+    await cluster.any_moment()
+    await asyncio.gather(*(cluster.kill(name) for name in CONSUMERS))
+    await eventually(partial(_group_deleted, cluster), lambda: "the group still has members")
     cluster.injected += 1
     await _start_consumers_to_halt(cluster, "rows_beyond_offset")
     before = await cluster.sql.rows("SELECT count() FROM telemetry_counts")
     await cluster.flows()
     assert await cluster.sql.rows("SELECT count() FROM telemetry_counts") == before
     await _stop_consumers(cluster)
-    last = await cluster.sql.rows("SELECT log_partition, max(log_offset) FROM telemetry_counts GROUP BY log_partition")
-    places = {partition: offset + 1 for partition, offset in last}
-    await set_offsets(cluster.bootstrap, cluster.group, cluster.topic, places)
+    reset = ("reset-offsets", "--yes")
+    done = await asyncio.to_thread(run, *reset, settings=cluster.deployment.settings, command=no_wait_for_inserts())
+    assert done.returncode == 0, done.stderr
     for name in CONSUMERS:
         await cluster.start_ready(name)
+    async with cluster.load.held():
+        await wait_until_drained(cluster)
+        repaired = await asyncio.to_thread(run, "verify", "--repair", "--yes", settings=cluster.deployment.settings)
+        assert repaired.returncode == 0, repaired.stdout
 
 
 async def topic_made_anew(cluster: LoadedCluster) -> None:
-    """The topic is deleted and created again: consumers halt until `migrate --new-log`."""
+    """The topic is deleted, and others create it again: consumers halt until `migrate --new-log`."""
     async with cluster.load.held():
         await wait_until_drained(cluster)
         await _stop_consumers(cluster)
         await delete_topic(cluster.bootstrap, cluster.topic)
-        await asyncio.to_thread(migrate, cluster.deployment)
+        others = {name: value for name, value in cluster.deployment.settings.items() if name != "CLICKHOUSE"}
+        made = await asyncio.to_thread(partial(run, "migrate", "--topics", settings=others))
+        assert made.returncode == 0, made.stderr
         cluster.injected += 1
     await cluster.flows(20)
     await _start_consumers_to_halt(cluster, "rows_beyond_offset")
@@ -97,6 +106,19 @@ async def token_without_rows(cluster: LoadedCluster) -> None:
     await cluster.operator.becomes_ready(consumer, within_s=OTHERS_END_S + SETTLE_S)  # the rows go under another token
 
 
+async def _rows_of_every_partition(cluster: LoadedCluster) -> bool:
+    ((partitions,),) = await cluster.sql.rows("SELECT uniqExact(log_partition) FROM telemetry_counts")
+    return bool(partitions == int(cluster.deployment.settings["PARTITIONS"]))
+
+
+async def _group_deleted(cluster: LoadedCluster) -> bool:
+    try:
+        await delete_group(cluster.bootstrap, cluster.group)
+    except NonEmptyGroup:  # until the sessions of its members end
+        return False
+    return True
+
+
 async def _stop_consumers(cluster: LoadedCluster) -> None:
     await asyncio.gather(*(cluster.stop(name) for name in CONSUMERS))
 
@@ -119,7 +141,7 @@ ANEW = "topic made anew"
 GONE = "log's start moved past a block whose intent is committed (what was lost is counted)"
 _alone = partial(Case, consumers=1, partitions=1, proxied=["consumer"])
 CASES = (
-    Case("offsets_deleted", LOST, offsets_deleted, short=True),
+    Case("offsets_deleted", LOST, offsets_deleted),
     Case("topic_made_anew", ANEW, topic_made_anew),
     _alone("records_gone_past_the_intent", GONE, partial(records_gone, intent_too=True)),
     _alone("records_gone_within_the_intent", GONE, partial(records_gone, intent_too=False)),
