@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -132,12 +133,20 @@ class Case:
     inject: Callable[[LoadedCluster], Awaitable[None]]
     short: bool = False  # also runs with the other tests
     proxied: Sequence[str] = ()  # processes that connect through proxies of their own
+    store_hosts: int = 1  # of the proxied processes: proxies in CLICKHOUSE, named consumer, consumer/2 …
     gateways: int = 1
     consumers: int = 2
     partitions: int = 4
     block_rows: int | None = None  # of the consumers; the product's own if not given
     three_brokers: bool = False  # with a replica of every partition on each; nothing is proxied
     pace: Pace = PACE
+
+
+def several_hosts(urls: Sequence[str]) -> str:
+    """One URL with the hosts of these, which are the same otherwise."""
+    first = urlsplit(urls[0])
+    hosts = ",".join(f"{each.hostname}:{each.port}" for each in map(urlsplit, urls))
+    return first._replace(netloc=f"{first.netloc.rpartition('@')[0]}@{hosts}").geturl()
 
 
 @asynccontextmanager
@@ -156,14 +165,17 @@ async def loaded_cluster(
             await asyncio.to_thread(on.kafka_cluster.heal)
             bootstrap, own["REPLICATION"] = on.kafka_cluster.bootstrap, "3"
         deployment = stack.enter_context(unmigrated_cluster(bootstrap, database, folder, **own))
-        stores = {name: ClickHouseProxy() for name in case.proxied if name.startswith("consumer")}
+        consumers = [name for name in case.proxied if name.startswith("consumer")]
+        hosts = {name: [name, *(f"{name}/{n}" for n in range(2, case.store_hosts + 1))] for name in consumers}
+        stores = {host: ClickHouseProxy() for of_one in hosts.values() for host in of_one}
         logs = {name: KafkaProxy() for name in case.proxied}
         for name in case.proxied:
             deployment.overrides[name] = {
                 "KAFKA": await stack.enter_async_context(logs[name].to(on.kafka.listeners[name]))
             }
-        for name, proxy in stores.items():
-            deployment.overrides[name]["CLICKHOUSE"] = await stack.enter_async_context(proxy.to(database))
+        for name, of_one in hosts.items():
+            urls = [await stack.enter_async_context(stores[host].to(database)) for host in of_one]
+            deployment.overrides[name]["CLICKHOUSE"] = several_hosts(urls)
         stack.push_async_callback(asyncio.to_thread, deployment.end)  # while the proxies still run
         session = await stack.enter_async_context(aiohttp.ClientSession())
         cluster = LoadedCluster(

@@ -65,7 +65,7 @@ async def test_a_missing_grant_is_said_wherever_it_shows(
             (
                 ("verify",),
                 "nothing",
-                f"error: error 497 of the store (access): GRANT SELECT ON {DATABASE}.telemetry_logs",
+                f"error: error 497 of the store (access): GRANT SELECT ON {COUNTS}",
             ),
             (("migrate",), "nothing", f"error: error 497 of the store (access): GRANT CREATE DATABASE ON {DATABASE}.*"),
         ):

@@ -32,6 +32,20 @@ async def insert_meets(
         await cluster.flows(BETWEEN)
 
 
+async def hosts_freeze(cluster: LoadedCluster) -> None:
+    """One of two hosts of ClickHouse freezes; what was sent to it arrives when it thaws, after the replay elsewhere."""
+    for turn in range(4):
+        host = cluster.store_proxies[("consumer", "consumer/2")[turn % 2]]
+        cluster.injected += 1
+        await cluster.any_moment()
+        host.freeze()
+        try:
+            await asyncio.sleep(cluster.rng.uniform(1.0, 12.0))
+        finally:
+            host.thaw()
+        await cluster.flows(BETWEEN)
+
+
 async def produce_meets(cluster: LoadedCluster, *, stage: Stage) -> None:
     """An append is held until the gateway answers 503, and is then lost; clients retry."""
     for _ in range(2):  # each takes the deadline of an append
@@ -56,6 +70,7 @@ async def commit_meets(cluster: LoadedCluster, *, stage: Stage, fate: Fate, afte
 
 STORE = "consumer to ClickHouse: answers lost, late, wrong"
 PRODUCE = "gateway to broker: appends or their answers lost"
+HOSTS = "consumer to two hosts of ClickHouse: frozen, answers lost"
 COMMIT = "consumer to broker: commits or their answers lost, late"
 
 
@@ -78,6 +93,15 @@ CASES = (
     _insert("insert_slow", Stage.ANSWERED, Fate.PASS, after_s=3.0),
     _insert("insert_slower_than_its_deadline", Stage.ANSWERED, Fate.PASS, after_s=INSERT_PATIENCE_S, times=1),
     _insert("insert_late_after_its_deadline", Stage.ARRIVED, Fate.PASS, after_s=INSERT_PATIENCE_S, times=1),
+    Case("one_of_two_store_hosts_frozen", HOSTS, hosts_freeze, proxied=["consumer"], consumers=1, store_hosts=2),
+    Case(
+        "insert_answer_lost_by_one_of_two_hosts",
+        HOSTS,
+        partial(insert_meets, stage=Stage.ANSWERED, fate=Fate.CUT, times=1),
+        proxied=["consumer"],
+        consumers=1,
+        store_hosts=2,
+    ),
     Case("append_answer_lost", PRODUCE, partial(produce_meets, stage=Stage.ANSWERED), short=True, proxied=["gateway"]),
     Case("append_lost", PRODUCE, partial(produce_meets, stage=Stage.ARRIVED), proxied=["gateway"]),
     _commit("commit_answer_lost", Stage.ANSWERED, Fate.CUT),

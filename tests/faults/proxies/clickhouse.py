@@ -33,7 +33,20 @@ def statement_of(text: str) -> Statement:
 
 
 class ClickHouseProxy(Traps):
-    """Forwards statements, unless one is held in a trap."""
+    """Forwards statements, unless one is held in a trap, or the proxy is frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thawed = asyncio.Event()
+        self._thawed.set()
+
+    def freeze(self) -> None:
+        """Accept statements, and neither forward nor answer any."""
+        self._thawed.clear()
+
+    def thaw(self) -> None:
+        """Go on with what has come meanwhile."""
+        self._thawed.set()
 
     @asynccontextmanager
     async def to(self, url: str) -> AsyncIterator[str]:
@@ -44,9 +57,16 @@ class ClickHouseProxy(Traps):
         passing: set[asyncio.Task[None]] = set()
 
         async def pass_on(request: web.Request) -> web.StreamResponse:
+            try:
+                await request.read()  # once it is here it goes on, even if the client has given up meanwhile
+            except ConnectionError:
+                return web.Response(status=500)  # nobody receives it
+            await self._thawed.wait()
             passage = _Passage(self, session, f"http://{parts.hostname}:{parts.port}", request)
             try:
-                return await passage.run()
+                answer = await passage.run()
+                await self._thawed.wait()
+                return answer
             finally:
                 if passage.asking is not None and not passage.asking.done():
                     passing.add(asyncio.ensure_future(_ended(passage.asking)))
