@@ -61,17 +61,10 @@ async def test_a_missing_grant_is_said_wherever_it_shows(
         for process in deployment.processes.values():
             assert PASSWORD not in process.said()
             assert "alice" not in process.said()
-        for command, user, words in (
-            (
-                ("verify",),
-                "nothing",
-                f"error: error 497 of the store (access): GRANT SELECT ON {COUNTS}",
-            ),
-            (("migrate",), "nothing", f"error: error 497 of the store (access): GRANT CREATE DATABASE ON {DATABASE}.*"),
-        ):
-            done = run(*command, settings={**deployment.settings, "CLICKHOUSE": server.url_of(user)})
+        for command in ("verify", "migrate"):
+            done = run(command, settings={**deployment.settings, "CLICKHOUSE": server.url_of("nothing")})
             assert done.returncode != 0
-            assert words in done.stderr
+            assert f"error: error 497 of the store (access): GRANT SELECT ON {COUNTS} {TO_WHOM}" in done.stderr
             assert PASSWORD not in done.stderr
 
 
