@@ -25,7 +25,7 @@ from siddes_telemetry.schemas.client_batch import NO_BATCH
 from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
 from siddes_telemetry.schemas.timestamps import format_time
 from tests.product.backup_traffic import EVENT, BackupTraffic
-from tests.product.changed_commands import COMMITS_GO_ON, SLOW_COPY, SLOW_FREEZE, changed
+from tests.product.changed_commands import COMMITS_GO_ON, HELD_COPY, SLOW_FREEZE, changed
 from tests.product.client import Client, eventually
 from tests.product.deployments import ANY_PORT, JWT_SECRET, Deployment, embedded
 from tests.product.load import seeded
@@ -120,9 +120,9 @@ async def test_a_backup_that_lets_commits_go_on_is_found(tmp_path: Path) -> None
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A running instance with some counts, whose copies are slow."""
+    """A running instance with some counts, whose copies can be held."""
     folder = tmp_path_factory.mktemp("backed-up")
-    with embedded(folder, command=changed(SLOW_COPY)) as running:
+    with embedded(folder, command=changed(HELD_COPY)) as running:
         asyncio.run(count(running, 3))
         yield running
 
@@ -143,7 +143,7 @@ def left_in(folder: Path) -> list[str]:
 def start(deployment: Deployment, *arguments: str, data: Path | None = None) -> subprocess.Popen[bytes]:
     settings = deployment.settings if data is None else {**deployment.settings, "DATA": str(data)}
     return subprocess.Popen(
-        [*changed(SLOW_COPY), *arguments],
+        [*changed(HELD_COPY), *arguments],
         env=environment(settings),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -151,7 +151,8 @@ def start(deployment: Deployment, *arguments: str, data: Path | None = None) -> 
 
 
 def start_backup(deployment: Deployment, target: Path) -> subprocess.Popen[bytes]:
-    """A backup command that has begun to copy."""
+    """A backup command that has begun to copy, and is held until the file `hold` beside the target is removed."""
+    (target.parent / "hold").touch()
     process = start(deployment, "backup", str(target))
     deadline = time.monotonic() + 60
     while not (target.parent / f".{target.name}.siddes-unfinished" / "log.sqlite").exists():
@@ -172,6 +173,7 @@ async def test_one_backup_at_a_time_and_verify_meanwhile(deployment: Deployment,
     await count(deployment, 1)  # counted and shown meanwhile
     first.kill()  # the instance goes on with it
     first.communicate()
+    (tmp_path / "hold").unlink()
     await eventually(lambda: exists(tmp_path / "first"), lambda: "the instance has not finished the backup")
     assert "is whole" in command(deployment, "restore", str(tmp_path / "first"), "--check")
     assert (left_in(tmp_path), frozen(deployment)) == ([], [])
@@ -182,7 +184,7 @@ async def exists(path: Path) -> bool:
 
 
 async def test_an_instance_killed_during_a_backup_leaves_nothing_that_stays(tmp_path: Path) -> None:
-    with embedded(tmp_path, command=changed(SLOW_COPY)) as deployment:
+    with embedded(tmp_path, command=changed(HELD_COPY)) as deployment:
         await count(deployment, 2)
         process = start_backup(deployment, tmp_path / "monday")
         deployment.processes["up"].kill()
@@ -196,6 +198,7 @@ async def test_an_instance_killed_during_a_backup_leaves_nothing_that_stays(tmp_
         assert left_in(tmp_path) == [".tuesday.siddes-unfinished"]
         killed.kill()
         killed.communicate()
+        (tmp_path / "hold").unlink()
         command(deployment, "backup", str(tmp_path / "wednesday"))
         assert (left_in(tmp_path), frozen(deployment)) == ([], [])
     async with started_on_backup(deployment, tmp_path / "wednesday", tmp_path / "restored/data") as client:
@@ -212,7 +215,7 @@ async def started_on_backup(deployment: Deployment, backup: Path, data: Path) ->
 
 
 async def test_an_instance_that_is_stopped_during_a_backup_leaves_nothing(tmp_path: Path) -> None:
-    with embedded(tmp_path, command=changed(SLOW_COPY)) as deployment:
+    with embedded(tmp_path, command=changed(HELD_COPY)) as deployment:
         await count(deployment, 1)
         process = start_backup(deployment, tmp_path / "monday")
         assert deployment.processes["up"].stop() == 0
@@ -252,7 +255,8 @@ async def test_a_fresh_instance_is_backed_up_and_counts_after_a_restore(tmp_path
     with embedded(tmp_path) as deployment:
         (tmp_path / "empty").mkdir()
         assert command(deployment, "backup", "empty", cwd=tmp_path).startswith("backup of 0 stored counts")
-    async with started_on_backup(deployment, tmp_path / "empty", tmp_path / "restored/data") as client:
+    command(deployment, "restore", str(tmp_path / "empty"), data=tmp_path / "restored/data")
+    async with started_on(tmp_path / "restored/data") as client:
         assert await client.post("alice", EVENT) == 200
         await client.counts_become("alice", {EVENT: 1})
 
@@ -261,11 +265,13 @@ async def test_a_restore_that_was_killed_is_run_again(deployment: Deployment, tm
     backup, data = tmp_path / "backup", tmp_path / "restored" / "data"
     command(deployment, "backup", str(backup))
     settings = {**deployment.settings, "DATA": str(data)}
+    (tmp_path / "hold").touch()
     killed = start(deployment, "restore", str(backup), data=data)
-    await eventually(lambda: exists(data / "restoring" / "log.sqlite"), lambda: "the restore does not begin")
+    await eventually(lambda: exists(data / "restoring"), lambda: "the restore does not begin")
     assert "in use" in refusal(deployment, "restore", str(backup), data=data)
     killed.kill()
     killed.communicate()
+    (tmp_path / "hold").unlink()
     for refused in (("up", "--port", "0", "--admin-port", "0"), ("verify",)):
         done = run(*refused, settings=settings)
         assert "did not end: run siddes-telemetry restore FOLDER again" in done.stderr

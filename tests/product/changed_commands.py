@@ -32,18 +32,20 @@ def unheld_snapshot(self, meanwhile):
 SqliteLog.snapshot = unheld_snapshot
 """
 
-# A backup or a restore takes a while, so that it can be killed on the way.
-SLOW_COPY = """
+# A backup or a restore waits for as long as a folder above its files has a file `hold`.
+HELD_COPY = """
 import time
 from siddes_telemetry.cli.backup import restoring
 from siddes_telemetry.cli.operations import backup
-def slow(copy):
-    def slow_copy(*arguments):
-        time.sleep(0.2)
-        return copy(*arguments)
-    return slow_copy
-backup.link_or_copy = slow(backup.link_or_copy)
-restoring.copy_file = slow(restoring.copy_file)
+def held(copy):
+    def held_copy(source, path, progress):
+        while any((folder / "hold").exists() for folder in path.parents):
+            progress.advance(0)
+            time.sleep(0.02)
+        return copy(source, path, progress)
+    return held_copy
+backup.link_or_copy = held(backup.link_or_copy)
+restoring.copy_file = held(restoring.copy_file)
 """
 
 
