@@ -88,6 +88,7 @@ async def test_everything_works_with_the_users_of_deploy(
             assert "set aside: partition 0 goes on" in said
             await count(client, 2)
             assert "agree" in await typed("verify")
+            assert "nothing to do" in await typed("reset-offsets", "--dry-run")
             assert f"{2 * BATCHES} rows" in await typed("purge", "--days", "0")
 
 
