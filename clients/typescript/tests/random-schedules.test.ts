@@ -156,8 +156,12 @@ const WILD: Step[] = [
   },
 ];
 
+/** A step is a task, before which a page's promises have run: none of them goes on once the page is left. */
 async function run(sim: Simulation, steps: readonly Step[], length: number): Promise<void> {
-  for (let n = 0; n < length; n++) await steps[sim.below(steps.length)]?.(sim);
+  for (let n = 0; n < length; n++) {
+    await settle();
+    await steps[sim.below(steps.length)]?.(sim);
+  }
 }
 
 async function recover(sim: Simulation): Promise<void> {
