@@ -16,7 +16,7 @@ MANIFEST = Manifest(
     log_id=3,
     next_offset=9,
     rows=5,
-    files={"log.sqlite": ENTRY},
+    files={"log.sqlite": ENTRY, "store/x": ENTRY},
 )
 
 
@@ -40,15 +40,37 @@ def test_a_truncated_manifest_is_damaged(length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/passwd", "../log.sqlite", "store/../../x", "store//x", "", "lock", "other/x", "store/./x"]
+    "path",
+    [
+        "/etc/passwd",
+        "../log.sqlite",
+        "store/../../x",
+        "store//x",
+        "",
+        "lock",
+        "other/x",
+        "store/./x",
+        "store",
+        "log.sqlite/x",
+        "store/\0",
+    ],
 )
 def test_a_path_outside_of_a_data_folder_is_refused(path: str) -> None:
-    files = {"log.sqlite": ENTRY.model_dump(), path: ENTRY.model_dump()}
+    files = {"log.sqlite": ENTRY.model_dump(), "store/x": ENTRY.model_dump(), path: ENTRY.model_dump()}
     with pytest.raises(ManifestError):
         decode(changed(files=files))
 
 
-@pytest.mark.parametrize("fields", [{"files": {}}, {"format": "1"}, {"reaches_ms": 10**15}, {"rows": "many"}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"files": {}},
+        {"files": {"log.sqlite": ENTRY.model_dump()}},
+        {"format": "1"},
+        {"reaches_ms": 10**15},
+        {"rows": "many"},
+    ],
+)
 def test_other_values_are_damage(fields: dict[str, object]) -> None:
     with pytest.raises(ManifestError, match="damaged"):
         decode(changed(**fields))

@@ -147,6 +147,28 @@ def test_a_data_folder_inside_the_backup_is_refused(backup: Path) -> None:
     assert not (backup / "data").exists()
 
 
+@pytest.mark.parametrize("name", ["restoring", "store"])
+def test_a_backup_inside_the_data_folder_is_never_removed(backup: Path, tmp_path: Path, name: str) -> None:
+    data = tmp_path / "data"
+    (data / "restoring").mkdir(parents=True)  # as of a restore that was cut
+    if name == "restoring":
+        (data / name).rmdir()
+    inside = backup.rename(data / name)
+    with pytest.raises(OperationRefused, match="the backup is in the data folder"):
+        restore(inside, data)
+    assert contents(inside).keys() == {*FILES, "manifest.json"}
+
+
+def test_what_is_no_regular_file_is_refused_at_once(backup: Path, tmp_path: Path) -> None:
+    path = backup / "store/metadata/siddes.sql"  # of size 0, as a pipe is
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(OperationRefused, match="damaged, or was changed"):
+        restore(backup, tmp_path / "data")
+    with pytest.raises(OperationRefused, match="damaged, or was changed"):
+        check_backup(backup, read_manifest(backup), progress())
+
+
 def test_a_disk_that_is_too_small_is_noticed_before_anything_is_copied(
     backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,9 @@ class ManifestError(Exception):
 
 def _inside(path: str) -> str:
     parts = PurePosixPath(path).parts
-    if path != "/".join(parts) or not parts or {"..", "/"} & set(parts) or parts[0] not in (LOG, STORE):
+    if path != "/".join(parts) or {"..", "/"} & set(parts) or "\0" in path:
+        raise ValueError("not a path")
+    if path != LOG and (parts[:1] != (STORE,) or len(parts) == 1):
         raise ValueError("not a path of a data folder")
     return path
 
@@ -73,6 +75,6 @@ def decode(text: bytes) -> Manifest:
         manifest = Manifest.model_validate_json(text)
     except (ValueError, LookupError, TypeError, RecursionError, ValidationError):
         raise ManifestError(f"its {MANIFEST} is damaged") from None
-    if LOG not in manifest.files:
+    if LOG not in manifest.files or len(manifest.files) == 1:  # a store has files always
         raise ManifestError(f"its {MANIFEST} is damaged")
     return manifest

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from stat import S_ISREG
 
 from siddes_telemetry.cli.backup.copying import (
     WorkProgress,
@@ -62,8 +63,11 @@ def restore_backup(backup: Path, manifest: Manifest, data: DataFolder, progress:
     Raises OperationRefused, DataInUse, or OSError.
     """
     _check_sizes(backup, manifest)
-    if data.root.resolve().is_relative_to(backup.resolve()):
+    root, source = data.root.resolve(), backup.resolve()
+    if root.is_relative_to(source):
         raise OperationRefused("the data folder is in the backup: choose another with SIDDES_TELEMETRY_DATA")
+    if source.is_relative_to(root):  # it could be taken for what a restore that was cut has left
+        raise OperationRefused("the backup is in the data folder: move it out, or choose another data folder")
     with data.locked():
         _clear(data)
         if manifest.size > (free := free_bytes(data.root)):
@@ -101,10 +105,10 @@ def _check_sizes(backup: Path, manifest: Manifest) -> None:
     """At once, before anything is copied."""
     for name, entry in manifest.files.items():
         try:
-            size = (backup / name).stat().st_size
+            found = (backup / name).stat()
         except (FileNotFoundError, NotADirectoryError):
             raise OperationRefused(f"the backup is not complete: {name} is missing") from None
-        if size != entry.size:
+        if not S_ISREG(found.st_mode) or found.st_size != entry.size:  # to open a pipe would wait forever
             raise _changed(name)
 
 
