@@ -60,9 +60,8 @@ async def open_embedded(settings: Settings, registry: Registry) -> AsyncIterator
     try:  # here: chDB takes 300 MB and is not part of a cluster's installation
         from siddes_telemetry.backends.clickhouse.chdb_engine import ChdbEngine  # noqa: PLC0415  # as said
     except ModuleNotFoundError:
-        raise SettingsError(
-            ["embedded mode needs chDB: install siddes-telemetry[embedded], or set SIDDES_TELEMETRY_CLICKHOUSE"]
-        ) from None
+        other = ", or set SIDDES_TELEMETRY_CLICKHOUSE" if settings.clickhouse is None else ""  # an import has both
+        raise SettingsError([f"a data folder needs chDB: install siddes-telemetry[embedded]{other}"]) from None
     except ImportError:
         raise SettingsError(
             ["chDB is installed but cannot be loaded: reinstall siddes-telemetry[embedded] for this machine"]
