@@ -139,6 +139,7 @@ async def test_a_cluster_keeps_nothing_but_counts(kafka: LocalKafka, clickhouse:
             topic = deployment.settings["TOPIC"]
             assert await search_kafka_log(kafka.bootstrap, topic, scan) > 0
             await asyncio.to_thread(dump_server, clickhouse.url, folder / "dump")
+            await asyncio.to_thread(look_at_offsets, deployment, folder)
 
             await asyncio.to_thread(clickhouse.kill)
             await traffic.assert_reads_are_refused()
@@ -208,6 +209,14 @@ def import_into(server: LocalClickHouse, folder: Path) -> None:
         assert done.returncode == 0, done.stderr
         (folder / f"{words[0]}.log").write_text(done.stdout + done.stderr)
     dump_server(server.url, folder / "imported")
+
+
+def look_at_offsets(deployment: Deployment, folder: Path) -> None:
+    """Write down what `reset-offsets` says of the log and the store."""
+    command = changed("as-it-is", folder)
+    done = run("reset-offsets", "--dry-run", settings=deployment.settings, command=command)
+    (folder / "reset-offsets.log").write_text(done.stdout + done.stderr)
+    assert done.returncode == 0, done.stderr
 
 
 async def said(process: ServiceProcess, word: str) -> bool:
