@@ -11,6 +11,7 @@ import pytest
 from siddes_telemetry.web.auth.introspection import (
     FRESH_S,
     MAX_CONCURRENT_REQUESTS,
+    REVALIDATE_RETRY_S,
     STALE_S,
 )
 from tests.integration.session_flood import Person, scene
@@ -72,7 +73,9 @@ async def test_who_signs_out_under_a_flood_is_out_as_soon_as_the_app_says_so() -
             assert await person.ask("good-1") == 200  # the app is asked meanwhile
 
             async def is_out() -> bool:
-                return await person.ask("good-1") == 401
+                out = await person.ask("good-1") == 401
+                where.clocks.advance(REVALIDATE_RETRY_S / 10)  # on a busy machine a question may get no answer in time
+                return out
 
             await eventually(is_out, lambda: "still in")
-            assert where.app.asked["good-1"] == 2
+            assert where.app.asked["good-1"] >= 2
