@@ -1,8 +1,8 @@
 """An import under random faults, in virtual time: rows arrive once, whatever breaks and however often it starts again.
 
 The destination loses statements and answers, applies inserts late, keeps tokens and loses their rows, and is away for a
-while. The import dies at any moment and is run again, with chunks of another size, after the folder went on counting.
-Broken variants must be found. IMPORT_SEED repeats one schedule.
+while. The import dies at any moment and is run again, with chunks of another size, after the folder went on counting,
+or with a copy of the folder that knows of no import. Broken variants must be found. IMPORT_SEED repeats one schedule.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from siddes_telemetry.backends.ports.store import PurgeHistory, StoredDay
 from siddes_telemetry.consumer import delivery
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.context import ConsumerClocks, ConsumerContext
+from siddes_telemetry.consumer.importing import importer
 from siddes_telemetry.consumer.importing.chunk_store import ChunkStore
 from siddes_telemetry.consumer.importing.importer import Importer, ImportSides, RowsDifferError
 from siddes_telemetry.consumer.importing.limits import Limits
@@ -52,6 +53,7 @@ class FaultyStore(MemoryStore):
         self.under_way: set[asyncio.Task[None]] = set()
 
     async def insert(self, block: bytes, token: str, *, deadline_s: float) -> None:  # noqa: ARG002  # as the protocol
+        self.attempts.append((token, block))
         fate = self.rng.random()
         if fate > self.faults:
             await asyncio.sleep(0.02)
@@ -100,6 +102,10 @@ class Variant:
     replays: bool = True
 
 
+def nobody_is_waited_for(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(importer, "OTHERS_END_S", 0.0)
+
+
 def random_tokens(patch: pytest.MonkeyPatch) -> None:
     rng = random.Random(1)
     patch.setattr(delivery, "insert_token", lambda *_, **__: str(rng.random()))
@@ -124,6 +130,7 @@ VARIANTS = (
     Variant("the store is not asked", never_asks),
     Variant("tokens without rows are trusted", believes_every_confirmation),
     Variant("the chunk under way is not delivered again", replays=False),
+    Variant("a copy does not wait for the other folder's insert", nobody_is_waited_for),
 )
 
 
@@ -163,12 +170,13 @@ async def import_once(
         rng=rng,
     )
     sides = ImportSides(source, destination, store, no_limits)
-    importer = Importer(SOURCE, sides, folder, ctx, max_rows=rng.choice((5, 20, 50)))
+    is_copy = folder.kept is None and bool(destination.attempts)
+    importing = Importer(SOURCE, sides, folder, ctx, is_copy=is_copy, max_rows=rng.choice((5, 20, 50)))
     if folder.kept is not None and replays:
         day, offset, metadata = folder.kept
         if (end := decode_state(offset, metadata).intent_end) is not None:
-            await importer.replay(day, offset, end)
-    await importer.run(lambda _done, _to_do: None)
+            await importing.replay(day, offset, end)
+    await importing.run(lambda _done, _to_do: None)
 
 
 async def schedule(seed: int, *, replays: bool = True) -> None:
@@ -184,6 +192,8 @@ async def schedule(seed: int, *, replays: bool = True) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(rng.choice((0.1, 0.5, 2.0, 60.0, 600.0)) * rng.random()):
                 await import_once(source, destination, folder, rng, replays=replays)
+        if rng.random() < 0.2:
+            folder = Folder()  # a copy of it, from before the imports
     async with asyncio.timeout(100_000):
         await import_once(source, destination, folder, rng, replays=replays)
     await asyncio.sleep(STATEMENT_S)  # what is under way arrives

@@ -22,6 +22,7 @@ _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?", r
 _PORT = re.compile(r"0*[0-9]{1,5}")
 _BLANK = re.compile(r"[\x00-\x20\x7f-\xa0\u2000-\u200f\u2028\u2029\u3000\ufeff]")
 _NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_HOST_IN_PASSWORD = re.compile(r"@([^@,]+),")  # of `u:p@host-1,u:p@host-2` it would all be one password
 _DATABASE = re.compile(r"(?:[A-Za-z0-9._~-]|%[0-9A-Za-z]?[0-9A-Za-z]?)+")
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -72,6 +73,8 @@ def clickhouse_url(text: str) -> str:
         raise ValueError(_CLICKHOUSE)
     authority, _, database = rest.partition("/")
     user_and_password, _, hosts = authority.rpartition("@")
+    if any(_is_host(match[1]) for match in _HOST_IN_PASSWORD.finditer(user_and_password)):
+        raise ValueError(f"has more than one user; name one for all hosts, before the first; it {_CLICKHOUSE}")
     try:
         _check_each_host(hosts.split(","), "server")
     except ValueError as error:
@@ -151,6 +154,14 @@ def _host_and_port(text: str) -> tuple[str, int | None]:
     if not _PORT.fullmatch(match["port"]) or not 1 <= int(match["port"]) <= MAX_PORT:
         raise ValueError(f"the port must be a number from 1 to {MAX_PORT}")
     return match["host"], int(match["port"])
+
+
+def _is_host(text: str) -> bool:
+    try:
+        _host_and_port(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_host(host: str) -> None:

@@ -79,6 +79,7 @@ def test_a_server_is_a_url_with_a_database(url: str) -> None:
     [
         ("ch:8123/counts", "must be http(s)"),
         ("clickhouse://u:secret@ch/counts", "must be http(s)"),
+        ("http://u:secret@ch-1,u:secret@ch-2/counts", "one for all hosts"),
         ("http:///counts", "must be http(s)"),
         ("http://u:secret@/counts", "names no host"),
         ("http://u:secret@:8123/counts", "names no host"),

@@ -105,6 +105,7 @@ class _FolderImport:
     async def run(self, log_id: int, progress: Progress, *, dry_run: bool) -> ImportTotals:
         instance, cluster = self._instance, self._cluster
         name = embedded_log_name(log_id)
+        is_known = await cluster.import_facts.adopted_at_ms(name) is not None
         if not dry_run:
             await cluster.admin.adopt_log(name, log_id=log_id)
         began_at_ms = await cluster.import_facts.adopted_at_ms(name)
@@ -132,9 +133,10 @@ class _FolderImport:
             rng=random.Random(),
         )
         sides = ImportSides(instance.store.audit, cluster.audit, store, now)
-        importer = Importer(Source(log_id, PARTITION), sides, committer, ctx)
         try:
             last = await instance.log.import_intents.last(log_id, began_at_ms)
+            is_copy = is_known and last is None
+            importer = Importer(Source(log_id, PARTITION), sides, committer, ctx, is_copy=is_copy)
             if last is not None and not dry_run:
                 state = decode_state(last.offset, last.metadata)
                 if state.intent_end is not None:

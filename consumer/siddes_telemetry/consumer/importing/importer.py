@@ -5,12 +5,14 @@ a block (delivery.py): its intent first, then its rows under the token of the ra
 before each try. The intent is kept beside the source, which one process at a time may import. So an import that died
 anywhere leaves one chunk that may be under way, and the next import first delivers exactly that chunk again.
 Everything else is compared by sums: what is there is left alone, and what is missing may be cut into other chunks than
-before.
+before. A folder that does not know of an import that the destination knows is a copy, or was restored: the other
+folder may have an insert under way, so before anything is inserted that one is waited for.
 
     state       event                                      next        does
     REPLAYING   there is an intent of an earlier import    COMPARING   delivers exactly its chunk
     COMPARING   sums of a day are equal, or nothing there  INSERTING   cuts what is missing into chunks
     COMPARING   other rows are there                       -           RowsDiffer, before anything is inserted
+    COMPARING   another folder of this log was imported    COMPARING   once, after OTHERS_END_S
     INSERTING   all chunks are delivered                   PROVING     commits that nothing is under way
     PROVING     sums are equal on each day                 done
 """
@@ -21,6 +23,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Protocol
+
+import structlog
 
 from siddes_telemetry.backends.ports.errors import BackendError
 from siddes_telemetry.backends.ports.log import OffsetCommitter
@@ -33,6 +37,7 @@ from siddes_telemetry.consumer.importing.chunks import CHUNK_ROWS, Chunk, Held, 
 from siddes_telemetry.consumer.importing.comparison import Comparison
 from siddes_telemetry.consumer.importing.limits import Limits
 from siddes_telemetry.consumer.intent import commit_without_intent
+from siddes_telemetry.consumer.lease import OTHERS_END_S
 from siddes_telemetry.consumer.rows import RowTotals, Source
 from siddes_telemetry.consumer.store_retry import StoreRetry
 
@@ -40,6 +45,8 @@ SHOWN_OFFSETS = 10  # of rows that differ
 
 Progress = Callable[[int, int], None]  # (rows done, rows to do)
 SumsByDay = Mapping[date, RowSums]
+
+log = structlog.get_logger(__name__)
 
 
 class RowsDifferError(BackendError):
@@ -86,8 +93,10 @@ class Importer:
         committer: ImportCommitter,
         ctx: ConsumerContext,
         *,
+        is_copy: bool = False,
         max_rows: int = CHUNK_ROWS,
     ) -> None:
+        """`is_copy`: the destination knows of an import of this log that `committer` does not know."""
         self._source = source
         self._rows, self._destination = sides.rows, sides.destination
         self._store = sides.store
@@ -101,6 +110,8 @@ class Importer:
             max_rows=max_rows,
         )
         self._max_rows = max_rows
+        self._is_copy = is_copy
+        self._ctx = ctx
 
     async def replay(self, day: str, start: int, end: int) -> None:
         """Deliver exactly this chunk again: an earlier import may have tried to insert it. Raises BackendError."""
@@ -108,9 +119,11 @@ class Importer:
 
     async def run(self, progress: Progress, *, dry_run: bool = False) -> ImportTotals:
         """Import everything that is missing, or only say what is. Raises RowsDifferError, BackendError."""
-        end = await self._end()
-        found, held = await self._sums_by_day(end)
-        chunks = await self._missing(found, held, end)
+        end, found, chunks = await self._compare()
+        if chunks and self._is_copy and not dry_run:
+            log.info("import_waits", seconds=OTHERS_END_S)
+            await self._ctx.pause(OTHERS_END_S)
+            end, found, chunks = await self._compare()
         missing = sum((chunk.sums for chunk in chunks), RowSums())
         expired, purged = await self._left_out(end)
         if not dry_run:
@@ -125,6 +138,12 @@ class Importer:
         total = sum(found.values(), RowSums())
         present = RowSums(total.rows - missing.rows, total.counts - missing.counts)
         return ImportTotals(present, missing, expired, purged, len(found))
+
+    async def _compare(self) -> tuple[int, SumsByDay, list[Chunk]]:
+        """The offset after every row, the sums of the source, and the chunks that the destination lacks."""
+        end = await self._end()
+        found, held = await self._sums_by_day(end)
+        return end, found, await self._missing(found, held, end)
 
     async def _missing(self, found: SumsByDay, held: SumsByDay, end: int) -> list[Chunk]:
         """The chunks that the destination lacks. Raises RowsDifferError if it holds anything else."""
