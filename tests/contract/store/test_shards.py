@@ -120,6 +120,9 @@ async def test_reads_that_decide_what_was_stored_synchronize_every_server_of_the
         "summary": (lambda: store.counts("7", since_ms=0, deadline_s=DEADLINE_S), []),
         "readiness": (store.ping_insert, []),
     }
+    admin = ClickHouseAdmin(engines[0], SCHEMA, random_log_id=lambda: 7)
+    logs = bookkeeping.format("logs")
+    expected["a new identity"] = (lambda: admin.adopt_log("another"), [logs, counts, logs, logs])
     for read, statements in expected.values():
         engines[0].synchronized.clear()
         await read()

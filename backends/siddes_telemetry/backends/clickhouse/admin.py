@@ -110,7 +110,9 @@ class ClickHouseAdmin:
 
         Under another id `verify` would miss its rows.
         """
-        orphans = [row[0] for row in await self._query(_ORPHANS)]
+        with self._engine.one_server():
+            consistent = await self._confirmed.settings_for(COUNTS_TABLE, LOGS_TABLE)
+            orphans = [row[0] for row in await self._query(_ORPHANS, consistent=consistent)]
         if len(orphans) > 1:
             listed = ", ".join(map(str, orphans))
             raise StoreConflict(
