@@ -41,17 +41,18 @@ def cluster_operations(settings: Settings, registry: Registry) -> Operations:
         log_id: int | None = None,
     ) -> Result:
         of_topics: Result = {"steps": [], "notes": []}
+        log_admin = kafka_admin(settings) if topics else None  # one for all, so that it asks for one access token
         if not store:
-            return await migrate_topics(kafka_admin(settings), dry_run=dry_run)
+            return of_topics if log_admin is None else await migrate_topics(log_admin, dry_run=dry_run)
         async with clickhouse_store(settings, registry) as tables:
-            if topics and not new_log:
-                await check_log_not_lost(kafka_admin(settings), tables.counts, tables.audit, settings.topic)
+            if log_admin is not None and not new_log:
+                await check_log_not_lost(log_admin, tables.counts, tables.audit, settings.topic)
             # First of all the new identity: consumers that wait for the topic must not take it over under the old one.
             of_store = await migrate_store(
                 tables.admin, tables.counts, settings.topic, dry_run=dry_run, new_log=new_log, log_id=log_id
             )
-            if topics:
-                of_topics = await migrate_topics(kafka_admin(settings), dry_run=dry_run)
+            if log_admin is not None:
+                of_topics = await migrate_topics(log_admin, dry_run=dry_run)
         return of_topics | of_store | {"steps": [*of_topics["steps"], *of_store["steps"]]}
 
     async def purge_rows(*, days: int, dry_run: bool = False) -> Result:
