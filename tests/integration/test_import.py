@@ -120,7 +120,7 @@ def refused(folder: Path, settings: dict[str, str], *, status: int = 3) -> str:
 
 def test_counts_that_do_not_fit_are_refused(cluster: dict[str, str], server: Client, tmp_path: Path) -> None:
     nothing = tmp_path / "nothing"
-    assert "there is no data folder" in refused(nothing, cluster)
+    assert f"there is no data folder {nothing}: name that of the stopped instance" in refused(nothing, cluster)
     nothing.mkdir()
     assert "is no data folder of an embedded instance" in refused(nothing, cluster)
     assert list(nothing.iterdir()) == []

@@ -163,7 +163,7 @@ def address(scheme: str, host: str, port: int) -> ServerAddress:
 
 
 async def fails(opened: ClickHouseUnderTest, reason: str, code: int | None = None) -> None:
-    """Every kind of statement fails with this error, which quotes neither the statement nor the response."""
+    """Every kind of statement fails with this error. It says what to do, and quotes neither statement nor response."""
     for question in (
         opened.store.ping_summary(),
         opened.store.ping_insert(),
@@ -174,5 +174,6 @@ async def fails(opened: ClickHouseUnderTest, reason: str, code: int | None = Non
         with pytest.raises(StoreFailed) as failed:
             await question
         assert (failed.value.reason, failed.value.code) == (reason, code), str(failed.value)
+        assert failed.value.remedy
         assert "7f3a" not in f"{failed.value} {failed.value.word} {failed.value!r}"
         assert failed.value.__suppress_context__ or failed.value.__context__ is None

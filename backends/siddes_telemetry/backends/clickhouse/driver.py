@@ -169,8 +169,7 @@ def failure_of(error: Exception, *, database: str, settings: Collection[str]) ->
     """The error of ports/errors.py for an error of the driver, aiohttp or the system; see errors.failure."""
     if isinstance(error, Error) and error.code is not None:
         return failure(error.code, str(error), database=database, settings=settings)
-    reason = _connection_reason(error)
-    return failure(None) if reason is None else connection_failure(reason)
+    return connection_failure(_connection_reason(error) or "unavailable")
 
 
 def is_about_a_setting(error: Exception) -> bool:

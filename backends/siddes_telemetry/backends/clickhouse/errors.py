@@ -57,6 +57,10 @@ _REASON_OF = {number: reason for reason, numbers in _NUMBERS.items() for number 
 
 # Failures without a number, before ClickHouse answered: (text, remedy).
 _CONNECTION_FAILURES: Mapping[str, tuple[str, str]] = {
+    "unavailable": (
+        "the store did not answer",
+        "is it running, and are host and port in SIDDES_TELEMETRY_CLICKHOUSE right?",
+    ),
     "name": ("the store's host has no address", "check the host in SIDDES_TELEMETRY_CLICKHOUSE"),
     "unknown_ca": (
         "the store's certificate is of an unknown CA",
@@ -87,7 +91,7 @@ _CONNECTION_FAILURES: Mapping[str, tuple[str, str]] = {
     ),
 }
 
-REASONS = ("unavailable", "missing", "refused", "other_store", *_CONNECTION_FAILURES, *_REMEDIES)
+REASONS = ("missing", "refused", "other_store", *_CONNECTION_FAILURES, *_REMEDIES)
 
 # A retry cannot succeed: the statement or its data is wrong. Every other error may pass, or an operator can fix its
 # cause (credentials, grants, disks, memory, too many parts, read-only tables, keepers).

@@ -34,7 +34,7 @@ _MADE_BY_OTHERS = frozenset({"lock", "lost+found"})  # ours, held meanwhile; the
 def read_manifest(backup: Path) -> Manifest:
     """Returns the manifest of a backup. Raises OperationRefused, or OSError."""
     if not backup.is_dir():
-        raise OperationRefused(f"there is no folder {backup}")
+        raise OperationRefused(f"there is no folder {backup}: name a folder that `backup` has written")
     try:
         with (backup / MANIFEST).open("rb") as file:
             text = file.read(MAX_BYTES + 1)

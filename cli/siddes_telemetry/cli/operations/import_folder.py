@@ -68,7 +68,8 @@ async def import_folder(
     A dry run changes nothing in the cluster. Raises SettingsError, DataInUse, DataMissing, BackendError, OSError.
     """
     data = DataFolder(folder)
-    data.require()
+    if not folder.exists():
+        raise DataMissing(f"there is no data folder {folder}: name that of the stopped instance")
     if not data.log.exists():
         raise DataMissing(f"{folder} is no data folder of an embedded instance: it has no {data.log.name}")
     try:
