@@ -10,9 +10,9 @@ from math import ceil
 from siddes_telemetry.backends.kafka.topic_settings import LOG_RETENTION_MS, SAFE_REPLICAS
 from siddes_telemetry.cli.capacity import formulas, measured
 from siddes_telemetry.cli.capacity.formulas import DEFAULT_PARTITIONS, LEAST_PROCESSES, MAX_PARTITIONS, WINDOW_BATCHES_S
-from siddes_telemetry.cli.capacity.plan import Figure, Plan
-from siddes_telemetry.cli.capacity.text import BYTES, number, size_text
+from siddes_telemetry.cli.capacity.plan import BYTES, Figure, Plan
 from siddes_telemetry.cli.capacity.workload import DAY_S, Workload
+from siddes_telemetry.cli.sizes import number_text, size_text
 from siddes_telemetry.schemas.timestamps import DAY_MS
 
 WORKERS_A_MACHINE = 8  # half of a core each: they leave the rest of a usual machine to others
@@ -27,15 +27,15 @@ def make_plan(load: Workload) -> Plan:
 
 def _embedded(load: Workload) -> tuple[bool, str]:
     """Whether embedded mode is enough, and a sentence that says why."""
-    batches = f"{number(load.batches_s)} batches a second"
-    limit = f"{number(WINDOW_BATCHES_S)}"
+    batches = f"{number_text(load.batches_s)} batches a second"
+    limit = number_text(WINDOW_BATCHES_S)
     if load.batches_s > WINDOW_BATCHES_S:
         return False, (
             f"Embedded mode is not enough: {batches}, and the retries of no more than {limit} are remembered for ten "
             "minutes in its one partition."
         )
     verb = "is" if formulas.rows_kept(load) <= measured.MOST_ROWS else "should be"  # nobody has looked
-    cores = number(formulas.embedded_cores(load))
+    cores = number_text(formulas.embedded_cores(load))
     memory, disk = size_text(formulas.embedded_bytes(load)), size_text(formulas.embedded_disk_bytes(load))
     return True, (
         f"Embedded mode {verb} enough, if one process is available enough: {batches} (its one partition remembers the "
@@ -44,7 +44,9 @@ def _embedded(load: Workload) -> tuple[bool, str]:
 
 
 def _figures(load: Workload) -> Iterator[Figure]:
-    window = f"{number(WINDOW_BATCHES_S)} batches/s a partition for the retry window; {DEFAULT_PARTITIONS} at least"
+    window = (
+        f"{number_text(WINDOW_BATCHES_S)} batches/s a partition for the retry window; {DEFAULT_PARTITIONS} at least"
+    )
     replicas, a_day = SAFE_REPLICAS, load.batches_s * DAY_S * formulas.batch_log_bytes(load)
     yield Figure("batches", load.batches_s, PER_S, "events / events a batch")
     yield Figure("rows", load.rows_s, PER_S, f"{load.rows_per_batch} a batch: one for each different event of it")
@@ -58,7 +60,7 @@ def _figures(load: Workload) -> Iterator[Figure]:
     yield Figure("broker cores", formulas.broker_cores(load), CORES, f"all brokers: {replicas} appends a batch")
     yield Figure("log a day", a_day, BYTES, "one copy, one batch a record")
     yield Figure(
-        "log disk", formulas.log_bytes(load), BYTES, f"one copy, {number(formulas.log_days(load))} days at most"
+        "log disk", formulas.log_bytes(load), BYTES, f"one copy, {number_text(formulas.log_days(load))} days at most"
     )
     yield Figure("log disk, all copies", formulas.log_bytes(load) * replicas, BYTES, f"{replicas} replicas")
     yield Figure("blocks", formulas.blocks_s(load), PER_S, "one a partition and second, each a part to merge")
@@ -105,7 +107,7 @@ def _warnings(load: Workload) -> Iterator[str]:
         yield f"{partitions} partitions are more than the {measured.MOST_PARTITIONS} that were measured"
     if blocks_s > measured.MOST_BLOCKS_S:
         yield (
-            f"{number(blocks_s)} blocks a second are more than the {measured.MOST_BLOCKS_S} that one server was "
+            f"{number_text(blocks_s)} blocks a second are more than the {measured.MOST_BLOCKS_S} that one server was "
             "measured with; shards do not help, because each block has rows of all of them: send larger batches"
         )
     if load.batches_s > measured.MOST_BATCHES_S:
@@ -113,4 +115,4 @@ def _warnings(load: Workload) -> Iterator[str]:
     if load.viewers > measured.MOST_VIEWERS:
         yield f"the most viewers of a day that were measured are {measured.MOST_VIEWERS:,}: extrapolated"
     if rows > measured.MOST_ROWS:
-        yield f"summaries were measured with up to {measured.MOST_ROWS:,} rows; these are {number(rows)}"
+        yield f"summaries were measured with up to {measured.MOST_ROWS:,} rows; these are {number_text(rows)}"

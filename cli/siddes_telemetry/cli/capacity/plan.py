@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from siddes_telemetry.cli.capacity.workload import Workload
 
+BYTES = "bytes"  # the unit of a figure that is shown as a size
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:

@@ -12,7 +12,7 @@ from siddes_telemetry.cli.backup.restoring import check_backup, read_manifest, r
 from siddes_telemetry.cli.data_folder import DataFolder
 from siddes_telemetry.cli.operations.run import run_operation
 from siddes_telemetry.cli.settings import Settings, SettingsError
-from siddes_telemetry.cli.sizes import format_bytes
+from siddes_telemetry.cli.sizes import size_text
 from siddes_telemetry.cli.terminal import exit_on_error, format_utc, operator_settings, progress_bar, say
 
 app = typer.Typer()
@@ -39,7 +39,7 @@ def backup(
             done = run_operation(settings, "backup", {"folder": str(target)}, progress)
         typer.echo(
             f"backup of {done['rows']:,} stored counts and a log up to offset {done['next_offset'] - 1:,}, "
-            f"{format_bytes(done['size'])}, written to {folder}"
+            f"{size_text(done['size'])}, written to {folder}"
         )
         typer.echo(f"it reaches until {format_utc(done['reaches_ms'])} UTC")
 
@@ -68,7 +68,7 @@ def restore(
             else:
                 restore_backup(folder, manifest, data, WorkProgress(progress))
         if check:
-            typer.echo(f"the backup is whole: {manifest.rows:,} stored counts, {format_bytes(manifest.size)}")
+            typer.echo(f"the backup is whole: {manifest.rows:,} stored counts, {size_text(manifest.size)}")
             typer.echo(f"it reaches until {reaches} UTC")
             return
         typer.echo(f"restored into {settings.data}: {manifest.rows:,} stored counts, until {reaches} UTC")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from siddes_telemetry.cli.capacity.plan import Figure, Plan
-from siddes_telemetry.cli.capacity.text import BYTES, number, size_text
+from siddes_telemetry.cli.capacity.plan import BYTES, Figure, Plan
+from siddes_telemetry.cli.sizes import number_text, size_text
 
-UNITS = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "KB"))
 FORMULAS = (
     "Formulas and measurements: docs/capacity.md. Measured on two shared cores: take figures for orders of magnitude."
 )
@@ -35,4 +34,4 @@ def amount(figure: Figure) -> str:
     """The value as people read it."""
     if figure.unit == BYTES:
         return size_text(figure.value)
-    return f"{number(figure.value)} {figure.unit}" if figure.unit else f"{figure.value:,.0f}"
+    return f"{number_text(figure.value)} {figure.unit}" if figure.unit else f"{figure.value:,.0f}"

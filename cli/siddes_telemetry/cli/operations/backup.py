@@ -21,7 +21,7 @@ from siddes_telemetry.cli.backup.copying import WorkProgress, free_bytes, link_o
 from siddes_telemetry.cli.backup.manifest import FORMAT, LOG, MANIFEST, STORE, FileEntry, Manifest
 from siddes_telemetry.cli.backup.unfinished import check_target, unfinished_folder
 from siddes_telemetry.cli.operations.operation import OperationRefused, Result
-from siddes_telemetry.cli.sizes import format_bytes
+from siddes_telemetry.cli.sizes import size_text
 from siddes_telemetry.cli.version import VERSION
 from siddes_telemetry.consumer.verify.context import Progress
 
@@ -135,9 +135,7 @@ def _require_space(folder: Path, log_bytes: int, part_bytes: int, store: FrozenS
     linked = folder.stat().st_dev == store.parts.stat().st_dev
     needed, free = log_bytes + (0 if linked else part_bytes), free_bytes(folder)
     if needed > free:
-        raise OperationRefused(
-            f"the backup needs {format_bytes(needed)}; where FOLDER is, {format_bytes(free)} are free"
-        )
+        raise OperationRefused(f"the backup needs {size_text(needed)}; where FOLDER is, {size_text(free)} are free")
 
 
 async def _in_thread(work: Callable[[], T], progress: WorkProgress) -> T:
