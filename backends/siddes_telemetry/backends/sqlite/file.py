@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+from siddes_telemetry.backends.fsync import fsync_path
 from siddes_telemetry.backends.ports.errors import BackendError, LogUnavailable
 
 FORMAT = 1
@@ -133,17 +134,9 @@ def _make_durably(path: Path) -> None:
     folder = path.parent
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True)
-        _fsync_folder(folder.parent)
+        fsync_path(folder.parent)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    _fsync_folder(folder)
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync_path(folder)
 
 
 def _check_format(connection: sqlite3.Connection, random_bits: Callable[[int], int]) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from siddes_telemetry.backends.fsync import fsync_path
 from siddes_telemetry.cli.backup.manifest import FileEntry
 
 PIECE_BYTES = 1024 * 1024
@@ -88,17 +89,8 @@ def sync_tree(root: Path) -> None:
     """fsync all files and folders in this folder, and itself. Raises OSError."""
     for folder, _, files in os.walk(root):
         for name in files:
-            sync(Path(folder, name))
-        sync(Path(folder))
-
-
-def sync(path: Path) -> None:
-    """fsync a file, or a folder: the names in it. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            fsync_path(Path(folder, name))
+        fsync_path(Path(folder))
 
 
 def free_bytes(folder: Path) -> int:

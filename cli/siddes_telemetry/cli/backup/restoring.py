@@ -15,18 +15,18 @@ import shutil
 from pathlib import Path
 from stat import S_ISREG
 
+from siddes_telemetry.backends.fsync import fsync_path
 from siddes_telemetry.cli.backup.copying import (
     WorkProgress,
     copy_file,
     free_bytes,
     read_file,
-    sync,
     sync_tree,
 )
 from siddes_telemetry.cli.backup.manifest import LOG, MANIFEST, MAX_BYTES, STORE, Manifest, ManifestError, decode
 from siddes_telemetry.cli.data_folder import DataFolder
 from siddes_telemetry.cli.operations.operation import OperationRefused
-from siddes_telemetry.cli.sizes import format_bytes
+from siddes_telemetry.cli.sizes import size_text
 
 _MADE_BY_OTHERS = frozenset({"lock", "lost+found"})  # ours, held meanwhile; the root of an ext4 file system
 
@@ -71,10 +71,10 @@ def restore_backup(backup: Path, manifest: Manifest, data: DataFolder, progress:
     with data.locked():
         _clear(data)
         if manifest.size > (free := free_bytes(data.root)):
-            needed = format_bytes(manifest.size)
-            raise OperationRefused(f"the backup has {needed}; where the data folder is, {format_bytes(free)} are free")
+            needed = size_text(manifest.size)
+            raise OperationRefused(f"the backup has {needed}; where the data folder is, {size_text(free)} are free")
         data.restoring.mkdir(mode=0o700)
-        sync(data.root)
+        fsync_path(data.root)
         progress.total = manifest.size
         for name, entry in manifest.files.items():
             if copy_file(backup / name, data.restoring / name, progress) != entry:
@@ -82,9 +82,9 @@ def restore_backup(backup: Path, manifest: Manifest, data: DataFolder, progress:
         sync_tree(data.restoring)
         for name in (STORE, LOG):
             (data.restoring / name).rename(data.root / name)
-        sync(data.root)  # before the mark goes
+        fsync_path(data.root)  # before the mark goes
         data.restoring.rmdir()
-        sync(data.root)
+        fsync_path(data.root)
 
 
 def _clear(data: DataFolder) -> None:

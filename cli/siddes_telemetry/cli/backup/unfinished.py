@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from siddes_telemetry.cli.backup.copying import sync, sync_tree
+from siddes_telemetry.backends.fsync import fsync_path
+from siddes_telemetry.cli.backup.copying import sync_tree
 from siddes_telemetry.cli.operations.operation import OperationRefused
 
 _ENDING = ".siddes-unfinished"
@@ -54,7 +55,7 @@ def unfinished_folder(target: Path) -> Iterator[Path]:
         yield folder
         sync_tree(folder)
         folder.rename(target)
-        sync(target.parent)
+        fsync_path(target.parent)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)  # the error that is raised matters more; the next backup removes it
         raise
