@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 
-import aiohttp
 from aiohttp import web
 
 from tests.e2e.canaries import Canaries, Scan
+from tests.e2e.refused_processes import Refused, search_all_output
 from tests.infrastructure.certificates import Authority, written
 from tests.infrastructure.tls_proxy import TlsProxy
-from tests.product.client import bearer, eventually
-from tests.product.deployments import JWT_SECRET, Deployment, start_member
-from tests.product.process import run
+from tests.product.deployments import JWT_SECRET
 
 NOBODY = "127.0.0.1:9"
 
@@ -79,11 +75,11 @@ async def test_nothing_that_is_secret_or_that_a_server_says_is_repeated(tmp_path
         doors = Doors(canaries, stack, tmp_path)
         refusing, forbidding, page = await doors.server(516), await doors.server(497), await doors.server(0, status=200)
         tls = await doors.tls_server()
-        # By the service's name: (its settings, the reason that it shows).
+        # By the service's name: (its settings, what it logs of its readiness).
         services = {
-            "summary": (doors.beside_it("http", refusing), "authentication"),
-            "summary-2": (doors.in_the_url("http", forbidding, NOBODY), "access"),
-            "summary-3": (doors.beside_it("https", tls, NOBODY), "unknown_ca"),
+            "summary": (doors.beside_it("http", refusing), "store authentication"),
+            "summary-2": (doors.in_the_url("http", forbidding, NOBODY), "store access"),
+            "summary-3": (doors.beside_it("https", tls, NOBODY), "store unknown_ca"),
         }
         # (command, its settings, words of its error)
         commands = [
@@ -103,30 +99,5 @@ async def test_nothing_that_is_secret_or_that_a_server_says_is_repeated(tmp_path
                 "CLICKHOUSE_PASSWORD: CLICKHOUSE has a password too",
             ),
         ]
-        deployment = Deployment(own, tmp_path, overrides={name: more for name, (more, _) in services.items()})
-        stack.callback(deployment.end)
-        for name in services:
-            start_member(deployment, name)
-        await asyncio.gather(*[ends(arguments, own | more, words, scan) for arguments, more, words in commands])
-        async with aiohttp.ClientSession() as session:
-            for name, (_, reason) in services.items():
-                process = deployment.processes[name]
-                await eventually(lambda: said(deployment, name, f"store {reason}"), process.said)  # noqa: B023  # awaited
-                pages = [f"{process.admin}/readyz", f"{process.admin}/metrics", f"{process.url}/api/telemetry"]
-                for url in pages:
-                    async with session.get(url, headers=bearer("alice")) as answer:
-                        scan.search(f"{url} of {name}", str(answer.headers).encode() + await answer.read())
-        await asyncio.to_thread(deployment.end)
-        for name, process in deployment.processes.items():
-            scan.search(f"output of {name}", process.said().encode())
+        await search_all_output(Refused(services, commands), own, tmp_path, scan)
     assert scan.findings == set()
-
-
-async def ends(arguments: tuple[str, ...], settings: Mapping[str, str], words: str, scan: Scan) -> None:
-    done = await asyncio.to_thread(run, *arguments, settings=settings)
-    assert words in done.stderr
-    scan.search(f"output of {arguments[0]}", (done.stdout + done.stderr).encode())
-
-
-async def said(deployment: Deployment, name: str, words: str) -> bool:
-    return words in deployment.processes[name].said()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 
-import aiohttp
 from aiohttp import web
 from aiokafka.protocol.admin import DescribeConfigsResponse_v1, SaslAuthenticateResponse_v1, SaslHandShakeResponse_v1
 from aiokafka.protocol.api import Response
@@ -16,12 +13,11 @@ from aiokafka.protocol.coordination import FindCoordinatorResponse_v1
 from aiokafka.protocol.metadata import MetadataResponse_v5
 
 from tests.e2e.canaries import Canaries, Scan
+from tests.e2e.refused_processes import Refused, search_all_output
 from tests.infrastructure.identity_provider import Answer, IdentityProvider
 from tests.infrastructure.ports import free_ports
 from tests.infrastructure.scripted_broker import Script, scripted_broker
-from tests.product.client import eventually
-from tests.product.deployments import JWT_SECRET, Deployment, start_member
-from tests.product.process import run
+from tests.product.deployments import JWT_SECRET
 
 TOPIC, NOBODY = "counts", "127.0.0.1:9"
 UNSUPPORTED_MECHANISM, GROUP_FORBIDDEN, TOPIC_FORBIDDEN, LOGIN_FAILED = 33, 30, 29, 58
@@ -131,14 +127,14 @@ async def test_nothing_that_is_secret_or_that_others_say_is_repeated(tmp_path: P
     async with AsyncExitStack() as stack:
         doors = Doors(canaries, stack)
         refusing, forbidding = await doors.refusing_broker(), await doors.forbidding_broker()
-        # By the service's name: (its settings, the reason that it shows).
+        # By the service's name: (its settings, what it logs of its readiness).
         services = {
-            "gateway": (doors.by_password(refusing), "login"),
+            "gateway": (doors.by_password(refusing), "log login"),
             "gateway-2": (
                 doors.by_token(await doors.broker_that_answers_tokens(), doors.gives_a_token()),
-                "token_not_accepted",
+                "log token_not_accepted",
             ),
-            "consumer": ({"KAFKA": forbidding}, "access"),
+            "consumer": ({"KAFKA": forbidding}, "log access"),
         }
         # (command, its settings, words of its error)
         commands = [
@@ -148,32 +144,8 @@ async def test_nothing_that_is_secret_or_that_others_say_is_repeated(tmp_path: P
             (("migrate", "--topics"), {"KAFKA": await doors.broker_elsewhere()}, "advertised.listeners has no address"),
             (("dead-letters",), {"KAFKA": f"{canaries.new('a host')}.invalid"}, "has no address"),
         ]
-        deployment = Deployment(own, tmp_path, overrides={name: more for name, (more, _) in services.items()})
-        stack.callback(deployment.end)
-        for name in services:
-            start_member(deployment, name)
-        await asyncio.gather(*[ends(arguments, own | more, words, scan) for arguments, more, words in commands])
-        async with aiohttp.ClientSession() as session:
-            for name, (_, reason) in services.items():
-                process = deployment.processes[name]
-                await eventually(lambda: said(deployment, name, f"log {reason}"), process.said)  # noqa: B023  # awaited
-                for path in ("readyz", "metrics"):
-                    async with session.get(f"{process.admin}/{path}") as page:
-                        scan.search(f"/{path} of {name}", await page.read())
-        await asyncio.to_thread(deployment.end)
-        for name, process in deployment.processes.items():
-            scan.search(f"output of {name}", process.said().encode())
+        await search_all_output(Refused(services, commands), own, tmp_path, scan)
     assert scan.findings == set()
-
-
-async def ends(arguments: tuple[str, ...], settings: Mapping[str, str], words: str, scan: Scan) -> None:
-    done = await asyncio.to_thread(run, *arguments, settings=settings)
-    assert words in done.stderr
-    scan.search(f"output of {arguments[0]}", (done.stdout + done.stderr).encode())
-
-
-async def said(deployment: Deployment, name: str, words: str) -> bool:
-    return words in deployment.processes[name].said()
 
 
 def script(*answers: Response) -> Script:
