@@ -24,6 +24,7 @@ from siddes_telemetry.backends.ports.store import SetAside
 from siddes_telemetry.consumer import delivery, worker
 from siddes_telemetry.consumer.block import Block
 from siddes_telemetry.consumer.delivery import BlockDelivery
+from siddes_telemetry.consumer.offset_reset import fitting_offset
 from siddes_telemetry.consumer.recovery import Plan, Replay, Resume, plan_recovery
 from siddes_telemetry.consumer.retry_window import log_clock
 from siddes_telemetry.consumer.retry_window.log_clock import WindowEntry
@@ -190,6 +191,16 @@ def lease_ignored() -> Iterator[None]:
         yield
 
 
+def reset_offsets_leave_a_record_out() -> AbstractContextManager[Any]:
+    """The offsets of a lost group are set too high."""
+
+    def too_high(*args: Any, **named: Any) -> int | None:
+        offset = fitting_offset(*args, **named)
+        return None if offset is None else offset + 1
+
+    return patch.object(schedule, "fitting_offset", too_high)
+
+
 def wide_viewer_ids_in_the_old_format() -> AbstractContextManager[Any]:
     """A gateway writes viewer ids of format 3 into records of format 2."""
     return patch.object(record_encoding, "has_wide_viewer_id", lambda _value: False)
@@ -257,6 +268,7 @@ VARIANTS: dict[str, Variant] = {
     "replicas are not synchronized": replicas_not_synchronized,
     "replicas are taken for a lone server": replicas_taken_for_a_lone_server,
     "the lease is ignored": lease_ignored,
+    "reset offsets leave a record out": reset_offsets_leave_a_record_out,
     "a set-aside is not known to one version": set_aside_not_known_to_one_version,
     "what was asked to be set aside binds before it is taken up": set_aside_on_asking,
 }
