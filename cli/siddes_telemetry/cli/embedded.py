@@ -28,7 +28,7 @@ from siddes_telemetry.schemas.registry import Registry
 
 EMBEDDED_DATABASE = "siddes"
 # One process and a small engine: a count is visible within 0.5 s, a few counts within 0.2 s.
-# The one partition may use the whole smallest window.
+# The one partition may insert as many parts as the smallest window leaves to it.
 FLUSH_POLICY = FlushPolicy(max_age_s=0.4, few_rows=100, few_age_s=0.1, parts=MIN_DEDUPLICATION_WINDOW - PARTS_OF_OTHERS)
 _CRASH_SIGNALS = ("ABRT", "BUS", "FPE", "ILL", "SEGV", "SYS", "TRAP")
 
