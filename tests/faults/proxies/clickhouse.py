@@ -68,7 +68,7 @@ class ClickHouseProxy(Traps):
                 await self._thawed.wait()
                 return answer
             finally:
-                if passage.asking is not None and not passage.asking.done():
+                if passage.asking is not None:
                     passing.add(asyncio.ensure_future(_ended(passage.asking)))
 
         app.router.add_route("*", "/{path:.*}", pass_on)
@@ -155,7 +155,7 @@ class _Passage:
 
 
 async def _ended(asking: asyncio.Task[web.Response]) -> None:
-    """Let the server finish, although nobody waits for its answer."""
+    """Let the server finish, and take its answer or its end where nobody else does."""
     try:
         await asking
     except (aiohttp.ClientError, OSError):
