@@ -93,6 +93,8 @@ async def balanced(
     assert books.by("code", "siddes_http_errors_total") == mixed.refused
     statuses = books.by("status", "siddes_http_requests_total")
     assert sum(statuses.values()) == statuses["200"] + mixed.refused.total()
+    outcomes = books.by("outcome", "siddes_http_request_seconds_count")
+    assert outcomes == {"ok": statuses["200"], "refused": mixed.refused.total()}
     assert books.by("reason", "siddes_auth_refusals_total") == mixed.nobodies
     assert mixed.nobodies.total() == mixed.refused["no_viewer"] == statuses["401"]
     assert books.by("error", "siddes_events_rejected_total") == mixed.rejected
@@ -111,6 +113,7 @@ async def balanced(
     # Rows and records: what the log has is stored, dropped or a dead letter.
     rows = books.sum("siddes_consumer_rows_stored_total") + books.sum("siddes_consumer_repeated_rows_total")
     assert books.sum("siddes_rows_appended_total") + len(read) == rows
+    assert books.sum("siddes_consumer_freshness_seconds_count") == rows
     assert in_log == books.sum("siddes_appends_total", outcome="ok") + len(foreign)
     assert in_log == books.sum("siddes_consumer_records_stored_total")
     assert books.by("reason", "siddes_consumer_dead_letters_total") == unreadable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -35,13 +36,20 @@ async def test_a_killed_worker_is_replaced_and_its_metrics_are_kept(
                 assert len(workers) == 2
                 assert await operator.metric(gateway, "siddes_http_connections") > 0
                 assert await operator.metric(gateway, "siddes_log_lines_left_out_total") == 0
+                assert await operator.metric(gateway, "siddes_gateway_workers_ready") == 2
+                for figure in ("resident_memory_bytes", "cpu_seconds_total", "open_fds", "max_fds"):
+                    for number in range(2):
+                        name = f'siddes_gateway_worker_{figure}{{worker="{number}"}}'
+                        assert await operator.metric(gateway, re.escape(name)) > 0
                 accepted = await operator.metric(gateway, ACCEPTED)
                 killed = rng.choice(workers)
                 os.kill(killed, signal.SIGKILL)
                 await operator.becomes(gateway, "siddes_gateway_worker_restarts_total", 1)
+                assert await operator.troubles(gateway) == {}  # the other worker serves
+                assert await operator.metric(gateway, "siddes_gateway_workers_ready") == 1
                 assert await operator.metric(gateway, ACCEPTED) >= accepted
                 await eventually(lambda: replaced(gateway, killed), lambda: "the worker was not replaced")
-                await operator.becomes_ready(gateway)
+                await operator.becomes(gateway, "siddes_gateway_workers_ready", 2)
                 await load.reached(load.events + 2_000)
             assert load.broken > 0  # the kill was felt
             answered = load.singles_answered.total() + sum(each.total() for each in load.batched.values())
@@ -89,7 +97,7 @@ async def test_workers_whose_metrics_files_are_cleaned_away_are_replaced_and_cou
                 return len(workers_of(gateway)) == 2 and not set(workers_of(gateway)) & set(before)
 
             await eventually(all_replaced, lambda: "a worker goes on that nobody sees the figures of")
-            await operator.becomes_ready(gateway)
+            await operator.becomes(gateway, "siddes_gateway_workers_ready", 2)
             for _ in range(20):
                 assert await client.post("alice", "suggestion_undo") == 200
             await operator.becomes(gateway, ACCEPTED, 20)

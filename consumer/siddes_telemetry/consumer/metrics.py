@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from siddes_telemetry.consumer.freshness import FreshnessHistogram
+
 BLOCK_ROWS_BUCKETS = (1, 10, 100, 1_000, 10_000, 50_000, 100_000, 200_000)
 INSERT_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -36,6 +38,8 @@ class ConsumerMetrics:
             buckets=INSERT_SECONDS_BUCKETS,
             registry=registry,
         )
+        self.freshness = FreshnessHistogram()
+        registry.register(self.freshness)
         self.insert_failures = counter(
             "insert_failures", "Inserts that were not confirmed, by what the store said.", "reason"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -12,6 +12,7 @@ from siddes_telemetry.backends.ports.errors import LogUnavailable, PartitionLost
 from siddes_telemetry.backends.ports.log import OwnedPartition
 from siddes_telemetry.consumer.block import Block
 from siddes_telemetry.consumer.context import ConsumerContext, HaltedPartition
+from siddes_telemetry.schemas.record import LogRecord
 
 LAG_UPDATE_S = 5.0
 
@@ -37,13 +38,13 @@ class PartitionMetrics:
         self._label = str(partition.number)
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
 
-    def observe_block(self, log_id: int, block: Block, records: int) -> None:
+    def observe_block(self, log_id: int, block: Block, records: Sequence[LogRecord]) -> None:
         """Count a stored block, unless this process has counted it: only the last block can be replayed."""
         metrics, totals, observed = self._ctx.metrics, block.totals, (log_id, block.start, block.end)
         if self._ctx.observed_blocks.get(self._partition.number) == observed:
             return
         self._ctx.observed_blocks[self._partition.number] = observed
-        metrics.records_stored.inc(records)
+        metrics.records_stored.inc(len(records))
         metrics.rows_stored.inc(block.rows)
         metrics.counts_stored.inc(totals.counts)
         metrics.block_rows.observe(block.rows)
@@ -51,9 +52,17 @@ class PartitionMetrics:
         metrics.repeated_rows.inc(totals.repeated_rows)
         metrics.repeated_counts.inc(totals.repeated_counts)
         metrics.reclocked_rows.inc(totals.reclocked_rows)
+        self._observe_freshness(block, records)
         for letter in block.dead_letters:
             metrics.dead_letters.labels(letter.reason).inc()
             self._log.error("dead_letter", offset=letter.offset, reason=letter.reason)
+
+    def _observe_freshness(self, block: Block, records: Sequence[LogRecord]) -> None:
+        now_ms, dead = self._ctx.clocks.wall_ms(), {letter.offset for letter in block.dead_letters}
+        for record in records:
+            if record.offset not in dead:
+                age_ms = max(0, now_ms - record.appended_at_ms)
+                self._ctx.metrics.freshness.observe(age_ms / 1000, record.value.count(b"\n"))
 
     def observe_lost(self, records: int) -> None:
         """Count and log records that the log dropped before they were stored, if there are any."""

@@ -219,7 +219,7 @@ class PartitionWorker:
         if records:
             self._window.add_stored(block)
         self._position = block.end
-        self._metrics.observe_block(self._source.log_id, block, len(records))
+        self._metrics.observe_block(self._source.log_id, block, records)
         if records:
             await self._window.write_notes(block)
 

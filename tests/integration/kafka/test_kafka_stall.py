@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import aiohttp
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from siddes_telemetry.backends.journal_queue import JournalMetrics
@@ -22,7 +23,6 @@ from siddes_telemetry.cli.cluster import clickhouse_store
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.services.consumer import make_consumer
 from siddes_telemetry.cli.services.listeners import Address, open_admin_port
-from siddes_telemetry.cli.services.process_metrics import process_metrics
 from siddes_telemetry.cli.services.readiness_checks import consumer_check, ping_check
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
@@ -45,7 +45,7 @@ async def test_a_stall_shows_in_readiness_and_metrics_until_records_flow_again(
     with unmigrated_cluster(kafka_bootstrap, clickhouse_database_url, tmp_path, PARTITIONS="1") as deployment:
         await asyncio.to_thread(migrate, deployment)
         topic = deployment.settings["TOPIC"]
-    metrics, rng = process_metrics(), random.Random(1)
+    metrics, rng = CollectorRegistry(), random.Random(1)
     producers = KafkaDeadLetterMetrics(metrics)
     letters = KafkaDeadLetters(KafkaConnection(kafka_bootstrap), topic, metrics=producers, rng=rng)
     journal = KafkaJournal(

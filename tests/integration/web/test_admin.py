@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from siddes_telemetry.web.admin import AdminApp
 from siddes_telemetry.web.readiness import Readiness
+from siddes_telemetry.web.readiness_metrics import ReadinessMetrics
 from siddes_telemetry.web.server import HttpServer
 from tests.fakes.web_service import Answered, RawClient, get
 
@@ -22,6 +23,7 @@ class Admin:
         self.now_s = 0.0
         self.broken = False
         self.readiness = Readiness({"log": self.check}, clock=lambda: self.now_s)
+        self.registry.register(ReadinessMetrics(self.readiness))
         self.server = HttpServer(
             AdminApp(self.readiness, exposition=self.exposition, random=Random(1), loopback_only=loopback_only)
         )
@@ -75,6 +77,18 @@ async def test_metrics_are_in_the_format_they_say() -> None:
         answer = await admin.ask(get("/metrics"))
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
         assert b"\nsiddes_things_total 3.0\n" in answer.body
+
+
+async def test_a_reading_of_the_metrics_asks_anew_what_is_not_ready() -> None:
+    async with listening() as admin:
+        assert b"\nsiddes_not_ready{" not in (await admin.ask(get("/metrics"))).body
+        admin.log = "access: error 497, GRANT SELECT ON canary TO the user"
+        admin.now_s += 1.0
+        refused = (await admin.ask(get("/metrics"))).body
+        assert b'\nsiddes_not_ready{check="log",reason="access"} 1.0\n' in refused
+        assert b"canary" not in refused
+        admin.readiness.drain()
+        assert b'\nsiddes_not_ready{check="serving",reason="draining"} 1.0\n' in (await admin.ask(get("/metrics"))).body
 
 
 @pytest.mark.parametrize(

@@ -303,7 +303,8 @@ async def test_answers_are_counted_by_route_and_errors_by_code() -> None:
         assert value(requests, route="unmatched", method="other", status="400") == 1
         for code in ("no_viewer", "not_found", "method_not_allowed", "bad_request"):
             assert value("siddes_http_errors_total", code=code) == 1
-        assert value("siddes_http_request_seconds_count", route="ingest") == 3
+        assert value("siddes_http_request_seconds_count", route="ingest", outcome="ok") == 2
+        assert value("siddes_http_request_seconds_count", route="ingest", outcome="refused") == 1
         assert value("siddes_http_requests_in_flight") == 0
 
 
@@ -318,6 +319,9 @@ async def test_a_503_for_a_newer_key_is_no_error_of_ours() -> None:
         for code in ("key_pending", "unavailable"):
             assert service.registry.get_sample_value("siddes_http_errors_total", {"code": code}) == 1
         assert service.counted(503) == 2
+        for outcome in ("refused", "unavailable"):
+            labels = {"route": "ingest", "outcome": outcome}
+            assert service.registry.get_sample_value("siddes_http_request_seconds_count", labels) == 1
         assert [line["log_level"] for line in lines if line["event"] == "request"] == ["debug", "warning"]
 
 

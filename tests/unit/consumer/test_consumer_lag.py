@@ -9,7 +9,7 @@ from structlog.typing import EventDict
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.consumer.partition_metrics import LAG_UPDATE_S
-from tests.fakes.consumer_process import NOON_MS, World, one
+from tests.fakes.consumer_process import ACCEPTED, NOON_MS, SHOWN, Sent, World, key, one
 from tests.fakes.virtual_time import in_virtual_time, until
 
 
@@ -30,6 +30,25 @@ async def test_the_lag_grows_while_the_store_is_away() -> None:
     world.store.down = None
     await until(world.drained)
     await until(lambda: process.metric("lag_records", partition="0") == 0)
+    await process.stop()
+
+
+@in_virtual_time
+async def test_freshness_is_the_age_of_each_row_when_it_is_stored() -> None:
+    world = await World.make()
+    process = world.start()
+    world.store.down = StoreUnavailable()
+    await world.append(Sent(key(1), "viewer", {SHOWN: 3, ACCEPTED: 1}, NOON_MS))
+    await world.append_bad(one("bad", NOON_MS))
+    await until(lambda: process.consumer.blocked_by() is not None)
+    world.log.now_ms += 40_000
+    world.store.down = None
+    await until(world.drained)
+    assert process.metric("dead_letters_total", reason="rows_header") == 1
+    assert process.metric("freshness_seconds_count") == 2
+    assert process.metric("freshness_seconds_bucket", le="30.0") == 0
+    assert process.metric("freshness_seconds_bucket", le="60.0") == 2
+    assert 80 <= process.metric("freshness_seconds_sum") < 120
     await process.stop()
 
 

@@ -14,6 +14,10 @@ async def test_requests_are_counted_by_route_method_and_status() -> None:
     metrics.ended()
     metrics.answered("ingest", "POST", 200, 0.002)
     metrics.answered("ingest", "POST", 200, 0.002)
+    metrics.answered("ingest", "POST", 503, 0.002)
+    metrics.answered("ingest", "POST", 503, 0.002, key_pending=True)
+    metrics.answered("ingest", "POST", 500, 0.002)
+    metrics.answered("summary", "GET", 304, 0.002)
     metrics.answered(UNMATCHED, "other", 404, 0.0)
     metrics.failed(ErrorCode.not_found)
 
@@ -24,8 +28,11 @@ async def test_requests_are_counted_by_route_method_and_status() -> None:
     assert value("siddes_http_requests_total", route="unmatched", method="other", status="404") == 1
     assert value("siddes_http_errors_total", code="not_found") == 1
     assert value("siddes_http_errors_total", code="internal") == 0
-    assert value("siddes_http_request_seconds_count", route="ingest") == 2
-    assert value("siddes_http_request_seconds_bucket", route="ingest", le="0.001") == 0
+    for outcome, times in {"ok": 2, "refused": 1, "unavailable": 1, "failed": 1}.items():
+        assert value("siddes_http_request_seconds_count", route="ingest", outcome=outcome) == times
+    assert value("siddes_http_request_seconds_count", route="unmatched", outcome="refused") == 1
+    assert value("siddes_http_request_seconds_count", route="summary", outcome="ok") == 1
+    assert value("siddes_http_request_seconds_bucket", route="ingest", outcome="ok", le="0.001") == 0
     assert value("siddes_http_requests_in_flight") == 1
 
 

@@ -70,6 +70,7 @@ class AdminApp:
         if path == "/healthz":
             return _HEALTHY
         if path == "/metrics":
+            await self._readiness.report()  # for siddes_not_ready, which shows the latest one
             return Response(self._exposition(), headers=(("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),))
         report = await self._readiness.report()
         content: dict[str, object] = {"ok": report.ok, "checks": dict(report.checks)}

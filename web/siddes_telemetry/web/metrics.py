@@ -13,6 +13,18 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
+_REFUSED = "refused"
+
+
+def _outcome(status: int) -> str:
+    """The class of an answer by whose it is: the client's that refuses it, or ours that cannot give it."""
+    if status < ErrorCode.invalid_event.status:
+        return "ok"
+    if status < ErrorCode.internal.status:
+        return _REFUSED
+    return "unavailable" if status == ErrorCode.unavailable.status else "failed"
+
+
 def method_label(method: str) -> str:
     return method if method in _METHODS else "other"
 
@@ -27,8 +39,9 @@ class HttpMetrics:
         )
         self._seconds = Histogram(
             "siddes_http_request_seconds",
-            "From a request's head to its answer, its body's arrival included.",
-            ["route"],
+            "From a request's head to its answer, its body's arrival included. Outcomes: ok (2xx, 3xx), refused (4xx, "
+            "and 503s counted as key_pending), unavailable (other 503s), failed (500).",
+            ["route", "outcome"],
             buckets=_BUCKETS_S,
             registry=registry,
         )
@@ -45,7 +58,7 @@ class HttpMetrics:
             registry=registry,
         )
         self._bound_requests: dict[tuple[str, str, int], Counter] = {}
-        self._bound_seconds: dict[str, Histogram] = {}
+        self._bound_seconds: dict[tuple[str, str], Histogram] = {}
         self._bound_errors = {code: errors.labels(code.name) for code in ErrorCode}
         self._key_pending = errors.labels(KEY_PENDING)
 
@@ -60,16 +73,17 @@ class HttpMetrics:
         """A request ended without a response. Its work may have been done."""
         self._cut_off.inc()
 
-    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """`method` is a method_label."""
+    def answered(self, route: str, method: str, status: int, seconds: float, *, key_pending: bool = False) -> None:
+        """`method` is a method_label. `key_pending`: as in `key_pending()`."""
         key = (route, method, status)
         requests = self._bound_requests.get(key)
         if requests is None:
             requests = self._bound_requests[key] = self._requests.labels(route, method, str(status))
         self.buffered.increment(requests)
-        latency = self._bound_seconds.get(route)
+        outcome = _REFUSED if key_pending else _outcome(status)
+        latency = self._bound_seconds.get((route, outcome))
         if latency is None:
-            latency = self._bound_seconds[route] = self._seconds.labels(route)
+            latency = self._bound_seconds[route, outcome] = self._seconds.labels(route, outcome)
         self.buffered.observe(latency, seconds)
 
     def failed(self, code: ErrorCode) -> None:

@@ -42,6 +42,9 @@ class ReadinessReport:
     halts: Sequence[HaltedPartition] = ()
 
 
+_DRAINING = ReadinessReport(ok=False, checks={"serving": "draining"})
+
+
 class Readiness:
     """Runs all checks at once, at most once in REPORT_TTL_S."""
 
@@ -67,9 +70,14 @@ class Readiness:
         """Not ready from now on, so that a load balancer sends requests elsewhere."""
         self._draining = True
 
+    @property
+    def latest(self) -> ReadinessReport | None:
+        """The result of the latest checks, however old; None before the first."""
+        return _DRAINING if self._draining else self._latest
+
     async def report(self) -> ReadinessReport:
         if self._draining:
-            return ReadinessReport(ok=False, checks={"serving": "draining"})
+            return _DRAINING
         if self._latest is not None and self._clock() - self._checked_at < REPORT_TTL_S:
             return self._latest
         if self._running is None:

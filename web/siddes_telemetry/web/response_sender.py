@@ -48,8 +48,8 @@ class ResponseSender:
         route = ctx.methods.get(message.method)
         name = UNMATCHED if route is None else route.name
         seconds = self._clock() - ctx.started_s
-        quiet = ctx.is_key_pending
-        self._count_and_log(name, message.method, response.status, ctx.request_id, seconds, quiet=quiet)
+        key_pending = ctx.is_key_pending
+        self._count_and_log(name, message.method, response.status, ctx.request_id, seconds, key_pending=key_pending)
         cors_lines = self._cors.header_lines(message.headers.get(hdrs.ORIGIN))
         with_body = message.method != hdrs.METH_HEAD
         ctx.incoming.answer(encode_response(response, ctx.request_id, cors_lines, with_body=with_body))
@@ -77,12 +77,12 @@ class ResponseSender:
         return encode_response(response, request_id)
 
     def _count_and_log(
-        self, route: str, method: str, status: int, request_id: str, seconds: float, *, quiet: bool = False
+        self, route: str, method: str, status: int, request_id: str, seconds: float, *, key_pending: bool = False
     ) -> None:
-        """Count a response. Log it if it is an error of ours (unless `quiet`), or if every request is logged."""
+        """Count a response. Log it if it is an error of ours (unless `key_pending`), or if every request is logged."""
         label = method_label(method)
-        self._metrics.answered(route, label, status, seconds)
-        is_ours = status >= ErrorCode.internal.status and not quiet
+        self._metrics.answered(route, label, status, seconds, key_pending=key_pending)
+        is_ours = status >= ErrorCode.internal.status and not key_pending
         if is_ours or self._log_requests:
             ms = round(seconds * 1000, 1)
             line = log.warning if is_ours else log.debug

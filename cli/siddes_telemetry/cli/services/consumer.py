@@ -21,6 +21,7 @@ from siddes_telemetry.cli.cluster import clickhouse_store, kafka_connection
 from siddes_telemetry.cli.services.announcement import PrintStatus
 from siddes_telemetry.cli.services.lifecycle import BackgroundTask, ServiceParts, make_service
 from siddes_telemetry.cli.services.listeners import Address, Listen
+from siddes_telemetry.cli.services.process_metrics import service_metrics
 from siddes_telemetry.cli.services.readiness_checks import consumer_check, ping_check
 from siddes_telemetry.cli.services.runtime import Service
 from siddes_telemetry.cli.settings import Settings
@@ -35,7 +36,8 @@ from siddes_telemetry.schemas.registry import Registry
 
 def consumer_service(settings: Settings, registry: Registry, admin: Address, print_status: PrintStatus) -> Service:
     """A consumer of the cluster's topic."""
-    return make_service(partial(_open_consumer, settings, registry), Listen(None, admin), print_status)
+    open_parts = partial(_open_consumer, settings, registry)
+    return make_service(open_parts, Listen(None, admin), print_status, partial(service_metrics, registry))
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from siddes_telemetry.cli.services.gateway import COMMIT_DRAIN_S, ingest_routes,
 from siddes_telemetry.cli.services.lifecycle import BackgroundTask, ServiceParts, make_service
 from siddes_telemetry.cli.services.listeners import Listen, public_server
 from siddes_telemetry.cli.services.log_trimming import trim_periodically
+from siddes_telemetry.cli.services.process_metrics import service_metrics
 from siddes_telemetry.cli.services.readiness_checks import consumer_check, ping_check
 from siddes_telemetry.cli.services.runtime import Service
 from siddes_telemetry.cli.services.summary import read_routes
@@ -35,7 +36,8 @@ log = structlog.get_logger(__name__)
 
 def embedded_service(settings: Settings, registry: Registry, listen: Listen, print_status: PrintStatus) -> Service:
     """All three services on one data folder."""
-    return make_service(partial(_open_all, settings, registry), listen, print_status)
+    open_parts = partial(_open_all, settings, registry)
+    return make_service(open_parts, listen, print_status, partial(service_metrics, registry))
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from siddes_telemetry.cli.cluster import kafka_connection
 from siddes_telemetry.cli.services.announcement import PrintStatus
 from siddes_telemetry.cli.services.lifecycle import ServiceParts, make_service
 from siddes_telemetry.cli.services.listeners import Listen, public_server
+from siddes_telemetry.cli.services.process_metrics import service_metrics
 from siddes_telemetry.cli.services.readiness_checks import ping_check
 from siddes_telemetry.cli.services.runtime import Service
 from siddes_telemetry.cli.settings import Settings
@@ -35,7 +36,8 @@ COMMIT_DRAIN_S = 2.0  # for appends that no request waits for any more: all requ
 
 def gateway_service(settings: Settings, registry: Registry, listen: Listen, print_status: PrintStatus) -> Service:
     """The gateway in this process. gateway_workers.py has it in several."""
-    return make_service(partial(open_gateway, settings, registry), listen, print_status)
+    open_parts = partial(open_gateway, settings, registry)
+    return make_service(open_parts, listen, print_status, partial(service_metrics, registry))
 
 
 @asynccontextmanager

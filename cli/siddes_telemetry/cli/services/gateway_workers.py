@@ -60,7 +60,7 @@ def gateway_workers_service(
     kafka_security(settings)  # raises here what would end one worker after the other
     run_worker = partial(_worker_main, settings, registry, drain_delay_s)
     open_parts = partial(_open_workers, run_worker, listen.public, number)
-    return make_service(open_parts, listen, print_status, process_metrics)
+    return make_service(open_parts, listen, print_status, partial(process_metrics, registry))
 
 
 @asynccontextmanager

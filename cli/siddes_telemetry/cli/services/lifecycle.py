@@ -35,7 +35,6 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.cli.services.announcement import PrintStatus, announce_when_ready
 from siddes_telemetry.cli.services.listeners import ANSWER_IN_FLIGHT_S, Address, Listen, open_admin_port
-from siddes_telemetry.cli.services.process_metrics import service_metrics
 from siddes_telemetry.cli.services.runtime import Service, cancel_and_wait, wait_for
 from siddes_telemetry.cli.services.stop_request import StopRequest
 from siddes_telemetry.web.readiness import Check, HaltedPartition
@@ -83,9 +82,9 @@ def make_service(
     open_parts: OpenParts,
     listen: Listen,
     print_status: PrintStatus,
-    make_metrics: Callable[[], CollectorRegistry] = service_metrics,
+    make_metrics: Callable[[], CollectorRegistry],
 ) -> Service:
-    """A service for `runtime.run`, with its own metrics registry."""
+    """A service for `runtime.run`, with a metrics registry of its own from `make_metrics`."""
 
     async def serve(stop: StopRequest) -> None:
         metrics = make_metrics()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
 from siddes_telemetry.cli import open_files
@@ -28,6 +28,7 @@ from siddes_telemetry.web.metrics import ConnectionMetrics, HttpMetrics
 from siddes_telemetry.web.openapi_route import openapi_route
 from siddes_telemetry.web.rate_limit import RateLimiter
 from siddes_telemetry.web.readiness import Check, HaltedPartition, Readiness
+from siddes_telemetry.web.readiness_metrics import ReadinessMetrics
 from siddes_telemetry.web.request_pipeline import RequestPipeline
 from siddes_telemetry.web.routing import Route, RouteAccess
 from siddes_telemetry.web.server import HttpServer
@@ -66,6 +67,12 @@ async def public_server(
     """
     http_metrics, auth_metrics = HttpMetrics(metrics), AuthMetrics(metrics)
     connection_metrics = ConnectionMetrics(metrics)
+    Gauge(
+        "siddes_enabled",
+        "1 if telemetry is switched on, 0 if the kill switch answers 404.",
+        registry=metrics,
+        multiprocess_mode="livemin",
+    ).set(settings.enabled)
     try:
         authenticator = make_authenticator(
             auth_configuration(settings),
@@ -112,6 +119,7 @@ async def open_admin_port(
 ) -> AsyncIterator[tuple[int, Readiness]]:
     """Serve health, readiness and metrics while the context lasts. Yields the port and the readiness."""
     readiness = Readiness(checks, clock=time.monotonic, halts=halted_partitions)
+    metrics.register(ReadinessMetrics(readiness))
     admin = AdminApp(
         readiness,
         exposition=lambda: generate_latest(metrics),

@@ -13,6 +13,7 @@ from siddes_telemetry.cli.cluster import clickhouse_store
 from siddes_telemetry.cli.services.announcement import PrintStatus
 from siddes_telemetry.cli.services.lifecycle import ServiceParts, make_service
 from siddes_telemetry.cli.services.listeners import Listen, public_server
+from siddes_telemetry.cli.services.process_metrics import service_metrics
 from siddes_telemetry.cli.services.readiness_checks import ping_check
 from siddes_telemetry.cli.services.runtime import Service
 from siddes_telemetry.cli.settings import Settings
@@ -26,7 +27,8 @@ from siddes_telemetry.web.routing import Route
 
 def summary_service(settings: Settings, registry: Registry, listen: Listen, print_status: PrintStatus) -> Service:
     """The summary API on the cluster's store."""
-    return make_service(partial(_open_summary, settings, registry), listen, print_status)
+    open_parts = partial(_open_summary, settings, registry)
+    return make_service(open_parts, listen, print_status, partial(service_metrics, registry))
 
 
 @asynccontextmanager

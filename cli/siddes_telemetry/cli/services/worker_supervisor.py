@@ -14,6 +14,9 @@ A worker whose metrics files are gone (see worker_metrics.py) is replaced: its c
     any                  a stop is asked for            -            sends DRAIN: it serves on for the drain delay
     any                  the service stops              -            stops it; waits for the end of every worker
 
+The parent is ready while a worker is: the kernel gives no connection to one that does not listen. One that listens and
+is not ready would answer 503, so then the parent is not ready either.
+
 A worker is stopped by the message STOP, and by SIGTERM in case it does not read yet. It has the drain delay of the
 parent, because systemd, for one, sends SIGTERM to all processes of a service at once.
 """
@@ -29,13 +32,15 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from siddes_telemetry.cli.services.stop_request import StopRequest
 from siddes_telemetry.cli.services.worker_metrics import WorkerMetricsFiles
+from siddes_telemetry.cli.services.worker_process_metrics import WorkerProcessMetrics
 
 RESTART_S = 1.0  # between the death of a worker and the next start: a worker that cannot start must not spin
 CHECK_FILES_EVERY_S = 5.0
+STARTING, RESTARTING = _NOT_LISTENING = ("starting", "restarting")  # of a worker that gets no connections
 DRAIN, STOP = b"drain", b"stop"  # what the parent sends to a worker
 
 log = structlog.get_logger(__name__)
@@ -67,15 +72,25 @@ class WorkerSupervisor:
         self._context = multiprocessing.get_context("spawn")
         self._processes: dict[int, BaseProcess] = {}
         self._connections: dict[int, Connection] = {}
-        self._troubles: dict[int, str] = dict.fromkeys(range(number), "starting")
+        self._troubles: dict[int, str] = dict.fromkeys(range(number), STARTING)
         self._stopping = False
         self._restarts = Counter(
             "siddes_gateway_worker_restarts", "Workers that died and were started again.", registry=registry
         )
+        Gauge("siddes_gateway_workers", "Worker processes, as started with --workers.", registry=registry).set(number)
+        Gauge("siddes_gateway_workers_ready", "Worker processes that serve.", registry=registry).set_function(
+            lambda: sum(not reason for reason in self._troubles.values())
+        )
+        registry.register(WorkerProcessMetrics(self._pids))
 
     def trouble(self) -> str | None:
-        """The reason why a worker is not ready, or None if all are."""
-        return next((reason for reason in self._troubles.values() if reason), None)
+        """The reason why requests may not be answered, or None."""
+        reasons = self._troubles.values()
+        refusing = next((reason for reason in reasons if reason not in ("", *_NOT_LISTENING)), None)
+        return refusing if refusing is not None or "" in reasons else next(iter(reasons))
+
+    def _pids(self) -> dict[int, int]:
+        return {index: process.pid for index, process in self._processes.items() if process.pid is not None}
 
     def drain(self) -> None:
         """Tell the workers that a stop was asked for."""
@@ -114,7 +129,7 @@ class WorkerSupervisor:
                 self._troubles[index] = reason
             ours.close()
             await asyncio.to_thread(process.join)
-            self._troubles[index] = "starting"
+            self._troubles[index] = STARTING
             if process.pid is not None:
                 self._files.worker_ended(process.pid)
             if not self._stopping:
@@ -126,13 +141,12 @@ class WorkerSupervisor:
         """Replace workers whose files are gone: one at a time, and only while all others are ready."""
         while True:
             await asyncio.sleep(CHECK_FILES_EVERY_S)
-            if self.trouble() is not None:
+            if any(self._troubles.values()):
                 continue
-            pids = {index: process.pid for index, process in self._processes.items()}
-            lost = next((index for index, pid in pids.items() if not self._files.touch(pid)), None)
+            lost = next((index for index, pid in self._pids().items() if not self._files.touch(pid)), None)
             if lost is not None:
                 log.error("worker_metrics_gone", worker=lost)
-                self._troubles[lost] = "restarting"
+                self._troubles[lost] = RESTARTING
                 self._stop(lost)
 
 
