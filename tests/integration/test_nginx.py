@@ -209,8 +209,10 @@ def test_a_service_that_is_away_is_unavailable_and_the_other_is_not(
     (nobody,) = free_ports(1)
     running = int(deployment.write_url.rsplit(":", 1)[1])
     get, count = close(f"GET {ALIAS} HTTP/1.1\r\n") + "\r\n", post("Content-Length: 2\r\n", "{}")
+    delete = close(f"DELETE {ALIAS} HTTP/1.1\r\n") + "\r\n"
     with proxied(nginx, tmp_path, gateway=nobody, summary=running) as proxy:
-        assert checked(proxy.answer(count), "unavailable")["retry-after"] == "2"
+        for request in (count, delete):
+            assert checked(proxy.answer(request), "unavailable")["retry-after"] == "2"
         assert json.loads(proxy.answer(get).partition(b"\r\n\r\n")[2])["error"] == "no_viewer"
     with proxied(nginx, tmp_path, gateway=running, summary=nobody) as proxy:
         assert checked(proxy.answer(get), "unavailable")["retry-after"] == "2"

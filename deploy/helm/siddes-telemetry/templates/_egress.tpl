@@ -1,0 +1,45 @@
+{{/* Where the pods of a component may connect to, by what they use. */}}
+{{- define "siddes.egress" -}}
+{{- $v := .root.Values }}
+{{- $egress := $v.networkPolicy.egress -}}
+- to:
+    {{- toYaml $egress.dns.to | nindent 4 }}
+  ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+{{- if eq .component "proxy" }}
+{{- range list "gateway" "summary" }}
+- to:
+    - podSelector:
+        matchLabels:
+          {{- include "siddes.selector" (dict "root" $.root "component" .) | nindent 10 }}
+  ports:
+    - {port: http}
+{{- end }}
+{{- end }}
+{{- if has "kafka" .uses }}
+{{ include "siddes.egressRule" (dict "rule" $egress.kafka "addresses" $v.kafka.brokers) }}
+{{- end }}
+{{- if has "clickhouse" .uses }}
+{{ include "siddes.egressRule" (dict "rule" $egress.clickhouse "addresses" $v.clickhouse.hosts) }}
+{{- end }}
+{{- if or (and (has "viewers" .uses) (or $v.auth.jwt.jwksUrl $v.auth.session.url)) (and (has "kafka" .uses) $v.kafka.sasl.tokenUrl) }}
+{{ include "siddes.egressRule" (dict "rule" $egress.https "addresses" list) }}
+{{- end }}
+{{- end }}
+
+{{/* One rule. Without ports of its own it has those of the addresses. */}}
+{{- define "siddes.egressRule" -}}
+{{- $ports := .rule.ports }}
+{{- if not $ports }}
+{{- range .addresses }}{{ $ports = append $ports (regexFind "[0-9]+$" . | int) }}{{ end }}
+{{- end -}}
+- ports:
+    {{- range uniq $ports }}
+    - {port: {{ . }}}
+    {{- end }}
+  {{- with .rule.to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
