@@ -33,7 +33,7 @@ from benchmarks.report import table
 from benchmarks.results_folder import ResultsFolder
 from benchmarks.rounds import Comparison
 from benchmarks.suite import Bench
-from tests.infrastructure.downloads import Unavailable, cache_folder
+from tests.infrastructure.fetching import Unavailable, cache_folder
 
 RESULTS = Path(__file__).with_name("results")
 

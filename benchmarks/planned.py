@@ -32,7 +32,8 @@ from benchmarks.tools.clickhouse import local_clickhouse
 from siddes_telemetry.cli.capacity import formulas, measured
 from siddes_telemetry.cli.capacity.workload import Workload
 from tests.infrastructure.databases import own_database
-from tests.infrastructure.downloads import cache_folder, kafka_jars
+from tests.infrastructure.downloads import kafka_jars
+from tests.infrastructure.fetching import cache_folder
 from tests.infrastructure.kafka import LocalKafka
 from tests.product.client import token
 from tests.product.deployments import cluster, embedded

@@ -21,6 +21,7 @@ from statistics import quantiles
 from tests.faults.loaded_cluster import Case, LoadedCluster, Servers, loaded_cluster, servers
 from tests.faults.store_contents import bounds
 from tests.infrastructure import downloads
+from tests.infrastructure.fetching import cache_folder
 from tests.product.offsets import committed
 
 POLL_S = 0.05
@@ -64,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=30)
     kills = parser.parse_args().kills
-    cache = downloads.cache_folder(os.environ)
+    cache = cache_folder(os.environ)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with servers(downloads.kafka_jars(cache), downloads.libchdb(cache), folder) as on:

@@ -24,7 +24,8 @@ from benchmarks.rounds import Comparison, at_most
 from benchmarks.suite import Bench
 from benchmarks.tools.clickhouse import local_clickhouse
 from tests.infrastructure.databases import own_database
-from tests.infrastructure.downloads import cache_folder, kafka_jars
+from tests.infrastructure.downloads import kafka_jars
+from tests.infrastructure.fetching import cache_folder
 from tests.infrastructure.kafka_cluster import KAFKAS_SESSION_S, LocalKafkaCluster
 from tests.product.deployments import cluster
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.infrastructure.downloads import Unavailable
+from tests.infrastructure.fetching import Unavailable
 
 VERSION = "0.155.0"
 BUILD_DEADLINE_S = 1200

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.infrastructure.downloads import Unavailable
+from tests.infrastructure.fetching import Unavailable
 
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 

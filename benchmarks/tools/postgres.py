@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.tools.debian import environment, unpacked
-from tests.infrastructure.downloads import Unavailable
+from tests.infrastructure.fetching import Unavailable
 from tests.infrastructure.process import ServerProcess
 
 PACKAGES = (

@@ -26,6 +26,7 @@ from tests.faults.case_runner import AnyCase, Outcome, run_case
 from tests.faults.cases import CASES, NAIVE_CASES
 from tests.faults.loaded_cluster import servers
 from tests.infrastructure import downloads
+from tests.infrastructure.fetching import cache_folder
 
 HEAD = """\
 | kind of fault | cases | faults | events sent | answered 200 | requests sent again | lost | doubled |
@@ -50,7 +51,7 @@ def chosen(cases: Sequence[AnyCase], seed: int, only: str | None) -> Iterator[tu
 
 async def run(minutes: float, choice: Iterator[tuple[AnyCase, int]], folder: Path, *, plain: bool) -> list[Outcome]:
     """Run cases until the time is up, at least one, and print each outcome."""
-    cache = downloads.cache_folder(os.environ)
+    cache = cache_folder(os.environ)
     until_s = time.monotonic() + 60 * minutes
     outcomes: list[Outcome] = []
     with servers(downloads.kafka_jars(cache), downloads.libchdb(cache), folder) as on:

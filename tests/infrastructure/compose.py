@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.infrastructure.downloads import Unavailable
+from tests.infrastructure.fetching import Unavailable
 from tests.infrastructure.found import RuledOut
 from tests.infrastructure.names import fresh
 

@@ -16,7 +16,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy, LogMessageWaitStrategy
 
 from tests.infrastructure.clickhouse import DATABASE, PASSWORD, USER
-from tests.infrastructure.downloads import Unavailable
+from tests.infrastructure.fetching import Unavailable
 from tests.infrastructure.kafka import BROKER_SETTINGS, READY
 from tests.infrastructure.ports import free_ports
 

@@ -1,26 +1,23 @@
 """What local servers run from, fetched once into a cache folder through the registries' own clients and checked.
 
-`python3 -m tests.infrastructure.downloads [kafka] [compiler] [clickhouse]` fetches ahead of the tests. It needs Python
-alone.
+`python3 -m tests.infrastructure.downloads [kafka] [compiler] [clickhouse] [kubernetes]` fetches ahead of the tests.
+It needs Python alone.
 """
 
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-HERE = Path(__file__).parent
+from tests.infrastructure.fetching import HERE, Unavailable, cache_folder, check, fetching, require, run, sha256
+from tests.infrastructure.go_programs import go_module_files, go_program
+
 KAFKA = "kafka-4.1.1"
 KAFKA_SHA256 = (
     "a3030b5e96aa0571d6ccc42ccc50a3b5df413036c3f437437cedf84205e5bf4c"  # of `sha256sum`'s lines for the sorted jars
@@ -33,40 +30,37 @@ LIBCHDB_PACKAGE = "@chdb/lib-linux-x64-gnu@26.7.3-stable.1"
 LIBCHDB_INTEGRITY = (
     "XP97mMqnc5tZpKQywR8N7cLTsHNiTmHr30pC5mzo3jWmukjKn2IBa60c2B/gWUNcuFjOMjWoorQICCqBVj5wpw=="  # SHA-512
 )
-FETCH_DEADLINE_S = 540  # 178 MB over a slow line; a client that hangs is ended
-
-
-class Unavailable(Exception):
-    """This server cannot be had in this way; the text says why."""
-
-
-def cache_folder(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("SIDDES_TEST_CACHE") or HERE.parents[1] / ".cache").absolute()
+HELM = "v3.19.5"
+KUBECONFORM = "v0.7.0"
+KUBERNETES = "v1.34.2"
+PROMETHEUS_OPERATOR = "v0.85.0"
+GATEWAY_API = "v1.4.1"
+MONITORING_KINDS = ("podmonitors", "prometheusrules")
 
 
 def kafka_jars(cache: Path) -> Path:
     """The folder of the broker's jars (43 MB)."""
-    _require("java")
-    with _fetching(cache, KAFKA) as (folder, done):
+    require("java")
+    with fetching(cache, KAFKA) as (folder, done):
         if not done:
-            _require("mvn")
+            require("mvn")
             shutil.copy(HERE / "pom.xml", folder)
-            _run(folder, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=jars")
-            lines = [f"{_sha256(jar)}  {jar.name}\n" for jar in sorted((folder / "jars").iterdir())]
-            _check(hashlib.sha256("".join(lines).encode()).hexdigest(), KAFKA_SHA256, "the broker's jars")
+            run(folder, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=jars")
+            lines = [f"{sha256(jar)}  {jar.name}\n" for jar in sorted((folder / "jars").iterdir())]
+            check(hashlib.sha256("".join(lines).encode()).hexdigest(), KAFKA_SHA256, "the broker's jars")
             (folder / "jars").rename(cache / KAFKA)
     return cache / KAFKA
 
 
 def java_compiler(cache: Path) -> Path:
     """Eclipse's compiler (3 MB), for Java runtimes without one."""
-    _require("java")
-    with _fetching(cache, COMPILER) as (folder, done):
+    require("java")
+    with fetching(cache, COMPILER) as (folder, done):
         if not done:
-            _require("mvn")
+            require("mvn")
             artifact = f"-Dartifact={COMPILER_ARTIFACT}"
-            _run(folder, "mvn", "-q", "-B", "dependency:copy", artifact, "-DoutputDirectory=.")
-            _check(_sha256(folder / COMPILER), COMPILER_SHA256, "the Java compiler")
+            run(folder, "mvn", "-q", "-B", "dependency:copy", artifact, "-DoutputDirectory=.")
+            check(sha256(folder / COMPILER), COMPILER_SHA256, "the Java compiler")
             (folder / COMPILER).rename(cache / COMPILER)
     return cache / COMPILER
 
@@ -75,14 +69,14 @@ def libchdb(cache: Path) -> Path:
     """The file of the ClickHouse library (178 MB to fetch, 566 MB unpacked)."""
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise Unavailable("the library is for Linux on x86-64 only")
-    with _fetching(cache, LIBCHDB) as (folder, done):
+    with fetching(cache, LIBCHDB) as (folder, done):
         if not done:
-            _require("npm")
-            _run(folder, "npm", "pack", "--silent", LIBCHDB_PACKAGE)
+            require("npm")
+            run(folder, "npm", "pack", "--silent", LIBCHDB_PACKAGE)
             (archive,) = folder.glob("*.tgz")
             with archive.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha512").digest()
-            _check(base64.b64encode(digest).decode(), LIBCHDB_INTEGRITY, "the ClickHouse library")
+            check(base64.b64encode(digest).decode(), LIBCHDB_INTEGRITY, "the ClickHouse library")
             with tarfile.open(archive) as tar, (folder / LIBCHDB).open("wb") as library:
                 member = tar.extractfile("package/libchdb.so")
                 assert member
@@ -91,41 +85,50 @@ def libchdb(cache: Path) -> Path:
     return cache / LIBCHDB
 
 
-FETCHERS = {"kafka": kafka_jars, "compiler": java_compiler, "clickhouse": libchdb}
+def helm(cache: Path) -> Path:
+    """Helm's program. As in its Makefile, the version of Kubernetes for which it renders is that of the API."""
+    major, minor, _ = KUBERNETES.removeprefix("v").split(".")
+    flags = [f"-X helm.sh/helm/v3/internal/version.version={HELM}"]
+    for package in ("lint/rules", "chartutil"):
+        flags.append(f"-X helm.sh/helm/v3/pkg/{package}.k8sVersionMajor={major}")
+        flags.append(f"-X helm.sh/helm/v3/pkg/{package}.k8sVersionMinor={minor}")
+    return go_program(cache, "helm.sh/helm/v3/cmd/helm", version=HELM, ldflags=" ".join(flags))
 
 
-@contextmanager
-def _fetching(cache: Path, name: str) -> Iterator[tuple[Path, bool]]:
-    """A folder to fetch into, on the cache's own disk; one process at a time, the next finds it done."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with TemporaryDirectory(dir=cache) as folder:
-            yield Path(folder), (cache / name).exists()
+def kubeconform(cache: Path) -> Path:
+    """The program that holds manifests against schemas."""
+    ldflags = f"-X main.version={KUBECONFORM}"
+    return go_program(cache, "github.com/yannh/kubeconform/cmd/kubeconform", version=KUBECONFORM, ldflags=ldflags)
 
 
-def _require(program: str) -> None:
-    if shutil.which(program) is None:
-        raise Unavailable(f"no {program} on the PATH")
+def kubernetes_api(cache: Path) -> Path:
+    """The folder of Kubernetes' OpenAPI document, swagger.json (4 MB)."""
+    files = ("api/openapi-spec/swagger.json",)
+    return go_module_files(cache, "k8s.io/kubernetes", version=KUBERNETES, files=files)
 
 
-def _run(folder: Path, *command: str) -> None:
-    print(f"fetching with {command[0]}, once ...", file=sys.stderr, flush=True)
-    try:
-        subprocess.run(command, cwd=folder, check=True, timeout=FETCH_DEADLINE_S, stdout=sys.stderr)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"{command[0]} could not fetch it") from error
+def prometheus_operator(cache: Path) -> Path:
+    """The folder of its custom resource definitions that a chart may use."""
+    named = [f"example/prometheus-operator-crd/monitoring.coreos.com_{kind}.yaml" for kind in MONITORING_KINDS]
+    module = "github.com/prometheus-operator/prometheus-operator"
+    return go_module_files(cache, module, version=PROMETHEUS_OPERATOR, files=tuple(named))
 
 
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def gateway_api(cache: Path) -> Path:
+    """The folder of HTTPRoute's custom resource definition."""
+    files = ("config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",)
+    return go_module_files(cache, "sigs.k8s.io/gateway-api", version=GATEWAY_API, files=files)
 
 
-def _check(found: str, expected: str, what: str) -> None:
-    if found != expected:
-        raise RuntimeError(f"{what}: not the bytes that were pinned, but {found}")
+FETCHERS = {
+    "kafka": (kafka_jars,),
+    "compiler": (java_compiler,),
+    "clickhouse": (libchdb,),
+    "kubernetes": (helm, kubeconform, kubernetes_api, prometheus_operator, gateway_api),
+}
 
 
 if __name__ == "__main__":
     for wanted in sys.argv[1:] or FETCHERS:
-        FETCHERS[wanted](cache_folder(os.environ))
+        for fetch in FETCHERS[wanted]:
+            fetch(cache_folder(os.environ))

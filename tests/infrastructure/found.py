@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.infrastructure import downloads
 from tests.infrastructure.clickhouse import LocalClickHouse
-from tests.infrastructure.downloads import Unavailable
+from tests.infrastructure.fetching import Unavailable, cache_folder
 from tests.infrastructure.kafka import LocalKafka
 
 WAYS = ("env", "docker", "local")
@@ -53,7 +53,7 @@ def find_kafka(environ: Mapping[str, str]) -> Found:
         return Found(f"docker ({image})", lambda _: containers.kafka_container(image))
 
     def locally() -> Found:
-        jars = downloads.kafka_jars(downloads.cache_folder(environ))
+        jars = downloads.kafka_jars(cache_folder(environ))
         return Found(f"local ({jars.name})", lambda folder: _kafka(LocalKafka(jars=jars, folder=folder)))
 
     return _first(environ, "TEST_KAFKA", {"docker": in_docker, "local": locally})
@@ -69,7 +69,7 @@ def find_clickhouse(environ: Mapping[str, str]) -> Found:
         return Found(f"docker ({image})", lambda _: containers.clickhouse_container(image))
 
     def locally() -> Found:
-        library = downloads.libchdb(downloads.cache_folder(environ))
+        library = downloads.libchdb(cache_folder(environ))
         return Found(
             f"local ({library.name})", lambda folder: _clickhouse(LocalClickHouse(libchdb=library, folder=folder))
         )
@@ -81,7 +81,7 @@ def local_files(environ: Mapping[str, str], fetch: Callable[[Path], Path]) -> Pa
     """What a test's own server runs from. RuledOut where TEST_SERVERS leaves no local ones."""
     if environ.get("TEST_SERVERS", "local") != "local":
         raise RuledOut("a test's own server is a local one, and TEST_SERVERS leaves those out")
-    return fetch(downloads.cache_folder(environ))
+    return fetch(cache_folder(environ))
 
 
 def find_chromium(environ: Mapping[str, str]) -> Path:

@@ -1,6 +1,6 @@
-"""The fixtures that hand out real servers, a real reverse proxy and a real browser. Where there are none their tests
-skip, with the reason in the summary; REQUIRE_SERVERS=1 makes that a failure. Where each is found is printed after the
-collection (found.py says the order), except by the workers of a parallel run.
+"""The fixtures that hand out real servers, a real reverse proxy, a real browser and Kubernetes' tools. Where there are
+none their tests skip, with the reason in the summary; REQUIRE_SERVERS=1 makes that a failure. Where each is found is
+printed after the collection (found.py says the order), except by the workers of a parallel run.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import pytest
 from tests.infrastructure import downloads, found
 from tests.infrastructure.clickhouse import LocalClickHouse
 from tests.infrastructure.databases import other_user, own_database
-from tests.infrastructure.downloads import Unavailable
+from tests.infrastructure.fetching import Unavailable
 from tests.infrastructure.found import Found, RuledOut
 from tests.infrastructure.identity_provider import IdentityProvider
 from tests.infrastructure.kafka import LocalKafka
 from tests.infrastructure.kafka_cluster import LocalKafkaCluster
+from tests.infrastructure.kubernetes_schemas import write_schemas
+from tests.infrastructure.manifests import Manifests
 from tests.infrastructure.secured_kafka import SecuredKafka
 
 FINDERS: dict[str, Callable[[Mapping[str, str]], Found | Path]] = {
@@ -31,6 +33,11 @@ FINDERS: dict[str, Callable[[Mapping[str, str]], Found | Path]] = {
     "libchdb": partial(found.local_files, fetch=downloads.libchdb),
     "chromium": found.find_chromium,
     "nginx": found.find_nginx,
+    "helm": partial(found.local_files, fetch=downloads.helm),
+    "kubeconform": partial(found.local_files, fetch=downloads.kubeconform),
+    "kubernetes_api": partial(found.local_files, fetch=downloads.kubernetes_api),
+    "prometheus_operator": partial(found.local_files, fetch=downloads.prometheus_operator),
+    "gateway_api": partial(found.local_files, fetch=downloads.gateway_api),
 }
 Results = dict[str, Found | Path | Unavailable]
 RESULTS = pytest.StashKey[Results]()
@@ -116,6 +123,51 @@ def chromium(pytestconfig: pytest.Config) -> Path:
 def nginx(pytestconfig: pytest.Config) -> Path:
     """The reverse proxy's program."""
     return _files(pytestconfig, "nginx")
+
+
+@pytest.fixture(scope="session")
+def helm(pytestconfig: pytest.Config) -> Path:
+    """Helm's program."""
+    return _files(pytestconfig, "helm")
+
+
+@pytest.fixture(scope="session")
+def kubeconform(pytestconfig: pytest.Config) -> Path:
+    """The program that holds manifests against schemas."""
+    return _files(pytestconfig, "kubeconform")
+
+
+@pytest.fixture(scope="session")
+def kubernetes_api(pytestconfig: pytest.Config) -> Path:
+    """The folder of Kubernetes' OpenAPI document."""
+    return _files(pytestconfig, "kubernetes_api")
+
+
+@pytest.fixture(scope="session")
+def prometheus_operator(pytestconfig: pytest.Config) -> Path:
+    """The folder of its custom resource definitions."""
+    return _files(pytestconfig, "prometheus_operator")
+
+
+@pytest.fixture(scope="session")
+def gateway_api(pytestconfig: pytest.Config) -> Path:
+    """The folder of its custom resource definitions."""
+    return _files(pytestconfig, "gateway_api")
+
+
+@pytest.fixture(scope="session")
+def manifests(
+    kubeconform: Path,
+    kubernetes_api: Path,
+    prometheus_operator: Path,
+    gateway_api: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Manifests:
+    """What tells the faults of Kubernetes manifests."""
+    folder = tmp_path_factory.mktemp("kubernetes_schemas")
+    custom = [*prometheus_operator.iterdir(), *gateway_api.iterdir()]
+    write_schemas(folder, openapi=kubernetes_api / "swagger.json", custom=custom)
+    return Manifests(kubeconform, folder)
 
 
 @pytest.fixture
