@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test canary faults simulate bench lint clients generate picture lock
+.PHONY: help setup run test canary faults soak simulate bench lint clients generate picture lock
 MAKEFLAGS += --no-print-directory
 
 # Any python3 from 3.11 on; evaluated only where .venv is made.
@@ -41,6 +41,10 @@ canary: .venv/bin/python ## run the unit, contract, Kafka and HTTP tests on the 
 
 faults: .venv/.dev ## break everything at random for a while, and see that all adds up (MINUTES=10 SEED=n ONLY=case)
 	@exec .venv/bin/python -m tests.faults.run --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+
+soak: .venv/.dev ## run a whole cluster at a steady load, disturb it, and see what grows and whether it adds up (MINUTES=60 RATE=100 SEED=n WRITE=file)
+	@exec .venv/bin/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write $(WRITE)) $(if $(KEEP),--keep $(KEEP))
 
 simulate: .venv/.dev ## run the consumer's protocol under random faults in virtual time (MINUTES=n SEED=s)
 	@.venv/bin/python -m tests.simulation --minutes $(or $(MINUTES),1) $(if $(SEED),--seed $(SEED))

@@ -10,7 +10,7 @@ from tests.faults.loaded_cluster import LoadedCluster
 from tests.faults.store_contents import RecordPosition, RowsAndTotal, bounds, read_topic
 from tests.product.deployments import Deployment
 from tests.product.offsets import committed
-from tests.product.process import run
+from tests.product.process import COMMAND_DEADLINE_S, run
 
 DRAINED_S = 180.0  # a session time-out, a recovery, and the wait after a token that outlived its rows
 POLL_S = 0.2
@@ -18,7 +18,7 @@ POLL_S = 0.2
 
 async def assert_stored_once(cluster: LoadedCluster) -> None:
     """Raises AssertionError, with the numbers, if a row is missing or surplus. The load must have ended."""
-    await wait_until_drained(cluster)
+    await wait_until_drained(cluster.bootstrap, cluster.topic, cluster.group)
     topic = await read_topic(cluster.bootstrap, cluster.topic)
     stored = await cluster.sql.by_record(await cluster.sql.log_id(cluster.topic))
     missing, surplus = differences(
@@ -34,7 +34,7 @@ async def assert_stored_once(cluster: LoadedCluster) -> None:
 
 async def naive_difference(cluster: LoadedCluster) -> tuple[int, int]:
     """Returns (rows of the log that a naive consumer lost, rows that it stored twice). Client retries do not count."""
-    await wait_until_drained(cluster)
+    await wait_until_drained(cluster.bootstrap, cluster.topic, cluster.group)
     topic = await read_topic(cluster.bootstrap, cluster.topic, repeats=True)
     lost, doubled = differences(topic.amounts, await cluster.sql.by_record(naive_consumer.LOG_ID))
     missing, _ = await cluster.difference()
@@ -56,14 +56,14 @@ def differences(
     return missing, surplus
 
 
-async def wait_until_drained(cluster: LoadedCluster) -> None:
+async def wait_until_drained(bootstrap: str, topic: str, group: str) -> None:
     """Wait until the group has committed the end of the log, without an intent."""
-    _, end = await bounds(cluster.bootstrap, cluster.topic)
+    _, end = await bounds(bootstrap, topic)
     left: dict[int, str] = {}
     try:
         async with asyncio.timeout(DRAINED_S):
             while True:
-                found = await committed(cluster.bootstrap, cluster.group)
+                found = await committed(bootstrap, group)
                 left = {
                     number: f"{found[number].offset} of {at} {found[number].metadata}" if number in found else "nothing"
                     for number, at in end.items()
@@ -76,9 +76,9 @@ async def wait_until_drained(cluster: LoadedCluster) -> None:
         raise AssertionError(f"not stored to the end: {left}") from None
 
 
-def assert_verify_agrees(deployment: Deployment) -> None:
+def assert_verify_agrees(deployment: Deployment, *, deadline_s: float = COMMAND_DEADLINE_S) -> None:
     """The product's own check must agree."""
-    answer = run("verify", "--json", settings=deployment.settings)
+    answer = run("verify", "--json", settings=deployment.settings, deadline_s=deadline_s)
     report = json.loads(answer.stdout)
     assert (answer.returncode, report["ok"]) == (0, True), answer.stdout
     for partition in report["partitions"]:

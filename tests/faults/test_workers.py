@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.product.admin import Operator
+from tests.product.admin import Operator, workers_of
 from tests.product.client import Client, eventually
 from tests.product.deployments import cluster, migrate, start_member, unmigrated_cluster
 from tests.product.load import Load, Pace, seeded
@@ -61,12 +61,6 @@ async def test_a_killed_worker_is_replaced_and_its_metrics_are_kept(
 async def replaced(gateway: ServiceProcess, killed: int) -> bool:
     workers = workers_of(gateway)
     return killed not in workers and len(workers) == 2
-
-
-def workers_of(gateway: ServiceProcess) -> list[int]:
-    """The pids of its workers: the children that multiprocessing spawned, without its resource tracker."""
-    children = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 async def test_workers_whose_metrics_files_are_cleaned_away_are_replaced_and_counted_again(

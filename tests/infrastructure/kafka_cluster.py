@@ -48,12 +48,18 @@ class ClusterBroker(KafkaServer):
 class LocalKafkaCluster:
     """`with` starts all brokers and ends them. All calls block: async tests use `asyncio.to_thread`.
 
-    `session_s` is the session time-out of the brokers, by which the controller notices that one is gone. `bootstrap`
-    names all of them.
+    `session_s` is the session time-out of the brokers, by which the controller notices that one is gone. `more` are
+    further settings of each. `bootstrap` names all of them.
     """
 
     def __init__(
-        self, *, jars: Path, folder: Path, session_s: float = SESSION_S, jvm: Iterable[str] = QUICK_START
+        self,
+        *,
+        jars: Path,
+        folder: Path,
+        session_s: float = SESSION_S,
+        jvm: Iterable[str] = QUICK_START,
+        more: Mapping[str, str] | None = None,
     ) -> None:
         self.session_s = session_s
         ports = free_ports(2 * len(IDS))
@@ -73,6 +79,7 @@ class LocalKafkaCluster:
                 "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
                 "broker.session.timeout.ms": str(int(session_s * 1000)),
                 "broker.heartbeat.interval.ms": str(int(session_s * 1000 / 6)),
+                **(more or {}),
             }
             own = folder / str(id_)
             own.mkdir()

@@ -99,7 +99,7 @@ class _DescribeQuorumRequest(RequestStruct):  # type: ignore[misc]  # aiokafka s
 
 def view(address: str) -> ClusterView:
     """What this broker knows. Raises Unanswered."""
-    answer = _asked(address, MetadataRequest_v5(None, False))
+    answer = asked_of(address, MetadataRequest_v5(None, False))
     return ClusterView(
         {id_ for id_, *_ in answer.brokers},
         {
@@ -112,7 +112,7 @@ def view(address: str) -> ClusterView:
 
 def coordinator(address: str, group: str) -> int:
     """The id of the group's coordinator, as this broker knows it. Raises Unanswered."""
-    answer = _asked(address, FindCoordinatorRequest_v1(group, GROUP))
+    answer = asked_of(address, FindCoordinatorRequest_v1(group, GROUP))
     if answer.error_code:
         raise Unanswered
     return int(answer.coordinator_id)
@@ -120,18 +120,19 @@ def coordinator(address: str, group: str) -> int:
 
 def controller(address: str) -> int:
     """The id of the active controller, which this broker asks. Raises Unanswered."""
-    answer = _asked(address, _DescribeQuorumRequest([(METADATA_LOG, [(0, {})], {})], {}))
+    answer = asked_of(address, _DescribeQuorumRequest([(METADATA_LOG, [(0, {})], {})], {}))
     if answer.error_code:
         raise Unanswered
     ((_, ((_, _, leader, *_),), _),) = answer.topics
     return int(leader)
 
 
-def _asked(address: str, request: RequestStruct) -> Any:
+def asked_of(address: str, request: RequestStruct, *, answer_s: float = ANSWER_S) -> Any:
+    """The broker's answer to this request. Raises Unanswered."""
     host, _, port = address.rpartition(":")
     asked = request.build_request_header(1, "tests").encode() + request.encode()
     try:
-        with socket.create_connection((host, int(port)), timeout=ANSWER_S) as connection:
+        with socket.create_connection((host, int(port)), timeout=answer_s) as connection:
             connection.sendall(struct.pack(">i", len(asked)) + asked)
             with connection.makefile("rb") as answers:
                 (size,) = struct.unpack(">i", answers.read(4))

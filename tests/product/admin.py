@@ -73,3 +73,9 @@ def resident_mb(process: ServiceProcess) -> float:
     match = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
     assert match
     return int(match[1]) / 1024
+
+
+def workers_of(gateway: ServiceProcess) -> list[int]:
+    """The pids of its workers: the children that multiprocessing spawned, without its resource tracker."""
+    children = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,8 @@ from tests.product.client import SETTLE_S, bearer, eventually
 BATCHED = ("suggestion_shown", "suggestion_accepted", "suggestion_skipped")
 SINGLE = "suggestion_undo"  # never in a batch: a single count has no id, so the effect of an unanswered one is unknown
 RETRY_S = 0.05  # before a request that failed is sent again; far below Retry-After, to keep the pressure up
+SDK_BASE_S, SDK_CAP_S = 1.0, 60.0  # of the SDK's back-off: clients/typescript/src/limits.ts
+TOKEN_S = 1800.0  # after which a viewer has a new token: before the old one expires
 RESENT_SHARE = 0.05  # of the batches: as a client does that loses the answer 200
 ANSWER_S = 15.0  # the gateway's deadline is 5 s
 FAILURES = (aiohttp.ClientError, ConnectionError, TimeoutError)
@@ -39,15 +42,44 @@ class Sums(Protocol):
         """By event."""
 
 
+def at_once(_rng: random.Random, _failures: int, _retry_after_s: float) -> float:
+    """The wait of a client that spares nobody."""
+    return RETRY_S
+
+
+def as_the_sdk(rng: random.Random, failures: int, retry_after_s: float) -> float:
+    """The wait of the SDK after so many failures: Retry-After, and full jitter (clients/typescript/src/queue.ts)."""
+    return retry_after_s + rng.random() * min(SDK_CAP_S, SDK_BASE_S * 2.0 ** (failures - 1))
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a load is made up."""
+    """How a load is made up. With `period_s`, a connection begins a request so often if the answer comes sooner."""
 
-    events: int = 2_000_000  # after which the load ends
+    events: float = 2_000_000  # after which the load ends
     connections: int = 16
+    viewers: int = 8
     batch_events: int = 20
     pause_s: float = 0.0  # of a connection between two requests
+    period_s: float = 0.0
     single_share: float = 0.2  # of the requests
+    retry_wait_s: Callable[[random.Random, int, float], float] = at_once
+
+
+class Tokens:
+    """The headers of viewers. A token is made when it is needed, and anew before it expires."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[float, dict[str, str]]] = {}
+
+    def of(self, viewer: str) -> dict[str, str]:
+        """The Authorization header of this viewer."""
+        now_s = time.monotonic()
+        made_s, headers = self._made.get(viewer, (-TOKEN_S, {}))
+        if not headers or now_s - made_s >= TOKEN_S:
+            headers = bearer(viewer)
+            self._made[viewer] = (now_s, headers)
+        return headers
 
 
 class Load:
@@ -59,7 +91,7 @@ class Load:
 
     def __init__(self, targets: Sequence[str], pace: Pace, rng: random.Random) -> None:
         self.targets = list(targets)
-        self.viewers = [f"viewer-{number}" for number in range(8)]
+        self.viewers = [f"viewer-{number}" for number in range(pace.viewers)]
         self.batched = {viewer: Counter[str]() for viewer in self.viewers}
         self.singles_answered = Counter[str]()
         self.singles_tried = Counter[str]()
@@ -68,9 +100,10 @@ class Load:
         self.events = 0  # answered 200
         self.sent = 0  # events, each time they went out
         self.retried = 0  # batches that went out again
+        self.answer_s: list[float] = []  # times of the answers 200 since the caller has last emptied it
         self._pace = pace
         self._rng = rng
-        self._headers = {viewer: bearer(viewer) for viewer in self.viewers}
+        self._tokens = Tokens()
         self._given_out = 0
         self._stop = False
         self._going = asyncio.Event()
@@ -142,6 +175,7 @@ class Load:
     async def _post(self, session: aiohttp.ClientSession) -> None:
         while not self._stop and self._given_out < self._pace.events:
             viewer = self._rng.choice(self.viewers)
+            due_s = time.monotonic() + self._pace.period_s
             self._in_flight += 1
             if self._rng.random() < self._pace.single_share:
                 await self._post_single(session, viewer)
@@ -149,7 +183,7 @@ class Load:
                 await self._post_batch(session, viewer)
             self._in_flight -= 1
             await self._told()
-            await asyncio.sleep(self._pace.pause_s)
+            await asyncio.sleep(max(self._pace.pause_s, due_s - time.monotonic()))
             await self._going.wait()
 
     async def _post_single(self, session: aiohttp.ClientSession, viewer: str) -> None:
@@ -157,49 +191,57 @@ class Load:
         count = self._rng.randint(1, 50)
         self.singles_tried[viewer] += count
         self.sent += 1
-        if await self._status(session, viewer, "ingest", {"event": SINGLE, "count": count}) == 200:
+        status, retry_after_s = await self._try(session, viewer, "ingest", {"event": SINGLE, "count": count})
+        if status == 200:
             self.singles_answered[viewer] += count
             await self._answered(1)
         else:
             self._given_out -= 1  # another event takes its place
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(self._pace.retry_wait_s(self._rng, 1, retry_after_s))
 
     async def _post_batch(self, session: aiohttp.ClientSession, viewer: str) -> None:
-        size = min(self._pace.batch_events, self._pace.events - self._given_out)
+        size = int(min(self._pace.batch_events, self._pace.events - self._given_out))
         self._given_out += size
         events = [(self._rng.choice(BATCHED), self._rng.randint(1, 3)) for _ in range(size)]
         batch_id = UUID(int=self._rng.getrandbits(128), version=4)
         body = {"batch_id": str(batch_id), "events": [{"event": event, "count": count} for event, count in events]}
         tries = 0
         for _ in range(2 if self._rng.random() < RESENT_SHARE else 1):
-            status = None
+            failures, status = 0, None
             while status != 200:
-                status = await self._status(session, viewer, "batch", body)
+                status, retry_after_s = await self._try(session, viewer, "batch", body)
                 tries += 1
                 if status != 200:
-                    await asyncio.sleep(RETRY_S)
+                    failures += 1
+                    await asyncio.sleep(self._pace.retry_wait_s(self._rng, failures, retry_after_s))
         self.sent += tries * size
         self.retried += tries - 1
         for event, count in events:
             self.batched[viewer][event] += count
         await self._answered(size)
 
-    async def _status(
+    async def _try(
         self, session: aiohttp.ClientSession, viewer: str, path: str, body: Mapping[str, Any]
-    ) -> int | None:
-        """Returns the status of one try, or None if it broke. Fails unless it is 200, or 503 with Retry-After."""
+    ) -> tuple[int | None, float]:
+        """Returns the status of one try, or None if it broke, and Retry-After.
+
+        Fails unless the status is 200, or 503 with Retry-After.
+        """
         url = f"{self._rng.choice(self.targets)}/api/telemetry/{path}"
+        began_s = time.monotonic()
         try:
-            async with session.post(url, json=body, headers=self._headers[viewer]) as answer:
+            async with session.post(url, json=body, headers=self._tokens.of(viewer)) as answer:
                 await answer.read()
         except FAILURES:
             self.broken += 1
-            return None
-        assert answer.status == 200 or (answer.status == 503 and answer.headers["Retry-After"].isdigit()), answer.status
+            return None, 0.0
         self.statuses[answer.status] += 1
-        if answer.status != 200:
-            await self._told()
-        return answer.status
+        if answer.status == 200:
+            self.answer_s.append(time.monotonic() - began_s)
+            return 200, 0.0
+        assert answer.status == 503, answer.status
+        await self._told()
+        return 503, float(answer.headers["Retry-After"])
 
     async def _answered(self, events: int) -> None:
         self.events += events

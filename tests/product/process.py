@@ -28,7 +28,11 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def run(
-    *arguments: str, settings: Settings, cwd: Path | None = None, command: Sequence[str] = COMMAND
+    *arguments: str,
+    settings: Settings,
+    cwd: Path | None = None,
+    command: Sequence[str] = COMMAND,
+    deadline_s: float = COMMAND_DEADLINE_S,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end. The caller checks the exit status."""
     return subprocess.run(
@@ -37,7 +41,7 @@ def run(
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=COMMAND_DEADLINE_S,
+        timeout=deadline_s,
         check=False,
     )
 

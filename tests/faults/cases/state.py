@@ -42,7 +42,7 @@ async def offsets_deleted(cluster: LoadedCluster) -> None:
     for name in CONSUMERS:
         await cluster.start_ready(name)
     async with cluster.load.held():
-        await wait_until_drained(cluster)
+        await wait_until_drained(cluster.bootstrap, cluster.topic, cluster.group)
         repaired = await asyncio.to_thread(run, "verify", "--repair", "--yes", settings=cluster.deployment.settings)
         assert repaired.returncode == 0, repaired.stdout
 
@@ -50,7 +50,7 @@ async def offsets_deleted(cluster: LoadedCluster) -> None:
 async def topic_made_anew(cluster: LoadedCluster) -> None:
     """The topic is deleted, and others create it again: consumers halt until `migrate --new-log`."""
     async with cluster.load.held():
-        await wait_until_drained(cluster)
+        await wait_until_drained(cluster.bootstrap, cluster.topic, cluster.group)
         await _stop_consumers(cluster)
         await delete_topic(cluster.bootstrap, cluster.topic)
         others = {name: value for name, value in cluster.deployment.settings.items() if name != "CLICKHOUSE"}
@@ -80,7 +80,7 @@ async def records_gone(cluster: LoadedCluster, *, intent_too: bool) -> None:
             await delete_records(cluster.bootstrap, cluster.topic, {0: first})
             consumer = await cluster.start_ready("consumer")
             await cluster.operator.becomes(consumer, "siddes_consumer_lost_records_total", first - intent.offset)
-            await wait_until_drained(cluster)
+            await wait_until_drained(cluster.bootstrap, cluster.topic, cluster.group)
 
 
 async def token_without_rows(cluster: LoadedCluster) -> None:
