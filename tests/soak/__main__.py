@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from tests.infrastructure import downloads
+from tests.infrastructure.fetching import cache_folder
 from tests.soak.cluster import Plan
 from tests.soak.run import soak
 
@@ -35,7 +36,7 @@ def main() -> None:
     if given.minutes <= 0 or given.rate <= 0:
         parser.error("minutes and rate must be above 0")
     seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
-    cache = downloads.cache_folder(os.environ)
+    cache = cache_folder(os.environ)
     jars, libchdb = downloads.kafka_jars(cache), downloads.libchdb(cache)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         place = given.keep or Path(folder)
