@@ -130,7 +130,6 @@ class BlockDelivery:
         After a try without an answer the store is asked first: its log of tokens is not fsynced, so a power cut may
         keep the rows and lose the token.
         """
-        metrics = self._ctx.metrics
         backoff = Backoff(self._ctx.rng)
         outcome = InsertOutcome.CONFIRMED
         while days:
@@ -141,15 +140,13 @@ class BlockDelivery:
             try:
                 await self._ctx.store.insert(block.bytes_of(days), token, deadline_s=INSERT_DEADLINE_S)
             except StoreUnavailable as error:
-                metrics.insert_failures.labels(error.reason).inc()
                 await self._store.pause(STORE_UNAVAILABLE, error, backoff)
                 days = await self._missing_days(block, source)
             except StoreRefused as error:
-                metrics.insert_failures.labels(error.reason).inc()
                 self._log.error("store_refused", code=error.code, remedy=error.remedy, start=block.start, end=block.end)
                 await self._store.pause(STORE_REFUSED, error, backoff)
             else:
-                metrics.insert_seconds.observe(time.perf_counter() - began_s)
+                self._ctx.metrics.insert_seconds.observe(time.perf_counter() - began_s)
                 return outcome
             outcome = InsertOutcome.CONFIRMED_AFTER_DOUBT
         return outcome

@@ -41,7 +41,9 @@ class ConsumerMetrics:
         self.freshness = FreshnessHistogram()
         registry.register(self.freshness)
         self.insert_failures = counter(
-            "insert_failures", "Inserts that were not confirmed, by what the store said.", "reason"
+            "insert_failures",
+            "Inserts that were not confirmed, and questions before them without an answer, by what the store said.",
+            "reason",
         )
         self.recoveries = counter("recoveries", "Partitions taken over, by what was found.", "found")
         self.replayed_rows = counter(

@@ -61,7 +61,8 @@ class StoreRetry:
         return await self.ask(query)
 
     async def pause(self, reason: str, failure: StoreFailed, backoff: Backoff) -> None:
-        """Report the failure, once while it stays the same, and sleep before the next try."""
+        """Count the failure, log it once while it stays the same, and sleep before the next try."""
+        self._ctx.metrics.insert_failures.labels(failure.reason).inc()
         if self._ctx.blocked_by.get(self._partition) != reason or self._logged != failure.word:
             self._log.warning(
                 "waiting", trouble=reason, reason=failure.reason, code=failure.code, remedy=failure.remedy

@@ -8,9 +8,9 @@ import pytest
 from structlog.typing import EventDict
 
 from siddes_telemetry.backends.ports.errors import (
-    BackendError,
     LogUnavailable,
     PartitionLost,
+    StoreFailed,
     StoreMissing,
     StoreRefused,
     StoreUnavailable,
@@ -34,7 +34,7 @@ def named(logs: list[EventDict], event: str) -> list[EventDict]:
     ("error", "reason"), [(StoreUnavailable(), "store_unavailable"), (StoreMissing(), "store_missing")]
 )
 @in_virtual_time
-async def test_while_the_store_is_away_the_log_waits_and_memory_is_bounded(error: BackendError, reason: str) -> None:
+async def test_while_the_store_is_away_the_log_waits_and_memory_is_bounded(error: StoreFailed, reason: str) -> None:
     world = await World.make(policy=SMALL)
     world.log.piece = 10
     process = world.process()
@@ -50,6 +50,7 @@ async def test_while_the_store_is_away_the_log_waits_and_memory_is_bounded(error
         assert len(worker._fetcher.pending) <= SMALL.max_rows + world.log.piece
     assert process.consumer.blocked_by() in {"store_unavailable", reason}
     assert len(world.store.attempts) <= 1 + 600 / 5, "it backs off"
+    assert process.metric("insert_failures_total", reason=error.reason) > 5
 
     world.store.down = None
     await until(world.drained)
