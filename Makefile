@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test canary faults soak simulate bench lint clients generate picture lock
+.PHONY: help setup run test canary faults soak simulate bench lint clients generate dashboard picture lock
 MAKEFLAGS += --no-print-directory
 
 # Any python3 from 3.11 on; evaluated only where .venv is made.
@@ -68,6 +68,9 @@ generate: .venv/.dev clients/node_modules/.installed ## write anew what is gener
 	@.venv/bin/siddes-telemetry schema openapi >.cache/generated && mv .cache/generated docs/openapi.json
 	@.venv/bin/siddes-telemetry schema typescript >.cache/generated && mv .cache/generated clients/typescript/src/events.ts
 	@cd clients && npm run --silent build
+
+dashboard: .venv/.dev ## write the Grafana dashboard anew from deploy/grafana/dashboard.toml
+	@.venv/bin/python deploy/grafana/generate.py >.cache/generated && mv .cache/generated deploy/grafana/siddes-telemetry.json
 
 picture: .venv/.dev ## take the README's pictures of the dashboard anew (needs Chromium)
 	@.venv/bin/python -m tests.browser.picture

@@ -1,5 +1,6 @@
 """Where the tests' servers come from: the environment, else Docker, else this machine. Resolved once, before any test.
-The browser is this machine's Chromium, or what TEST_CHROMIUM names; the reverse proxy is its nginx.
+The browser is this machine's Chromium, or what TEST_CHROMIUM names; the reverse proxy is its nginx, and the scraper its
+Prometheus.
 
 TEST_KAFKA and TEST_CLICKHOUSE name servers that run already; TEST_SERVERS=env|docker|local leaves only that way;
 KAFKA_IMAGE and CLICKHOUSE_IMAGE name other images; SIDDES_TEST_CACHE is where local servers' files are kept.
@@ -102,6 +103,16 @@ def find_nginx(environ: Mapping[str, str]) -> Path:
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")  # not on everybody's PATH
     if program is None:
         raise Unavailable("no nginx on this machine")
+    return Path(program)
+
+
+def find_prometheus(environ: Mapping[str, str]) -> Path:
+    """The scraper's program. RuledOut where TEST_SERVERS asks for another way than local."""
+    if environ.get("TEST_SERVERS", "local") != "local":
+        raise RuledOut("Prometheus is a local one, and TEST_SERVERS leaves those out")
+    program = shutil.which("prometheus")
+    if program is None:
+        raise Unavailable("no Prometheus on this machine")
     return Path(program)
 
 

@@ -1,4 +1,4 @@
-"""The fixtures that hand out real servers, a real reverse proxy, a real browser and Kubernetes' tools. Where there are
+"""The fixtures that hand out real servers, a reverse proxy, a scraper, a browser and Kubernetes' tools. Where there are
 none their tests skip, with the reason in the summary; REQUIRE_SERVERS=1 makes that a failure. Where each is found is
 printed after the collection (found.py says the order), except by the workers of a parallel run.
 """
@@ -33,6 +33,7 @@ FINDERS: dict[str, Callable[[Mapping[str, str]], Found | Path]] = {
     "libchdb": partial(found.local_files, fetch=downloads.libchdb),
     "chromium": found.find_chromium,
     "nginx": found.find_nginx,
+    "prometheus": found.find_prometheus,
     "helm": partial(found.local_files, fetch=downloads.helm),
     "kubeconform": partial(found.local_files, fetch=downloads.kubeconform),
     "kubernetes_api": partial(found.local_files, fetch=downloads.kubernetes_api),
@@ -123,6 +124,12 @@ def chromium(pytestconfig: pytest.Config) -> Path:
 def nginx(pytestconfig: pytest.Config) -> Path:
     """The reverse proxy's program."""
     return _files(pytestconfig, "nginx")
+
+
+@pytest.fixture(scope="session")
+def prometheus(pytestconfig: pytest.Config) -> Path:
+    """The scraper's program."""
+    return _files(pytestconfig, "prometheus")
 
 
 @pytest.fixture(scope="session")
