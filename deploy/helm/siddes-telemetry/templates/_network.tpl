@@ -1,3 +1,29 @@
+{{/* Who may connect to the pods of a component. Without any rule, nobody. */}}
+{{- define "siddes.ingress" -}}
+{{- $policy := .root.Values.networkPolicy }}
+{{- if ne .component "consumer" }}
+- ports:
+    - {port: http}
+  {{- with $policy.publicFrom }}
+  from:
+    {{- toYaml . | nindent 4 }}
+    {{- range without (list "proxy" "test") $.component }}
+    - podSelector:
+        matchLabels:
+          {{- include "siddes.selector" (dict "root" $.root "component" .) | nindent 10 }}
+    {{- end }}
+  {{- end }}
+{{- end }}
+{{- if ne .component "proxy" }}
+{{- with $policy.adminFrom }}
+- ports:
+    - {port: admin}
+  from:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Where the pods of a component may connect to, by what they use. */}}
 {{- define "siddes.egress" -}}
 {{- $v := .root.Values }}
