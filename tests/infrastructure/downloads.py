@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.infrastructure.fetching import HERE, Unavailable, cache_folder, check, fetching, require, run, sha256
 from tests.infrastructure.go_programs import go_module_files, go_program
+from tests.infrastructure.kafka_archive import make_archive
 
 KAFKA = "kafka-4.1.1"
 KAFKA_SHA256 = (
@@ -39,7 +40,7 @@ MONITORING_KINDS = ("podmonitors", "prometheusrules")
 
 
 def kafka_jars(cache: Path) -> Path:
-    """The folder of the broker's jars (43 MB)."""
+    """The folder of the broker's jars (43 MB), beside the archive of its classes."""
     require("java")
     with fetching(cache, KAFKA) as (folder, done):
         if not done:
@@ -49,6 +50,7 @@ def kafka_jars(cache: Path) -> Path:
             lines = [f"{sha256(jar)}  {jar.name}\n" for jar in sorted((folder / "jars").iterdir())]
             check(hashlib.sha256("".join(lines).encode()).hexdigest(), KAFKA_SHA256, "the broker's jars")
             (folder / "jars").rename(cache / KAFKA)
+    make_archive(cache / KAFKA)
     return cache / KAFKA
 
 

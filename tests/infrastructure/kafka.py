@@ -29,6 +29,11 @@ BROKER_SETTINGS = {
 }
 
 
+def archive_of(jars: Path) -> Path:
+    """Where the archive of the classes in `jars` is (kafka_archive.py)."""
+    return jars.resolve().with_name(f"{jars.resolve().name}.jsa")
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """A listener for the clients of one proxy: it advertises the proxy's port, so that they stay on the proxy."""
@@ -55,8 +60,11 @@ class KafkaServer(LocalServer):
     ) -> None:
         super().__init__(folder)
         self._format_options = tuple(format_options)
+        jars = jars.resolve()  # an archive holds for the path that it was made with
         class_path = f"{jars}/*" if classes is None else f"{jars}/*:{classes}"
-        self._java = ["java", *java, f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", "-cp", class_path]
+        archive = archive_of(jars)
+        mapped = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
+        self._java = ["java", *java, *mapped, f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", "-cp", class_path]
         self._properties = folder / "server.properties"
         self._settings = {**settings, "log.dirs": str(folder / "data")}
 
