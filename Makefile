@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test canary faults soak simulate bench lint clients generate dashboard picture lock
+.PHONY: help setup run image test canary faults soak simulate bench lint clients generate dashboard picture lock
 MAKEFLAGS += --no-print-directory
 
 # Any python3 from 3.11 on; evaluated only where .venv is made.
@@ -24,6 +24,9 @@ setup: .venv/.embedded ## make .venv with what embedded mode needs
 
 run: setup ## start everything in one process, for trying out (data in ./data)
 	@exec .venv/bin/siddes-telemetry up --debug
+
+image: ## build the image of the services, tagged with the version (IMAGE=name CA=file PIP_INDEX_URL=url; deploy/make-image has more)
+	@deploy/make-image
 
 test: lint clients ## every check: ruff, mypy, import-linter, the clients' own, pytest (ARGS="-k retry" passes on)
 	@.venv/bin/pytest $(PARALLEL) $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -14,10 +15,18 @@ from typing import Self
 from tests.infrastructure.fetching import Unavailable
 from tests.infrastructure.found import RuledOut
 from tests.infrastructure.names import fresh
+from tests.product.deploy_files import DEPLOY
 
 START_S = 900.0  # builds an image and starts twenty containers
 COMMAND_S = 180.0
 SILENCE_S = 30.0  # of a question about the file, or about the plug-in
+
+
+def base_image(environ: Mapping[str, str]) -> str:
+    """What the services' image is built from."""
+    pinned = re.search(r"^ARG PYTHON_IMAGE=(.+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert pinned
+    return environ.get("PYTHON_IMAGE") or pinned[1]
 
 
 class ComposeProject:
@@ -69,10 +78,7 @@ class ComposeProject:
         self.run("down", "--volumes", "--remove-orphans", "--timeout", "5")
 
     def _images(self) -> set[str]:
-        """Those that are pulled: of services, and those that an image is built from."""
+        """Those that are pulled: of services, and the base of the one that is built."""
         services = json.loads(self.run("config", "--format", "json", within_s=SILENCE_S).stdout)["services"]
-        built = [service["build"] for service in services.values() if "build" in service]
         ours = {service["image"] for service in services.values() if "build" in service}
-        return {service["image"] for service in services.values()} - ours | {
-            image for build in built for image in build.get("args", {}).values()
-        }
+        return {service["image"] for service in services.values()} - ours | {base_image(self._environment)}
