@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run image test canary faults soak simulate bench lint clients generate dashboard picture lock
+.PHONY: help setup run image test pytest canary faults soak simulate bench lint clients generate dashboard picture lock
 MAKEFLAGS += --no-print-directory
 
 # Any python3 from 3.11 on; evaluated only where .venv is made.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # Many tests wait for servers: more of them at a time than there are processors. PARALLEL= runs them one by one.
-PARALLEL ?= -n 3 --dist worksteal
+PARALLEL ?= -n 4 --dist worksteal
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 # The libraries of which private parts are used: docs/decisions.md lists those.
 WATCHED := aiohttp aiokafka 'clickhouse-connect[async]' chdb-core 'pyjwt[crypto]'
@@ -28,7 +28,10 @@ run: setup ## start everything in one process, for trying out (data in ./data)
 image: ## build the image of the services, tagged with the version (IMAGE=name CA=file PIP_INDEX_URL=url; deploy/make-image has more)
 	@deploy/make-image
 
-test: lint clients ## every check: ruff, mypy, import-linter, the clients' own, pytest (ARGS="-k retry" passes on)
+test: lint clients pytest ## every check: ruff, mypy, import-linter, the clients' own, pytest (ARGS="-k retry" passes on)
+	@true
+
+pytest: .venv/.dev ## the Python tests alone
 	@.venv/bin/pytest $(PARALLEL) $(ARGS)
 
 canary: .venv/bin/python ## run the unit, contract, Kafka and HTTP tests on the newest aiohttp, aiokafka, clickhouse-connect, chdb-core and PyJWT
