@@ -43,6 +43,7 @@ async def test_metrics_of_one_process_add_up(tmp_path: Path) -> None:
 
         books = await balanced(deployment, [deployment.write_url], write, records_in_log)
         assert books.sum("siddes_consumer_lag_records") == 0
+        assert books.sum("siddes_log_partitions") == 1
 
 
 async def test_metrics_of_a_cluster_add_up(kafka_bootstrap: str, clickhouse_database_url: str, tmp_path: Path) -> None:

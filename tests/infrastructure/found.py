@@ -106,14 +106,14 @@ def find_nginx(environ: Mapping[str, str]) -> Path:
     return Path(program)
 
 
-def find_prometheus(environ: Mapping[str, str]) -> Path:
-    """The scraper's program. RuledOut where TEST_SERVERS asks for another way than local."""
+def find_prometheus(environ: Mapping[str, str], program: str = "prometheus") -> Path:
+    """The scraper's program, or promtool. RuledOut where TEST_SERVERS asks for another way than local."""
     if environ.get("TEST_SERVERS", "local") != "local":
         raise RuledOut("Prometheus is a local one, and TEST_SERVERS leaves those out")
-    program = shutil.which("prometheus")
-    if program is None:
-        raise Unavailable("no Prometheus on this machine")
-    return Path(program)
+    found = shutil.which(program)
+    if found is None:
+        raise Unavailable(f"no {program} on this machine")
+    return Path(found)
 
 
 def _first(environ: Mapping[str, str], variable: str, finders: Mapping[str, Callable[[], Found]]) -> Found:

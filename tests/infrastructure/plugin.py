@@ -34,6 +34,7 @@ FINDERS: dict[str, Callable[[Mapping[str, str]], Found | Path]] = {
     "chromium": found.find_chromium,
     "nginx": found.find_nginx,
     "prometheus": found.find_prometheus,
+    "promtool": partial(found.find_prometheus, program="promtool"),
     "helm": partial(found.local_files, fetch=downloads.helm),
     "kubeconform": partial(found.local_files, fetch=downloads.kubeconform),
     "kubernetes_api": partial(found.local_files, fetch=downloads.kubernetes_api),
@@ -130,6 +131,12 @@ def nginx(pytestconfig: pytest.Config) -> Path:
 def prometheus(pytestconfig: pytest.Config) -> Path:
     """The scraper's program."""
     return _files(pytestconfig, "prometheus")
+
+
+@pytest.fixture(scope="session")
+def promtool(pytestconfig: pytest.Config) -> Path:
+    """The program that checks and tests rules."""
+    return _files(pytestconfig, "promtool")
 
 
 @pytest.fixture(scope="session")

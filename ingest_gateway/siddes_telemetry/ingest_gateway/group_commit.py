@@ -58,6 +58,7 @@ class GroupCommit:
         self._partitions = [PartitionQueue(number) for number in range(partitions)]
         self._idle = deque(self._partitions)  # the one that has been idle for longest first
         self._unkeyed: deque[PendingBatch] = deque()
+        metrics.log_partitions.set(partitions)
         self._admission = Admission(limit_bytes=limits.in_flight_bytes, partitions=partitions, metrics=metrics)
         self._deadlines = Deadlines(
             timers,

@@ -87,6 +87,13 @@ class GatewayMetrics:
             multiprocess_mode="livemax",
         )
 
+        self.log_partitions = Gauge(
+            "siddes_log_partitions",
+            "Partitions of the log that this gateway writes to.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+
     def accept(self, batches: Iterable[EventCounts]) -> None:
         """Count batches that were answered 200. Summed up first: a record has many reports of few events."""
         sums: dict[str, int] = {}

@@ -3,7 +3,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, generate_latest
 
 from siddes_telemetry.schemas.errors import ErrorCode
-from siddes_telemetry.web.metrics import UNMATCHED, HttpMetrics, method_label
+from siddes_telemetry.web.metrics import OUTCOMES, UNMATCHED, HttpMetrics, method_label
 
 
 async def test_requests_are_counted_by_route_method_and_status() -> None:
@@ -34,6 +34,15 @@ async def test_requests_are_counted_by_route_method_and_status() -> None:
     assert value("siddes_http_request_seconds_count", route="summary", outcome="ok") == 1
     assert value("siddes_http_request_seconds_bucket", route="ingest", outcome="ok", le="0.001") == 0
     assert value("siddes_http_requests_in_flight") == 1
+
+
+def test_the_outcomes_of_a_services_routes_are_there_from_the_start() -> None:
+    registry = CollectorRegistry()
+    HttpMetrics(registry).expect(["ingest"])
+    for outcome in OUTCOMES:
+        assert registry.get_sample_value(
+            "siddes_http_request_seconds_count", {"route": "ingest", "outcome": outcome}
+        ) == 0, outcome
 
 
 def test_what_a_client_makes_up_is_no_label() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from siddes_telemetry.schemas.errors import ErrorCode
@@ -12,17 +14,16 @@ KEY_PENDING = "key_pending"  # beside the error codes: a 503 that is no failure
 _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-
-_REFUSED = "refused"
+_OK, _REFUSED, _UNAVAILABLE, _FAILED = OUTCOMES = ("ok", "refused", "unavailable", "failed")
 
 
 def _outcome(status: int) -> str:
     """The class of an answer by whose it is: the client's that refuses it, or ours that cannot give it."""
     if status < ErrorCode.invalid_event.status:
-        return "ok"
+        return _OK
     if status < ErrorCode.internal.status:
         return _REFUSED
-    return "unavailable" if status == ErrorCode.unavailable.status else "failed"
+    return _UNAVAILABLE if status == ErrorCode.unavailable.status else _FAILED
 
 
 def method_label(method: str) -> str:
@@ -81,10 +82,19 @@ class HttpMetrics:
             requests = self._bound_requests[key] = self._requests.labels(route, method, str(status))
         self.buffered.increment(requests)
         outcome = _REFUSED if key_pending else _outcome(status)
+        self.buffered.observe(self._latency(route, outcome), seconds)
+
+    def expect(self, routes: Iterable[str]) -> None:
+        """Show zeros for the outcomes of these routes: a rate does not see a counter's first value."""
+        for route in routes:
+            for outcome in OUTCOMES:
+                self._latency(route, outcome)
+
+    def _latency(self, route: str, outcome: str) -> Histogram:
         latency = self._bound_seconds.get((route, outcome))
         if latency is None:
             latency = self._bound_seconds[route, outcome] = self._seconds.labels(route, outcome)
-        self.buffered.observe(latency, seconds)
+        return latency
 
     def failed(self, code: ErrorCode) -> None:
         self._bound_errors[code].inc()

@@ -65,7 +65,9 @@ async def public_server(
 
     The authenticator's connections close at the end. Raises SettingsError if no viewer could be authenticated.
     """
+    routes = list(routes)
     http_metrics, auth_metrics = HttpMetrics(metrics), AuthMetrics(metrics)
+    http_metrics.expect(route.name for route in routes)
     connection_metrics = ConnectionMetrics(metrics)
     Gauge(
         "siddes_enabled",
