@@ -40,9 +40,8 @@ def test_the_outcomes_of_a_services_routes_are_there_from_the_start() -> None:
     registry = CollectorRegistry()
     HttpMetrics(registry).expect(["ingest"])
     for outcome in OUTCOMES:
-        assert registry.get_sample_value(
-            "siddes_http_request_seconds_count", {"route": "ingest", "outcome": outcome}
-        ) == 0, outcome
+        labels = {"route": "ingest", "outcome": outcome}
+        assert registry.get_sample_value("siddes_http_request_seconds_count", labels) == 0
 
 
 def test_what_a_client_makes_up_is_no_label() -> None:
