@@ -16,9 +16,11 @@ ELSEWHERE = {"app/api/telemetry/[[...path]]/route.ts"}  # a file of the reader's
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors of a document's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", document.read_text()), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    """The anchors of a document's headings, as GitHub makes them, and those that are written out."""
+    text = FENCED.sub("", document.read_text())
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    written = re.findall(r'<a id="([^"]+)"></a>', text)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings} | set(written)
 
 
 def is_a_file_of_ours(name: str, document: Path) -> bool:

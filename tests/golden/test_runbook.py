@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -14,6 +14,7 @@ from siddes_telemetry.consumer.halt import OFFSET_BEYOND, ROWS_BEYOND, UNKNOWN_I
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.store_retry import STORE_REASONS
 from siddes_telemetry.web.auth.refusals import Refusal
+from tests.product import alerts
 from tests.product.runbook import PAGE
 
 ROOT = Path(__file__).parents[2]
@@ -97,12 +98,61 @@ def test_every_reason_of_a_401_is_in_the_runbook() -> None:
     assert first_column("What a 401 means") == {refusal.name for refusal in Refusal}
 
 
-def test_every_metric_is_in_the_runbook() -> None:
+def test_every_metric_is_in_a_rule_or_needs_no_alert() -> None:
+    ours = metrics_of_the_code()
+    documented = family_names(METRIC.findall(PAGE.read_text())) - {"siddes_telemetry"}
+    assert documented - ours == set()
+    no_alert = family_names(METRIC.findall(subsection("What needs no alert")))
+    assert ours - family_names(METRIC.findall(alerts.RULES.read_text())) - no_alert == set()
+
+
+def test_every_metric_of_the_rules_exists_with_its_labels() -> None:
+    """The labels of selectors; `by` and `on` name labels of targets too. test_prometheus.py asks the real services."""
+    selectors = {
+        (name.removesuffix("_total").removesuffix("_count").removesuffix("_bucket"), label)
+        for rule in alerts.rules()
+        for name, labels in re.findall(r"(siddes_[a-z_]+)(?:\{([^}]*)\})?", rule["expr"])
+        for label in re.findall(r"(\w+)[!=]", labels) or [""]
+    }
+    code = "\n".join(file.read_text() for file in CODE)
+    assert {name for name, _ in selectors} - metrics_of_the_code() == set()
+    declared = {label for label in (label for _, label in selectors) if label and label != "le"}
+    assert {label for label in declared if f'"{label}"' not in code} == set()
+
+
+def test_every_alert_has_a_row_and_every_row_an_alert() -> None:
+    rows = dict(re.findall(r'<a id="\w+"></a>`(\w+)` \((\w+)\)', PAGE.read_text()))
+    assert rows == {rule["alert"]: rule["labels"]["severity"] for rule in alerts.alerts()}
+    anchors = set(re.findall(r'<a id="(\w+)"></a>', PAGE.read_text()))
+    assert anchors == {alert.lower() for alert in rows}
+    for rule in alerts.alerts():
+        assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
+        assert rule["annotations"].keys() == {"summary", "description", "runbook"}, rule["alert"]
+        assert rule["labels"].keys() == {"severity"}, rule["alert"]
+    assert set(rows.values()) == {"page", "ticket"}
+
+
+def test_every_alert_is_tested_where_it_fires_and_where_it_is_silent() -> None:
+    assert alerts.cases().keys() == {rule["alert"] for rule in alerts.alerts()}
+    for alert, kinds in alerts.cases().items():
+        assert kinds.keys() == {"fires", "silent"}, alert
+        assert all(kinds.values()), alert
+
+
+def metrics_of_the_code() -> set[str]:
     registry = CollectorRegistry()
     ConsumerMetrics(registry)
     names = {metric.name for metric in registry.collect()}
     for file in CODE:
         names |= {text for text in constants(ast.parse(file.read_text())) if METRIC.fullmatch(text)}
-    ours = {name.removesuffix("_total") for name in names if not name.endswith("_") and name != "siddes_telemetry"}
-    documented = {name.removesuffix("_total") for name in METRIC.findall(PAGE.read_text())} - {"siddes_telemetry"}
-    assert (ours - documented, documented - ours) == (set(), set())
+    return family_names(name for name in names if not name.endswith("_")) - {"siddes_telemetry"}
+
+
+def family_names(names: Iterable[str]) -> set[str]:
+    return {re.sub(r"_(total|count|bucket)$", "", name) for name in names}
+
+
+def subsection(heading: str) -> str:
+    _, found, rest = PAGE.read_text().partition(f"\n### {heading}\n")
+    assert found, heading
+    return rest.partition("\n#")[0]

@@ -13,12 +13,11 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
-RULES = ROOT / "deploy/prometheus/rules.yaml"
-CASES_FILE = Path(__file__).with_name("alert_cases.yaml")
-# Texts only: 0x30 is no number here.
-CASES: dict[str, dict[str, dict[str, Any]]] = yaml.load(CASES_FILE.read_text(), Loader=yaml.BaseLoader)
-GROUPS: list[dict[str, Any]] = yaml.safe_load(RULES.read_text())["groups"]
+from tests.product import alerts
+from tests.product.alerts import RULES
+
+EXAMPLE = RULES.with_name("prometheus.yaml")
+CASES, GROUPS = alerts.cases(), alerts.groups()
 TARGETS = {
     f"{service}{number}": f'job="siddes-{service}",instance="{service}-{number or 1}:{port}"'
     for service, port in (("gateway", 9090), ("consumer", 9091), ("summary", 9092), ("up", 9090))
@@ -26,9 +25,10 @@ TARGETS = {
 }
 
 
-def test_the_rules_are_valid(promtool: Path) -> None:
-    checked = subprocess.run([promtool, "check", "rules", RULES], capture_output=True, text=True, check=False)
+def test_the_rules_and_the_example_of_a_configuration_are_valid(promtool: Path) -> None:
+    checked = subprocess.run([promtool, "check", "config", EXAMPLE], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert f"SUCCESS: {len(alerts.rules())} rules found" in checked.stdout
 
 
 def test_alerts_fire_on_what_deserves_it_and_on_nothing_else(promtool: Path, tmp_path: Path) -> None:
@@ -42,13 +42,17 @@ def write_tests(alert: str, folder: Path) -> Path:
     [group] = [group for group in GROUPS if any(rule.get("alert") == alert for rule in group["rules"])]
     rules = [rule for rule in group["rules"] if rule.get("alert", alert) == alert]
     (folder / f"{alert}.rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": alert, "rules": rules}]}))
-    tests = {"rule_files": [f"{alert}.rules.yaml"], "evaluation_interval": "1m", "tests": list(cases(alert, rules[-1]))}
+    tests = {
+        "rule_files": [f"{alert}.rules.yaml"],
+        "evaluation_interval": "1m",
+        "tests": list(tests_of(alert, rules[-1])),
+    }
     file = folder / f"{alert}.yaml"
     file.write_text(yaml.safe_dump(tests))
     return file
 
 
-def cases(alert: str, rule: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def tests_of(alert: str, rule: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yields each case as promtool's test. An alert is seen in ALERTS, which each evaluation writes."""
     for kind, each in CASES[alert].items():
         for what, case in each.items():
