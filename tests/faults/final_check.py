@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 from tests.faults import naive_consumer
 from tests.faults.loaded_cluster import LoadedCluster
@@ -76,10 +77,11 @@ async def wait_until_drained(bootstrap: str, topic: str, group: str) -> None:
         raise AssertionError(f"not stored to the end: {left}") from None
 
 
-def assert_verify_agrees(deployment: Deployment, *, deadline_s: float = COMMAND_DEADLINE_S) -> None:
-    """The product's own check must agree."""
+def assert_verify_agrees(deployment: Deployment, *, deadline_s: float = COMMAND_DEADLINE_S) -> Any:
+    """The product's own check must agree. Returns its report."""
     answer = run("verify", "--json", settings=deployment.settings, deadline_s=deadline_s)
     report = json.loads(answer.stdout)
     assert (answer.returncode, report["ok"]) == (0, True), answer.stdout
     for partition in report["partitions"]:
         assert (partition["missing"], partition["surplus"]) == (0, 0), answer.stdout
+    return report

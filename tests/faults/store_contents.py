@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -91,9 +92,15 @@ async def bounds(bootstrap: str, topic: str) -> tuple[dict[int, int], dict[int, 
         return {key.partition: at for key, at in first.items()}, {key.partition: at for key, at in end.items()}
 
 
-async def read_topic(bootstrap: str, topic: str, *, repeats: bool = False) -> Topic:
-    """Read the whole topic. Only the first batch of an id counts in a partition; with `repeats`, every one."""
+async def read_topic(
+    bootstrap: str, topic: str, *, repeats: bool = False, since: Mapping[int, int] | None = None
+) -> Topic:
+    """Read the whole topic. Only the first batch of an id counts in a partition; with `repeats`, every one.
+
+    `since`: the offsets to begin at, of a topic that drops the records before them.
+    """
     first, end = await bounds(bootstrap, topic)
+    first |= since or {}
     seen: dict[int, set[bytes]] = defaultdict(set)
     amounts: dict[RecordPosition, RowsAndTotal] = {}
     async with consumer_of(bootstrap) as consumer:

@@ -31,7 +31,7 @@ def main() -> None:
         "--seed", type=int, help="of the order of disturbances; default: a random one, which is printed"
     )
     parser.add_argument("--write", type=Path, metavar="FILE", help="write what was found there too, as Markdown")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the logs and data of all processes there")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep logs, data and samples there")
     given = parser.parse_args()
     if given.minutes <= 0 or given.rate <= 0:
         parser.error("minutes and rate must be above 0")

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.faults.final_check import wait_until_drained
-from tests.faults.store_contents import Sql
+from tests.faults.store_contents import Sql, bounds
 from tests.infrastructure.clickhouse import LocalClickHouse
 from tests.infrastructure.kafka_cluster import KAFKAS_SESSION_S, LocalKafkaCluster
 from tests.product.deploy_files import DEPLOY
@@ -86,6 +86,7 @@ class SoakCluster:
     sql: Sql
     rng: random.Random
     old: OldCounts
+    live_from: dict[int, int]  # by partition: the offset after its old counts
     began_s: float = 0.0
     failures: list[str] = field(default_factory=list)
 
@@ -149,10 +150,11 @@ async def soak_cluster(plan: Plan, jars: Path, libchdb: Path, folder: Path) -> A
             period_s=connections / plan.rate,
             retry_wait_s=as_the_sdk,
         )
+        _, live_from = await bounds(brokers.bootstrap, deployment.settings["TOPIC"])
         load = Load([], pace, of_load)
         sql = Sql(session, clickhouse.url)
         readers = Readers([], load.viewers, old_counts.VIEWERS, of_readers)
-        cluster = SoakCluster(brokers, clickhouse, deployment, load, readers, session, sql, rng, old)
+        cluster = SoakCluster(brokers, clickhouse, deployment, load, readers, session, sql, rng, old, live_from)
         await asyncio.to_thread(migrate, deployment)
         await sql.run(f"ALTER TABLE telemetry_counts MODIFY SETTING {TABLE_PACE}")
         for name in OPTIONS:

@@ -41,10 +41,10 @@ class Disturbances:
             self._cluster.rng.shuffle(kinds)
             for name, step in kinds:
                 await self._pause(self._cluster.rng.uniform(*QUIET_S))
+                if "purge" not in self.done and self._cluster.elapsed_s >= self._purge_at_s and not self._stop.is_set():
+                    await self._step("purge", self._purge)
                 if self._stop.is_set():
                     return
-                if "purge" not in self.done and self._cluster.elapsed_s >= self._purge_at_s:
-                    await self._step("purge", self._purge)
                 await self._step(name, step)
 
     async def restart_the_lasting(self) -> None:

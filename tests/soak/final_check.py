@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from tests.faults.final_check import assert_verify_agrees
-from tests.faults.store_contents import bounds
+from tests.faults.final_check import assert_verify_agrees, differences
+from tests.faults.store_contents import bounds, read_topic
 from tests.product.load import Sums
 from tests.soak.cluster import SoakCluster
+from tests.soak.log_lines import errors, said_in
 
 VERIFY_S = 900.0
 
@@ -48,9 +49,11 @@ class FinalCheck:
             "everything is stored": self._drained,
             "sums by viewer, in the store": lambda: self._sums(self._cluster.sql),
             "sums by viewer, in the summaries": lambda: self._sums(FromSummaries(self._cluster)),
+            "rows by record": self._records,
             "what expires": self._old,
             "verify": self._verify,
             "every service ends with 0": self._stopped,
+            "warnings and errors of the services": self._log_lines,
         }
         for name, check in checks.items():
             try:
@@ -92,9 +95,24 @@ class FinalCheck:
             f"{sum(first.values()):,} of its records"
         )
 
+    async def _records(self) -> str:
+        """Every record of the load against its rows, without the product."""
+        cluster = self._cluster
+        topic = await read_topic(cluster.brokers.bootstrap, cluster.topic, since=cluster.live_from)
+        stored = await cluster.sql.by_record(await cluster.sql.log_id(cluster.topic))
+        logged = {place: amount for place, amount in topic.amounts.items() if amount[0]}
+        found = {place: amount for place, amount in stored.items() if place[1] >= cluster.live_from[place[0]]}
+        missing, surplus = differences(logged, found)
+        assert (missing, surplus) == (0, 0), f"{missing} rows of the log are missing, {surplus} are too many"
+        return f"{len(logged):,} records have left {sum(rows for rows, _ in found.values()):,} rows"
+
     async def _verify(self) -> str:
-        await asyncio.to_thread(assert_verify_agrees, self._cluster.deployment, deadline_s=VERIFY_S)
-        return "log and store agree"
+        report = await asyncio.to_thread(assert_verify_agrees, self._cluster.deployment, deadline_s=VERIFY_S)
+        compared, earlier = (sum(each[what] for each in report["partitions"]) for what in ("rows", "earlier_rows"))
+        return (
+            f"log and store agree: {compared:,} rows compared; {earlier:,} rows of records that the log has dropped, "
+            "and of the ten minutes after these, cannot be"
+        )
 
     async def _stopped(self) -> str:
         processes = self._cluster.deployment.processes
@@ -102,3 +120,8 @@ class FinalCheck:
         failed = {name: status for name, status in zip(processes, statuses, strict=True) if status}
         assert not failed, f"{failed}"
         return "yes"
+
+    async def _log_lines(self) -> str:
+        said = await asyncio.to_thread(said_in, self._cluster.deployment.folder)
+        assert not errors(said), f"{', '.join(errors(said))}: see docs/operations.md"
+        return ", ".join(f"{level} {event} {times} times" for (level, event), times in sorted(said.items())) or "none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 import time
@@ -106,12 +107,15 @@ class _Run:
 
     async def _watch(self) -> None:
         watcher, line_s = Watcher(self._cluster), 0.0
+        samples = self._cluster.deployment.folder / "samples.jsonl"
         while not self._stop.is_set():
             began_s = self._cluster.elapsed_s
             if ended := watcher.ended():
                 raise RuntimeError(f"ended by itself: {', '.join(ended)}")
             sample = await watcher.sample()
             self._watched.add(began_s, sample)
+            with samples.open("a") as file:
+                file.write(json.dumps({"at_s": began_s, **sample}) + "\n")
             if began_s >= line_s:
                 line_s = began_s + LINE_EVERY_S
                 self._say(report.progress_line(sample, sorted(LASTING_PROCESSES)))
