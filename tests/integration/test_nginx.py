@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import re
-import signal
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -17,69 +12,14 @@ import pytest
 
 from siddes_telemetry.schemas.errors import ErrorCode
 from tests.infrastructure.ports import free_ports
-from tests.infrastructure.process import ServerProcess
 from tests.product.client import bearer, eventually
 from tests.product.deployments import Deployment, embedded
+from tests.product.reverse_proxy import CANARY, Proxy, proxied
 
-CONF = Path(__file__).parents[2] / "deploy/nginx.conf"
-ANSWER_S = 30.0
 ALIAS, INGEST, SUMMARY = "/api/telemetry", "/api/telemetry/ingest", "/api/telemetry/summary"
 HOST = "Host: counts.example\r\n"
 CRLF = "\r\n"
-CANARY = "canary1f6f0f9d"
 COUNT = {"event": "suggestion_accepted", "count": 3}
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """A running nginx."""
-
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def answer(self, sent: str) -> bytes:
-        """All that comes back on a connection of its own, on which nothing more is sent."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER_S) as raw:
-            with suppress(ConnectionError):  # it may answer and close before it has all of it
-                raw.sendall(sent.encode("latin-1"))
-            received = b""
-            with suppress(ConnectionError):
-                while chunk := raw.recv(65536):
-                    received += chunk
-            return received
-
-
-@contextmanager
-def proxied(program: Path, folder: Path, *, gateway: int, summary: int) -> Iterator[Proxy]:
-    """The configuration with nothing changed but addresses and places."""
-    (port,) = free_ports(1)
-    text = CONF.read_text()
-    for old, new in {
-        "listen 8080": f"listen 127.0.0.1:{port}",
-        "gateway:8080": f"127.0.0.1:{gateway}",
-        "summary:8081": f"127.0.0.1:{summary}",
-        "/tmp/nginx": f"{folder}/nginx",
-    }.items():
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "nginx.conf").write_text(text)
-    directives = f"daemon off; user {getpass.getuser()};"  # a worker of root's must get at its folder
-    command = [str(program), "-c", str(folder / "nginx.conf"), "-g", directives]
-    process = ServerProcess(command, log=folder / "nginx.log")
-    try:
-        process.wait_until(lambda: _is_open(port))
-        yield Proxy(port)
-    finally:
-        process.end(signal.SIGTERM)
-    assert CANARY.encode() not in process.said()
-
-
-def _is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")
