@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def values_of(case: str) -> Path:
 
 
 def rendered(helm: Path, *values: Path) -> str:
-    """What `helm template` prints, checked by `helm lint --strict`'s rules too. Raises Refused."""
+    """What `helm template` prints. Raises Refused."""
     return _helm(helm, "template", RELEASE, str(CHART), "--namespace", NAMESPACE, values=values)
 
 
@@ -47,6 +48,13 @@ def _helm(helm: Path, *arguments: str, values: tuple[Path, ...]) -> str:
     if done.returncode:
         raise Refused(done.stdout + done.stderr)
     return done.stdout
+
+
+def written(folder: Path, values: Mapping[str, Any]) -> Path:
+    """A file of these values in the folder."""
+    file = folder / "values.yaml"
+    file.write_text(json.dumps(values))
+    return file
 
 
 def objects(text: str) -> list[Object]:

@@ -1,0 +1,98 @@
+"""What the chart renders: golden manifests that Kubernetes' schemas know.
+
+`GOLDEN=write pytest tests/integration/chart` writes the manifests anew: review the diff.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.infrastructure.manifests import Manifests
+from tests.product.chart import (
+    CASES,
+    VALUES,
+    lint,
+    objects,
+    of_kind,
+    pods,
+    rendered,
+    values_of,
+    written,
+)
+from tests.product.deploy_files import DEPLOY
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_rendering_is_the_golden_one(case: str, renderings: dict[str, str]) -> None:
+    golden = VALUES / f"{case}.yaml"
+    if os.environ.get("GOLDEN") == "write":
+        golden.write_text(renderings[case])
+    assert renderings[case] == golden.read_text(), "GOLDEN=write pytest tests/integration/chart, and read the diff"
+
+
+def test_kubernetes_knows_every_field(rendering: str, manifests: Manifests) -> None:
+    assert manifests.faults(rendering) == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_lint_has_nothing_to_say(case: str, helm: Path) -> None:
+    lint(helm, values_of(case))
+
+
+def test_no_secret_is_rendered(rendering: str) -> None:
+    assert of_kind(rendering, "Secret") == []
+    for pod in pods(rendering):
+        variables = {each["name"] for each in pod.container.get("env", ())}
+        assert not {name for name in variables if re.search("(PASSWORD|SECRET|VIEWER_KEY)$", name)}
+        urls = [value for name, value in pod.settings.items() if name == "CLICKHOUSE" or name.endswith("_URL")]
+        assert not [url for url in urls if "@" in url]
+
+
+def test_selectors_find_the_pods_of_one_component(rendering: str) -> None:
+    labels = {pod.component: pod.metadata["labels"] for pod in pods(rendering)}
+
+    def found(selector: dict[str, str]) -> set[str]:
+        return {name for name, each in labels.items() if selector.items() <= each.items()}
+
+    for each in objects(rendering):
+        spec = each.get("spec", {})
+        match each["kind"]:
+            case "Deployment" | "PodDisruptionBudget":
+                selector = spec["selector"]["matchLabels"]
+            case "NetworkPolicy":
+                selector = spec["podSelector"]["matchLabels"]
+            case "Service":
+                selector = spec["selector"]
+            case _:
+                continue
+        assert found(selector) == {each["metadata"]["labels"]["app.kubernetes.io/component"]}
+    for monitor in of_kind(rendering, "PodMonitor"):
+        monitored = found(monitor["spec"]["selector"]["matchLabels"])
+        with_port = {
+            pod.component
+            for pod in pods(rendering)
+            if "admin" in {each["name"] for each in pod.container.get("ports", ())}
+        }
+        assert monitored & with_port == {"gateway", "consumer", "summary"}
+
+
+def test_a_hook_needs_nothing_that_is_made_after_it(renderings: dict[str, str], helm: Path, tmp_path: Path) -> None:
+    for rendering in renderings.values():
+        made = {each["metadata"]["name"] for each in of_kind(rendering, "ServiceAccount")}
+        for job in of_kind(rendering, "Job"):
+            assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+            assert job["spec"]["template"]["spec"].get("serviceAccountName") not in made
+    off = written(tmp_path, {"migrate": {"enabled": False}})
+    assert not of_kind(rendered(helm, values_of("minimal"), off), "Job")
+
+
+def test_the_dashboard_is_that_of_the_project(helm: Path, tmp_path: Path) -> None:
+    text = rendered(helm, values_of("minimal"), written(tmp_path, {"dashboard": {"enabled": True}}))
+    (dashboard,) = [each for each in of_kind(text, "ConfigMap") if each["metadata"]["name"].endswith("-dashboard")]
+    (content,) = dashboard["data"].values()
+    assert json.loads(content) == json.loads((DEPLOY / "grafana/siddes-telemetry.json").read_text())
