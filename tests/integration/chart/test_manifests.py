@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.infrastructure.manifests import Manifests
 from tests.product.chart import (
@@ -91,8 +92,12 @@ def test_a_hook_needs_nothing_that_is_made_after_it(renderings: dict[str, str], 
     assert not of_kind(rendered(helm, values_of("minimal"), off), "Job")
 
 
-def test_the_dashboard_is_that_of_the_project(helm: Path, tmp_path: Path) -> None:
-    text = rendered(helm, values_of("minimal"), written(tmp_path, {"dashboard": {"enabled": True}}))
+def test_rules_and_dashboard_are_those_of_the_project(helm: Path, manifests: Manifests, tmp_path: Path) -> None:
+    wanted = {"prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}}
+    text = rendered(helm, values_of("minimal"), written(tmp_path, wanted))
+    (rule,) = of_kind(text, "PrometheusRule")
+    assert rule["spec"] == yaml.safe_load((DEPLOY / "prometheus/rules.yaml").read_text())
     (dashboard,) = [each for each in of_kind(text, "ConfigMap") if each["metadata"]["name"].endswith("-dashboard")]
     (content,) = dashboard["data"].values()
     assert json.loads(content) == json.loads((DEPLOY / "grafana/siddes-telemetry.json").read_text())
+    assert manifests.faults(text) == []
