@@ -45,14 +45,14 @@ def write_tests(alert: str, folder: Path) -> Path:
     tests = {
         "rule_files": [f"{alert}.rules.yaml"],
         "evaluation_interval": "1m",
-        "tests": list(tests_of(alert, rules[-1])),
+        "tests": list(each_test(alert, rules[-1])),
     }
     file = folder / f"{alert}.yaml"
     file.write_text(yaml.safe_dump(tests))
     return file
 
 
-def tests_of(alert: str, rule: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def each_test(alert: str, rule: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yields each case as promtool's test. An alert is seen in ALERTS, which each evaluation writes."""
     for kind, each in CASES[alert].items():
         for what, case in each.items():
