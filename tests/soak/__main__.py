@@ -25,7 +25,7 @@ from tests.soak.run import soak
 def main() -> None:
     """Exit with 0 if all is well."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=60.0, help="default: 60; growth is judged from 27 on")
+    parser.add_argument("--minutes", type=float, default=60.0, help="default: 60; growth is judged from 41 on")
     parser.add_argument("--rate", type=float, default=100.0, help="requests a second; default: 100")
     parser.add_argument(
         "--seed", type=int, help="of the order of disturbances; default: a random one, which is printed"

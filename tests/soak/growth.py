@@ -19,8 +19,8 @@ from enum import Enum
 from itertools import combinations
 from statistics import median
 
-WARM_UP_S = 720.0  # the retry window holds ten minutes of keys, and is full after that
-LEAST_JUDGED_S = 900.0  # a slope an hour of less than a quarter of one says nothing
+WARM_UP_S = 1200.0  # the retry windows are full after ten minutes; the heap has settled after as much again
+LEAST_JUDGED_S = 1200.0  # a slope an hour of less than a third of one says nothing
 HOUR_S = 3600.0
 MOST_POINTS = 150  # of which all pairs are compared
 TENTHS = 10
