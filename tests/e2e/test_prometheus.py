@@ -35,7 +35,7 @@ PAUSE_S = 0.2  # of the traffic between two dozens of requests
 
 pytestmark = pytest.mark.timeout(300)  # it starts a dozen processes, and a machine may be busy
 
-# What has no sample in a run: parts of panel and legend, by the reason.
+# What may have no sample in a run: parts of panel and legend, by the reason.
 NOT_IN_A_CLUSTER = {
     "embedded mode only": ("Embedded mode: the log let go",),
     "it does not happen here": ("rejoins:", "Key journal / dropped:"),
@@ -203,8 +203,8 @@ async def books_balance(run: Scraped) -> None:
     slowest = await run.value("histogram_quantile(1, sum by (le) (siddes_consumer_freshness_seconds_bucket))")
     assert mean is not None
     assert slowest is not None
-    assert 0 < mean < slowest < time.time() - run.since
-    assert slowest >= run.away_s / 2  # the rows of the outage waited for its end
+    assert 0 < mean < time.time() - run.since
+    assert slowest >= run.away_s / 2  # the upper bound of a bucket: rows waited for the end of the outage
 
 
 async def halt(run: Scraped) -> None:
@@ -227,7 +227,6 @@ async def every_expression_is_answered(run: Scraped, may_be_empty: Mapping[str, 
     empty = await run.empty_ones(shown)
     parts = [part for several in may_be_empty.values() for part in several]
     assert sorted(name for name in empty if not any(part in name for part in parts)) == []
-    assert [part for part in parts if not any(part in name for name in empty)] == [], "these have samples"
     scraped_of_ours = {family(name) for name in await run.metric_names() if name.startswith("siddes_")}
     assert scraped_of_ours - {family(name) for name in dashboard.metrics()} == set()
     for rule in await run.rules():
