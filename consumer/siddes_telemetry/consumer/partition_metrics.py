@@ -36,6 +36,7 @@ class PartitionMetrics:
         self._ctx = ctx
         self._position = position
         self._label = str(partition.number)
+        self._behind: tuple[int, float] | None = None  # at this offset, since this time, with nothing fetched
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
 
     def observe_block(self, log_id: int, block: Block, records: Sequence[LogRecord]) -> None:
@@ -112,6 +113,17 @@ class PartitionMetrics:
     def _set_lag(self, end: int) -> None:
         metrics, position = self._ctx.metrics, self._position()
         metrics.lag_records.labels(self._label).set(max(0, end - position.offset))
-        oldest_ms = position.oldest_waiting_ms
-        waiting_ms = 0 if oldest_ms is None else self._ctx.clocks.wall_ms() - oldest_ms
-        metrics.lag_seconds.labels(self._label).set(max(0, waiting_ms) / 1000)
+        metrics.lag_seconds.labels(self._label).set(self._lag_s(end, position))
+
+    def _lag_s(self, end: int, position: PartitionPosition) -> float:
+        if position.oldest_waiting_ms is not None:
+            self._behind = None
+            return max(0, self._ctx.clocks.wall_ms() - position.oldest_waiting_ms) / 1000
+        if end <= position.offset:
+            self._behind = None
+            return 0
+        # Nothing is fetched, as while a takeover waits for the store: the record is at least as old as this wait.
+        now_s = self._ctx.clocks.monotonic_s()
+        if self._behind is None or self._behind[0] != position.offset:
+            self._behind = (position.offset, now_s)
+        return now_s - self._behind[1]

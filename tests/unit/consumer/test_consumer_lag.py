@@ -64,8 +64,11 @@ async def test_the_lag_of_a_partition_is_shown_from_when_it_is_given_also_while_
     await world.append_viewers("third")
     await asyncio.sleep(2 * LAG_UPDATE_S)
     assert process.metric("lag_records", partition="0") == 3
+    await asyncio.sleep(60)
+    assert [process.metric("lag_seconds", partition=number) >= 60 for number in "01"] == [True, False]
     world.store.down = None
     await until(lambda: world.viewers() == ["first", "second", "third"])
+    await until(lambda: process.metric("lag_seconds", partition="0") == 0)
     await process.stop()
     assert process.metric("partitions_owned") == 0
 
