@@ -28,7 +28,9 @@ class WorkerProcessMetrics(Collector):
             for metric in _process_metrics(pid):
                 for sample in metric.samples:
                     if name := _SHOWN.get(sample.name):
-                        family = families.setdefault(name, Metric(name, metric.documentation, metric.type))
+                        # a counter's family has no _total: its HELP and TYPE lines would have it twice
+                        family_name = name.removesuffix("_total")
+                        family = families.setdefault(name, Metric(family_name, metric.documentation, metric.type))
                         family.add_sample(name, {"worker": str(number)}, sample.value)
         return families.values()
 
