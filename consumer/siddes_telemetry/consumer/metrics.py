@@ -75,8 +75,8 @@ class ConsumerMetrics:
         self.lag_records = gauge("lag_records", "Records in the log that are not stored yet.")
         self.lag_seconds = gauge(
             "lag_seconds",
-            "Age of the oldest record that is not stored, one that halts the partition too; 0 if none. Of one that is not "
-            "fetched yet, as before a takeover ends: how long this process has waited for it.",
+            "Age of the oldest record that is not stored, one that halts the partition too; 0 if none. Of one that is "
+            "not fetched yet, as before a takeover ends: how long this process has waited for it.",
         )
         self.halted = gauge("halted", "1 while the partition waits for an operator.")
         self.halt_offset = Gauge(
