@@ -21,7 +21,7 @@ from tests.product.chart import CASES, CHART, values_of
 Json = dict[str, Any]
 SCHEMA: Json = json.loads((CHART / "values.schema.json").read_text())
 VALUES: Json = yaml.safe_load((CHART / "values.yaml").read_text())
-FREE = {"kubernetesObject", "texts"}  # as Kubernetes has them, which checks them
+FREE = {"kubernetesObject", "labels", "texts"}  # as Kubernetes has them, which checks them
 # Of embedded mode, and of development on loopback.
 NO_SETTINGS_OF_A_CLUSTER = {"data", "debug"}
 # A URL with a password in it; the chart has user and password for themselves.
@@ -29,6 +29,8 @@ WITHOUT_FILE = {"clickhouse"}
 
 
 def resolved(schema: Json) -> Json:
+    if "allOf" in schema:
+        (schema,) = schema["allOf"]
     if "$ref" in schema:
         found: Json = SCHEMA["definitions"][schema["$ref"].rpartition("/")[2]]
         return found
@@ -37,6 +39,15 @@ def resolved(schema: Json) -> Json:
 
 def is_free(schema: Json) -> bool:
     return schema.get("$ref", "").rpartition("/")[2] in FREE
+
+
+def over(defaults: Json, values: Json) -> Json:
+    """The defaults with these values, as Helm puts them together."""
+    found = {**defaults, **{name: value for name, value in values.items() if value is not None}}
+    for name, value in values.items():
+        if isinstance(value, dict) and isinstance(defaults.get(name), dict):
+            found[name] = over(defaults[name], value)
+    return {name: value for name, value in found.items() if values.get(name, value) is not None}
 
 
 def at(path: tuple[str, ...]) -> Json:
@@ -65,7 +76,7 @@ def test_the_defaults_are_valid() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_values_of_each_case_are_valid(case: str) -> None:
-    jsonschema_rs.validate(SCHEMA, yaml.safe_load(values_of(case).read_text()))
+    jsonschema_rs.validate(SCHEMA, over(VALUES, yaml.safe_load(values_of(case).read_text())))
 
 
 def test_a_misspelt_name_is_refused_wherever_it_stands() -> None:
@@ -78,6 +89,31 @@ def test_a_misspelt_name_is_refused_wherever_it_stands() -> None:
             place = place[name]
         place["misspelt"] = 1
         assert not validator.is_valid(values), ".".join(path)
+
+
+# And what is within podSecurity and resources.
+MAY_BE_NULL = {("kafka", "replication"), ("podSecurity",), ("proxy", "podSecurity")}
+
+
+def test_a_value_that_null_takes_away_is_missed() -> None:
+    """Helm removes the default of a name that is null, such as one under which every line is a comment."""
+    validator = jsonschema_rs.validator_for(SCHEMA)
+    for path in PLACES:
+        if path in MAY_BE_NULL or path[-1:] == ("resources",):
+            continue
+        values = deepcopy(VALUES)
+        place = values
+        for name in path:
+            place = place[name]
+        for name, value in list(place.items()):
+            a_key = isinstance(value, str) and name.lower().endswith(
+                "key"
+            )  # of an object, which may be overridden alone
+            if (*path, name) not in MAY_BE_NULL and value != "" and not a_key:
+                del place[name]
+                assert not validator.is_valid(values), (*path, name)
+                place[name] = value
+    assert validator.is_valid(VALUES)
 
 
 def test_every_object_of_the_schema_is_closed_but_those_of_kubernetes() -> None:
@@ -103,7 +139,7 @@ def test_the_schema_has_the_names_of_the_values_and_no_others() -> None:
         values: Any = VALUES
         for name in path:
             values = values[name]
-        names = set(at(path)["properties"]) - ({"global"} if not path else set())
+        names = set(at(path)["properties"]) - ({"enabled", "global"} if not path else set())
         assert names == set(values) or (path in overrides and values == {}), path
 
 

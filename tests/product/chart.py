@@ -32,9 +32,16 @@ def values_of(case: str) -> Path:
     return VALUES / f"{case}.values.yaml"
 
 
-def rendered(helm: Path, *values: Path) -> str:
+def rendered(helm: Path, *values: Path, chart: Path = CHART, release: str = RELEASE, namespace: str = NAMESPACE) -> str:
     """What `helm template` prints. Raises Refused."""
-    return _helm(helm, "template", RELEASE, str(CHART), "--namespace", NAMESPACE, values=values)
+    return _helm(helm, "template", release, str(chart), "--namespace", namespace, values=values)
+
+
+def packaged(helm: Path, folder: Path) -> Path:
+    """The archive that `helm package` makes of the chart."""
+    _helm(helm, "package", str(CHART), "--destination", str(folder), values=())
+    (archive,) = folder.glob("*.tgz")
+    return archive
 
 
 def lint(helm: Path, *values: Path) -> None:
@@ -53,7 +60,7 @@ def _helm(helm: Path, *arguments: str, values: tuple[Path, ...]) -> str:
 def written(folder: Path, values: Mapping[str, Any]) -> Path:
     """A file of these values in the folder."""
     file = folder / "values.yaml"
-    file.write_text(json.dumps(values))
+    file.write_text(json.dumps(values, ensure_ascii=False))  # YAML knows no surrogate pairs
     return file
 
 

@@ -20,6 +20,7 @@ from tests.product.chart import (
     lint,
     objects,
     of_kind,
+    packaged,
     pods,
     rendered,
     values_of,
@@ -43,6 +44,32 @@ def test_kubernetes_knows_every_field(rendering: str, manifests: Manifests) -> N
 @pytest.mark.parametrize("case", CASES)
 def test_lint_has_nothing_to_say(case: str, helm: Path) -> None:
     lint(helm, values_of(case))
+
+
+def test_a_name_that_yaml_takes_for_something_else_stays_a_name(
+    helm: Path, manifests: Manifests, tmp_path: Path
+) -> None:
+    values = {
+        "fullnameOverride": "true",
+        "image": {"repository": "1", "tag": "2"},
+        "auth": {"jwt": {"secret": {"secretName": "123", "key": "on"}}},
+        "events": {"configMapName": "yes"},
+        "gateway": {"priorityClassName": "1e3"},
+        "topologySpread": {"topologyKeys": ["null"]},
+        "proxy": {"enabled": True},
+        "ingress": {"enabled": True, "className": "no", "hosts": ["a.example"]},
+        "httpRoute": {"enabled": True, "parentRefs": [{"name": "off"}]},
+        "podMonitor": {"enabled": True},
+    }
+    account = {"serviceAccount": {"create": False, "name": "0x10"}}
+    for more in ({}, account):
+        text = rendered(helm, values_of("minimal"), written(tmp_path, values | more), release="123", namespace="456")
+        assert manifests.faults(text) == []
+
+
+def test_a_packaged_chart_renders_the_same(helm: Path, renderings: dict[str, str], tmp_path: Path) -> None:
+    archive = packaged(helm, tmp_path)
+    assert rendered(helm, values_of("everything"), chart=archive) == renderings["everything"]
 
 
 def test_no_secret_is_rendered(rendering: str) -> None:

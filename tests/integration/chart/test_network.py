@@ -43,9 +43,9 @@ def test_a_workload_may_connect_to_what_it_needs(renderings: dict[str, str]) -> 
         ]
         return {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
 
-    assert ports("gateway") == {53, 9093, 443}
+    assert ports("gateway") == {53, 9093, 443, 3000}  # of the URLs of keys and of sessions
     assert ports("consumer") == {53, 9093, 8443}
-    assert ports("summary") == {53, 8443, 443}
+    assert ports("summary") == {53, 8443, 443, 3000}
     assert ports("migrate") == {53, 9093, 8443}
     assert ports("proxy") == {53, "http"}
 

@@ -71,7 +71,7 @@ def test_pods_are_users_of_their_images_unless_a_platform_chooses(renderings: di
     user = int(re.findall(r"^USER (\d+)", dockerfile, re.MULTILINE)[-1])
     for pod in ours(renderings["minimal"]).values():
         assert {pod.spec["securityContext"][name] for name in ("runAsUser", "runAsGroup", "fsGroup")} == {user}
-    for pod in ours(renderings["mtls"]).values():
+    for pod in pods(renderings["mtls"]):
         assert pod.spec["securityContext"].keys() == {"runAsNonRoot", "seccompProfile"}
 
 
@@ -114,6 +114,27 @@ def test_the_services_take_the_settings(rendering: str, tmp_path: Path, monkeypa
             assert not settings.debug
             if viewers:
                 assert settings.jwt_secret or settings.jwt_key_file or settings.jwt_jwks_url or settings.auth_url
+
+
+def test_a_process_reads_a_value_as_it_was_written(helm: Path, tmp_path: Path) -> None:
+    odd = "yes: $$a $(HOME) {{ b }} \"c\" 'd' # e\n- f: \\x\u00e9\U0001f600"
+    values = {
+        "clickhouse": {"cluster": odd, "login": {"user": "0x1F"}},
+        "auth": {"jwt": {"claim": odd, "audience": "on", "issuer": "1e3"}, "session": {"field": "null"}},
+        "kafka": {"group": odd, "topic": "123"},
+    }
+    found = ours(rendered(helm, values_of("minimal"), written(tmp_path, values)))
+
+    def read(component: str, setting: str) -> str:
+        """As Kubernetes gives it to the process: $$ is $, and $(NAME) stands for a variable."""
+        value = found[component].settings[setting]
+        assert "$(" not in value.replace("$$", "")
+        return value.replace("$$", "$")
+
+    assert read("migrate", "CLUSTER") == read("gateway", "JWT_CLAIM") == read("consumer", "GROUP") == odd
+    assert read("consumer", "CLICKHOUSE_USER") == "0x1F"
+    assert [read("summary", name) for name in ("JWT_AUDIENCE", "JWT_ISSUER", "AUTH_FIELD")] == ["on", "1e3", "null"]
+    assert read("consumer", "TOPIC") == "123"
 
 
 def test_every_file_that_a_setting_names_is_mounted_as_a_part_of_one_directory(rendering: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,16 @@ from tests.product.chart import (
 )
 
 
-def refusals(helm: Path, folder: Path, case: str, values: dict[str, Any]) -> list[str]:
+def refusals(helm: Path, folder: Path, case: str, values: dict[str, Any], **chart: Any) -> list[str]:
     with pytest.raises(Refused) as refused:
-        rendered(helm, *((values_of(case),) if case else ()), written(folder, values))
+        rendered(helm, *((values_of(case),) if case else ()), written(folder, values), **chart)
     return re.findall(r"^- (.*)$", str(refused.value), re.MULTILINE)
+
+
+def test_labels_by_which_pods_are_found_are_the_charts_own(helm: Path, tmp_path: Path) -> None:
+    labels = {"app.kubernetes.io/name": "other", "team": "counts"}
+    (problem,) = refusals(helm, tmp_path, "minimal", {"gateway": {"podLabels": labels}})
+    assert problem.endswith("invalid propertyName 'app.kubernetes.io/name'")
 
 
 def test_a_misspelt_value_is_refused_by_its_name(helm: Path, tmp_path: Path) -> None:
@@ -83,6 +90,7 @@ CANNOT_BE: list[tuple[str, dict[str, Any], set[str]]] = [
             "extraEnv": [
                 {"name": "SIDDES_TELEMETRY_TOPIC", "value": "other"},
                 {"name": "SIDDES_TELEMETRY_JWT_SECRET", "value": "readable by everybody"},
+                {"name": "siddes_telemetry_viewer_key", "value": "readable by everybody"},
             ],
         },
         {
@@ -98,6 +106,10 @@ CANNOT_BE: list[tuple[str, dict[str, Any], set[str]]] = [
             ),
             *(
                 f"extraEnv (of {each}): SIDDES_TELEMETRY_JWT_SECRET is a secret"
+                for each in ("gateway", "consumer", "summary", "migrate")
+            ),
+            *(
+                f"extraEnv (of {each}): siddes_telemetry_viewer_key is a secret"
                 for each in ("gateway", "consumer", "summary", "migrate")
             ),
             *(
@@ -120,7 +132,16 @@ CANNOT_BE: list[tuple[str, dict[str, Any], set[str]]] = [
         {"auth": {"jwt": {"algorithm": "HS256", "publicKey": {"configMapName": "keys"}}}},
         {"auth.jwt.algorithm: is that of publicKey or jwksUrl"},
     ),
+    (
+        "tokens",
+        {
+            "auth": {"session": {"url": "http://one:readable by everybody@app.example/me".replace(" ", "-")}},
+            "kafka": {"sasl": {"tokenUrl": "https://two@id.example/token"}},
+        },
+        {"auth.session.url: has a user or a password", "kafka.sasl.tokenUrl: has a user or a password"},
+    ),
 ]
+WITHOUT_LINKS = {"proxy": {"enabled": True}, "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}}
 
 
 @pytest.fixture(scope="module")
@@ -130,16 +151,32 @@ def said(helm: Path, tmp_path_factory: pytest.TempPathFactory) -> list[list[str]
     return [refusals(helm, folder, case, values) for case, values, _ in CANNOT_BE]
 
 
+@pytest.fixture(scope="module")
+def said_elsewhere(helm: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The problems of a release's name, and of a chart whose links were dropped."""
+    folder = tmp_path_factory.mktemp("chart")
+    copy = folder / "siddes-telemetry"
+    shutil.copytree(CHART, copy, ignore=lambda place, names: names if Path(place).name == "files" else [])
+    named = [problem for name in ("1counts", "a.b") for problem in refusals(helm, folder, "minimal", {}, release=name)]
+    return [*named, *refusals(helm, folder, "minimal", WITHOUT_LINKS, chart=copy)]
+
+
+def test_a_release_without_a_name_for_services_or_without_its_files_is_refused(said_elsewhere: list[str]) -> None:
+    beginnings = [each.split(" cannot ")[0].split(" of the chart")[0] for each in said_elsewhere]
+    files = ["files/nginx.conf", "files/rules.yaml", "files/siddes-telemetry.json"]
+    assert beginnings == ["the release's name: 1counts", "the release's name: a.b", *files]
+
+
 def test_what_cannot_be_is_refused_with_each_problem(said: list[list[str]]) -> None:
     for found, (_, _, problems) in zip(said, CANNOT_BE, strict=True):
         assert len(found) == len(problems), found
         assert {one for one in problems if any(each.startswith(one) for each in found)} == problems
-        assert "readable by everybody" not in "".join(found)
+        assert not re.search("readable.by.everybody", "".join(found))
 
 
-def test_every_problem_of_the_templates_is_tried(said: list[list[str]]) -> None:
+def test_every_problem_of_the_templates_is_tried(said: list[list[str]], said_elsewhere: list[str]) -> None:
     templates = re.findall(r'append \$problems (?:\(printf )?"([^"]*)"', (CHART / "templates/_checks.tpl").read_text())
     assert len(templates) > 20
     patterns = {each: re.sub("%[sd]", ".*", re.escape(each)) for each in templates}
-    found = [problem for problems in said for problem in problems]
+    found = [problem for problems in [*said, said_elsewhere] for problem in problems]
     assert [each for each in templates if not any(re.fullmatch(patterns[each], problem) for problem in found)] == []

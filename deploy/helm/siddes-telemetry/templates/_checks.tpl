@@ -7,6 +7,15 @@ start; here it is said before anything is installed. gateway.yaml includes this.
 {{- $v := .Values }}
 {{- $problems := list }}
 
+{{- if not (regexMatch "^[a-z][a-z0-9-]*$" (include "siddes.fullname" .)) }}
+{{- $problems = append $problems (printf "the release's name: %s cannot begin the name of a Service, which begins with a letter and has no dot; choose another, or set fullnameOverride" .Release.Name) }}
+{{- end }}
+{{- range $file, $part := dict "nginx.conf" (list $v.proxy.enabled "proxy_pass") "rules.yaml" (list $v.prometheusRule.enabled "groups:") "siddes-telemetry.json" (list $v.dashboard.enabled "panels") }}
+{{- if and (first $part) (not (contains (last $part) ($.Files.Get (printf "files/%s" $file)))) }}
+{{- $problems = append $problems (printf "files/%s of the chart: is a link that was not followed, by Flux for example; install what `helm package` makes" $file) }}
+{{- end }}
+{{- end }}
+
 {{- if not $v.image.repository }}
 {{- $problems = append $problems "image.repository: must be set: `make image` builds the image; push it to a registry of yours and name it here" }}
 {{- end }}
@@ -27,6 +36,11 @@ start; here it is said before anything is installed. gateway.yaml includes this.
 {{- $publicKey := or $jwt.publicKey.secretName $jwt.publicKey.configMapName }}
 {{- if not (or $jwt.secret.secretName $publicKey $jwt.jwksUrl $v.auth.session.url) }}
 {{- $problems = append $problems "auth: no viewer could be authenticated: set auth.jwt.secret, auth.jwt.publicKey, auth.jwt.jwksUrl or auth.session.url" }}
+{{- end }}
+{{- range $name, $url := dict "auth.jwt.jwksUrl" $jwt.jwksUrl "auth.session.url" $v.auth.session.url "kafka.sasl.tokenUrl" $v.kafka.sasl.tokenUrl }}
+{{- if regexMatch "^https?://[^/?#]*@" $url }}
+{{- $problems = append $problems (printf "%s: has a user or a password, which everybody could read in the manifest; remove it" $name) }}
+{{- end }}
 {{- end }}
 {{- if and $publicKey $jwt.jwksUrl }}
 {{- $problems = append $problems "auth.jwt: has publicKey and jwksUrl; set one of them" }}
@@ -111,11 +125,12 @@ start; here it is said before anything is installed. gateway.yaml includes this.
 {{- range $component, $uses := dict "gateway" (list "kafka" "viewers") "consumer" (list "kafka" "clickhouse") "summary" (list "clickhouse" "viewers") "migrate" (list "kafka" "clickhouse") }}
 {{- $settings := include "siddes.settings" (dict "root" $ "component" $component "uses" $uses) | fromYaml }}
 {{- range concat $v.extraEnv (index $v $component).extraEnv }}
-{{- $setting := trimPrefix "SIDDES_TELEMETRY_" .name }}
-{{- if and (hasPrefix "SIDDES_TELEMETRY_" .name) (or (hasKey $settings $setting) (hasKey $settings (printf "%s_FILE" $setting))) }}
+{{- $name := upper .name }}{{/* as the services read it */}}
+{{- $setting := trimPrefix "SIDDES_TELEMETRY_" $name }}
+{{- if and (hasPrefix "SIDDES_TELEMETRY_" $name) (or (hasKey $settings $setting) (hasKey $settings (printf "%s_FILE" $setting))) }}
 {{- $problems = append $problems (printf "extraEnv (of %s): %s is set by other values" $component .name) }}
 {{- end }}
-{{- if and (hasKey . "value") (regexMatch "^SIDDES_TELEMETRY_(.*(SECRET|PASSWORD|VIEWER_KEY)|CLICKHOUSE)$" .name) }}
+{{- if and (hasKey . "value") (regexMatch "^SIDDES_TELEMETRY_(.*(SECRET|PASSWORD|VIEWER_KEY)|CLICKHOUSE)$" $name) }}
 {{- $problems = append $problems (printf "extraEnv (of %s): %s is a secret; it comes from a Secret, never from a value" $component .name) }}
 {{- end }}
 {{- end }}

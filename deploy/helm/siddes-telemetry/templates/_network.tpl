@@ -31,8 +31,10 @@
 - to:
     {{- toYaml $egress.dns.to | nindent 4 }}
   ports:
-    - {port: 53, protocol: UDP}
-    - {port: 53, protocol: TCP}
+    {{- range $egress.dns.ports }}
+    - {port: {{ . }}, protocol: UDP}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
 {{- if eq .component "proxy" }}
 {{- range list "gateway" "summary" }}
 - to:
@@ -49,8 +51,21 @@
 {{- if has "clickhouse" .uses }}
 {{ include "siddes.egressRule" (dict "rule" $egress.clickhouse "addresses" $v.clickhouse.hosts) }}
 {{- end }}
-{{- if or (and (has "viewers" .uses) (or $v.auth.jwt.jwksUrl $v.auth.session.url)) (and (has "kafka" .uses) $v.kafka.sasl.tokenUrl) }}
-{{ include "siddes.egressRule" (dict "rule" $egress.https "addresses" list) }}
+{{- $urls := list }}
+{{- if has "viewers" .uses }}{{ $urls = list $v.auth.jwt.jwksUrl $v.auth.session.url }}{{ end }}
+{{- if has "kafka" .uses }}{{ $urls = append $urls $v.kafka.sasl.tokenUrl }}{{ end }}
+{{- with compact $urls }}
+{{- $addresses := list }}
+{{- range . }}{{ $addresses = append $addresses (include "siddes.addressOfURL" .) }}{{ end }}
+{{ include "siddes.egressRule" (dict "rule" $egress.urls "addresses" $addresses) }}
+{{- end }}
+{{- end }}
+
+{{/* host:port of a URL. */}}
+{{- define "siddes.addressOfURL" -}}
+{{- $authority := regexReplaceAll "^https?://([^/?#]*).*$" . "${1}" }}
+{{- if regexMatch ":[0-9]+$" $authority }}{{ $authority }}
+{{- else }}{{ $authority }}:{{ ternary 443 80 (hasPrefix "https:" .) }}
 {{- end }}
 {{- end }}
 

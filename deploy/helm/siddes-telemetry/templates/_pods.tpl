@@ -4,8 +4,8 @@
 {{- $component := index .root.Values .component -}}
 labels:
   {{- include "siddes.selector" . | nindent 2 }}
-  app.kubernetes.io/part-of: {{ .root.Chart.Name }}
-  app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+  app.kubernetes.io/part-of: {{ .root.Chart.Name | toYaml }}
+  app.kubernetes.io/version: {{ include "siddes.labelValue" .root.Chart.AppVersion | quote }}
   {{- with mergeOverwrite (deepCopy .root.Values.podLabels) $component.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -23,7 +23,7 @@ automountServiceAccountToken: false
 enableServiceLinks: false   # its variables would begin with our settings' prefix
 securityContext:
   runAsNonRoot: true
-  {{- with .user | default $v.podSecurity }}
+  {{- with ternary $component.podSecurity $v.podSecurity (eq .component "proxy") }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
   seccompProfile:
@@ -33,7 +33,7 @@ imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $component.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | toYaml }}
 {{- end }}
 {{- with $component.nodeSelector }}
 nodeSelector:
@@ -54,7 +54,7 @@ affinity:
 topologySpreadConstraints:
   {{- range . }}
   - maxSkew: 1
-    topologyKey: {{ . }}
+    topologyKey: {{ . | toYaml }}
     whenUnsatisfiable: {{ $.root.Values.topologySpread.whenUnsatisfiable }}
     labelSelector:
       matchLabels:
@@ -75,7 +75,7 @@ securityContext:
 {{/* A container of our image, without name, arguments, ports and probes. */}}
 {{- define "siddes.container" -}}
 {{- $v := .root.Values -}}
-image: {{ include "siddes.ourImage" .root }}
+image: {{ include "siddes.ourImage" .root | toYaml }}
 imagePullPolicy: {{ $v.image.pullPolicy }}
 {{ include "siddes.containerSecurity" . }}
 env:

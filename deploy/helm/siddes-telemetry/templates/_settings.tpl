@@ -109,10 +109,11 @@ processes read them again.
 {{- end }}
 {{- end }}
 
+{{/* Kubernetes replaces $(NAME) in a value, and $$ by $. */}}
 {{- define "siddes.env" -}}
 {{- range $name, $value := include "siddes.settings" . | fromYaml }}
 - name: SIDDES_TELEMETRY_{{ $name }}
-  value: {{ $value | quote }}
+  value: {{ $value | replace "$" "$$" | quote }}
 {{- end }}
 {{- with concat .root.Values.extraEnv (index .root.Values .component).extraEnv }}
 {{ toYaml . }}
@@ -127,7 +128,7 @@ processes read them again.
     sources:
       {{- range . }}
       - {{ ternary "secret" "configMap" (not (empty .from.secretName)) }}:
-          name: {{ .from.secretName | default .from.configMapName }}
+          name: {{ .from.secretName | default .from.configMapName | toYaml }}
           items: [{key: {{ .from.key | quote }}, path: {{ .path }}}]
       {{- end }}
 {{- end }}
