@@ -35,6 +35,10 @@ def test_the_labels_name_the_version_and_where_the_openapi_document_is() -> None
         ({"ENGINE": "false"}, "'false info'"),
         ({"CA": "no-such-file"}, "CA names no file"),
         ({"PIP_CONF": "no-such-file"}, "PIP_CONF names no file"),
+        ({"CA": "/tmp"}, "CA names no file"),
+        ({"PIP_INDEX_URL": "https://me:secret@mirror.example/simple"}, "PIP_INDEX_URL holds a login"),
+        ({"IMAGE": "registry.example:5000/counts:1"}, "has a tag"),
+        ({"IMAGE": "registry.example:5000/counts"}, "docker or podman"),
     ],
 )
 def test_where_no_image_can_be_made_make_image_says_why(settings: Mapping[str, str], said: str, tmp_path: Path) -> None:
@@ -46,4 +50,15 @@ def test_where_no_image_can_be_made_make_image_says_why(settings: Mapping[str, s
     )
     assert done.returncode == 1
     assert said in done.stderr
+    assert "secret" not in done.stderr
     assert not done.stdout
+
+
+def test_a_file_whose_name_an_engine_would_divide_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ca,type=env").touch()
+    environment = {"PATH": "/usr/bin:/bin", "CA": str(tmp_path / "ca,type=env")}
+    done = subprocess.run(
+        [str(DEPLOY / "make-image")], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "CA: a comma" in done.stderr
