@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.product.chart import (
     of_kind,
+    pods,
+    rendered,
+    values_of,
+    written,
 )
 
 
@@ -47,7 +52,53 @@ def test_a_workload_may_connect_to_what_it_needs(renderings: dict[str, str]) -> 
     assert ports("consumer") == {53, 9093, 8443}
     assert ports("summary") == {53, 8443, 443, 3000}
     assert ports("migrate") == {53, 9093, 8443}
-    assert ports("proxy") == {53, "http"}
+    assert ports("proxy") == ports("test") == {53, "http"}
+
+
+def test_every_pod_is_limited_to_its_own_connections_and_pods_that_meet_allow_both_ends(
+    renderings: dict[str, str],
+) -> None:
+    text = renderings["everything"]
+    policies = {
+        each["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]: each["spec"]
+        for each in of_kind(text, "NetworkPolicy")
+    }
+    assert {pod.component for pod in pods(text)} == policies.keys()
+    assert all(set(policy["policyTypes"]) == {"Ingress", "Egress"} for policy in policies.values())
+
+    def own(rules: list[Any], side: str) -> set[str]:
+        peers = [peer for rule in rules for peer in rule.get(side, ()) if {"port": "http"} in rule["ports"]]
+        selected = [peer["podSelector"]["matchLabels"] for peer in peers if "podSelector" in peer]
+        return {each["app.kubernetes.io/component"] for each in selected}
+
+    leaving = {(name, to) for name, policy in policies.items() for to in own(policy["egress"], "to")}
+    entering = {(by, name) for name, policy in policies.items() for by in own(policy.get("ingress", []), "from")}
+    wanted = {("proxy", "gateway"), ("proxy", "summary"), *(("test", to) for to in ("gateway", "summary", "proxy"))}
+    assert leaving == entering == wanted
+
+
+def test_names_are_asked_for_at_the_ports_of_the_dns_servers(helm: Path, tmp_path: Path) -> None:
+    egress = {"enabled": True, "dns": {"ports": [5353]}}
+    text = rendered(helm, values_of("minimal"), written(tmp_path, {"networkPolicy": {"egress": egress}}))
+    asked = [each["spec"]["egress"][0]["ports"] for each in of_kind(text, "NetworkPolicy")]
+    assert asked
+    for ports in asked:
+        assert ports == [{"port": 5353, "protocol": protocol} for protocol in ("UDP", "TCP")]
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("http://[fd00::1]/me?to=http://a:1", 80),
+        ("https://[fd00::1]:8443", 8443),
+        ("https://app.example#:1", 443),
+    ],
+)
+def test_the_port_of_a_url_is_found(helm: Path, tmp_path: Path, url: str, port: int) -> None:
+    values = {"auth": {"session": {"url": url}}, "networkPolicy": {"egress": {"enabled": True}}}
+    text = rendered(helm, values_of("minimal"), written(tmp_path, values))
+    (summary,) = [each for each in of_kind(text, "NetworkPolicy") if each["metadata"]["name"].endswith("-summary")]
+    assert summary["spec"]["egress"][-1] == {"ports": [{"port": port}]}
 
 
 @pytest.mark.parametrize(

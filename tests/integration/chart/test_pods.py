@@ -71,6 +71,8 @@ def test_pods_are_users_of_their_images_unless_a_platform_chooses(renderings: di
     user = int(re.findall(r"^USER (\d+)", dockerfile, re.MULTILINE)[-1])
     for pod in ours(renderings["minimal"]).values():
         assert {pod.spec["securityContext"][name] for name in ("runAsUser", "runAsGroup", "fsGroup")} == {user}
+    (proxy,) = [pod for pod in pods(renderings["everything"]) if pod.component == "proxy"]
+    assert (proxy.spec["securityContext"]["runAsUser"], proxy.spec["securityContext"]["runAsGroup"]) == (101, 101)
     for pod in pods(renderings["mtls"]):
         assert pod.spec["securityContext"].keys() == {"runAsNonRoot", "seccompProfile"}
 

@@ -35,8 +35,8 @@
     - {port: {{ . }}, protocol: UDP}
     - {port: {{ . }}, protocol: TCP}
     {{- end }}
-{{- if eq .component "proxy" }}
-{{- range list "gateway" "summary" }}
+{{- if has .component (list "proxy" "test") }}
+{{- range concat (list "gateway" "summary") (ternary (list "proxy") list (and (eq .component "test") $v.proxy.enabled)) }}
 - to:
     - podSelector:
         matchLabels:
