@@ -101,6 +101,9 @@ class Scraped:
     async def metric_names(self) -> set[str]:
         return await asyncio.to_thread(self.server.metric_names)
 
+    async def described(self) -> set[str]:
+        return await asyncio.to_thread(self.server.described)
+
     async def rules(self) -> list[dict[str, Any]]:
         return await asyncio.to_thread(self.server.rules)
 
@@ -252,8 +255,10 @@ async def every_expression_is_answered(run: Scraped, may_be_empty: Mapping[str, 
     empty = await run.empty_ones(expressions)
     parts = [part for several in may_be_empty.values() for part in several]
     assert sorted(name for name in empty if not any(part in name for part in parts)) == []
-    scraped_of_ours = {family(name) for name in await run.metric_names() if name.startswith("siddes_")}
-    assert scraped_of_ours - {family(name) for name in dashboard.metrics()} == set()
+    names = {name for name in await run.metric_names() if name.startswith("siddes_")}
+    assert {family(name) for name in names} - {family(name) for name in dashboard.metrics()} == set()
+    described = await run.described()
+    assert {name for name in names if not {name, family(name)} & described} == set()
     firing = {alert: f'ALERTS{{alertname="{alert}", alertstate="firing"}}' for alert in SILENT}
     assert await run.empty_ones(firing) == set(SILENT)
 

@@ -65,6 +65,10 @@ class Prometheus(LocalServer):
         """The names of all series."""
         return set(self._api("label/__name__/values"))
 
+    def described(self) -> set[str]:
+        """The names that the targets' TYPE and HELP lines have: a histogram's without _bucket and so on."""
+        return set(self._api("metadata"))
+
     def rules(self) -> list[dict[str, Any]]:
         """Each rule as Prometheus evaluates it: name, query, health, lastError, state …"""
         return [rule for group in self._api("rules")["groups"] for rule in group["rules"]]
