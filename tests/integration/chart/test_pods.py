@@ -66,6 +66,14 @@ def test_every_pod_is_confined(rendering: str) -> None:
         assert set(resources["limits"]) == {"memory"}
 
 
+def test_every_pod_has_the_labels_and_annotations_of_all(renderings: dict[str, str]) -> None:
+    found = [pod.metadata for pod in pods(renderings["mtls"])]
+    assert len(found) > 5
+    for metadata in found:
+        assert metadata["labels"]["team"] == "counts"
+        assert metadata["annotations"]["sidecar.example/inject"] == "false"
+
+
 def test_pods_are_users_of_their_images_unless_a_platform_chooses(renderings: dict[str, str]) -> None:
     dockerfile = (DEPLOY / "Dockerfile").read_text()
     user = int(re.findall(r"^USER (\d+)", dockerfile, re.MULTILINE)[-1])
