@@ -22,7 +22,7 @@ class PartitionPosition:
     """Where a partition worker is in its partition. Everything below `offset` is stored."""
 
     offset: int
-    oldest_waiting_ms: int | None  # append time of the oldest record that is fetched and not stored
+    oldest_waiting_ms: int | None  # append time of the oldest record that is fetched and not stored, if it is known
     fetching: bool  # a fetch is under way, which keeps the high watermark up to date
 
 
@@ -36,7 +36,7 @@ class PartitionMetrics:
         self._ctx = ctx
         self._position = position
         self._label = str(partition.number)
-        self._behind: tuple[int, float] | None = None  # at this offset, since this time, with nothing fetched
+        self._behind: tuple[int, float] | None = None  # at this offset, since this time; no append time is known
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
 
     def observe_block(self, log_id: int, block: Block, records: Sequence[LogRecord]) -> None:
@@ -122,7 +122,7 @@ class PartitionMetrics:
         if end <= position.offset:
             self._behind = None
             return 0
-        # Nothing is fetched, as while a takeover waits for the store: the record is at least as old as this wait.
+        # None is fetched, as while a takeover waits for the store, or it is damaged: it is at least as old as this.
         now_s = self._ctx.clocks.monotonic_s()
         if self._behind is None or self._behind[0] != position.offset:
             self._behind = (position.offset, now_s)

@@ -249,7 +249,10 @@ class PartitionWorker:
 
     def _partition_position(self) -> PartitionPosition:
         fetcher = self._fetcher
-        oldest_ms = fetcher.pending[0].appended_at_ms if fetcher.pending else None
-        if oldest_ms is None and fetcher.next_unreadable is not None:
-            oldest_ms = fetcher.next_unreadable.record.appended_at_ms or None  # 0 is unknown
+        oldest = None
+        if fetcher.pending:
+            oldest = fetcher.pending[0]
+        elif fetcher.next_unreadable is not None:
+            oldest = fetcher.next_unreadable.record
+        oldest_ms = None if oldest is None else oldest.appended_at_ms or None  # 0 is unknown: a damaged record
         return PartitionPosition(self._position, oldest_ms, fetcher.is_fetching)

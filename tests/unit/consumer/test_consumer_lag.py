@@ -9,6 +9,7 @@ from structlog.typing import EventDict
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.consumer.partition_metrics import LAG_UPDATE_S
+from siddes_telemetry.schemas.record import Defect, LogRecord
 from tests.fakes.consumer_process import ACCEPTED, NOON_MS, SHOWN, Sent, World, key, one
 from tests.fakes.virtual_time import in_virtual_time, until
 
@@ -71,6 +72,24 @@ async def test_the_lag_of_a_partition_is_shown_from_when_it_is_given_also_while_
     await until(lambda: process.metric("lag_seconds", partition="0") == 0)
     await process.stop()
     assert process.metric("partitions_owned") == 0
+
+
+@in_virtual_time
+async def test_a_damaged_record_without_a_time_has_the_age_of_the_wait_for_it() -> None:
+    world = await World.make()
+    process = world.start()
+    await world.append_viewers("stored")
+    await until(world.drained)
+    world.store.down = StoreUnavailable()
+    world.log.partition(0).records.append(LogRecord(1, 0, b"", (), Defect("corrupt_batch", 2)))
+    world.log.skip(0, 1)
+    await world.append_viewers("behind")
+    await until(lambda: process.consumer.blocked_by() is not None)
+    await asyncio.sleep(60)
+    assert 50 <= process.metric("lag_seconds", partition="0") <= 70
+    world.store.down = None
+    await until(world.drained)
+    await process.stop()
 
 
 @in_virtual_time
