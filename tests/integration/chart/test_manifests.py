@@ -110,7 +110,8 @@ def test_selectors_find_the_pods_of_one_component(rendering: str) -> None:
 
 
 def test_a_hook_needs_nothing_that_is_made_after_it(renderings: dict[str, str], helm: Path, tmp_path: Path) -> None:
-    for rendering in renderings.values():
+    named = rendered(helm, values_of("minimal"), written(tmp_path, {"serviceAccount": {"name": "counts"}}))
+    for rendering in (*renderings.values(), named):
         made = {each["metadata"]["name"] for each in of_kind(rendering, "ServiceAccount")}
         for job in of_kind(rendering, "Job"):
             assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -145,6 +146,23 @@ def test_a_process_reads_a_value_as_it_was_written(helm: Path, tmp_path: Path) -
     assert read("consumer", "CLICKHOUSE_USER") == "0x1F"
     assert [read("summary", name) for name in ("JWT_AUDIENCE", "JWT_ISSUER", "AUTH_FIELD")] == ["on", "1e3", "null"]
     assert read("consumer", "TOPIC") == "123"
+
+
+def test_a_variable_of_a_component_replaces_that_of_all(helm: Path, tmp_path: Path) -> None:
+    def variables(**values: str) -> list[dict[str, str]]:
+        return [{"name": name, "value": value} for name, value in values.items()]
+
+    of_one = {component: {"extraEnv": variables(A="2")} for component in ("gateway", "proxy")}
+    values: dict[str, Any] = {
+        "extraEnv": variables(A="1", B="1"),
+        **of_one,
+        "proxy": {"enabled": True, **of_one["proxy"]},
+    }
+    text = rendered(helm, values_of("minimal"), written(tmp_path, values))
+    for pod in pods(text):
+        given = [each for each in pod.container.get("env", ()) if not each["name"].startswith(PREFIX)]
+        wanted = {"test": [], **dict.fromkeys(of_one, variables(B="1", A="2"))}
+        assert given == wanted.get(pod.component, variables(A="1", B="1")), pod.component
 
 
 def test_every_file_that_a_setting_names_is_mounted_as_a_part_of_one_directory(rendering: str) -> None:

@@ -115,9 +115,19 @@ processes read them again.
 - name: SIDDES_TELEMETRY_{{ $name }}
   value: {{ $value | replace "$" "$$" | quote }}
 {{- end }}
-{{- with concat .root.Values.extraEnv (index .root.Values .component).extraEnv }}
-{{ toYaml . }}
+{{- with include "siddes.extraEnv" . }}
+{{ . }}
 {{- end }}
+{{- end }}
+
+{{/* Those of all containers and of this component; of one name the component's. */}}
+{{- define "siddes.extraEnv" -}}
+{{- $own := (index .root.Values .component).extraEnv }}
+{{- $names := list }}
+{{- range $own }}{{ $names = append $names .name }}{{ end }}
+{{- $all := list }}
+{{- range .root.Values.extraEnv }}{{ if not (has .name $names) }}{{ $all = append $all . }}{{ end }}{{ end }}
+{{- with concat $all $own }}{{ toYaml . }}{{ end }}
 {{- end }}
 
 {{- define "siddes.filesVolume" -}}
