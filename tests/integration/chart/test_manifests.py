@@ -109,6 +109,33 @@ def test_selectors_find_the_pods_of_one_component(rendering: str) -> None:
         assert monitored & with_port == {"gateway", "consumer", "summary"}
 
 
+def test_what_names_another_object_names_one_that_is_there(rendering: str) -> None:
+    services = {
+        (each["metadata"]["name"], port[by])
+        for each in of_kind(rendering, "Service")
+        for port in each["spec"]["ports"]
+        for by in ("name", "port")
+    }
+    deployments = {each["metadata"]["name"]: each for each in of_kind(rendering, "Deployment")}
+    for ingress in of_kind(rendering, "Ingress"):
+        for rule in ingress["spec"]["rules"]:
+            backends = [path["backend"]["service"] for path in rule["http"]["paths"]]
+            assert {(each["name"], each["port"]["name"]) for each in backends} <= services
+    for scaler in of_kind(rendering, "HorizontalPodAutoscaler"):
+        target = deployments[scaler["spec"]["scaleTargetRef"]["name"]]
+        assert target["metadata"]["name"] == scaler["metadata"]["name"]
+        assert "replicas" not in target["spec"]  # an upgrade would undo what the autoscaler did
+    for pod in pods(rendering):
+        if pod.component == "test":
+            urls = re.findall(r"http://([a-z-]+):?(\d*)/", " ".join(pod.container["command"]))
+            assert len(urls) > 1
+            assert {(name, int(port or 80)) for name, port in urls} <= services
+    for job in of_kind(rendering, "Job"):
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        (codes,) = [rule["onExitCodes"] for rule in job["spec"]["podFailurePolicy"]["rules"] if "onExitCodes" in rule]
+        assert codes["containerName"] == container["name"]
+
+
 def test_a_hook_needs_nothing_that_is_made_after_it(renderings: dict[str, str], helm: Path, tmp_path: Path) -> None:
     named = rendered(helm, values_of("minimal"), written(tmp_path, {"serviceAccount": {"name": "counts"}}))
     for rendering in (*renderings.values(), named):
