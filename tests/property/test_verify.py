@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from unittest.mock import patch
 
+import pytest
+
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.retry_window import start_search
 from siddes_telemetry.consumer.verify.chunk import ChunkPolicy
@@ -147,6 +149,7 @@ async def purged(seed: int, policy: ChunkPolicy) -> None:
     assert lost in world.store.rows or lost.created_at_ms < limit_ms
 
 
+@pytest.mark.timeout(600)  # it only computes: 15 s on a machine that does nothing else
 def test_verify_agrees_with_the_consumers_and_finds_whatever_is_changed() -> None:
     given = os.environ.get("VERIFY_SEED")
     first = random.SystemRandom().randrange(2**32) if given is None else int(given)
