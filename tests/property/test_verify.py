@@ -149,7 +149,7 @@ async def purged(seed: int, policy: ChunkPolicy) -> None:
     assert lost in world.store.rows or lost.created_at_ms < limit_ms
 
 
-@pytest.mark.timeout(600)  # it only computes: 15 s on a machine that does nothing else
+@pytest.mark.timeout(300)  # it only computes: 15 s on a machine that does nothing else
 def test_verify_agrees_with_the_consumers_and_finds_whatever_is_changed() -> None:
     given = os.environ.get("VERIFY_SEED")
     first = random.SystemRandom().randrange(2**32) if given is None else int(given)

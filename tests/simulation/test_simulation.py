@@ -12,7 +12,7 @@ from tests.simulation.run import REPLAY, Tally, run_seeds
 from tests.simulation.schedule import Schedule, run_schedule
 from tests.simulation.variants import HANGING, VARIANTS
 
-SCHEDULES = 400  # each fault is in at least one of 15, as seen
+SCHEDULES = 800
 WITHIN = 10_000  # schedules in which a broken variant is found: the hardest takes 440 of them, as seen
 WITHIN_S = 900.0  # a busy machine may need as long
 INJECTED = {
