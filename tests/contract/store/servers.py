@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
-from tests.infrastructure.clickhouse import DATABASE, PASSWORD, USER, USERS, LocalClickHouse
+from tests.infrastructure.clickhouse import PASSWORD, USER, USERS, LocalClickHouse
 
 CLUSTER = "pair"
 
@@ -92,11 +92,15 @@ def talkative(libchdb: Path, folder: Path) -> Iterator[ConfiguredClickHouse]:
 
 @contextmanager
 def pair(libchdb: Path, folder: Path) -> Iterator[tuple[ConfiguredClickHouse, ConfiguredClickHouse]]:
-    """Two servers, each a shard of CLUSTER."""
+    """Two servers, each a shard of CLUSTER.
+
+    The cluster has no default database: with one, a server speaks TCP even to itself, and libchdb aborts when a
+    distributed query that fails resets such a connection.
+    """
     servers = [ConfiguredClickHouse(libchdb=libchdb, folder=folder / name) for name in ("one", "two")]
     shards = "".join(
         f"<shard><replica><host>127.0.0.1</host><port>{server.tcp_port}</port><user>{USER}</user>"
-        f"<password>{PASSWORD}</password><default_database>{DATABASE}</default_database></replica></shard>"
+        f"<password>{PASSWORD}</password></replica></shard>"
         for server in servers
     )
     with ExitStack() as stack:
