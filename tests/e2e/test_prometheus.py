@@ -45,7 +45,9 @@ NOT_IN_A_CLUSTER = {
     "no AUTH_URL is set": ("the app:",),
 }  # fmt: skip
 NOT_IN_EMBEDDED_MODE = {
-    "Kafka's only": ("Consumer group", "leaderless", "that the broker withholds", "emptied", "siddes_kafka_"),
+    "Kafka's only": (
+        "Consumer group", "leaderless", "under-replicated", "that the broker withholds", "emptied", "siddes_kafka_",
+    ),
     "of gateway --workers only": ("Workers", " worker ", "siddes_gateway_worker"),
     "nothing is broken here": (
         "Not ready", "siddes_not_ready", "Targets down", "dead:", "siddes_consumer_dead_letters_total", "Halts:",
@@ -62,6 +64,7 @@ SELECTOR = re.compile(r"\bsiddes[a-z0-9_:]+(?:\{[^}]*\})?")
 SILENT = (
     "SiddesIngestFailing", "SiddesIngestBudget", "SiddesRecordsLost", "SiddesRetryKeysEvicted", "SiddesRowsReclocked",
     "SiddesDefect", "SiddesClockSkew", "SiddesInsertsRefused", "SiddesAppendsHang", "SiddesPartitionsLeaderless",
+    "SiddesPartitionsUnderReplicated",
     "SiddesConnectionsRefused", "SiddesSwitchedOff", "SiddesVersionsDiffer", "SiddesNoKeys",
 )  # fmt: skip
 

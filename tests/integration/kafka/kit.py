@@ -92,7 +92,7 @@ async def appending(
     topic: str,
     partitions: int = 2,
     registry: CollectorRegistry | None = None,
-    leaderless: Callable[[int], None] | None = None,
+    set_troubles: Callable[[int, int], None] | None = None,
 ) -> AsyncIterator[KafkaAppender]:
     appender = KafkaAppender(
         KafkaConnection(bootstrap),
@@ -100,7 +100,7 @@ async def appending(
         partitions,
         metrics=KafkaAppenderMetrics(registry or CollectorRegistry()),
         rng=random.Random(1),
-        leaderless=leaderless,
+        set_troubles=set_troubles,
     )
     await appender.start()
     try:

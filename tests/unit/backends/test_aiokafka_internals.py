@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.consumer import fetcher, group_coordinator
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
@@ -80,6 +81,7 @@ def test_the_private_parts_have_the_names_and_shapes_that_are_used() -> None:
         (AIOKafkaClient.coordinator_lookup, KafkaClient.coordinator_lookup),
     ):
         assert list(inspect.signature(method).parameters) == list(inspect.signature(overridden).parameters)
+    assert "self._partitions =" in inspect.getsource(ClusterMetadata)
     client = inspect.getsource(AIOKafkaClient)
     for name in (
         "self._conns =",

@@ -52,6 +52,7 @@ __all__ = [
     "leave_until_answered",
     "members_of_group",
     "partitions_of_topic",
+    "under_replicated_partitions",
     "use_client",
 ]
 
@@ -74,6 +75,12 @@ def client_of(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
 def use_client(consumer: AIOKafkaConsumer, client: AIOKafkaClient) -> None:
     """Make a consumer that is not started use this client. It takes none as an argument."""
     consumer._client = client
+
+
+def under_replicated_partitions(client: AIOKafkaClient, topic: str) -> set[int]:
+    """The topic's partitions of which a replica is not in sync, by the metadata at hand; it has no public accessor."""
+    partitions = client.cluster._partitions.get(topic, {})
+    return {number for number, state in partitions.items() if len(state.isr) < len(state.replicas)}
 
 
 async def partitions_of_topic(consumer: AIOKafkaConsumer, topic: str) -> Sequence[int]:

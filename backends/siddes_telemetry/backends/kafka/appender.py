@@ -23,6 +23,7 @@ from aiokafka import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 
 from siddes_telemetry.backends.backoff import Backoff
+from siddes_telemetry.backends.kafka.aiokafka_internals import under_replicated_partitions
 from siddes_telemetry.backends.kafka.closing import CLOSE_S, close_client
 from siddes_telemetry.backends.kafka.connection import KafkaConnection
 from siddes_telemetry.backends.kafka.errors import DRIVER_ERRORS, driver_errors_translated
@@ -51,8 +52,8 @@ class KafkaAppender:
 
     Records are resent without a limit while brokers are away: the caller bounds how many appends wait. `append` and
     `ping` raise LogMissing if the topic or one of its `partitions` is missing. `ping` is content with one partition
-    that takes appends: the loss of a broker must not take every gateway out of service. `leaderless` is told with all
-    new metadata how many partitions have no leader.
+    that takes appends: the loss of a broker must not take every gateway out of service. `set_troubles` is told with all
+    new metadata how many partitions have no leader, and of how many a replica is not in sync.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class KafkaAppender:
         *,
         metrics: KafkaAppenderMetrics,
         rng: random.Random,
-        leaderless: Callable[[int], None] | None = None,
+        set_troubles: Callable[[int, int], None] | None = None,
         close_s: float = CLOSE_S,
     ) -> None:
         self._connection = connection
@@ -71,7 +72,7 @@ class KafkaAppender:
         self._partitions = frozenset(range(partitions))
         self._metrics = metrics
         self._rng = rng
-        self._leaderless = leaderless
+        self._set_troubles = set_troubles
         self._close_s = close_s
         self._report = FailureReport(topic, Rights(topic=f"Write on topic {topic}"))
         self._connecting: asyncio.Task[None] | None = None
@@ -148,15 +149,16 @@ class KafkaAppender:
         """The partitions that have a leader, living or not."""
         return self._partitions & (client.cluster.available_partitions_for_topic(self._topic) or set())
 
-    def _count_leaderless(self, client: AIOKafkaClient) -> None:
-        if self._leaderless is not None:
-            self._leaderless(len(self._partitions - self._led(client)))
+    def _count_troubles(self, client: AIOKafkaClient) -> None:
+        if self._set_troubles is not None:
+            under_replicated = under_replicated_partitions(client, self._topic)
+            self._set_troubles(len(self._partitions - self._led(client)), len(self._partitions & under_replicated))
 
     async def _keep_connected(self) -> None:
         backoff = Backoff(self._rng)
         while True:
             client, producer = self._connection.producer_client(self._topic), None
-            client.cluster.add_listener(lambda _, client=client: self._count_leaderless(client))
+            client.cluster.add_listener(lambda _, client=client: self._count_troubles(client))
             try:
                 await client.bootstrap()
                 producer = await KafkaProducer.begin(client, self._topic, self._rng)

@@ -25,6 +25,17 @@ class KafkaGatewayMetrics(KafkaAppenderMetrics):
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self.under_replicated_partitions = Gauge(
+            "siddes_kafka_under_replicated_partitions",
+            "Partitions of which a replica is not in sync",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+
+    def set_troubles(self, leaderless: int, under_replicated: int) -> None:
+        """Show how many partitions are in which trouble."""
+        self.leaderless_partitions.set(leaderless)
+        self.under_replicated_partitions.set(under_replicated)
 
 
 class KafkaDeadLetterMetrics(KafkaAppenderMetrics):

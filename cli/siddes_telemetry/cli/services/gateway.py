@@ -53,7 +53,7 @@ async def open_gateway(
             settings.partitions,
             metrics=kafka_metrics,
             rng=random.Random(),
-            leaderless=kafka_metrics.leaderless_partitions.set,
+            set_troubles=kafka_metrics.set_troubles,
         )
         await appender.start()
         stack.push_async_callback(appender.close)
