@@ -7,8 +7,16 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from weakref import WeakSet
 
 from tests.infrastructure.process import ServerProcess
+
+_servers: WeakSet[LocalServer] = WeakSet()
+
+
+def ended_by_themselves() -> list[tuple[str, str]]:
+    """(title, last words) of each server that nobody has ended: a test that fails meanwhile fails for this reason."""
+    return [ended for server in _servers if (ended := server.ended_by_itself()) is not None]
 
 
 class LocalServer(ABC):
@@ -18,6 +26,7 @@ class LocalServer(ABC):
         self.folder = folder
         """Holds the configuration, the data and `server.log`."""
         self._process: ServerProcess | None = None
+        _servers.add(self)
 
     @property
     def pid(self) -> int:
@@ -27,6 +36,12 @@ class LocalServer(ABC):
     def runs(self) -> bool:
         """Whether it was started and not ended; a paused one runs."""
         return self._process is not None
+
+    def ended_by_itself(self) -> tuple[str, str] | None:
+        """(title, last words) if it was not ended and does not run."""
+        if self._process is None or self._process.status is None:
+            return None
+        return f"{self.folder} ended by itself with status {self._process.status}", self._process.last_words()
 
     def start(self) -> None:
         """Start on what the folder holds, and wait until it serves. RuntimeError with its last words if it does not."""

@@ -6,7 +6,7 @@ printed after the collection (found.py says the order), except by the workers of
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -22,6 +22,7 @@ from tests.infrastructure.identity_provider import IdentityProvider
 from tests.infrastructure.kafka import LocalKafka
 from tests.infrastructure.kafka_cluster import LocalKafkaCluster
 from tests.infrastructure.kubernetes_schemas import write_schemas
+from tests.infrastructure.local import ended_by_themselves
 from tests.infrastructure.manifests import Manifests
 from tests.infrastructure.secured_kafka import SecuredKafka
 
@@ -67,6 +68,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     results = config.stash[RESULTS]
     return [f"{name}: {_in_words(results[name])}" for name in FINDERS if name in results]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure's report names the servers that have ended by themselves."""
+    report = yield
+    if report.failed:
+        report.sections.extend(ended_by_themselves())
+    return report
 
 
 @pytest.fixture(scope="session")

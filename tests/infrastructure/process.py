@@ -46,14 +46,22 @@ class ServerProcess:
             log.seek(self._log_start)
             return log.read()
 
+    @property
+    def status(self) -> int | None:
+        """The exit status, in which 250 is SIGABRT and so on; None while it runs."""
+        return self._guard.poll()
+
+    def last_words(self) -> str:
+        """The end of what it has said."""
+        return self.said()[-2000:].decode(errors="replace")
+
     def wait_until(self, ready: Callable[[], bool]) -> None:
         """Block until `ready()`; RuntimeError, and the process ended, where that does not come."""
         deadline = time.monotonic() + READY_DEADLINE_S
         while not ready():
-            if self._guard.poll() is not None or time.monotonic() > deadline:
+            if self.status is not None or time.monotonic() > deadline:
                 self.end(signal.SIGKILL)
-                last_words = self.said()[-2000:].decode(errors="replace")
-                raise RuntimeError(f"the server did not get ready; its last words:\n{last_words}")
+                raise RuntimeError(f"the server did not get ready; its last words:\n{self.last_words()}")
             time.sleep(POLL_S)
 
     def send(self, number: signal.Signals) -> None:
