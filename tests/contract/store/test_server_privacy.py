@@ -14,7 +14,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
 from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from tests.contract.store.backends import DEADLINE_S, on
-from tests.contract.store.blocks import DAY_MS, NOON_MS, row
+from tests.contract.store.blocks import DAY_MS, NOON_MS, block, row
 from tests.contract.store.servers import ConfiguredClickHouse, talkative
 from tests.infrastructure.clickhouse import SYSTEM_LOGS, LocalClickHouse
 
@@ -82,6 +82,30 @@ async def test_only_the_counts_table_has_a_viewer_id(server: ConfiguredClickHous
             settings={"log_queries": 0},
         )
         assert places_with(client, server, leaky), "a bound parameter is in the log: the search can find"
+    finally:
+        client.close()
+
+
+async def test_answers_are_not_written_to_the_servers_disk(server: ConfiguredClickHouse) -> None:
+    """On a full disk they would be empty, or an error about something else; the whole session is looked at."""
+
+    def files_made() -> int:
+        return (server.folder / "clickhouse.log").read_text().count("Creating temporary file")
+
+    engine = HttpEngine(parse_server_url(server.url))
+    try:
+        before = files_made()
+        opened = on(engine, "siddes")
+        await opened.admin.migrate()
+        await opened.store.insert(block(3000, viewers=50), "a", deadline_s=DEADLINE_S)
+        assert await opened.store.counts("7", since_ms=0, deadline_s=DEADLINE_S)
+        assert files_made() == before
+    finally:
+        await engine.close()
+    client = clickhouse_connect.get_client(dsn=server.url)
+    try:
+        client.command("SELECT 1")  # waits for the end, with no buffer
+        assert files_made() > before
     finally:
         client.close()
 

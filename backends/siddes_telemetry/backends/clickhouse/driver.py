@@ -41,6 +41,9 @@ CONNECT_TIMEOUT_S = 5  # a server that is up accepts at once
 SILENCE_TIMEOUT_S = 3600  # a long ALTER sends nothing until it is done; every call's own deadline is shorter
 IDLE_S = 8.0  # below the 10 s after which an older server closes an idle connection
 PIECE_BYTES = 256 * 1024  # of a body: written, then drained, before the next one
+# The server holds an answer back until its statement has ended (wait_end_of_query): without this in a file on its disk,
+# so that on a full disk even the smallest answer fails, with an error that is about something else.
+ANSWER_BUFFER_BYTES = 16 * 1024 * 1024
 NO_LIMIT = 0  # of connections: QueryLimiter bounds the summaries, and each partition has a few statements
 
 # The driver raises these itself for an answer that is not ClickHouse's. ClickHouse's own errors have a number.
@@ -99,6 +102,7 @@ async def connect(host: Host, login: Login, tls: ssl.SSLContext | None, *, pins:
         autogenerate_session_id=False,  # a session runs one statement at a time
     )
     client._backend.connector_kwargs["ssl"] = tls  # noqa: SLF001  # as said above
+    client.set_client_setting("buffer_size", ANSWER_BUFFER_BYTES)
     for name, value in pins.items():
         client.set_client_setting(name, value)
     await client.__aenter__()
