@@ -98,6 +98,8 @@ async def public_server(
         loopback_only=settings.debug,  # the dev viewer is anybody who says so
         log_requests=settings.log_level == "debug",
     )
+    if settings.enabled:
+        authenticator.start()
     try:
         yield HttpServer(pipeline, max_connections=open_files.public_connections(), metrics=connection_metrics)
     finally:

@@ -88,6 +88,15 @@ async def test_the_set_is_fetched_once_and_held() -> None:
     assert rig.metrics.value("siddes_auth_key_loads_total", source="jwks", outcome="ok") == 1
 
 
+async def test_keys_that_were_fetched_at_the_start_outlast_an_outage_that_begins_before_the_first_token() -> None:
+    rig = Rig()
+    rig.keys.start()
+    await asyncio.sleep(0)  # the fetch begins
+    rig.server.status = 503
+    assert await rig.verify(by(0)) == "ok"
+    assert rig.fetches == 1
+
+
 async def test_many_at_once_share_one_fetch() -> None:
     rig = Rig()
     rig.server.gate.clear()

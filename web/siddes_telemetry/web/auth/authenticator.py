@@ -54,6 +54,7 @@ class ViewerAuthenticator:
         viewers: ViewerPolicy,
         dev_viewer: bool,
         metrics: AuthMetrics,
+        starters: Sequence[Callable[[], None]] = (),
         closers: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._tokens = tokens
@@ -66,6 +67,7 @@ class ViewerAuthenticator:
         self._buffered = metrics.buffered
         self._cookies_known = metrics.attempts[Method.cookie_jwt, Outcome.ok]
         self._bearers_known = metrics.attempts[Method.bearer, Outcome.ok]
+        self._starters = starters
         self._closers = closers
 
     def cached_identity(self, authorization: str | None, cookie: str | None) -> Identity | None:
@@ -93,6 +95,11 @@ class ViewerAuthenticator:
         except Refused as refused:
             self._refusals[refused.reason].inc()
             raise NoViewer(refused.reason) from None
+
+    def start(self) -> None:
+        """Begin to load what can be loaded before a request needs it. Needs a running loop; does not wait."""
+        for start in self._starters:
+            start()
 
     async def close(self) -> None:
         """Cancel requests under way and close connections."""

@@ -32,6 +32,7 @@ def make_authenticator(
     """
     problems = list(configuration.problems())
     get = HttpGet()
+    starters: list[Callable[[], None]] = []
     closers: list[Callable[[], Awaitable[None]]] = []
     viewers = ViewerPolicy(configuration.viewer_key)
     tokens = introspection = None
@@ -41,7 +42,9 @@ def make_authenticator(
         except UnusableKeys as problem:
             problems.append(f"SIDDES_TELEMETRY_JWT_KEY_FILE {problem}")
         else:
-            closers += [source.close for source in sources.values() if isinstance(source, JwksUrl)]
+            urls = [source for source in sources.values() if isinstance(source, JwksUrl)]
+            starters += [url.start for url in urls]
+            closers += [url.close for url in urls]
             tokens = TokenVerifier(
                 sources,
                 _claim_rules(configuration.tokens),
@@ -69,6 +72,7 @@ def make_authenticator(
         viewers=viewers,
         dev_viewer=configuration.debug,
         metrics=metrics,
+        starters=starters,
         closers=closers,
     )
 

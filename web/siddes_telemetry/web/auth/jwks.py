@@ -1,4 +1,4 @@
-"""Public keys from a JWKS URL: fetched at the first use, refreshed while in use, kept through outages for a while.
+"""Public keys from a JWKS URL: fetched at the start, refreshed while in use, kept through outages for a while.
 
 A token that none of the keys signed may be signed by a newer key, and clients do not retry after a 401. So a token is
 refused only by keys whose fetch began after the token first came in. Until there are such keys, the answer is 503.
@@ -86,6 +86,10 @@ class JwksUrl:
         self._fetches = 0  # begun so far
         self._fetch_at = monotonic_s()  # when the next may begin
         self._failed: ExpiringCache[int] = ExpiringCache(capacity)  # by token: the last fetch before it, or _REFUSED
+
+    def start(self) -> None:
+        """Begin to fetch, so that a process has keys of its own when the URL goes away. Does not wait."""
+        self._begin_fetch()
 
     async def verified_payload(self, token: SignedToken) -> bytes:
         last_fetch = self._fetches
