@@ -52,6 +52,7 @@ async def test_one_process_switched_off_stores_what_was_taken_before(tmp_path: P
             deployment.settings["ENABLED"] = "0"
             start_embedded(deployment)
             assert await Operator(session).troubles(deployment.processes["up"]) == {}
+            assert '"event": "switched_off"' in deployment.processes["up"].said()
             await closed_before_anything_else(ApiClient(session, deployment.write_url))
             await eventually(
                 lambda: stored(deployment, "50 rows (150 counts)"), lambda: "what was taken was not stored"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
@@ -35,6 +36,8 @@ from siddes_telemetry.web.server import HttpServer
 
 ANSWER_IN_FLIGHT_S = 8.0  # for the requests that have begun when a stop is asked for
 ADMIN_STOP_S = 1.0  # the same on the admin port: its answers are short
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,9 @@ async def public_server(
         loopback_only=settings.debug,  # the dev viewer is anybody who says so
         log_requests=settings.log_level == "debug",
     )
-    if settings.enabled:
-        authenticator.start()
+    authenticator.start()
+    if not settings.enabled:
+        log.warning("switched_off", remedy="set SIDDES_TELEMETRY_ENABLED=1 and restart")
     try:
         yield HttpServer(pipeline, max_connections=open_files.public_connections(), metrics=connection_metrics)
     finally:
