@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -37,6 +38,7 @@ OFFSETS_LOST = "The group's offsets are lost"
 TOPIC_LOST = "The topic is lost"
 TOPIC_ANEW = "The topic was made anew"
 TABLES_LOST = "Tables are lost"
+PART_DAMAGED = "A part is damaged"
 
 
 @dataclass
@@ -89,12 +91,18 @@ class Disaster:
             elif step == "start all consumers":
                 for name in CONSUMERS:
                     start_member(self.deployment, name)
+            elif step == "detach the damaged parts":
+                await self.detach_damaged_parts()
             elif step == "wait until they have caught up":
                 await self.ready()
                 await self.no_lag()
             else:
                 raise AssertionError(f"nobody knows how to {step!r}")
         return said
+
+    async def detach_damaged_parts(self) -> None:
+        for part in await self.sql.damaged_parts("telemetry_counts"):
+            await self.sql.run(f"ALTER TABLE telemetry_counts DETACH PART '{part}'")
 
     async def ready(self) -> None:
         for name in CONSUMERS:
@@ -225,4 +233,29 @@ async def test_lost_tables_get_what_the_log_has_while_consumers_go_on(disaster: 
 
     await disaster.follow(TABLES_LOST)
     assert (await disaster.sql.rows(ids) == before) == (lost != "DATABASE")
+    await disaster.is_over()
+
+
+async def test_rows_of_a_damaged_part_come_from_the_log_again(disaster: Disaster) -> None:
+    """As a merge on a full disk left one: every file of the part is empty."""
+    sql = disaster.sql
+    await sql.run("OPTIMIZE TABLE telemetry_counts FINAL")
+    parts = await sql.rows(
+        "SELECT path FROM system.parts WHERE active AND database = currentDatabase() AND table = 'telemetry_counts'"
+    )
+    for (path,) in parts:
+        for file in Path(path).iterdir():
+            file.write_bytes(b"")
+    for cache in ("MARK", "UNCOMPRESSED", "PRIMARY INDEX"):
+        await sql.run(f"SYSTEM DROP {cache} CACHE")
+
+    async def is_said() -> bool:
+        said = disaster.deployment.processes["summary"].said()
+        return any('"read_failed"' in line and '"damaged"' in line for line in said.splitlines())
+
+    with pytest.raises(AssertionError, match="503"):
+        await disaster.client.counts(disaster.viewer)
+    await eventually(is_said, lambda: "the summary does not say why")
+
+    await disaster.follow(PART_DAMAGED)
     await disaster.is_over()

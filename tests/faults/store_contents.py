@@ -7,6 +7,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,12 +39,19 @@ class Sql:
         ) as answer:
             assert answer.status == 200, await answer.text()
 
-    async def rows(self, sql: str, **parameters: str | int) -> list[list[Any]]:
+    async def damaged_parts(self, table: str) -> list[str]:
+        """Returns the names of the table's parts that CHECK TABLE finds damaged."""
+        found = await self.rows(f"CHECK TABLE {table}", settings={"check_query_single_value_result": "0"})
+        return [part for part, is_passed, _ in found if not is_passed]
+
+    async def rows(
+        self, sql: str, *, settings: Mapping[str, str] = MappingProxyType({}), **parameters: str | int
+    ) -> list[list[Any]]:
         """Returns the rows of a query."""
         bound = {f"param_{name}": str(value) for name, value in parameters.items()}
-        settings = {"database": self.database, "output_format_json_quote_64bit_integers": "0"}
+        settings = {"database": self.database, "output_format_json_quote_64bit_integers": "0", **settings}
         async with self._session.post(
-            self._url, params=settings | bound, data=f"{sql} FORMAT JSONCompactEachRow", headers=self._headers
+            self._url, params={**settings, **bound}, data=f"{sql} FORMAT JSONCompactEachRow", headers=self._headers
         ) as answer:
             text = await answer.text()
             assert answer.status == 200, text

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
+import structlog
+
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
 from siddes_telemetry.backends.ports.store import CountReader
 from siddes_telemetry.schemas.clamping import Interval, clamp_days, interval_or_day
@@ -24,6 +26,8 @@ from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
 QUERY_DEADLINE_S = 5.0  # a hundred times what 30 days of a large table take; as long as a dashboard should wait
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class SummaryHandlers:
@@ -109,7 +113,8 @@ def _first(query: str, field: str) -> str | None:
 async def _read(query: Awaitable[T]) -> T:
     try:
         return await query
-    except StoreUnavailable:
+    except StoreUnavailable as error:
+        log.warning("read_failed", reason=error.reason, code=error.code, remedy=error.remedy)
         raise ApiError(ErrorCode.unavailable) from None  # a driver's cause may quote what it sent
 
 

@@ -39,7 +39,7 @@ PATIENCE_S = 1.5
 ASK_AGAIN_S = 1.0  # a statement that takes longer: is the server still there?
 
 # Failures of one server, which another one need not have: its Keeper, its disk.
-_OF_ONE_SERVER = frozenset({"read_only_table", "keeper", "disk_full", "other_store"})
+_OF_ONE_SERVER = frozenset({"read_only_table", "keeper", "disk_full", "disk", "damaged", "other_store"})
 
 Result = TypeVar("Result")
 
