@@ -74,7 +74,10 @@ _CONNECTION_FAILURES: Mapping[str, tuple[str, str]] = {
         "the store's certificate is for another host",
         "name the store in SIDDES_TELEMETRY_CLICKHOUSE by a host that is in its certificate",
     ),
-    "expired": ("the store's certificate is not valid now", "renew it, or see to this machine's clock"),
+    "expired": (
+        "the store's certificate is not valid now",
+        "renew the store's certificate, or see to this machine's clock",
+    ),
     "client_certificate_wanted": (
         "the store wants a client certificate",
         "let its port take clients without one: a user logs in by password",
