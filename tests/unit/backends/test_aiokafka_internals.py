@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,7 @@ from siddes_telemetry.backends.kafka.aiokafka_client import KafkaClient
 from siddes_telemetry.backends.kafka.aiokafka_internals import DecodedRecords
 from siddes_telemetry.backends.kafka.fetched_records import to_log_records
 from siddes_telemetry.backends.kafka.record_batches import Records
+from tests.fakes.garbage import uncollected
 
 DOCUMENTED = re.compile(r"aiokafka(\.(abc|admin|errors|structs)(\..*)?)?")
 MODULES = sorted(Path(aiokafka_internals.__file__).parent.glob("*.py"))
@@ -114,26 +116,30 @@ def test_the_private_parts_have_the_names_and_shapes_that_are_used() -> None:
         assert call in sending, call
 
 
+def _undecoded(key: TopicPartition) -> PartitionRecords:
+    """Two records, as aiokafka has them before they are decoded."""
+    batch = DefaultRecordBatchBuilder(2, 0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1,
+                                      batch_size=10_000)  # fmt: skip
+    for offset in range(2):
+        batch.append(offset, timestamp=7, key=None, value=b"counts", headers=[("a", b"b"), ("c", None)])
+    return PartitionRecords(key, fetcher.MemoryRecords(bytes(batch.build())), [], 0, None, None, True, 0)
+
+
+def _fetch_result(undecoded: PartitionRecords) -> FetchResult:
+    assignment = SimpleNamespace(state_value=lambda _key: SimpleNamespace(highwater=2))
+    return FetchResult(undecoded._tp, assignment=assignment, partition_records=undecoded, backoff=0)
+
+
 def test_fetched_bytes_are_decoded_by_our_decoder() -> None:
     """If this fails after an upgrade of aiokafka, a record batch that it cannot read stops its partition."""
     assert "self._records = collections.OrderedDict()" in inspect.getsource(Fetcher.__init__)
     answered = inspect.getsource(Fetcher._proc_fetch_request)
     assert "self._records[tp] = FetchResult(" in answered
+    assert "self._records_iterator = self._unpack_records()" in inspect.getsource(PartitionRecords)
     assert answered.index("tp_state.highwater = highwater") < answered.index("MemoryRecords(part_data[-1])")
-    batch = DefaultRecordBatchBuilder(2, 0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1,
-                                      batch_size=10_000)  # fmt: skip
-    for offset in range(2):
-        batch.append(offset, timestamp=7, key=None, value=b"counts", headers=[("a", b"b"), ("c", None)])
     key = TopicPartition("topic", 0)
     parts = DecodedRecords(Records)
-    parts[key] = FetchResult(
-        key,
-        assignment=SimpleNamespace(state_value=lambda _key: SimpleNamespace(highwater=2)),
-        partition_records=PartitionRecords(
-            key, fetcher.MemoryRecords(bytes(batch.build())), [], 0, None, None, True, 0
-        ),
-        backoff=0,
-    )
+    parts[key] = _fetch_result(_undecoded(key))
 
     fetched = list(parts[key]._partition_records)
 
@@ -146,3 +152,20 @@ def test_fetched_bytes_are_decoded_by_our_decoder() -> None:
     )
     assert second.headers is first.headers
     assert parts[key]._partition_records.next_fetch_offset == 2
+
+
+def test_fetched_bytes_are_freed_without_a_garbage_collection() -> None:
+    key, parts = TopicPartition("topic", 0), DecodedRecords(Records)
+    with uncollected():
+        undecoded = _undecoded(key)
+        parts[key] = _fetch_result(undecoded)
+        freed = [weakref.ref(undecoded)]
+        del undecoded
+        assert freed[0]() is None, "once it is decoded"
+
+        records = parts[key]._partition_records
+        next(iter(records))
+        freed += [weakref.ref(records), weakref.ref(records._reader)]
+        del records
+        parts.clear()
+        assert [each() for each in freed] == [None] * 3, "if the partition is revoked before all of it is read"

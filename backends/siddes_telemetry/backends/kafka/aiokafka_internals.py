@@ -256,6 +256,7 @@ class DecodedRecords(OrderedDict[TopicPartition, Any]):
             read = fetched._partition_records
             high_watermark = fetched._assignment.state_value(partition).highwater
             fetched._partition_records = self._decode(read._records.data, read.next_fetch_offset, high_watermark)
+            read._records_iterator = None  # it refers to `read`: the bytes would stay until a garbage collection
         super().__setitem__(partition, fetched)
 
 

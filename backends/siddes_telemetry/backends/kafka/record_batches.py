@@ -54,20 +54,33 @@ class Records:
     def __init__(
         self, data: bytes, offset: int, high_watermark: int, *, codecs: Mapping[int, Inflate] | None = None
     ) -> None:
-        self._expected = offset  # all records below are yielded, or yield nothing
-        self._yielded: DefaultRecord | MarkedRecord | None = None  # the last one of the batch being yielded
-        self._decoder = BatchDecoder(codecs_here() if codecs is None else codecs)
-        self._reading = self._read(memoryview(data + bytes(SLACK_BYTES)), len(data), high_watermark)
+        # A generator that referred to this object would keep the bytes, if they are not read to the end, until a
+        # garbage collection.
+        self._reader = _Reader(offset, BatchDecoder(codecs_here() if codecs is None else codecs))
+        self._reading = self._reader.read(memoryview(data + bytes(SLACK_BYTES)), len(data), high_watermark)
 
     @property
     def next_fetch_offset(self) -> int:
         """Where reading goes on: after the last record that was yielded, and after offsets that yield none."""
-        return self._expected if self._yielded is None else int(self._yielded.offset) + 1
+        return self._reader.next_fetch_offset
 
     def __iter__(self) -> Iterator[DefaultRecord | MarkedRecord]:
         return self._reading
 
-    def _read(self, data: memoryview, size: int, high_watermark: int) -> Iterator[DefaultRecord | MarkedRecord]:
+
+class _Reader:
+    """Reads the bytes of one Records, and knows how far it is."""
+
+    def __init__(self, offset: int, decoder: BatchDecoder) -> None:
+        self._expected = offset  # all records below are yielded, or yield nothing
+        self._yielded: DefaultRecord | MarkedRecord | None = None  # the last one of the batch being yielded
+        self._decoder = decoder
+
+    @property
+    def next_fetch_offset(self) -> int:
+        return self._expected if self._yielded is None else int(self._yielded.offset) + 1
+
+    def read(self, data: memoryview, size: int, high_watermark: int) -> Iterator[DefaultRecord | MarkedRecord]:
         at, spent_s = 0, 0.0
         while at < size:
             read = decode_plain(data, at, size, high_watermark, self._expected)
