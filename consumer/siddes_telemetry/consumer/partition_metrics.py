@@ -26,15 +26,19 @@ class PartitionPosition:
     fetching: bool  # a fetch is under way, which keeps the high watermark up to date
 
 
-class PartitionMetrics:
-    """One ownership of a partition; `remove` ends it."""
+Position = Callable[[], PartitionPosition]
 
-    def __init__(
-        self, partition: OwnedPartition, ctx: ConsumerContext, position: Callable[[], PartitionPosition]
-    ) -> None:
+
+class PartitionMetrics:
+    """One ownership of a partition; `remove` ends it.
+
+    It is told the worker's position and does not keep it: a worker that has ended, and the records that it has fetched,
+    would stay until a garbage collection.
+    """
+
+    def __init__(self, partition: OwnedPartition, ctx: ConsumerContext) -> None:
         self._partition = partition
         self._ctx = ctx
-        self._position = position
         self._label = str(partition.number)
         self._behind: tuple[int, float] | None = None  # at this offset, since this time; no append time is known
         self._log = structlog.get_logger(__name__).bind(partition=partition.number)
@@ -86,19 +90,19 @@ class PartitionMetrics:
         if halted is not None:
             self._ctx.metrics.halt_offset.remove(self._label, halted.reason)
 
-    async def update_lag(self) -> None:
+    async def update_lag(self, position: Position) -> None:
         """Set the lag from the high watermark that the log last reported. Raises LogUnavailable or PartitionLost."""
-        self._set_lag(await self._partition.high_watermark())
+        self._set_lag(await self._partition.high_watermark(), position())
 
-    async def keep_lag_updated(self) -> None:
+    async def keep_lag_updated(self, position: Position) -> None:
         """Update the lag until cancelled, whatever the worker waits for. Asks the log when no fetch is under way."""
         while True:
             try:
-                if self._position().fetching:
-                    await self.update_lag()
+                if position().fetching:
+                    await self.update_lag(position)
                 else:
                     _, end = await self._partition.bounds()
-                    self._set_lag(end)
+                    self._set_lag(end, position())
             except (LogUnavailable, PartitionLost) as error:
                 self._log.info("lag_unknown", error=type(error).__name__)
             await asyncio.sleep(LAG_UPDATE_S)
@@ -110,8 +114,8 @@ class PartitionMetrics:
         for gauge in (metrics.lag_records, metrics.lag_seconds, metrics.retry_keys, metrics.halted):
             gauge.remove(self._label)
 
-    def _set_lag(self, end: int) -> None:
-        metrics, position = self._ctx.metrics, self._position()
+    def _set_lag(self, end: int, position: PartitionPosition) -> None:
+        metrics = self._ctx.metrics
         metrics.lag_records.labels(self._label).set(max(0, end - position.offset))
         metrics.lag_seconds.labels(self._label).set(self._lag_s(end, position))
 

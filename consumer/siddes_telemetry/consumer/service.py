@@ -75,17 +75,20 @@ class Consumer:
 
     async def _run_watched(self, worker: PartitionWorker, number: int) -> None:
         """Run the partition worker while it moves. Raises PartitionLost once it has stalled."""
+        deadline = asyncio.timeout(None)
+        watching = asyncio.ensure_future(self._watch(worker, number, deadline))
         try:
-            async with asyncio.timeout(None) as deadline:
-                watching = asyncio.ensure_future(self._watch(worker, number, deadline))
-                try:
-                    await worker.run()
-                finally:
-                    watching.cancel()
+            async with deadline:
+                await worker.run()
         except TimeoutError:
             if not deadline.expired():
                 raise
             raise PartitionLost("its task did not move: take it over anew") from None
+        finally:
+            watching.cancel()
+            # Both lead to this task, whose error leads here: the worker and its records would stay until a garbage
+            # collection.
+            del deadline, watching
 
     async def _watch(self, worker: PartitionWorker, number: int, deadline: asyncio.Timeout) -> None:
         """Expire the deadline of a stalled partition worker, and report the stall until its partition moves again."""

@@ -46,7 +46,7 @@ class PartitionWorker:
         self._partition = FilteredPartition(partition)
         self._store = StoreRetry(partition.number, ctx)
         self._delivery = BlockDelivery(partition, self._store, ctx)
-        self._metrics = PartitionMetrics(partition, ctx, self._partition_position)
+        self._metrics = PartitionMetrics(partition, ctx)
         self._halts = HaltReporter(partition.number, ctx, self._metrics)
         self._unreadable = UnreadableRecords(self._partition, self._store, self._halts, ctx)
         self._fetcher = Fetcher(self._partition, ctx)
@@ -65,7 +65,7 @@ class PartitionWorker:
             committed = await self._partition.committed()
             first, _ = await self._partition.bounds()
             self._position = first if committed is None else committed.offset
-            lag_task = asyncio.ensure_future(self._metrics.keep_lag_updated())
+            lag_task = asyncio.ensure_future(self._metrics.keep_lag_updated(self._partition_position))
             await self._take_over()
             while not self._ctx.stopping.is_set():
                 await self._step()
@@ -184,7 +184,7 @@ class PartitionWorker:
             if went_on and not fetcher.pending:  # the log has no record in between
                 self._window.skip_gap(self._position, fetcher.end)
                 self._position = fetcher.end
-        await self._metrics.update_lag()
+        await self._metrics.update_lag(self._partition_position)
 
     async def _deliver_pending(self, count: int) -> None:
         """Deliver the first `count` pending records as one block."""
@@ -192,7 +192,7 @@ class PartitionWorker:
         block = await self._build_block(records, self._position, end)
         await self._deliver(block, records, in_doubt=False)
         self._fetcher.pending.drop(count)
-        await self._metrics.update_lag()
+        await self._metrics.update_lag(self._partition_position)
 
     async def _build_block(self, records: Sequence[LogRecord], start: int, end: int) -> Block:
         if records:  # otherwise there are no keys to look up
