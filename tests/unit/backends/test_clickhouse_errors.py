@@ -39,6 +39,9 @@ def test_the_error_has_clickhouses_number() -> None:
         (201, "quota"),
         (252, "too_many_parts"),
         (243, "disk_full"),
+        (75, "disk"),
+        (107, "damaged"),  # a file that is gone
+        (246, "damaged"),
         (241, "memory"),
         (202, "too_many_queries"),
         (159, "timeout"),
@@ -62,6 +65,14 @@ def test_the_word_for_readiness_has_reason_number_and_remedy(code: int | None, r
         assert failed.remedy
         assert failed.word == f"{reason}: error {code}, {failed.remedy}"
     assert "secret" not in f"{failed} {failed.word}"
+
+
+def test_a_part_whose_files_end_too_soon_is_damaged_and_a_block_that_does_is_refused() -> None:
+    text = "Code: 33. DB::Exception: Cannot read all data: (while {}): While executing. (CANNOT_READ_ALL_DATA)"
+    part = failure(33, text.format("reading from part /secret/all_1_1_0/ in table"))
+    assert (type(part), part.reason, part.code) == (StoreUnavailable, "damaged", 33)
+    assert "secret" not in f"{part} {part.word}"
+    assert isinstance(failure(33, text.format("parsing a row")), StoreRefused)
 
 
 def test_no_answer_is_unavailable_without_number_or_remedy() -> None:

@@ -116,7 +116,7 @@ class ChdbEngine:
             ).bytes()
         except ChdbError as error:
             match = _CODE.match(str(error))
-            raise failure(int(match[1]) if match else None) from None  # the cause quotes the statement
+            raise failure(int(match[1]) if match else None, str(error)) from None  # the cause quotes the statement
         finally:
             self._connections.put(connection)
         return [json.loads(line) for line in (answer or b"").splitlines()]

@@ -82,3 +82,8 @@ def _known_grant(words: list[str], columns: list[str], where: str, prefix: str, 
 def setting_in(text: str, sent: Collection[str]) -> str | None:
     """The setting that the text names, if it is one of those that were `sent`."""
     return next((name for name in _SETTING.findall(text) if name in sent), None)
+
+
+def is_about_a_part(text: str) -> bool:
+    """Whether the server says that it was reading the files of a data part."""
+    return "reading from part" in text

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from siddes_telemetry.backends.clickhouse.error_text import missing_grant, setting_in
+from siddes_telemetry.backends.clickhouse.error_text import is_about_a_part, missing_grant, setting_in
 from siddes_telemetry.backends.ports.errors import StoreFailed, StoreMissing, StoreRefused, StoreUnavailable
 
 UNKNOWN_SETTING, FIXED_SETTING = 115, 452
 ACCESS_DENIED = 497
+_ALL_DATA = 33  # a block that ends too soon, or a file of a part that does
 
 _REMEDIES: Mapping[str, str] = {
     "authentication": (
@@ -47,7 +48,7 @@ _NUMBERS: Mapping[str, tuple[int, ...]] = {
     "too_many_parts": (252,),
     "disk_full": (243,),
     "disk": (74, 75, 76, 87),
-    "damaged": (40, 226, 228, 246, 271),
+    "damaged": (32, 40, 107, 226, 228, 246, 271),
     "memory": (241, 173),
     "limit": (158, 160, 161, 191, 307, 396, 565),
     "timeout": (159, 209),
@@ -109,7 +110,7 @@ _REFUSED: Mapping[int, str] = {
     25: "CANNOT_PARSE_ESCAPE_SEQUENCE",
     26: "CANNOT_PARSE_QUOTED_STRING",
     27: "CANNOT_PARSE_INPUT_ASSERTION_FAILED",
-    33: "CANNOT_READ_ALL_DATA",
+    _ALL_DATA: "CANNOT_READ_ALL_DATA",
     36: "BAD_ARGUMENTS",
     38: "CANNOT_PARSE_DATE",
     41: "CANNOT_PARSE_DATETIME",
@@ -135,16 +136,16 @@ _REFUSED: Mapping[int, str] = {
 def failure(code: int | None, text: str = "", *, database: str = "", settings: Collection[str] = ()) -> StoreFailed:
     """The error of ports/errors.py for an engine's error number. None means that the engine did not answer.
 
-    `text` is the engine's own. It is searched for a missing grant in our `database`, and for one of the `settings` that
-    were sent.
+    `text` is the engine's own. It is searched for a missing grant in our `database`, for one of the `settings` that
+    were sent, and for a part whose files end too soon.
     """
     if code is None:
         return StoreUnavailable("no answer")
     if code in _MISSING:
         return StoreMissing(f"error {code} of the store", code=code)
-    if code in _REFUSED:
+    reason = "damaged" if code == _ALL_DATA and is_about_a_part(text) else _REASON_OF.get(code)
+    if reason is None and code in _REFUSED:
         return StoreRefused(code, remedy=_REFUSED[code])
-    reason = _REASON_OF.get(code)
     if reason is None:
         return StoreUnavailable(f"error {code} of the store", code=code)
     remedy = _REMEDIES[reason]
