@@ -97,6 +97,22 @@ async def test_keys_that_were_fetched_at_the_start_outlast_an_outage_that_begins
     assert rig.fetches == 1
 
 
+@SOON
+async def test_a_fetch_at_the_start_that_fails_is_repeated_without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks_module, "RETRY_REFRESH_AFTER_S", 0.0)
+    rig = Rig()
+    rig.server.status = 503
+    rig.keys.start()
+    await let_others_run()
+    assert rig.fetches == 1
+    rig.server.status = 200
+    rig.clocks.advance(FETCH_EVERY_S)
+    await let_others_run()
+    rig.server.status = 503
+    assert await rig.verify(by(0)) == "ok"
+    assert rig.fetches == 2
+
+
 async def test_many_at_once_share_one_fetch() -> None:
     rig = Rig()
     rig.server.gate.clear()

@@ -82,14 +82,19 @@ class JwksUrl:
         self._metrics = metrics
         self._held: _FetchedKeys | None = None
         self._refresh_at = 0.0
+        self._starting: asyncio.Task[None] | None = None
         self._fetching: asyncio.Task[None] | None = None  # the latest fetch
         self._fetches = 0  # begun so far
         self._fetch_at = monotonic_s()  # when the next may begin
         self._failed: ExpiringCache[int] = ExpiringCache(capacity)  # by token: the last fetch before it, or _REFUSED
 
     def start(self) -> None:
-        """Begin to fetch, so that a process has keys of its own when the URL goes away. Does not wait."""
+        """Begin to fetch, so that a process has keys of its own when the URL goes away. Does not wait.
+
+        A fetch that fails is repeated: the network of a container, or the identity provider, may start later.
+        """
         self._begin_fetch()
+        self._starting = asyncio.create_task(self._fetch_until_held())
 
     async def verified_payload(self, token: SignedToken) -> bytes:
         last_fetch = self._fetches
@@ -103,9 +108,18 @@ class JwksUrl:
 
     async def close(self) -> None:
         """Cancel the fetch under way."""
-        if self._fetching is not None:
-            self._fetching.cancel()
-            await asyncio.gather(self._fetching, return_exceptions=True)
+        tasks = [task for task in (self._starting, self._fetching) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _fetch_until_held(self) -> None:
+        while self._held is None:
+            fetching = self._begin_fetch()
+            if fetching is not None:
+                await asyncio.shield(fetching)  # tokens may wait for the same fetch
+            if self._held is None:
+                await asyncio.sleep(RETRY_REFRESH_AFTER_S)
 
     def _may_refuse(self, held: _FetchedKeys, token: SignedToken, last_fetch: int) -> bool:
         """Whether the fetch of these keys, which did not sign the token, began after the token first came in."""
