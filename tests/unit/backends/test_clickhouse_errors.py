@@ -73,6 +73,8 @@ def test_a_part_whose_files_end_too_soon_is_damaged_and_a_block_that_does_is_ref
     assert (type(part), part.reason, part.code) == (StoreUnavailable, "damaged", 33)
     assert "secret" not in f"{part} {part.word}"
     assert isinstance(failure(33, text.format("parsing a row")), StoreRefused)
+    assert failure(32, text.format("reading from part /secret/all_1_1_0/")).reason == "damaged"
+    assert failure(32, text.format("receiving packet from localhost:9000")).reason == "unavailable"
 
 
 def test_no_answer_is_unavailable_without_number_or_remedy() -> None:

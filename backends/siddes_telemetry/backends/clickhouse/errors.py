@@ -13,7 +13,7 @@ from siddes_telemetry.backends.ports.errors import StoreFailed, StoreMissing, St
 
 UNKNOWN_SETTING, FIXED_SETTING = 115, 452
 ACCESS_DENIED = 497
-_ALL_DATA = 33  # a block that ends too soon, or a file of a part that does
+_ENDS_TOO_SOON = frozenset({32, 33})  # a file of a part; or a block, or what another server sends
 
 _REMEDIES: Mapping[str, str] = {
     "authentication": (
@@ -48,7 +48,7 @@ _NUMBERS: Mapping[str, tuple[int, ...]] = {
     "too_many_parts": (252,),
     "disk_full": (243,),
     "disk": (74, 75, 76, 87),
-    "damaged": (32, 40, 107, 226, 228, 246, 271),
+    "damaged": (40, 107, 226, 228, 246, 271),
     "memory": (241, 173),
     "limit": (158, 160, 161, 191, 307, 396, 565),
     "timeout": (159, 209),
@@ -110,7 +110,7 @@ _REFUSED: Mapping[int, str] = {
     25: "CANNOT_PARSE_ESCAPE_SEQUENCE",
     26: "CANNOT_PARSE_QUOTED_STRING",
     27: "CANNOT_PARSE_INPUT_ASSERTION_FAILED",
-    _ALL_DATA: "CANNOT_READ_ALL_DATA",
+    33: "CANNOT_READ_ALL_DATA",
     36: "BAD_ARGUMENTS",
     38: "CANNOT_PARSE_DATE",
     41: "CANNOT_PARSE_DATETIME",
@@ -143,7 +143,7 @@ def failure(code: int | None, text: str = "", *, database: str = "", settings: C
         return StoreUnavailable("no answer")
     if code in _MISSING:
         return StoreMissing(f"error {code} of the store", code=code)
-    reason = "damaged" if code == _ALL_DATA and is_about_a_part(text) else _REASON_OF.get(code)
+    reason = "damaged" if code in _ENDS_TOO_SOON and is_about_a_part(text) else _REASON_OF.get(code)
     if reason is None and code in _REFUSED:
         return StoreRefused(code, remedy=_REFUSED[code])
     if reason is None:
