@@ -24,6 +24,8 @@ async def test_a_part_without_all_its_data_is_damaged(
     places = await clickhouse.rows(
         "SELECT path FROM system.parts WHERE database = {database:String} AND table = 'telemetry_counts' AND active"
     )
+    if not all(Path(str(place)).is_dir() for (place,) in places):
+        pytest.skip("the server's files are in a container")
     files = [file for (place,) in places for file in Path(str(place)).glob("*.bin")]
     assert files
     for file in files:
