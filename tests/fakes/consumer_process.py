@@ -20,7 +20,7 @@ from siddes_telemetry.consumer.worker import PartitionWorker
 from siddes_telemetry.schemas.client_batch import NO_BATCH
 from siddes_telemetry.schemas.record import Headers, LogRecord
 from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
-from siddes_telemetry.schemas.registry import Event, RatePart, Registry
+from siddes_telemetry.schemas.registry import Event, Registry
 from siddes_telemetry.schemas.timestamps import format_time
 from tests.fakes.latency import Delay, SlowGroupConsumer
 from tests.fakes.memory_journal import MemoryJournal
@@ -28,7 +28,7 @@ from tests.fakes.memory_log import MemoryLog, MemoryPartition
 from tests.fakes.memory_store import MemoryStore
 
 SHOWN, ACCEPTED = "suggestion_shown", "suggestion_accepted"
-REGISTRY = Registry(1, (Event(SHOWN, 1, RatePart.SHOWN, "shown"), Event(ACCEPTED, 2, RatePart.ACCEPT, "accepted")))
+REGISTRY = Registry(1, (Event(SHOWN, 1, "shown", "Shown"), Event(ACCEPTED, 2, "accepted", "Accepted")))
 LOG_NAME = "counts"
 CLOCK = "clock"
 MINUTE_MS = 60_000

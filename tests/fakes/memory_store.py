@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from siddes_telemetry.backends.ports.administration import PurgeTotals
+from siddes_telemetry.backends.ports.administration import LogIsUnused, PurgeTotals, no_log_is_known
 from siddes_telemetry.backends.ports.errors import BackendError, StoreMissing, StoreRefused, StoreUnavailable
 from siddes_telemetry.backends.ports.store import (
     PurgedAhead,
@@ -159,12 +159,12 @@ class MemoryStore:
     async def ping_insert(self) -> None:
         self._check()
 
-    async def pending(self) -> Sequence[str]:
+    async def pending(self, *, log_is_unused: LogIsUnused = no_log_is_known) -> Sequence[str]:  # noqa: ARG002  # it holds rows of any event
         self._check(table=False)
         return [] if self._migrated else ["CREATE TABLE"]
 
-    async def migrate(self) -> Sequence[str]:
-        statements = await self.pending()
+    async def migrate(self, *, log_is_unused: LogIsUnused = no_log_is_known) -> Sequence[str]:
+        statements = await self.pending(log_is_unused=log_is_unused)
         self._migrated = True
         return statements
 

@@ -21,7 +21,7 @@ from siddes_telemetry.consumer.retry_window.window import WINDOW_MS
 from siddes_telemetry.schemas import clamping
 from siddes_telemetry.schemas.api_models import MAX_BATCH_EVENTS
 from siddes_telemetry.schemas.errors import ErrorCode
-from siddes_telemetry.schemas.registry import EVENT_NAME, RatePart
+from siddes_telemetry.schemas.registry import EVENT_NAME
 from siddes_telemetry.schemas.request_bodies import MAX_BATCH_BYTES, MAX_SINGLE_BYTES
 from siddes_telemetry.schemas.viewer import DEFAULT_SESSION_COOKIE, DEV_VIEWER_COOKIE, DEV_VIEWER_HEADER, VIEWER_ID
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH
@@ -75,9 +75,8 @@ COOKIE_NAME = pattern("proxy/src/settings.ts", "COOKIE_NAME")
 COOKIE_VALUE = pattern("proxy/src/cookies.ts", "COOKIE_VALUE")
 
 
-def test_viewer_ids_and_parts_of_a_rate() -> None:
+def test_viewer_ids() -> None:
     assert constant("pages/src/dev-viewer.ts", "VIEWER_ID") == f"/^{VIEWER_ID.pattern}$/"
-    assert re.findall(r'"([a-z]+)"', constant("pages/src/api.ts", "EVENT_PARTS")) == [part.value for part in RatePart]
 
 
 def test_cookies_and_headers_of_a_viewer() -> None:

@@ -25,7 +25,7 @@ from siddes_telemetry.schemas.client_batch import MAX_LINE_COUNT, NO_BATCH
 from siddes_telemetry.schemas.record import BadRecordError, Headers, LogRecord
 from siddes_telemetry.schemas.record_decoding import decode
 from siddes_telemetry.schemas.record_encoding import encode_headers, encode_lines
-from siddes_telemetry.schemas.registry import Event, RatePart, Registry
+from siddes_telemetry.schemas.registry import Event, Registry
 from siddes_telemetry.schemas.timestamps import format_time
 from tests.fakes.consumer_process import DAY_MS, MINUTE_MS, NOON_MS, headers_in
 from tests.property.test_consumer_retry_window import contents
@@ -34,7 +34,7 @@ from tests.unit.schemas.shipped import REGISTRY
 BLOCKS = 400
 START = 5
 SOURCE = Source(2**32 - 1, 3)
-LARGE = Registry(7, tuple(Event(f"e{n}_{'x' * (n % 40)}", n, RatePart.NONE, "counted") for n in range(1, 128)))
+LARGE = Registry(7, tuple(Event(f"e{n}_{'x' * (n % 40)}", n, "counted", "Counted") for n in range(1, 128)))
 VIEWERS = ("42", "a.b:c@d-e_f", "x" * 64)
 WIDE_VIEWERS = (*VIEWERS, "auth0|65f1+/=~")
 COUNTS = (1, 3, 10, 50, MAX_LINE_COUNT)

@@ -44,8 +44,9 @@ class GatewayMetrics:
         )
         refusals = Counter("siddes_commit_refusals", "Commits answered 503.", ["reason"], registry=registry)
         appends = Counter("siddes_appends", "Records that the log answered.", ["outcome"], registry=registry)
-        self.accepted = {name: accepted.labels(name) for name in events.names}
-        self.reports = {name: reports.labels(name) for name in events.names}
+        names = [event.name for event in events.in_use]
+        self.accepted = {name: accepted.labels(name) for name in names}
+        self.reports = {name: reports.labels(name) for name in names}
         self.rejected = {
             code: rejected.labels(code.name) for code in (ErrorCode.invalid_event, ErrorCode.unexpected_field)
         }

@@ -115,6 +115,6 @@ class ViewerOk(BaseModel):
 
 
 def count_model(registry: Registry) -> type[CountBody]:
-    """CountBody with `event` narrowed to the registry's names."""
-    names = Literal[tuple(event.name for event in registry.events)]  # type: ignore[valid-type]  # known at run time only
+    """CountBody with `event` narrowed to the names of the registry's events that are in use."""
+    names = Literal[tuple(event.name for event in registry.in_use)]  # type: ignore[valid-type]  # known at run time only
     return create_model("CountBody", __base__=CountBody, __doc__="One event.", event=(names, ...))  # type: ignore[arg-type]  # same

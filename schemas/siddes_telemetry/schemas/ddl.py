@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from siddes_telemetry.schemas.client_batch import MAX_LINE_COUNT
 from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.registry_changes import KnownEvents
 from siddes_telemetry.schemas.table import (
     COUNTS_TABLE,
     LOGS_TABLE,
@@ -38,6 +39,7 @@ DAY_CLOSES_AFTER_S = 3600  # without an insert; a late row rewrites its whole da
 
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)(\.cluster)?\.sql")
 _EVENT_COLUMN = re.compile(r"`event` Enum8\(([^)]*)\)")
+_EVENT_COMMENT = re.compile(r"`event` Enum8\([^)]*\) COMMENT 'registry revision (\d+), retired: ([a-z0-9_ ]+)'")
 _ENUM_MEMBER = re.compile(r"'([^']*)' = (-?\d+)")
 _ENGINE = re.compile(r"\bENGINE = (Replicated|Shared|)MergeTree\b")
 _CHANGED_TABLE = re.compile(r"(?:CREATE TABLE IF NOT EXISTS|ALTER TABLE) `(?:[^`\\]|\\.)*`\.`([^`]*)`")
@@ -129,10 +131,23 @@ def event_type(registry: Registry) -> str:
     return "Enum8(" + ", ".join(f"'{event.name}' = {event.id}" for event in by_id) + ")"
 
 
-def stored_events(create_query: str) -> Mapping[str, int]:
-    """The event names and ids in a table's CREATE statement."""
-    match = _EVENT_COLUMN.search(create_query)
-    return event_type_ids(match[1]) if match else {}
+def event_comment(registry: Registry) -> str:
+    """The comment of the event column, as an SQL string literal: what the next registry is compared with."""
+    retired = sorted(event.name for event in registry.events if event.retired)
+    return quote_string(f"registry revision {registry.revision}, retired: {' '.join(retired) or 'none'}")
+
+
+def stored_events(create_query: str) -> KnownEvents | None:
+    """The registry that a table's CREATE statement tells of, or None if it has no event column of ours."""
+    column = _EVENT_COLUMN.search(create_query)
+    if column is None:
+        return None
+    ids = event_type_ids(column[1])
+    comment = _EVENT_COMMENT.search(create_query)
+    if comment is None:  # made before this comment was
+        return KnownEvents(ids)
+    retired = frozenset(comment[2].split()) - {"none"}
+    return KnownEvents(ids, int(comment[1]), retired)
 
 
 def event_type_ids(event_type: str) -> Mapping[str, int]:
@@ -163,15 +178,15 @@ def stored_deduplication_window(create_query: str) -> int:
     return 0 if match is None else int(match[1])
 
 
-def removed_events(stored: Mapping[str, int], registry: Registry) -> Sequence[str]:
-    """The stored events that the registry removed, renamed or renumbered, as `name = id`: rows may hold them."""
-    known = {event.name: event.id for event in registry.events}
-    return [f"{name} = {identifier}" for name, identifier in stored.items() if known.get(name) != identifier]
-
-
 def modify_events(schema: StoreSchema, table: str) -> str:
-    """The ALTER that gives the event column the registry's type. Adding to an Enum8 rewrites no rows."""
-    return f"ALTER TABLE {schema.table(table)}{_on_cluster(schema)} MODIFY COLUMN event {event_type(schema.registry)}"
+    """The ALTER that gives the event column the registry's type and comment. Adding to an Enum8 rewrites no rows."""
+    column = f"event {event_type(schema.registry)} COMMENT {event_comment(schema.registry)}"
+    return f"ALTER TABLE {schema.table(table)}{_on_cluster(schema)} MODIFY COLUMN {column}"
+
+
+def drop_table(schema: StoreSchema, table: str) -> str:
+    """The statement that removes a table of one server if it has no rows."""
+    return f"DROP TABLE IF EMPTY {schema.table(table)} SYNC"
 
 
 def modify_retention(schema: StoreSchema) -> str:
@@ -240,6 +255,7 @@ def _placeholders(schema: StoreSchema) -> dict[str, str]:
         "max_compact_part_bytes": str(MAX_COMPACT_PART_BYTES),
         "day_closes_after_s": str(DAY_CLOSES_AFTER_S),
         "event_type": event_type(schema.registry),
+        "event_comment": event_comment(schema.registry),
         "max_count": str(MAX_LINE_COUNT),
         "max_viewer_id": str(MAX_VIEWER_ID),
         "ttl": _ttl(schema),

@@ -107,7 +107,7 @@ def _schemas(registry: Registry) -> Json:
     _, document = models_json_schema([(model, "validation") for model in [*requests, *answers]], ref_template=REF)
     schemas: Json = document["$defs"]
     schemas["CountBody"]["properties"]["event"]["description"] = " ".join(
-        f"{event.name}: {event.meaning}" for event in registry.events
+        f"{event.name}: {event.meaning}" for event in registry.in_use
     )
     schemas["BatchBody"]["properties"]["events"] |= {
         "maxItems": MAX_BATCH_EVENTS,
@@ -139,7 +139,7 @@ def _schemas(registry: Registry) -> Json:
 
 
 def _ingest(name: str, registry: Registry) -> Json:
-    event = registry.events[0].name
+    event = registry.in_use[0].name
     return {
         "operationId": name,
         "summary": "Count one event",
@@ -152,7 +152,7 @@ def _ingest(name: str, registry: Registry) -> Json:
 
 
 def _batch(registry: Registry) -> Json:
-    event = registry.events[0].name
+    event = registry.in_use[0].name
     example = {"batch_id": _EXAMPLE_ID, "events": [{"event": event, "count": 3}, {"event": "no such event"}]}
     taken = {"ok": True, "accepted": 1, "rejected": [{"index": 1, "error": ErrorCode.invalid_event.name}]}
     return {
@@ -172,13 +172,13 @@ def _summary(name: str, registry: Registry) -> Json:
     counts = answer(
         "SummaryOk",
         "The viewer's counts; only events that occurred.",
-        {"ok": True, "days": DEFAULT_DAYS, "counts": {registry.events[0].name: 12}},
+        {"ok": True, "days": DEFAULT_DAYS, "counts": {registry.in_use[0].name: 12}},
     )
     return _window(name, "The viewer's counts", counts)
 
 
 def _series(registry: Registry) -> Json:
-    counted: Json = {registry.events[0].name: 12}
+    counted: Json = {registry.in_use[0].name: 12}
     steps = [{"start": "2026-11-21T00:00:00Z", "counts": {}}, {"start": "2026-11-22T00:00:00Z", "counts": counted}]
     counts = answer(
         "SeriesOk",

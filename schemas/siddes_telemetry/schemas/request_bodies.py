@@ -57,24 +57,24 @@ class ParsedBatch:
 
 
 class BodyParser:
-    """Parses request bodies against one registry.
+    """Parses request bodies against one registry. A retired event is no event here.
 
     Our clients send few different texts: each event with each count. Those are looked up in tables, and a batch that
     has no others is not parsed any further. Every other body is parsed as JSON. Both ways give the same result.
     """
 
     def __init__(self, registry: Registry) -> None:
-        self._names = registry.names
+        self._names = frozenset(event.name for event in registry.in_use)
         self._known_texts = {
             text.encode(): (name, count)
-            for name in registry.names
+            for name in self._names
             for count in range(MIN_COUNT, MAX_COUNT + 1)
             for text in _spellings(name, count)
         }
         self._known_singles = {text: add_up([event]) for text, event in self._known_texts.items()}
-        # One integer for each text, with 32 bits for each event of the registry: its count in the lower 16, one report
+        # One integer for each text, with 32 bits for each event that is in use: its count in the lower 16, one report
         # in the upper 16. Their sum has all sums of a batch. No field overflows: 500 events of 50 are 25,000.
-        self._ordered = [event.name for event in registry.events]
+        self._ordered = [event.name for event in registry.in_use]
         shifts = {name: 32 * position for position, name in enumerate(self._ordered)}
         self._known_items = {
             text[1:-1]: (1 << 16 | count) << shifts[name] for text, (name, count) in self._known_texts.items()

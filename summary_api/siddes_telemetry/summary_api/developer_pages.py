@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from siddes_telemetry.schemas.registry import Registry
@@ -31,8 +32,12 @@ _CONTENT_SECURITY_POLICY = (
 
 def developer_routes(registry: Registry) -> list[Route]:
     """Routes of the two pages and the files that they load. The pages have no counts: they read them from the API."""
-    events = [{"name": event.name, "part": event.part, "meaning": event.meaning} for event in registry.events]
-    labels = json.dumps({"ok": True, "events": events}, separators=(",", ":")).encode()
+    events = [
+        {"name": event.name, "label": event.label, "meaning": event.meaning, "retired": event.retired}
+        for event in registry.events
+    ]
+    rates = [asdict(rate) for rate in registry.rates]
+    labels = json.dumps({"ok": True, "events": events, "rates": rates}, separators=(",", ":")).encode()
     files = _DOCUMENTS | {f"{DASHBOARD_PATH}/{name}": name for name in _LOADED}
     return [
         *(_route(path, name, (_FOLDER / name).read_bytes()) for path, name in files.items()),

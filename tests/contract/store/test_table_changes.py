@@ -8,12 +8,15 @@ from dataclasses import replace
 import pytest
 
 from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
-from siddes_telemetry.backends.ports.errors import StoreConflict, StoreRefused
-from siddes_telemetry.schemas.registry import Event, RatePart, Registry
+from siddes_telemetry.backends.ports.errors import EventsConflict, StoreConflict, StoreFailed, StoreRefused
+from siddes_telemetry.schemas import ddl
+from siddes_telemetry.schemas.registry import Event, Registry
+from siddes_telemetry.schemas.registry_changes import known_events
+from siddes_telemetry.schemas.table import COUNTS_TABLE
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest
 from tests.contract.store.blocks import LOG, REGISTRY, row
 
-ADDED = Registry(2, (*REGISTRY.events, Event("suggestion_pinned", 8, RatePart.NONE, "The viewer pinned a suggestion.")))
+ADDED = Registry(2, (*REGISTRY.events, Event("suggestion_pinned", 8, "The viewer pinned a suggestion.", "Pinned")))
 REMOVED = Registry(2, REGISTRY.events[:-1])
 RENAMED = Registry(2, (*REGISTRY.events[:-1], replace(REGISTRY.events[-1], name="embeddings_off")))
 RENUMBERED = Registry(2, (*REGISTRY.events[:-1], replace(REGISTRY.events[-1], id=9)))
@@ -48,9 +51,61 @@ async def test_an_added_event_becomes_one_alter_and_keeps_rows_and_tokens(clickh
 async def test_an_event_that_rows_may_hold_stays(clickhouse: ClickHouseUnderTest, registry: Registry) -> None:
     admin = clickhouse.admin_with(registry=registry)
     for attempt in (admin.pending, admin.migrate):
-        with pytest.raises(StoreConflict, match="embeddings_opt_out = 7"):
+        with pytest.raises(StoreConflict, match="embeddings_opt_out"):
             await attempt()
     assert await clickhouse.admin.pending() == []
+
+
+PHOTOS = Registry(1, (Event("photo_opened", 1, "Opened.", "Opened"), Event("photo_sent", 2, "Sent.", "Sent")))
+
+
+async def unused() -> bool:
+    return True
+
+
+async def test_a_store_that_never_counted_takes_any_registry(clickhouse: ClickHouseUnderTest) -> None:
+    admin = clickhouse.admin_with(registry=PHOTOS)
+    pending = await admin.pending(log_is_unused=unused)
+    assert any(statement.startswith("DROP TABLE") for statement in pending)
+    assert await admin.migrate(log_is_unused=unused) == pending
+    assert await admin.pending() == []
+    assert await clickhouse.admin_with(registry=PHOTOS).stored_events() == known_events(PHOTOS)
+    await clickhouse.store.insert(row(event="photo_opened"), "a", deadline_s=DEADLINE_S)
+    assert await clickhouse.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"photo_opened": 1}
+
+
+async def test_a_store_that_counted_or_whose_log_has_records_keeps_its_events(clickhouse: ClickHouseUnderTest) -> None:
+    admin = clickhouse.admin_with(registry=PHOTOS)
+    with pytest.raises(EventsConflict):
+        await admin.migrate()
+    await clickhouse.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    for attempt in (admin.pending, admin.migrate):
+        with pytest.raises(EventsConflict, match="suggestion_shown is gone"):
+            await attempt(log_is_unused=unused)
+    assert await clickhouse.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
+
+
+async def test_the_drop_itself_looks_for_rows(clickhouse: ClickHouseUnderTest) -> None:
+    await clickhouse.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    with pytest.raises(StoreFailed, match="705"):  # TABLE_NOT_EMPTY
+        await clickhouse.run(ddl.drop_table(clickhouse.schema, COUNTS_TABLE))
+    assert await clickhouse.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
+
+
+async def test_a_revision_that_was_not_raised_is_refused(clickhouse: ClickHouseUnderTest) -> None:
+    await clickhouse.store.insert(row(), "a", deadline_s=DEADLINE_S)
+    admin = clickhouse.admin_with(registry=replace(ADDED, revision=REGISTRY.revision))
+    with pytest.raises(EventsConflict, match="write `revision = 2`"):
+        await admin.migrate(log_is_unused=unused)
+
+
+async def test_a_retired_event_is_remembered_by_the_store(clickhouse: ClickHouseUnderTest) -> None:
+    *others, last = REGISTRY.events
+    retired = Registry(2, (*others, replace(last, retired=True)))
+    assert len(await clickhouse.admin_with(registry=retired).migrate()) == 1
+    assert await clickhouse.admin_with(registry=retired).pending() == []
+    with pytest.raises(EventsConflict, match="never falls"):
+        await clickhouse.admin.pending()
 
 
 async def test_concurrent_changes_have_the_effect_of_one(clickhouse: ClickHouseUnderTest) -> None:

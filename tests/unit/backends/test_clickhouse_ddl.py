@@ -10,6 +10,7 @@ import pytest
 
 from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
 from siddes_telemetry.schemas import ddl
+from siddes_telemetry.schemas.registry_changes import KnownEvents, compare
 from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE
 from tests.unit.schemas.shipped import REGISTRY
 
@@ -45,8 +46,9 @@ def test_the_statements_are_those_of_the_golden_file(name: str) -> None:
 @pytest.mark.parametrize("name", FORMS)
 def test_no_event_id_of_a_golden_file_was_reused_or_renumbered(name: str) -> None:
     stored = ddl.stored_events((GOLDEN / name).read_text().replace("event         Enum8", "`event` Enum8", 1))
-    assert len(stored) >= 7
-    assert ddl.removed_events(stored, REGISTRY) == []
+    assert stored is not None
+    assert len(stored.ids) >= 7
+    assert compare(stored, REGISTRY).refused == []
 
 
 def test_the_ids_of_the_first_release_never_change() -> None:
@@ -59,7 +61,7 @@ def test_the_ids_of_the_first_release_never_change() -> None:
         "embeddings_opt_in": 6,
         "embeddings_opt_out": 7,
     }
-    assert ddl.removed_events(first, REGISTRY) == []
+    assert compare(KnownEvents(first), REGISTRY).refused == []
 
 
 def test_names_are_quoted() -> None:
@@ -95,8 +97,15 @@ def test_files_run_by_number_and_some_with_a_cluster_only() -> None:
 
 
 def test_events_and_retention_are_read_from_a_tables_ddl() -> None:
-    columns = "`event` Enum8('x' = 1, 'y' = -2), `count` UInt16"
+    columns = "`event` Enum8('x' = 1, 'y' = -2){}, `count` UInt16"
     told = f"CREATE TABLE a.b ({columns}) TTL toDateTime(created_at) + toIntervalDay(45) SETTINGS a = 1"
-    assert ddl.stored_events(told) == {"x": 1, "y": -2}
+    ids = {"x": 1, "y": -2}
+    for comment, revision, retired in (
+        ("", None, None),
+        (" COMMENT 'registry revision 12, retired: none' CODEC(ZSTD(1))", 12, frozenset[str]()),
+        (" COMMENT 'registry revision 3, retired: x y'", 3, frozenset({"x", "y"})),
+    ):
+        assert ddl.stored_events(told.format(comment)) == KnownEvents(ids, revision, retired)
+    assert ddl.stored_events("CREATE TABLE a.b (`x` Int8)") is None
     assert ddl.stored_retention_days(told) == 45
     assert ddl.stored_retention_days("CREATE TABLE a.b (x Int8)") is None

@@ -230,13 +230,13 @@ def test_a_secret_may_come_through_a_pipe(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("folder", "must be a file"),
-        ("pipe", "is a pipe that nothing is written to"),
-        ("large", "must not be larger than"),
+        ("folder", "it must be a file"),
+        ("pipe", "it is a pipe that nothing is written to"),
+        ("large", "it must not be larger than"),
         ("bytes", "the file is not UTF-8"),
         ("empty", "revision must be"),
         ("deep", "not TOML"),
-        ("none", "the file cannot be read"),
+        ("none", "there is no such file"),
     ],
 )
 def test_what_is_no_registry_is_named_at_once(
@@ -245,8 +245,7 @@ def test_what_is_no_registry_is_named_at_once(
     monkeypatch.setattr(small_file, "PIPE_PATIENCE_S", 0.05)
     with pytest.raises(SettingsError) as raised:
         load_registry(odd_file(tmp_path, kind))
-    (problem,) = raised.value.problems
-    assert problem.startswith(f"{PREFIX}EVENTS: {said}")
+    assert raised.value.problems[0].startswith(f"the event registry {tmp_path / kind}: {said}")
 
 
 def odd_file(folder: Path, kind: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.schemas.registry import parse_registry
+from siddes_telemetry.schemas.registry_parsing import parse_registry
 from siddes_telemetry.summary_api import developer_pages
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH, developer_routes
 from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
@@ -66,10 +66,18 @@ def test_other_files_in_the_folder_are_not_served(tmp_path: Path, monkeypatch: p
 
 
 async def test_labels_come_from_the_registry_in_use() -> None:
-    own = parse_registry('revision = 1\n[[event]]\nname = "seen"\nid = 1\npart = "shown"\nmeaning = "It was seen."\n')
+    own = parse_registry(
+        'revision = 1\n[[event]]\nname = "photo_opened"\nid = 1\nmeaning = "It was opened."\n'
+        '[[event]]\nname = "shared"\nid = 2\nmeaning = "It was shared."\nlabel = "Sent"\nretired = true\n'
+        '[[rate]]\nname = "share_rate"\nnumerator = "shared"\ndenominator = "photo_opened"\n'
+    )
     route = next(route for route in developer_routes(own) if route.path == f"{DASHBOARD_PATH}/events.json")
     answer, _ = await served(route)
     assert json.loads(answer.body) == {
         "ok": True,
-        "events": [{"name": "seen", "part": "shown", "meaning": "It was seen."}],
+        "events": [
+            {"name": "photo_opened", "label": "Photo opened", "meaning": "It was opened.", "retired": False},
+            {"name": "shared", "label": "Sent", "meaning": "It was shared.", "retired": True},
+        ],
+        "rates": [{"name": "share_rate", "label": "Share rate", "numerator": "shared", "denominator": "photo_opened"}],
     }

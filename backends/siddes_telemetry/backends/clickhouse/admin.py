@@ -14,9 +14,10 @@ from siddes_telemetry.backends.clickhouse.engine import Engine, Row, Settings
 from siddes_telemetry.backends.clickhouse.errors import purge_without_effect
 from siddes_telemetry.backends.clickhouse.settings import ALTER_PINS, INSERT_PINS, READ_PINS, time_limit
 from siddes_telemetry.backends.clickhouse.table_kind import CountsTable
-from siddes_telemetry.backends.ports.administration import PurgeTotals
-from siddes_telemetry.backends.ports.errors import StoreConflict, StoreUnavailable
+from siddes_telemetry.backends.ports.administration import LogIsUnused, PurgeTotals, no_log_is_known
+from siddes_telemetry.backends.ports.errors import EventsConflict, StoreConflict, StoreUnavailable
 from siddes_telemetry.schemas import ddl
+from siddes_telemetry.schemas.registry_changes import KnownEvents, compare, known_events
 from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE, MIGRATIONS_TABLE, PURGES_AHEAD_TABLE, PURGES_TABLE
 
 QUERY_DEADLINE_S = 60.0  # a query about tables, or a bookkeeping row
@@ -25,6 +26,8 @@ CHANGE_DEADLINE_S = 3000.0  # an ALTER may rewrite every part
 _DATABASE = "SELECT 1 FROM system.databases WHERE name = {database:String}"
 
 _TABLES = "SELECT name, create_table_query FROM system.tables WHERE database = {database:String}"
+
+_HAS_ROWS = "SELECT count() > 0 FROM {database:Identifier}.telemetry_counts"
 
 _APPLIED = "SELECT DISTINCT number FROM {database:Identifier}.telemetry_migrations"
 
@@ -71,12 +74,12 @@ class ClickHouseAdmin:
         self._random_log_id = random_log_id
         self._confirmed = ConfirmedReads(engine, schema)
 
-    async def pending(self) -> Sequence[str]:
-        migrations, alterations = await self._plan()
+    async def pending(self, *, log_is_unused: LogIsUnused = no_log_is_known) -> Sequence[str]:
+        migrations, alterations = await self._plan(log_is_unused)
         return [statement for migration in migrations for statement in migration.statements] + alterations
 
-    async def migrate(self) -> Sequence[str]:
-        migrations, alterations = await self._plan()
+    async def migrate(self, *, log_is_unused: LogIsUnused = no_log_is_known) -> Sequence[str]:
+        migrations, alterations = await self._plan(log_is_unused)
         for migration in migrations:
             for statement in migration.statements:
                 await self._change(statement)
@@ -146,11 +149,17 @@ class ClickHouseAdmin:
             raise purge_without_effect()
         return gone
 
-    async def _plan(self) -> tuple[list[ddl.Migration], list[str]]:
+    async def stored_events(self) -> KnownEvents | None:
+        """The registry that the tables were made for, or None before `migrate`. Raises StoreUnavailable."""
+        tables = {row[0]: row[1] for row in await self._query(_TABLES)}
+        return ddl.stored_events(tables[COUNTS_TABLE]) if COUNTS_TABLE in tables else None
+
+    async def _plan(self, log_is_unused: LogIsUnused) -> tuple[list[ddl.Migration], list[str]]:
         """The migrations that have not run, and the ALTERs that today's settings and registry need."""
         schema = self._schema
         migrations = list(shipped_migrations(schema))
         tables = {row[0]: row[1] for row in await self._query(_TABLES)}
+        drops = await self._drops_of_unused(tables, log_is_unused)
         if MIGRATIONS_TABLE in tables:
             applied = {row[0] for row in await self._query(_APPLIED)}
             lost = ddl.of_lost_tables([each for each in migrations if each.number in applied], tables)
@@ -159,7 +168,28 @@ class ClickHouseAdmin:
             migrations.insert(0, ddl.Migration(0, "database", (ddl.create_database(schema),)))
         if COUNTS_TABLE in tables:
             self._check_cluster(await self._confirmed.counts_table())
+        if drops:
+            migrations.insert(0, ddl.Migration(0, "tables_of_other_events", drops))
         return migrations, self._alterations(tables)
+
+    async def _drops_of_unused(self, tables: dict[str, str], log_is_unused: LogIsUnused) -> tuple[str, ...]:
+        """What drops the table of counts where the registry needs another and nothing was ever counted.
+
+        Removes it from `tables`, so that it is made anew: an Enum of the sorting key only grows by an ALTER. Not with a
+        cluster, which knows no DROP TABLE IF EMPTY. Raises EventsConflict.
+        """
+        refused = [*dict.fromkeys(text for made in tables.values() for text in self._refused_changes(made))]
+        if not refused:
+            return ()
+        counted = COUNTS_TABLE in tables and (await self._query(_HAS_ROWS))[0][0]
+        if counted or self._schema.cluster is not None or not await log_is_unused():
+            raise EventsConflict("; ".join(refused))
+        del tables[COUNTS_TABLE]
+        return (ddl.drop_table(self._schema, COUNTS_TABLE),)
+
+    def _refused_changes(self, create_query: str) -> Sequence[str]:
+        stored = ddl.stored_events(create_query)
+        return () if stored is None else compare(stored, self._schema.registry).refused
 
     def _check_cluster(self, found: CountsTable) -> None:
         if found.cluster is not None and self._schema.cluster is None:
@@ -176,13 +206,7 @@ class ClickHouseAdmin:
         for table in dict.fromkeys((schema.stored_counts, COUNTS_TABLE)):
             if table in tables:
                 stored = ddl.stored_events(tables[table])
-                removed = ddl.removed_events(stored, schema.registry)
-                if removed:
-                    raise StoreConflict(
-                        f"the registry lacks events that rows may hold: {', '.join(removed)}; "
-                        "an event is never removed, renamed or renumbered"
-                    )
-                if len(stored) < len(schema.registry.events):
+                if stored is not None and stored != known_events(schema.registry):
                     alterations.append(ddl.modify_events(schema, table))
         if (made := tables.get(schema.stored_counts)) is not None:
             if ddl.stored_retention_days(made) != schema.retention_days:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,15 @@ from siddes_telemetry.schemas.timestamps import HOUR_MS
 # A time further in the future than this came from a wrong clock. It is six times the skew that a gateway's clock may
 # have (rows.MAX_CLOCK_SKEW_MS), because the judging clock may be some minutes off too.
 FAR_AHEAD_MS = HOUR_MS
+
+
+LogIsUnused = Callable[[], Awaitable[bool]]
+"""Whether the log holds no record: none that names an event of another registry."""
+
+
+async def no_log_is_known() -> bool:
+    """The LogIsUnused of who cannot ask the log."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +36,15 @@ class PurgeTotals:
 class StoreAdmin(Protocol):
     """Changes tables and removes rows. Every call is idempotent and safe to run from many processes at once."""
 
-    async def pending(self) -> Sequence[str]:
+    async def pending(self, *, log_is_unused: LogIsUnused = no_log_is_known) -> Sequence[str]:
         """The SQL statements that `migrate` would run now, in order. Raises StoreUnavailable or StoreConflict."""
 
-    async def migrate(self) -> Sequence[str]:
-        """Run and return the pending statements. Raises StoreUnavailable, StoreRefused or StoreConflict."""
+    async def migrate(self, *, log_is_unused: LogIsUnused = no_log_is_known) -> Sequence[str]:
+        """Run and return the pending statements. Raises StoreUnavailable, StoreRefused or StoreConflict.
+
+        A registry that contradicts the tables is an EventsConflict. If there are no rows and `log_is_unused` (which is
+        asked then only), the tables of counts are made anew with the registry's events instead.
+        """
 
     async def adopt_log(self, log_name: str, *, new: bool = False, log_id: int | None = None) -> int:
         """The id of the log of this name. Makes one if there is none, or if `new`.

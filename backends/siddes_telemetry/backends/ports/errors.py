@@ -89,6 +89,10 @@ class StoreConflict(BackendError):
     """The tables contradict the event registry or the settings. The text says how. An operator must act."""
 
 
+class EventsConflict(StoreConflict):
+    """The registry changes events in a way that rows do not allow. The text names each event and the remedy."""
+
+
 class GroupInUse(BackendError):
     """The consumer group has members: its offsets are theirs."""
 

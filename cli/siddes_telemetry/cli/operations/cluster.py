@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -17,7 +18,12 @@ from siddes_telemetry.backends.ports.errors import StoreMissing
 from siddes_telemetry.backends.ports.store import BlockStore
 from siddes_telemetry.cli.cluster import clickhouse_store, kafka_admin, kafka_connection
 from siddes_telemetry.cli.operations.dead_letters import list_dead_letters, set_aside
-from siddes_telemetry.cli.operations.migrate import check_log_not_lost, migrate_store, migrate_topics
+from siddes_telemetry.cli.operations.migrate import (
+    check_log_not_lost,
+    holds_no_record,
+    migrate_store,
+    migrate_topics,
+)
 from siddes_telemetry.cli.operations.operation import Operations, Result
 from siddes_telemetry.cli.operations.purge import purge
 from siddes_telemetry.cli.operations.reset_offsets import reset_offsets
@@ -49,7 +55,13 @@ def cluster_operations(settings: Settings, registry: Registry) -> Operations:
                 await check_log_not_lost(log_admin, tables.counts, tables.audit, settings.topic)
             # First of all the new identity: consumers that wait for the topic must not take it over under the old one.
             of_store = await migrate_store(
-                tables.admin, tables.counts, settings.topic, dry_run=dry_run, new_log=new_log, log_id=log_id
+                tables.admin,
+                tables.counts,
+                settings.topic,
+                log_is_unused=partial(_log_is_unused, settings, tables.counts, has_kafka=topics),
+                dry_run=dry_run,
+                new_log=new_log,
+                log_id=log_id,
             )
             if log_admin is not None:
                 of_topics = await migrate_topics(log_admin, dry_run=dry_run)
@@ -90,6 +102,14 @@ def cluster_operations(settings: Settings, registry: Registry) -> Operations:
         "verify": verify,
         "reset-offsets": set_offsets,
     }
+
+
+async def _log_is_unused(settings: Settings, store: BlockStore, *, has_kafka: bool) -> bool:
+    """Whether the log of these settings holds no record. Without Kafka: whether no log was ever adopted."""
+    if not has_kafka:
+        return await store.log_id(settings.topic) is None
+    async with open_log_view(kafka_connection(settings), settings.topic, settings.group) as log:
+        return await holds_no_record(log)
 
 
 @asynccontextmanager

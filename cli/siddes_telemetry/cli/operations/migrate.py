@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
-from siddes_telemetry.backends.ports.administration import StoreAdmin
-from siddes_telemetry.backends.ports.errors import BackendError, StoreMissing
+from siddes_telemetry.backends.ports.administration import LogIsUnused, StoreAdmin
+from siddes_telemetry.backends.ports.errors import BackendError, EventsConflict, LogMissing, StoreMissing
+from siddes_telemetry.backends.ports.log import LogView
 from siddes_telemetry.backends.ports.store import BlockStore, StoreAudit
 from siddes_telemetry.cli.operations.operation import Result
+
+OTHER_FOLDER = "count these events in another data folder: --data FOLDER, or SIDDES_TELEMETRY_DATA"
+OTHER_DATABASE = "count these events elsewhere: with another database in SIDDES_TELEMETRY_CLICKHOUSE and another TOPIC"
 
 
 class LogMigration(Protocol):
@@ -72,6 +77,7 @@ async def migrate_store(
     store: BlockStore,
     topic: str,
     *,
+    log_is_unused: LogIsUnused,
     dry_run: bool = False,
     new_log: bool = False,
     log_id: int | None = None,
@@ -82,13 +88,32 @@ async def migrate_store(
 
     With `new_log` it always gets a new one: `identities` are [the old one or None, the new one or None in a dry run].
     """
+    steps = await _migrate_tables(store_admin, log_is_unused, OTHER_DATABASE, dry_run=dry_run)
     if dry_run:
-        steps = list(await store_admin.pending())
         return {"steps": steps} | ({"identities": [await _identity(store, topic), None]} if new_log else {})
-    steps = list(await store_admin.migrate())
     before = await _identity(store, topic) if new_log else None
     log_id = await store_admin.adopt_log(topic, new=new_log, log_id=log_id)
     return {"steps": steps, "log_id": log_id} | ({"identities": [before, log_id]} if new_log else {})
+
+
+async def _migrate_tables(
+    store_admin: StoreAdmin, log_is_unused: LogIsUnused, other: str, *, dry_run: bool
+) -> list[str]:
+    """The statements that were run, or would be. `other`: what to name instead, for events of another app."""
+    try:
+        change = store_admin.pending if dry_run else store_admin.migrate
+        return list(await change(log_is_unused=log_is_unused))
+    except EventsConflict as conflict:
+        raise EventsConflict(f"the store has counted by another registry: {conflict}. Or {other}") from None
+
+
+async def holds_no_record(log: LogView) -> bool:
+    """Whether there is nothing to read in this log, or no log. Raises LogUnavailable."""
+    try:
+        bounds = [await partition.bounds() for partition in await log.partitions()]
+    except LogMissing:
+        return True
+    return all(first == end for first, end in bounds)
 
 
 async def _identity(store: BlockStore, topic: str) -> int | None:
@@ -99,14 +124,14 @@ async def _identity(store: BlockStore, topic: str) -> int | None:
 
 
 async def migrate_embedded(
-    store_admin: StoreAdmin, log_id: int, *, dry_run: bool = False, new_log: bool = False
+    store_admin: StoreAdmin, log: LogView, log_id: int, *, dry_run: bool = False, new_log: bool = False
 ) -> Result:
     """Migrate the tables. The log's file was made with its schema and its identity."""
     if new_log:
         return {"steps": [], "refused": "the embedded log carries its own identity: --new-log is for Kafka"}
+    steps = await _migrate_tables(store_admin, partial(holds_no_record, log), OTHER_FOLDER, dry_run=dry_run)
     if dry_run:
-        return {"steps": list(await store_admin.pending())}
-    steps = list(await store_admin.migrate())
+        return {"steps": steps}
     return {"steps": steps, "log_id": await store_admin.adopt_log(embedded_log_name(log_id), log_id=log_id)}
 
 

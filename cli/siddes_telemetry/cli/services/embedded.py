@@ -73,15 +73,15 @@ async def _open_all(settings: Settings, registry: Registry, metrics: CollectorRe
                 BackgroundTask(consumer.run, consumer.stop),
                 BackgroundTask(partial(trim_periodically, instance.log, SqliteTrimMetrics(metrics))),
             ],
-            ready_note=_try_it if settings.debug else lambda _url: "",
+            ready_note=partial(_try_it, registry) if settings.debug else lambda _url: "",
         )
 
 
-def _try_it(url: str) -> str:
+def _try_it(registry: Registry, url: str) -> str:
     return f"""
 try it:
   curl {url}/api/telemetry -H 'x-sd-viewer: alice' -H 'content-type: application/json' \\
-    -d '{{"event":"suggestion_accepted","count":3}}'
+    -d '{{"event":"{registry.in_use[0].name}","count":3}}'
   curl '{url}/api/telemetry?days=7' -H 'x-sd-viewer: alice'
 or in a browser:
   {url}{DEMO_PATH}  (emits counts)

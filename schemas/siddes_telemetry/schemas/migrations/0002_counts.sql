@@ -5,7 +5,7 @@
 CREATE TABLE IF NOT EXISTS ${stored_counts}${on_cluster}
 (
     viewer_id     String CODEC(ZSTD(1)),
-    event         ${event_type},
+    event         ${event_type} COMMENT ${event_comment},
     count         UInt16,
     created_at    DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     log_id        UInt32,
