@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a script, from anyw
 from siddes_telemetry.backends.clickhouse.chdb_engine import ChdbEngine
 from siddes_telemetry.backends.clickhouse.engine import Row
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
-from siddes_telemetry.cli.embedded import EMBEDDED_DATABASE
 from siddes_telemetry.cli.main import main
+from siddes_telemetry.cli.store_schema import EMBEDDED_DATABASE
 from siddes_telemetry.schemas.errors import ApiError
 from siddes_telemetry.web import log_rate_limit
 from siddes_telemetry.web.request_context import RequestContext

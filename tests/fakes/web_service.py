@@ -15,7 +15,7 @@ from random import Random
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
-from siddes_telemetry.web.client_memory import MAX_CLIENT_MEMORY_BYTES
+from siddes_telemetry.web.client_memory import MAX_CLIENT_MEMORY_BYTES, MAX_CONNECTIONS
 from siddes_telemetry.web.connection_limits import ClientTimeouts
 from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.credentials import Credentials, Identity, KeyRefreshPending, NoViewer
@@ -24,7 +24,7 @@ from siddes_telemetry.web.metrics import ConnectionMetrics, HttpMetrics
 from siddes_telemetry.web.rate_limit import RateLimiter
 from siddes_telemetry.web.request_pipeline import RequestPipeline
 from siddes_telemetry.web.routing import Request, Response, Route, RouteAccess
-from siddes_telemetry.web.server import MAX_CONNECTIONS, HttpServer
+from siddes_telemetry.web.server import HttpServer
 from siddes_telemetry.web.unidentified_requests import MAX_UNIDENTIFIED_BYTES
 
 MAX_BODY_BYTES = 64 * 1024

@@ -13,11 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from siddes_telemetry.cli import main
-from siddes_telemetry.cli.operations import reset_offsets
-from siddes_telemetry.cli.services import consumer, log_trimming
-from siddes_telemetry.cli.wall_clock import wall_clock_ms
-from siddes_telemetry.consumer.batching import FlushPolicy
+from siddes_telemetry.cli import main, wall_clock
 
 HURRIED_TRIM_S = 0.5
 
@@ -46,21 +42,30 @@ def no_wait_for_inserts() -> Sequence[str]:
 
 
 def _set_clock(ahead_s: Callable[[], int]) -> None:
-    for name, module in tuple(sys.modules.items()):  # each module of cli that has imported the process's one clock
-        if name.startswith("siddes_telemetry.cli.") and hasattr(module, wall_clock_ms.__name__):
-            setattr(module, wall_clock_ms.__name__, lambda: wall_clock_ms() + ahead_s() * 1000)
+    wall_clock_ms = wall_clock.wall_clock_ms
+    for name, module in sys.modules.items():  # commands import the process's one clock later, when they are run
+        if module is not wall_clock and hasattr(module, wall_clock_ms.__name__):
+            raise AssertionError(f"{name} has the right clock already")
+    wall_clock.wall_clock_ms = lambda: wall_clock_ms() + ahead_s() * 1000
 
 
 def _run(what: str, argument: str, arguments: Sequence[str]) -> None:
     match what:
         case "block-rows":
+            from siddes_telemetry.cli.services import consumer
+            from siddes_telemetry.consumer.batching import FlushPolicy
+
             setattr(consumer, FlushPolicy.__name__, partial(FlushPolicy, max_rows=int(argument)))
         case "clock-ahead":
             _set_clock(lambda: int(argument))
         case "clock-of":
             _set_clock(lambda: int(Path(argument).read_text()))
+            from siddes_telemetry.cli.services import log_trimming
+
             log_trimming.TRIM_EVERY_S = HURRIED_TRIM_S
         case "inserts-end":
+            from siddes_telemetry.cli.operations import reset_offsets
+
             vars(reset_offsets)["OTHERS_END_S"] = float(argument)
         case _:
             raise ValueError("unknown override")

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from siddes_telemetry.cli.settings import ROTATING_SECRETS, SECRETS, Settings
-from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS
+from siddes_telemetry.web.auth.algorithms import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS
 from tests.product.chart import CASES, CHART, values_of
 
 Json = dict[str, Any]

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from siddes_telemetry.cli.main import app
-from siddes_telemetry.cli.version import VERSION
+from siddes_telemetry.cli.version import installed_version
 from siddes_telemetry.schemas.viewer import pseudonym
 from siddes_telemetry.web.auth.claims import ClaimRules, read_claims
 from tests.product.deployments import JWT_SECRET
@@ -50,9 +50,9 @@ def test_every_command_has_a_help_text(command: tuple[str, ...]) -> None:
 def test_the_script_and_the_module_are_the_same_command() -> None:
     installed = Path(sys.executable).with_name("siddes-telemetry")
     done = subprocess.run([installed, "--version"], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == f"{VERSION}\n"
+    assert done.stdout == f"{installed_version()}\n"
     as_module = run("--version", settings={})
-    assert (as_module.returncode, as_module.stdout, as_module.stderr) == (0, f"{VERSION}\n", "")
+    assert (as_module.returncode, as_module.stdout, as_module.stderr) == (0, f"{installed_version()}\n", "")
 
 
 @pytest.mark.parametrize(

@@ -12,21 +12,22 @@ from pathlib import Path
 import structlog
 
 from siddes_telemetry.cli.file_modes import files_below, has_group_or_other_access, remove_group_and_other_access
+from siddes_telemetry.cli.operator_error import OperatorError
 
 _INODE_BYTES = 20  # digits of 64 bits
 
 log = structlog.get_logger(__name__)
 
 
-class DataInUse(Exception):
+class DataInUse(OperatorError):
     """Another process has locked this folder."""
 
 
-class DataMissing(Exception):
+class DataMissing(OperatorError):
     """The folder does not exist."""
 
 
-class DataIncomplete(Exception):
+class DataIncomplete(OperatorError):
     """A restore into this folder did not end."""
 
 

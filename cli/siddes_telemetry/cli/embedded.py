@@ -17,16 +17,16 @@ from siddes_telemetry.backends.sqlite.file import check_intact
 from siddes_telemetry.backends.sqlite.log import SqliteLog
 from siddes_telemetry.cli.data_folder import DataFolder
 from siddes_telemetry.cli.operations.migrate import embedded_log_name
-from siddes_telemetry.cli.services.consumer import make_consumer
+from siddes_telemetry.cli.services.consuming import make_consumer
 from siddes_telemetry.cli.settings import Settings, SettingsError
 from siddes_telemetry.cli.store import Store, make_store
+from siddes_telemetry.cli.store_schema import embedded_schema
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.service import Consumer
-from siddes_telemetry.schemas.ddl import MIN_DEDUPLICATION_WINDOW, PARTS_OF_OTHERS, StoreSchema
+from siddes_telemetry.schemas.ddl import MIN_DEDUPLICATION_WINDOW, PARTS_OF_OTHERS
 from siddes_telemetry.schemas.registry import Registry
 
-EMBEDDED_DATABASE = "siddes"
 # One process and a small engine: a count is visible within 0.5 s, a few counts within 0.2 s.
 # The one partition may insert as many parts as the smallest window leaves to it.
 FLUSH_POLICY = FlushPolicy(max_age_s=0.4, few_rows=100, few_age_s=0.1, parts=MIN_DEDUPLICATION_WINDOW - PARTS_OF_OTHERS)
@@ -47,7 +47,7 @@ class EmbeddedInstance:
 
     def keeping(self, retention_days: int) -> EmbeddedInstance:
         """The same instance with another retention: that of the settings applies only once `migrate` has run."""
-        schema = StoreSchema(EMBEDDED_DATABASE, None, retention_days, self.registry)
+        schema = embedded_schema(retention_days, self.registry)
         return replace(self, store=make_store(self.engine, schema), retention_days=retention_days)
 
 
@@ -77,7 +77,7 @@ async def open_embedded(settings: Settings, registry: Registry) -> AsyncIterator
         engine = ChdbEngine(folder.store)
         stack.push_async_callback(engine.close)
         _restore_crash_signals()
-        schema = StoreSchema(EMBEDDED_DATABASE, None, settings.retention_days, registry)
+        schema = embedded_schema(settings.retention_days, registry)
         freezer = StoreFreezer(engine, engine.folder, schema)
         store = make_store(engine, schema)
         yield EmbeddedInstance(folder, log, engine, store, freezer, registry, settings.retention_days)

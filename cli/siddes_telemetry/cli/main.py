@@ -1,4 +1,4 @@
-"""The siddes-telemetry command. Each of its subcommands is a module of commands/."""
+"""The siddes-telemetry command. lazy_commands.py lists its subcommands, each a module of commands/."""
 
 from __future__ import annotations
 
@@ -6,24 +6,12 @@ import sys
 from typing import Annotated
 
 import typer
-from prometheus_client import disable_created_metrics
 
-from siddes_telemetry.cli.commands import (
-    backup,
-    dead_letters,
-    import_folder,
-    migrate,
-    plan,
-    purge,
-    reset_offsets,
-    schema,
-    services,
-    token,
-    verify,
-)
-from siddes_telemetry.cli.version import VERSION
+from siddes_telemetry.cli.lazy_commands import LazyGroup
+from siddes_telemetry.cli.version import installed_version
 
 app = typer.Typer(
+    cls=LazyGroup,
     name="siddes-telemetry",
     help="Privacy-safe counts, exactly once. Settings come from SIDDES_TELEMETRY_… in the environment.",
     no_args_is_help=True,
@@ -34,7 +22,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(VERSION)
+        typer.echo(installed_version())
         raise typer.Exit
 
 
@@ -47,14 +35,8 @@ def root(
     """Privacy-safe counts, exactly once."""
 
 
-for command in (services, migrate, purge, dead_letters, verify, reset_offsets, backup, import_folder, plan, token):
-    app.add_typer(command.app)
-app.add_typer(schema.app, name="schema")
-
-
 def main() -> None:
     """The entry point. An interrupted command exits with status 130 and prints nothing."""
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped there; it would add an unread series to each counter
     try:
         app()
     except KeyboardInterrupt:

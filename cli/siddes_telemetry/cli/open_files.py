@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import structlog
 
-from siddes_telemetry.web.server import MAX_CONNECTIONS
+from siddes_telemetry.web.client_memory import MAX_CONNECTIONS
 
 RESERVED = 256  # for connections to the log and the store that open later, and for the admin port
 ADMIN_CONNECTIONS = 32  # probes and scrapes are short

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from siddes_telemetry.cli.endpoints import broker_list, clickhouse_url, http_url, origin, token_url
 from siddes_telemetry.cli.secret_form import form_problem
 from siddes_telemetry.schemas.viewer import DEFAULT_SESSION_COOKIE
-from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS
+from siddes_telemetry.web.auth.algorithms import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS
 
 PREFIX = "SIDDES_TELEMETRY_"
 # Secrets may also be given as files, by NAME_FILE. The rotating ones are read again for each new connection to Kafka,
@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     # The replication factor of the topics that `migrate` makes. None: 3, or the number of brokers if there are fewer.
     replication: Annotated[int, Field(ge=1, le=16)] | None = None
 
-    # The security of Kafka's connections. cli/kafka_security.py checks what fits together.
+    # The security of Kafka's connections. cli/settings_conflicts.py checks what fits together.
     kafka_security: Annotated[Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"], BeforeValidator(_lower)] = (
         "plaintext"
     )
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     kafka_client_secret_file: Path | None = None
     kafka_scope: Annotated[str, _matching(_SCOPE, "must be names with single spaces between them")] | None = None
 
-    # ClickHouse. cli/clickhouse_server.py checks what fits together.
+    # ClickHouse. cli/settings_conflicts.py checks what fits together.
     clickhouse: Annotated[Secret, AfterValidator(_clickhouse_url)] | None = (
         None  # http(s)://user:password@host/database
     )

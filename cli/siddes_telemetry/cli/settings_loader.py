@@ -11,10 +11,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from siddes_telemetry.cli.clickhouse_server import clickhouse_problems
-from siddes_telemetry.cli.kafka_security import kafka_security_problems
 from siddes_telemetry.cli.secret_file import can_be_read_again, read_secret_file
 from siddes_telemetry.cli.settings import PATHS, PREFIX, ROTATING_SECRETS, SECRETS, Settings, SettingsError
+from siddes_telemetry.cli.settings_conflicts import clickhouse_problems, kafka_security_problems
 
 
 def _no_problems(_: Settings) -> Iterable[str]:

@@ -13,9 +13,7 @@ from siddes_telemetry.backends.clickhouse.audit import ClickHouseAudit
 from siddes_telemetry.backends.clickhouse.engine import Engine
 from siddes_telemetry.backends.clickhouse.import_facts import ClickHouseImportFacts
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
-from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.schemas.ddl import StoreSchema
-from siddes_telemetry.schemas.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,3 @@ def make_store(engine: Engine, schema: StoreSchema) -> Store:
         ClickHouseImportFacts(engine, schema),
         engine.one_server,
     )
-
-
-def store_schema(settings: Settings, registry: Registry, database: str) -> StoreSchema:
-    """The tables of a cluster, in this database."""
-    return StoreSchema(database, settings.cluster, settings.retention_days, registry, settings.partitions)

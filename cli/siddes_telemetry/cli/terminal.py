@@ -1,4 +1,4 @@
-"""What all commands share: reading settings, writing messages, and turning errors into exit statuses."""
+"""What all commands share: writing messages, and turning errors into exit statuses."""
 
 from __future__ import annotations
 
@@ -12,26 +12,11 @@ from socket import gaierror
 import typer
 
 from siddes_telemetry.backends.ports.errors import BackendError, LogMissing, StoreMissing
-from siddes_telemetry.cli.auth_settings import authentication_problems
-from siddes_telemetry.cli.data_folder import DataIncomplete, DataInUse, DataMissing
-from siddes_telemetry.cli.operations.control_socket import ControlError
-from siddes_telemetry.cli.operations.operation import OperationRefused
-from siddes_telemetry.cli.services.runtime import ServiceFailed
-from siddes_telemetry.cli.settings import Settings, SettingsError
-from siddes_telemetry.cli.settings_loader import load_settings, missing_settings, unknown_variables
-from siddes_telemetry.web import logs
-from siddes_telemetry.web.loopback import is_loopback
+from siddes_telemetry.cli.operator_error import OperatorError
+from siddes_telemetry.cli.settings import SettingsError
+from siddes_telemetry.web.code_location import code_location
 
 USAGE_ERROR = 2
-_FOR_THE_OPERATOR = (
-    DataInUse,
-    DataIncomplete,
-    DataMissing,
-    ControlError,
-    OperationRefused,
-    BackendError,
-    ServiceFailed,
-)
 
 
 def say(text: str) -> None:
@@ -54,7 +39,7 @@ def exit_on_error(*, failure: int = 1) -> Iterator[None]:
         number = "" if code is None else f" (error {code} of the store)"
         say(f"error: the topic or the tables are not there yet{number}: run siddes-telemetry migrate")
         raise typer.Exit(failure) from None
-    except _FOR_THE_OPERATOR as error:
+    except (OperatorError, BackendError) as error:
         say(f"error: {error or type(error).__name__}")
         raise typer.Exit(failure) from None
     except gaierror:
@@ -68,46 +53,9 @@ def exit_on_error(*, failure: int = 1) -> Iterator[None]:
     except (typer.Exit, typer.Abort):
         raise
     except Exception as defect:  # noqa: BLE001  # its text and traceback may quote values from outside
-        place = logs.code_location(defect)
+        place = code_location(defect)
         say(f"error: a defect of siddes-telemetry, please report it: {type(defect).__name__} at {place}")
         raise typer.Exit(failure) from None
-
-
-def read_settings(*needs: str) -> Settings:
-    """Returns the settings of a command. `needs`: names that must be set. Raises SettingsError."""
-    _warn_of_misspelt()
-    return load_settings(needs=needs)
-
-
-def http_settings(*needs: str, debug: bool = False, host: str) -> Settings:
-    """Returns the settings of a service that authenticates viewers. Raises SettingsError."""
-
-    def problems(settings: Settings) -> Iterator[str]:
-        yield from authentication_problems(settings)
-        if settings.debug and not is_loopback(host):
-            yield "--debug lets anybody say who they are: it listens on loopback only, such as 127.0.0.1"
-
-    _warn_of_misspelt()
-    settings = load_settings(needs=needs, debug=debug, problems_of=problems)
-    logs.configure(settings.log_level)
-    return settings
-
-
-def operator_settings(*cluster_needs: str, of_cluster: bool = False) -> Settings:
-    """Returns the settings of an operator's command. A broker or a server in them means a cluster.
-
-    `cluster_needs`: names that must be set for a cluster. `of_cluster`: the command is for a cluster only. Raises
-    SettingsError.
-    """
-
-    def problems(settings: Settings) -> Iterator[str]:
-        if of_cluster or settings.kafka is not None or settings.clickhouse is not None:
-            yield from missing_settings(settings, cluster_needs)
-
-    _warn_of_misspelt()
-    settings = load_settings(problems_of=problems)
-    logs.configure(settings.log_level, libraries=False)  # the command's own message says what failed
-    return settings
 
 
 @contextmanager
@@ -123,11 +71,6 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(done - bar.pos)
 
         yield show
-
-
-def _warn_of_misspelt() -> None:
-    for name in unknown_variables():
-        say(f"warning: {name} is no setting; is it misspelt?")
 
 
 def format_utc(epoch_ms: int) -> str:

@@ -2,4 +2,7 @@
 
 from importlib.metadata import version
 
-VERSION = version("siddes-telemetry")
+
+def installed_version() -> str:
+    """As pip shows it."""
+    return version("siddes-telemetry")

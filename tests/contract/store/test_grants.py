@@ -18,12 +18,13 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse.admin import ClickHouseAdmin, shipped_migrations
+from siddes_telemetry.backends.clickhouse.admin import ClickHouseAdmin
 from siddes_telemetry.backends.clickhouse.audit import ClickHouseAudit
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
 from siddes_telemetry.backends.clickhouse.import_facts import ClickHouseImportFacts
 from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.clickhouse.settings import ALTER_PINS, INSERT_PINS
+from siddes_telemetry.backends.clickhouse.shipped_migrations import shipped_migrations
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
 from siddes_telemetry.backends.ports.errors import StoreFailed
 from siddes_telemetry.backends.ports.store import RowSelection, SetAside

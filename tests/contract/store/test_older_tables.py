@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
+from siddes_telemetry.backends.clickhouse.shipped_migrations import shipped_migrations
 from siddes_telemetry.backends.ports.errors import StoreRefused
 from siddes_telemetry.backends.ports.store import StoredDay
 from siddes_telemetry.schemas.ddl import create_database, modify_deduplication_window, modify_events

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse.admin import ClickHouseAdmin, shipped_migrations
+from siddes_telemetry.backends.clickhouse.admin import ClickHouseAdmin
 from siddes_telemetry.backends.clickhouse.audit import ClickHouseAudit
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
 from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
+from siddes_telemetry.backends.clickhouse.shipped_migrations import shipped_migrations
 from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
 from siddes_telemetry.backends.ports.errors import StoreConflict, StoreUnavailable
 from siddes_telemetry.schemas.ddl import StoreSchema

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
+from siddes_telemetry.backends.clickhouse.shipped_migrations import shipped_migrations
 from siddes_telemetry.backends.ports.errors import EventsConflict, StoreConflict, StoreFailed, StoreRefused
 from siddes_telemetry.schemas import ddl
 from siddes_telemetry.schemas.registry import Event, Registry

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from siddes_telemetry.cli.auth_settings import authentication_problems
-from siddes_telemetry.cli.commands.services import MAX_DRAIN_DELAY_S
+from siddes_telemetry.cli.commands.service_options import MAX_DRAIN_DELAY_S
 from siddes_telemetry.cli.services.runtime import STOP_S
 from siddes_telemetry.cli.settings import SECRETS
 from siddes_telemetry.cli.settings_loader import load_settings, unknown_variables

@@ -26,7 +26,7 @@ from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaD
 from siddes_telemetry.backends.kafka.topics import dead_topic, keys_topic
 from siddes_telemetry.backends.ports.errors import BackendError
 from siddes_telemetry.backends.ports.log import Committed, DeadLetter
-from siddes_telemetry.cli.cluster import kafka_admin, kafka_connection
+from siddes_telemetry.cli.kafka import kafka_admin, kafka_connection
 from siddes_telemetry.cli.settings import Settings
 from tests.infrastructure.kafka_acls import Acl, allow
 from tests.infrastructure.names import fresh

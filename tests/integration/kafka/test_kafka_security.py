@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from siddes_telemetry.backends.kafka import access_tokens
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics
-from siddes_telemetry.cli.cluster import kafka_admin, kafka_connection
+from siddes_telemetry.cli.kafka import kafka_admin, kafka_connection
 from siddes_telemetry.cli.settings import Settings
 from tests.infrastructure.certificates import Authority, written
 from tests.infrastructure.kafka_acls import Acl, allow

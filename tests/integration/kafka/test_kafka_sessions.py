@@ -13,7 +13,7 @@ from siddes_telemetry.backends.kafka.appender import KafkaAppender
 from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
 from siddes_telemetry.backends.kafka.metrics import KafkaAppenderMetrics, KafkaGroupMetrics
 from siddes_telemetry.backends.ports.log import OwnedPartition
-from siddes_telemetry.cli.cluster import kafka_admin, kafka_connection
+from siddes_telemetry.cli.kafka import kafka_admin, kafka_connection
 from siddes_telemetry.cli.settings import Settings
 from tests.infrastructure.certificates import written
 from tests.infrastructure.kafka_acls import allow

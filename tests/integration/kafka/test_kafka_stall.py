@@ -19,11 +19,11 @@ from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
 from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics, KafkaGroupMetrics
 from siddes_telemetry.backends.kafka.rebalance import GroupTimes
-from siddes_telemetry.cli.cluster import clickhouse_store
+from siddes_telemetry.cli.clickhouse import clickhouse_store
 from siddes_telemetry.cli.registry_file import load_registry
-from siddes_telemetry.cli.services.consumer import make_consumer
+from siddes_telemetry.cli.services.consuming import consumer_check, make_consumer
 from siddes_telemetry.cli.services.listeners import Address, open_admin_port
-from siddes_telemetry.cli.services.readiness_checks import consumer_check, ping_check
+from siddes_telemetry.cli.services.readiness_checks import ping_check
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.consumer.batching import FlushPolicy

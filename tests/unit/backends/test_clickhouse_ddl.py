@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
+from siddes_telemetry.backends.clickhouse.shipped_migrations import shipped_migrations
 from siddes_telemetry.schemas import ddl
 from siddes_telemetry.schemas.registry_changes import KnownEvents, compare
 from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE

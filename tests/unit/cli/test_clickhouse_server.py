@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from siddes_telemetry.cli.clickhouse_server import clickhouse_address, clickhouse_login, clickhouse_tls
+from siddes_telemetry.cli.clickhouse_address import clickhouse_address
+from siddes_telemetry.cli.clickhouse_server import clickhouse_login, clickhouse_tls
 from siddes_telemetry.cli.settings import PREFIX, SettingsError
 from siddes_telemetry.cli.settings_loader import load_settings
 

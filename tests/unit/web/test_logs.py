@@ -9,11 +9,11 @@ import sys
 
 from structlog.testing import capture_logs
 
+from siddes_telemetry.web.code_location import code_location
 from siddes_telemetry.web.logs import (
     LIBRARY_LINE_INTERVAL_S,
     LibraryLogHandler,
     LossyStream,
-    code_location,
     without_exception_text,
 )
 
@@ -21,6 +21,7 @@ CANARY = "canary-7f3a"
 
 NOISY = f"""
 import asyncio, logging, warnings, structlog
+from siddes_telemetry.web.code_location import code_location
 from siddes_telemetry.web.logs import configure
 configure("info")
 log = structlog.get_logger("ours")

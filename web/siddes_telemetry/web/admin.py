@@ -13,8 +13,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from siddes_telemetry.schemas.errors import ErrorCode
 from siddes_telemetry.web.aiohttp_internals import RawRequestMessage
+from siddes_telemetry.web.code_location import code_location
 from siddes_telemetry.web.incoming_request import IncomingRequest
-from siddes_telemetry.web.logs import code_location
 from siddes_telemetry.web.loopback import names_loopback
 from siddes_telemetry.web.readiness import Readiness
 from siddes_telemetry.web.request_id import RequestIds

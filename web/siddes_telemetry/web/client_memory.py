@@ -1,9 +1,11 @@
-"""A limit for the memory of all slow clients together: requests that arrive, and responses that are not taken."""
+"""Limits for the memory of clients: how many may be connected, and what all slow ones together may take (requests that
+arrive, and responses that are not taken)."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+MAX_CONNECTIONS = 16_384  # of a process: about 200 MB of silent clients
 MAX_CLIENT_MEMORY_BYTES = 64 * 1024 * 1024  # all clients of a server: 250 of the largest batches
 
 

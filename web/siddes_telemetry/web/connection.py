@@ -37,10 +37,10 @@ from aiohttp import hdrs
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
 from siddes_telemetry.web.aiohttp_internals import EMPTY_PAYLOAD, HttpVersion10, RawRequestMessage, StreamReader
 from siddes_telemetry.web.client_memory import ClientMemoryLimit
+from siddes_telemetry.web.code_location import code_location
 from siddes_telemetry.web.connection_closing import IDLE, SERVING, Answering, ClosableConnection
 from siddes_telemetry.web.connection_limits import LARGE_BODY_BYTES, MAX_DROPPED_BYTES, PIECE_BYTES, ClientTimeouts
 from siddes_telemetry.web.incoming_request import App, IncomingRequest
-from siddes_telemetry.web.logs import code_location
 from siddes_telemetry.web.request_arrival import Receiving
 from siddes_telemetry.web.response_encoding import EncodedResponse
 

@@ -8,8 +8,8 @@ from random import Random
 import structlog
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.web.code_location import code_location
 from siddes_telemetry.web.credentials import KeyRefreshPending, NoViewer
-from siddes_telemetry.web.logs import code_location
 from siddes_telemetry.web.metrics import HttpMetrics
 from siddes_telemetry.web.request_context import RequestContext
 from siddes_telemetry.web.routing import NO_METHODS, Response, Route

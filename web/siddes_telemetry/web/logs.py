@@ -12,10 +12,8 @@ import json
 import logging
 import sys
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import TextIO, cast
 
 import structlog
@@ -23,10 +21,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client import Counter as CounterMetric
 from structlog.typing import EventDict, WrappedLogger
 
+from siddes_telemetry.web.code_location import code_location
 from siddes_telemetry.web.log_rate_limit import LogRateLimit
 
 LIBRARY_LINE_INTERVAL_S = 10.0
-_FRAMES = 4  # innermost calls given for an exception: enough to find the line
 
 
 def configure(level: str, *, libraries: bool = True) -> None:
@@ -95,12 +93,6 @@ class LossyStream:
 
     def flush(self) -> None:
         """Nothing to do: `write` flushes."""
-
-
-def code_location(exc: BaseException | None) -> str:
-    """The innermost lines of code of an exception, outermost first: `file.py:12 > other.py:34`."""
-    frames = traceback.extract_tb(exc.__traceback__)[-_FRAMES:] if exc is not None else []
-    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
 
 
 def without_exception_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from siddes_telemetry.web.logs import code_location
+from siddes_telemetry.web.code_location import code_location
 
 CHECK_DEADLINE_S = 2.0  # below the usual probe's own time-out, so that the reason still reaches it
 REPORT_TTL_S = 1.0  # many probes cause one round of checks in this time

@@ -8,9 +8,9 @@ import structlog
 from aiohttp import hdrs
 
 from siddes_telemetry.schemas.errors import ApiError, ErrorCode
+from siddes_telemetry.web.code_location import code_location
 from siddes_telemetry.web.cors import CorsPolicy
 from siddes_telemetry.web.error_responses import ErrorResponses
-from siddes_telemetry.web.logs import code_location
 from siddes_telemetry.web.metrics import UNMATCHED, HttpMetrics, method_label
 from siddes_telemetry.web.reply_future import AnyReplyFuture
 from siddes_telemetry.web.request_context import RequestContext

@@ -9,7 +9,7 @@ from typing import cast
 
 import structlog
 
-from siddes_telemetry.web.client_memory import MAX_CLIENT_MEMORY_BYTES, ClientMemoryLimit
+from siddes_telemetry.web.client_memory import MAX_CLIENT_MEMORY_BYTES, MAX_CONNECTIONS, ClientMemoryLimit
 from siddes_telemetry.web.connection import Connection
 from siddes_telemetry.web.connection_closing import WaitingFor
 from siddes_telemetry.web.connection_limits import ClientTimeouts
@@ -19,7 +19,6 @@ from siddes_telemetry.web.metrics import ConnectionMetrics
 log = structlog.get_logger(__name__)
 
 BACKLOG = 2048  # connections that wait in the kernel; Linux caps this at somaxconn
-MAX_CONNECTIONS = 16_384  # of a process: about 200 MB of silent clients
 KERNEL_BUFFER_BYTES = 64 * 1024  # per direction and connection; the kernel doubles it. Its default grows to megabytes
 MADE_ROOM_SHARE = 64  # one in this many connections is closed at a time, as it takes long to look at all
 

@@ -6,13 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib.resources import files
 from types import MappingProxyType
 
 from siddes_telemetry.backends.clickhouse.confirmed_reads import ConfirmedReads
 from siddes_telemetry.backends.clickhouse.engine import Engine, Row, Settings
 from siddes_telemetry.backends.clickhouse.errors import purge_without_effect
 from siddes_telemetry.backends.clickhouse.settings import ALTER_PINS, INSERT_PINS, READ_PINS, time_limit
+from siddes_telemetry.backends.clickhouse.shipped_migrations import shipped_migrations
 from siddes_telemetry.backends.clickhouse.table_kind import CountsTable
 from siddes_telemetry.backends.ports.administration import LogIsUnused, PurgeTotals, no_log_is_known
 from siddes_telemetry.backends.ports.errors import EventsConflict, StoreConflict, StoreUnavailable
@@ -56,13 +56,6 @@ SELECT log_id, log_partition, max(log_offset) FROM {database:Identifier}.telemet
 WHERE created_at >= fromUnixTimestamp64Milli({ahead_ms:Int64}, 'UTC')
 GROUP BY log_id, log_partition ORDER BY log_id, log_partition
 """
-
-
-def shipped_migrations(schema: ddl.StoreSchema) -> Sequence[ddl.Migration]:
-    """The migrations of this version, rendered."""
-    folder = files("siddes_telemetry.schemas") / "migrations"
-    texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".sql")}
-    return ddl.render(texts, schema)
 
 
 class ClickHouseAdmin:

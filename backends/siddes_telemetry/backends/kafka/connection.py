@@ -13,12 +13,10 @@ from siddes_telemetry.backends.kafka.aiokafka_internals import RangePartitionAss
 from siddes_telemetry.backends.kafka.closing import close_consumer
 from siddes_telemetry.backends.kafka.errors import driver_errors_translated
 from siddes_telemetry.backends.kafka.failures import Rights
+from siddes_telemetry.backends.kafka.fetch_limits import FETCH_BYTES, FETCH_PARTITION_BYTES, FETCH_WAIT_MS
 from siddes_telemetry.backends.kafka.record_batches import Records
 from siddes_telemetry.backends.kafka.security import PLAINTEXT, KafkaSecurity
 
-FETCH_PARTITION_BYTES = 2 * 1024 * 1024  # held ready for each partition; smaller ones cost speed, larger ones memory
-FETCH_BYTES = 32 * 1024 * 1024  # one answer of one broker
-FETCH_WAIT_MS = 250  # an idle fetch; other requests on its connection wait until it ends
 REQUEST_S = 10.0  # after this without an answer a request is sent again on a new connection
 NEVER_MS = 365 * 24 * 3600 * 1000  # a member that waits for the store is not dead: no max.poll.interval
 

@@ -5,11 +5,11 @@ Microseconds are of one core. The machine was shared and busy while `costs` ran:
 
 from __future__ import annotations
 
-from siddes_telemetry.backends.kafka.connection import FETCH_PARTITION_BYTES
+from siddes_telemetry.backends.kafka.fetch_limits import FETCH_PARTITION_BYTES
 from siddes_telemetry.ingest_gateway.limits import GroupCommitLimits
-from siddes_telemetry.web.auth.tokens import CACHE_CAPACITY
+from siddes_telemetry.web.auth.cache import CACHED_TOKENS
 from siddes_telemetry.web.client_memory import MAX_CLIENT_MEMORY_BYTES
-from siddes_telemetry.web.server import MAX_CONNECTIONS as CONNECTIONS_OF_A_SERVER
+from siddes_telemetry.web.client_memory import MAX_CONNECTIONS as CONNECTIONS_OF_A_SERVER
 
 # costs, "gateway, resident at rest"
 SERVICE_MB = 83
@@ -20,12 +20,12 @@ GATEWAY_EVENT_US = 0.4  # between 1 and 100 events
 TOKEN_US = 124  # of a token (HS256) that is not remembered: between 1,000 and 100,000 viewers
 
 # the product's own bounds
-REMEMBERED_TOKENS = CACHE_CAPACITY  # web/auth/tokens.py
-MAX_CONNECTIONS = CONNECTIONS_OF_A_SERVER  # web/server.py
+REMEMBERED_TOKENS = CACHED_TOKENS  # web/auth/cache.py
+MAX_CONNECTIONS = CONNECTIONS_OF_A_SERVER  # web/client_memory.py
 IN_FLIGHT_BYTES = GroupCommitLimits().in_flight_bytes  # ingest_gateway/limits.py
 SLOW_CLIENTS_BYTES = MAX_CLIENT_MEMORY_BYTES  # web/client_memory.py; the process takes twice that
-GATEWAY_CACHES_MB = 28  # web/rate_limit.py 20, web/auth/tokens.py 8; costs saw 14 with 100,000 viewers
-PARTITION_BYTES = FETCH_PARTITION_BYTES  # backends/kafka/connection.py, held ready
+GATEWAY_CACHES_MB = 28  # web/rate_limit.py 20, web/auth/cache.py 8; costs saw 14 with 100,000 viewers
+PARTITION_BYTES = FETCH_PARTITION_BYTES  # backends/kafka/fetch_limits.py, held ready
 
 # costs, "gateway, resident with 10,000 connections"
 CONNECTION_BYTES = 8_000  # under load, buffers included

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.operations.import_folder import import_folder
 from siddes_telemetry.cli.registry_file import load_registry
-from siddes_telemetry.cli.terminal import exit_on_error, operator_settings, progress_bar
+from siddes_telemetry.cli.terminal import exit_on_error, progress_bar
 from siddes_telemetry.consumer.importing.importer import RowsDifferError
 from siddes_telemetry.web import logs
 

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.operations.run import run_operation
 from siddes_telemetry.cli.settings import SettingsError
-from siddes_telemetry.cli.terminal import exit_on_error, operator_settings, say
+from siddes_telemetry.cli.terminal import exit_on_error, say
 
 app = typer.Typer()
 

@@ -16,10 +16,11 @@ from siddes_telemetry.cli.capacity.workload import (
     MAX_VIEWERS,
     Workload,
 )
+from siddes_telemetry.cli.commands.command_settings import read_settings
 from siddes_telemetry.cli.commands.plan_table import plan_table
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import SettingsError
-from siddes_telemetry.cli.terminal import exit_on_error, read_settings
+from siddes_telemetry.cli.terminal import exit_on_error
 from siddes_telemetry.schemas.api_models import MAX_BATCH_EVENTS
 
 app = typer.Typer()

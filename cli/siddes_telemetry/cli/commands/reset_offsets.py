@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.operations.run import run_operation
-from siddes_telemetry.cli.terminal import exit_on_error, format_utc, operator_settings, progress_bar, say
+from siddes_telemetry.cli.terminal import exit_on_error, format_utc, progress_bar, say
 from siddes_telemetry.consumer.lease import OTHERS_END_S
 
 app = typer.Typer()

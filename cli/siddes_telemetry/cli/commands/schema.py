@@ -6,14 +6,14 @@ import json
 
 import typer
 
-from siddes_telemetry.backends.clickhouse.admin import shipped_migrations
-from siddes_telemetry.cli.clickhouse_server import clickhouse_address
-from siddes_telemetry.cli.embedded import EMBEDDED_DATABASE
+from siddes_telemetry.backends.clickhouse.shipped_migrations import shipped_migrations
+from siddes_telemetry.cli.clickhouse_address import clickhouse_address
+from siddes_telemetry.cli.commands.command_settings import read_settings
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import Settings
-from siddes_telemetry.cli.store import store_schema
-from siddes_telemetry.cli.terminal import exit_on_error, read_settings
-from siddes_telemetry.cli.version import VERSION
+from siddes_telemetry.cli.store_schema import EMBEDDED_DATABASE, cluster_schema
+from siddes_telemetry.cli.terminal import exit_on_error
+from siddes_telemetry.cli.version import installed_version
 from siddes_telemetry.schemas.codegen import python_enum, typescript_union
 from siddes_telemetry.schemas.openapi import Api, openapi
 from siddes_telemetry.schemas.registry import Registry
@@ -29,7 +29,7 @@ def schema_openapi() -> None:
         document = openapi(
             frozenset(Api),
             load_registry(settings.events),
-            version=VERSION,
+            version=installed_version(),
             session_cookie=settings.session_cookie,
             debug=settings.debug,
         )
@@ -63,5 +63,5 @@ def _ddl(settings: Settings, registry: Registry) -> str:
     database = EMBEDDED_DATABASE
     if settings.clickhouse is not None:
         database = clickhouse_address(settings).database
-    migrations = shipped_migrations(store_schema(settings, registry, database))
+    migrations = shipped_migrations(cluster_schema(settings, registry, database))
     return "\n\n".join(f"{statement};" for migration in migrations for statement in migration.statements)

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import jwt
 import typer
 
+from siddes_telemetry.cli.commands.command_settings import read_settings
 from siddes_telemetry.cli.settings import PREFIX, SettingsError
-from siddes_telemetry.cli.terminal import exit_on_error, read_settings
+from siddes_telemetry.cli.terminal import exit_on_error
 from siddes_telemetry.schemas.viewer import has_email_shape, is_subject, is_viewer_id
 
 MAX_TOKEN_HOURS = 24 * 365

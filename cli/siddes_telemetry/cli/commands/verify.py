@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.commands.verify_table import verify_table
 from siddes_telemetry.cli.operations.run import run_operation
 from siddes_telemetry.cli.operations.verify import MAX_VERIFY_HOURS
 from siddes_telemetry.cli.settings import Settings
-from siddes_telemetry.cli.terminal import exit_on_error, operator_settings, progress_bar, say
+from siddes_telemetry.cli.terminal import exit_on_error, progress_bar, say
 
 DIFFERENT = 1  # the exit status where log and store differ
 NOT_VERIFIED = 3  # where it could not compare them

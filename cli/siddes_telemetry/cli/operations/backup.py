@@ -22,7 +22,7 @@ from siddes_telemetry.cli.backup.manifest import FORMAT, LOG, MANIFEST, STORE, F
 from siddes_telemetry.cli.backup.unfinished import check_target, unfinished_folder
 from siddes_telemetry.cli.operations.operation import OperationRefused, Result
 from siddes_telemetry.cli.sizes import size_text
-from siddes_telemetry.cli.version import VERSION
+from siddes_telemetry.cli.version import installed_version
 from siddes_telemetry.consumer.verify.context import Progress
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ def write_backup(
             files[f"{STORE}/{name}"] = link_or_copy(path, folder / STORE / name, progress)
         manifest = Manifest(
             format=FORMAT,
-            version=VERSION,
+            version=installed_version(),
             reaches_ms=snapshot.taken_at_ms,
             log_id=log_id,
             next_offset=snapshot.next_offset,

@@ -16,7 +16,8 @@ from siddes_telemetry.backends.kafka.log_view import open_log_view
 from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics
 from siddes_telemetry.backends.ports.errors import StoreMissing
 from siddes_telemetry.backends.ports.store import BlockStore
-from siddes_telemetry.cli.cluster import clickhouse_store, kafka_admin, kafka_connection
+from siddes_telemetry.cli.clickhouse import clickhouse_store
+from siddes_telemetry.cli.kafka import kafka_admin, kafka_connection
 from siddes_telemetry.cli.operations.dead_letters import list_dead_letters, set_aside
 from siddes_telemetry.cli.operations.migrate import (
     check_log_not_lost,

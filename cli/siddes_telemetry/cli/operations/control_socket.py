@@ -20,8 +20,9 @@ import structlog
 
 from siddes_telemetry.backends.ports.errors import BackendError
 from siddes_telemetry.cli.operations.operation import WITH_PROGRESS, OperationRefused, Operations, Result
+from siddes_telemetry.cli.operator_error import OperatorError
 from siddes_telemetry.consumer.verify.context import Progress
-from siddes_telemetry.web.logs import code_location
+from siddes_telemetry.web.code_location import code_location
 
 MAX_REQUEST_BYTES = 64 * 1024  # a name and a few numbers
 MAX_ANSWER_BYTES = 16 * 1024 * 1024  # it may list many dead letters
@@ -29,7 +30,7 @@ REQUEST_DEADLINE_S = 5.0  # for a client to send its request
 log = structlog.get_logger(__name__)
 
 
-class ControlError(Exception):
+class ControlError(OperatorError):
     """The running instance does not answer, or the operation failed there."""
 
 

@@ -19,7 +19,7 @@ from siddes_telemetry.backends.journal_queue import JournalMetrics
 from siddes_telemetry.backends.ports.errors import BackendError, StoreConflict
 from siddes_telemetry.backends.sqlite.file import PARTITION
 from siddes_telemetry.backends.sqlite.import_intents import ImportPosition, SqliteImportIntents
-from siddes_telemetry.cli.cluster import clickhouse_store
+from siddes_telemetry.cli.clickhouse import clickhouse_store
 from siddes_telemetry.cli.data_folder import DataFolder, DataInUse, DataMissing
 from siddes_telemetry.cli.embedded import EmbeddedInstance, open_embedded
 from siddes_telemetry.cli.operations.catch_up import catch_up

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import Any
 
+from siddes_telemetry.cli.operator_error import OperatorError
 
-class OperationRefused(Exception):
+
+class OperationRefused(OperatorError):
     """The operation cannot be done as asked, or failed. The text is for the operator."""
 
 

@@ -5,11 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from siddes_telemetry.cli.data_folder import DataFolder, DataInUse
-from siddes_telemetry.cli.embedded import open_embedded
-from siddes_telemetry.cli.operations.cluster import cluster_operations
-from siddes_telemetry.cli.operations.control_socket import ask_control
-from siddes_telemetry.cli.operations.embedded import embedded_operations
 from siddes_telemetry.cli.operations.operation import Result
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import Settings
@@ -22,20 +17,17 @@ def run_operation(settings: Settings, name: str, arguments: dict[str, Any], prog
 
     Raises SettingsError, BackendError, ControlError, DataMissing, OSError.
     """
-    return asyncio.run(_run(settings, load_registry(settings.events), name, arguments, progress))
+    reporting = {"progress": progress} if progress is not None else {}
+    return asyncio.run(_run(settings, load_registry(settings.events), name, arguments, reporting))
 
 
 async def _run(
-    settings: Settings, registry: Registry, name: str, arguments: dict[str, Any], progress: Progress | None
+    settings: Settings, registry: Registry, name: str, arguments: dict[str, Any], reporting: dict[str, Progress]
 ) -> Result:
-    reporting = {"progress": progress} if progress is not None else {}
     if settings.kafka is not None or settings.clickhouse is not None:
+        from siddes_telemetry.cli.operations.cluster import cluster_operations  # noqa: PLC0415  # loads drivers
+
         return await cluster_operations(settings, registry)[name](**arguments, **reporting)
-    folder = DataFolder(settings.data)
-    if name != "migrate":
-        folder.require()
-    try:
-        async with open_embedded(settings, registry) as instance:
-            return await embedded_operations(instance)[name](**arguments, **reporting)
-    except DataInUse:
-        return await ask_control(folder.control_socket, name, arguments, **reporting)
+    from siddes_telemetry.cli.operations.folder import run_on_folder  # noqa: PLC0415  # loads other drivers
+
+    return await run_on_folder(settings, registry, name, arguments, reporting)

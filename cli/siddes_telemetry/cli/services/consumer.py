@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -15,22 +14,17 @@ from siddes_telemetry.backends.kafka.consumer_group import KafkaGroupConsumer
 from siddes_telemetry.backends.kafka.dead_letters import KafkaDeadLetters
 from siddes_telemetry.backends.kafka.key_journal import KafkaJournal
 from siddes_telemetry.backends.kafka.metrics import KafkaDeadLetterMetrics, KafkaGroupMetrics
-from siddes_telemetry.backends.ports.log import DeadLetters, GroupConsumer, KeyJournal
-from siddes_telemetry.backends.ports.store import BlockStore
-from siddes_telemetry.cli.cluster import clickhouse_store, kafka_connection
+from siddes_telemetry.cli.clickhouse import clickhouse_store
+from siddes_telemetry.cli.kafka import kafka_connection
 from siddes_telemetry.cli.services.announcement import PrintStatus
+from siddes_telemetry.cli.services.consuming import consumer_check, make_consumer
 from siddes_telemetry.cli.services.lifecycle import BackgroundTask, ServiceParts, make_service
 from siddes_telemetry.cli.services.listeners import Address, Listen
 from siddes_telemetry.cli.services.process_metrics import service_metrics
-from siddes_telemetry.cli.services.readiness_checks import consumer_check, ping_check
+from siddes_telemetry.cli.services.readiness_checks import ping_check
 from siddes_telemetry.cli.services.runtime import Service
 from siddes_telemetry.cli.settings import Settings
-from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.consumer.batching import FlushPolicy
-from siddes_telemetry.consumer.context import ConsumerClocks, ConsumerContext
-from siddes_telemetry.consumer.lease import boot_clock_s
-from siddes_telemetry.consumer.metrics import ConsumerMetrics
-from siddes_telemetry.consumer.service import Consumer
 from siddes_telemetry.schemas.registry import Registry
 
 
@@ -80,31 +74,3 @@ async def _open_consumer(
             halted_partitions=consumer.halted_partitions,
             background=[BackgroundTask(consumer.run, consumer.stop)],
         )
-
-
-def make_consumer(
-    group_consumer: GroupConsumer,
-    store: BlockStore,
-    dead_letters: DeadLetters,
-    journal: KeyJournal,
-    registry: Registry,
-    *,
-    log_name: str,
-    policy: FlushPolicy,
-    metrics: CollectorRegistry,
-) -> Consumer:
-    """A consumer of this log into this store."""
-    return Consumer(
-        group_consumer,
-        ConsumerContext(
-            store=store,
-            dead_letters=dead_letters,
-            journal=journal,
-            registry=registry,
-            log_name=log_name,
-            policy=policy,
-            clocks=ConsumerClocks(monotonic_s=time.monotonic, boot_s=boot_clock_s, wall_ms=wall_clock_ms),
-            metrics=ConsumerMetrics(metrics),
-            rng=random.Random(),
-        ),
-    )

@@ -16,14 +16,15 @@ from siddes_telemetry.cli.embedded import embedded_consumer, open_embedded
 from siddes_telemetry.cli.operations.control_socket import serve_control
 from siddes_telemetry.cli.operations.embedded import embedded_operations
 from siddes_telemetry.cli.services.announcement import PrintStatus
-from siddes_telemetry.cli.services.gateway import COMMIT_DRAIN_S, ingest_routes, make_group_commit
+from siddes_telemetry.cli.services.consuming import consumer_check
+from siddes_telemetry.cli.services.ingesting import COMMIT_DRAIN_S, ingest_routes, make_group_commit
 from siddes_telemetry.cli.services.lifecycle import BackgroundTask, ServiceParts, make_service
 from siddes_telemetry.cli.services.listeners import Listen, public_server
 from siddes_telemetry.cli.services.log_trimming import trim_periodically
 from siddes_telemetry.cli.services.process_metrics import service_metrics
-from siddes_telemetry.cli.services.readiness_checks import consumer_check, ping_check
+from siddes_telemetry.cli.services.readiness_checks import ping_check
+from siddes_telemetry.cli.services.reading import read_routes
 from siddes_telemetry.cli.services.runtime import Service
-from siddes_telemetry.cli.services.summary import read_routes
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.viewer_key import keep_viewer_key
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,26 +11,18 @@ from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.kafka.appender import KafkaAppender
 from siddes_telemetry.backends.kafka.metrics import KafkaGatewayMetrics
-from siddes_telemetry.backends.ports.log import LogAppender
-from siddes_telemetry.cli.cluster import kafka_connection
+from siddes_telemetry.cli.kafka import kafka_connection
 from siddes_telemetry.cli.services.announcement import PrintStatus
+from siddes_telemetry.cli.services.ingesting import COMMIT_DRAIN_S, ingest_routes, make_group_commit
 from siddes_telemetry.cli.services.lifecycle import ServiceParts, make_service
 from siddes_telemetry.cli.services.listeners import Listen, public_server
 from siddes_telemetry.cli.services.process_metrics import service_metrics
 from siddes_telemetry.cli.services.readiness_checks import ping_check
 from siddes_telemetry.cli.services.runtime import Service
 from siddes_telemetry.cli.settings import Settings
-from siddes_telemetry.cli.wall_clock import wall_clock_ms
-from siddes_telemetry.ingest_gateway.group_commit import GroupCommit
-from siddes_telemetry.ingest_gateway.limits import GroupCommitLimits
 from siddes_telemetry.ingest_gateway.metrics import GatewayMetrics
-from siddes_telemetry.ingest_gateway.routes import IngestHandlers, gateway_routes
 from siddes_telemetry.schemas.openapi import Api
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.schemas.request_bodies import BodyParser
-from siddes_telemetry.web.routing import Route
-
-COMMIT_DRAIN_S = 2.0  # for appends that no request waits for any more: all requests have been answered by then
 
 
 def gateway_service(settings: Settings, registry: Registry, listen: Listen, print_status: PrintStatus) -> Service:
@@ -67,22 +58,3 @@ async def open_gateway(
             server=server,
             drain=partial(group_commit.drain, COMMIT_DRAIN_S),
         )
-
-
-def make_group_commit(
-    appender: LogAppender, partitions: int, registry: Registry, metrics: GatewayMetrics
-) -> GroupCommit:
-    """Group commit into this log."""
-    return GroupCommit(
-        appender,
-        partitions=partitions,
-        revision=registry.revision,
-        timers=asyncio.get_running_loop(),
-        metrics=metrics,
-        limits=GroupCommitLimits(),
-    )
-
-
-def ingest_routes(group_commit: GroupCommit, registry: Registry, metrics: GatewayMetrics) -> list[Route]:
-    """The routes that take counts."""
-    return gateway_routes(IngestHandlers(BodyParser(registry), group_commit, metrics, wall_clock_ms))

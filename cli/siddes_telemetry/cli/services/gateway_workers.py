@@ -35,6 +35,7 @@ from siddes_telemetry.cli.services.worker_supervisor import WorkerSupervisor, ob
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.web import logs
+from siddes_telemetry.web.code_location import code_location
 from siddes_telemetry.web.readiness import OK, Readiness
 
 REPORT_EVERY_S = 0.5  # between two looks of a worker at its readiness
@@ -110,7 +111,7 @@ def _worker_main(
     try:
         runtime.run(serve, drain_delay_s=drain_delay_s)
     except Exception as failure:  # noqa: BLE001  # multiprocessing would print it, with its text
-        log.error("worker_failed", error=type(failure).__name__, at=logs.code_location(failure))
+        log.error("worker_failed", error=type(failure).__name__, at=code_location(failure))
         sys.exit(1)
 
 

@@ -15,7 +15,7 @@ from prometheus_client.exposition import generate_latest
 from siddes_telemetry.cli import open_files
 from siddes_telemetry.cli.auth_settings import auth_configuration
 from siddes_telemetry.cli.settings import Settings, SettingsError
-from siddes_telemetry.cli.version import VERSION
+from siddes_telemetry.cli.version import installed_version
 from siddes_telemetry.schemas.openapi import Api, openapi
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.web.admin import AdminApp
@@ -113,7 +113,9 @@ async def public_server(
 
 
 def _shared_routes(settings: Settings, registry: Registry, apis: Collection[Api]) -> list[Route]:
-    document = openapi(apis, registry, version=VERSION, session_cookie=settings.session_cookie, debug=settings.debug)
+    document = openapi(
+        apis, registry, version=installed_version(), session_cookie=settings.session_cookie, debug=settings.debug
+    )
     return [AUTH_ME, openapi_route(document)]
 
 

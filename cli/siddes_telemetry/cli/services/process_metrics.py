@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disable_created_metrics
 
-from siddes_telemetry.cli.version import VERSION
+from siddes_telemetry.cli.version import installed_version
 from siddes_telemetry.schemas.registry import Registry
 from siddes_telemetry.web.logs import count_suppressed_lines
 
 
 def process_metrics(registry: Registry) -> CollectorRegistry:
     """The metrics of this process: memory, CPU time, open files, wall clock, version and revision of its `registry`."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped there; it would add an unread series to each counter
     metrics = CollectorRegistry()
     ProcessCollector(registry=metrics)
     Gauge(
@@ -25,7 +26,7 @@ def process_metrics(registry: Registry) -> CollectorRegistry:
         "1: the version of this process, and the revision of its event registry.",
         ("version", "registry_revision"),
         registry=metrics,
-    ).labels(VERSION, str(registry.revision)).set(1)
+    ).labels(installed_version(), str(registry.revision)).set(1)
     return metrics
 
 

@@ -1,4 +1,4 @@
-"""The readiness checks of a service: the log and the store answer, and no partition of the consumer is stuck."""
+"""The readiness check that the log or the store answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from siddes_telemetry.backends.ports.errors import LogMissing, LogUnavailable, StoreFailed, StoreMissing
-from siddes_telemetry.consumer.service import Consumer
 from siddes_telemetry.web.readiness import OK, Check
 
 log = structlog.get_logger(__name__)
@@ -36,12 +35,3 @@ async def _ping_result(ping: Callable[[], Awaitable[None]]) -> str:
     except (LogUnavailable, StoreFailed) as failed:
         return failed.word
     return OK
-
-
-def consumer_check(consumer: Consumer) -> Check:
-    """A check that every partition makes progress."""
-
-    async def check() -> str:
-        return consumer.blocked_by() or OK
-
-    return check

@@ -20,9 +20,11 @@ import uvloop
 from siddes_telemetry.backends.ports.errors import BackendError
 from siddes_telemetry.cli import open_files
 from siddes_telemetry.cli.data_folder import DataIncomplete, DataInUse
+from siddes_telemetry.cli.operator_error import OperatorError
 from siddes_telemetry.cli.services.stop_request import StopRequest
 from siddes_telemetry.cli.settings import SettingsError
-from siddes_telemetry.web.logs import code_location, report_suppressed_lines
+from siddes_telemetry.web.code_location import code_location
+from siddes_telemetry.web.logs import report_suppressed_lines
 
 GC_ALLOCATIONS = 20_000  # reference counting frees a request's objects; the default, 700, scans every few requests
 STOP_S = 25.0  # for a stop, without the drain delay: less than the 30 s after which supervisors kill
@@ -31,7 +33,7 @@ log = structlog.get_logger(__name__)
 Service = Callable[[StopRequest], Awaitable[None]]
 
 
-class ServiceFailed(Exception):
+class ServiceFailed(OperatorError):
     """A defect ended the service. The log output says where."""
 
 

@@ -8,21 +8,18 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
-from siddes_telemetry.backends.ports.store import CountReader
-from siddes_telemetry.cli.cluster import clickhouse_store
+from siddes_telemetry.cli.clickhouse import clickhouse_store
 from siddes_telemetry.cli.services.announcement import PrintStatus
 from siddes_telemetry.cli.services.lifecycle import ServiceParts, make_service
 from siddes_telemetry.cli.services.listeners import Listen, public_server
 from siddes_telemetry.cli.services.process_metrics import service_metrics
 from siddes_telemetry.cli.services.readiness_checks import ping_check
+from siddes_telemetry.cli.services.reading import read_routes
 from siddes_telemetry.cli.services.runtime import Service
 from siddes_telemetry.cli.settings import Settings
-from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.schemas.openapi import Api
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, developer_routes
-from siddes_telemetry.summary_api.routes import SummaryHandlers, summary_routes
-from siddes_telemetry.web.routing import Route
+from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH
 
 
 def summary_service(settings: Settings, registry: Registry, listen: Listen, print_status: PrintStatus) -> Service:
@@ -44,9 +41,3 @@ async def _open_summary(
             yield ServiceParts(
                 checks={"store": ping_check(store.counts.ping_summary)}, server=server, ready_note=ready_note
             )
-
-
-def read_routes(store: CountReader, registry: Registry, settings: Settings) -> list[Route]:
-    """The routes that read counts; in debug the developer pages too."""
-    summary = SummaryHandlers(store, registry, retention_days=settings.retention_days, wall_clock_ms=wall_clock_ms)
-    return [*summary_routes(summary), *(developer_routes(registry) if settings.debug else ())]

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from jwt.algorithms import get_default_algorithms
 
+from siddes_telemetry.web.auth.algorithms import PUBLIC_KEY_ALGORITHMS
 from siddes_telemetry.web.auth.configuration import (
     AuthConfiguration,
     ConfigurationError,
     IntrospectionConfiguration,
     TokenConfiguration,
 )
-from siddes_telemetry.web.auth.keys import PUBLIC_KEY_ALGORITHMS
 from tests.unit.web.auth.auth_harness import KINDS, SECRET, authenticator, name_of, pem, private_key
 
 CANARY = "canary3391"

@@ -9,8 +9,9 @@ from pathlib import Path
 from yarl import URL
 
 from siddes_telemetry.schemas.viewer import DEFAULT_SESSION_COOKIE
+from siddes_telemetry.web.auth.algorithms import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS
 from siddes_telemetry.web.auth.claims import DEFAULT_LEEWAY_S, SUBJECT_CLAIM
-from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, PUBLIC_KEY_ALGORITHMS, secret_problem
+from siddes_telemetry.web.auth.keys import secret_problem
 from siddes_telemetry.web.auth.request_headers import is_cookie_name
 
 DEFAULT_PUBLIC_KEY_ALGORITHM = "RS256"  # the default of identity providers

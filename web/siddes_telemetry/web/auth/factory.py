@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from siddes_telemetry.web.auth.algorithms import HMAC_ALGORITHM
 from siddes_telemetry.web.auth.authenticator import ViewerAuthenticator
 from siddes_telemetry.web.auth.claims import ClaimRules
 from siddes_telemetry.web.auth.configuration import (
@@ -16,7 +17,7 @@ from siddes_telemetry.web.auth.http_client import HttpGet
 from siddes_telemetry.web.auth.introspection import Introspection
 from siddes_telemetry.web.auth.jwks import JwksUrl
 from siddes_telemetry.web.auth.key_file import KeyFile
-from siddes_telemetry.web.auth.keys import HMAC_ALGORITHM, UnusableKeys
+from siddes_telemetry.web.auth.keys import UnusableKeys
 from siddes_telemetry.web.auth.metrics import AuthMetrics
 from siddes_telemetry.web.auth.signatures import KeySource, SharedSecret
 from siddes_telemetry.web.auth.tokens import TokenVerifier

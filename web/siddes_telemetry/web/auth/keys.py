@@ -27,13 +27,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt import PyJWK, PyJWTError, get_algorithm_by_name
 from jwt.exceptions import InvalidKeyError
 
-HMAC_ALGORITHM = "HS256"
+from siddes_telemetry.web.auth.algorithms import ECDSA_ALGORITHMS, EDDSA, HMAC_ALGORITHM
+
 _CURVES: Mapping[str, type[EllipticCurve]] = MappingProxyType(  # RFC 7518, 3.4; RFC 8812, 3.2
-    {"ES256": SECP256R1, "ES384": SECP384R1, "ES512": SECP521R1, "ES256K": SECP256K1}
+    dict(zip(ECDSA_ALGORITHMS, (SECP256R1, SECP384R1, SECP521R1, SECP256K1), strict=True))
 )
-_RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-_EDDSA = "EdDSA"
-PUBLIC_KEY_ALGORITHMS = (*_RSA_ALGORITHMS, *_CURVES, _EDDSA)
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: not shorter than the hash
 MIN_RSA_BITS = 2048  # RFC 7518, 3.3
@@ -128,6 +126,6 @@ def _read_jwk(jwk: dict[str, object], algorithm: str) -> PublicKey | None:
 def _suits(key: object, algorithm: str) -> TypeGuard[PublicKey]:
     if algorithm in _CURVES:
         return isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, _CURVES[algorithm])
-    if algorithm == _EDDSA:  # RFC 8037, 3.1: the key says which of the two it is
+    if algorithm == EDDSA:  # RFC 8037, 3.1: the key says which of the two it is
         return isinstance(key, Ed25519PublicKey | Ed448PublicKey)
     return isinstance(key, RSAPublicKey) and key.key_size >= MIN_RSA_BITS

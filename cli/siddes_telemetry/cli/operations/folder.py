@@ -1,0 +1,31 @@
+"""Runs an operation on the data folder, or in the process that has it open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from siddes_telemetry.cli.data_folder import DataFolder, DataInUse
+from siddes_telemetry.cli.embedded import open_embedded
+from siddes_telemetry.cli.operations.control_socket import ask_control
+from siddes_telemetry.cli.operations.embedded import embedded_operations
+from siddes_telemetry.cli.operations.operation import Result
+from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.consumer.verify.context import Progress
+from siddes_telemetry.schemas.registry import Registry
+
+
+async def run_on_folder(
+    settings: Settings, registry: Registry, name: str, arguments: dict[str, Any], reporting: dict[str, Progress]
+) -> Result:
+    """Returns its result. Only `migrate` makes a data folder.
+
+    Raises SettingsError, BackendError, ControlError, DataMissing, OSError.
+    """
+    folder = DataFolder(settings.data)
+    if name != "migrate":
+        folder.require()
+    try:
+        async with open_embedded(settings, registry) as instance:
+            return await embedded_operations(instance)[name](**arguments, **reporting)
+    except DataInUse:
+        return await ask_control(folder.control_socket, name, arguments, **reporting)

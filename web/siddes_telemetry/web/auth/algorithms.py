@@ -1,0 +1,7 @@
+"""The signature algorithms of tokens that are accepted, by their names in RFC 7518, RFC 8037 and RFC 8812."""
+
+HMAC_ALGORITHM = "HS256"
+RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+ECDSA_ALGORITHMS = ("ES256", "ES384", "ES512", "ES256K")
+EDDSA = "EdDSA"
+PUBLIC_KEY_ALGORITHMS = (*RSA_ALGORITHMS, *ECDSA_ALGORITHMS, EDDSA)
