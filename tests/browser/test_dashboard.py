@@ -15,7 +15,7 @@ from playwright.sync_api import BrowserContext, CDPSession, Page, expect
 
 from siddes_telemetry.schemas.client_batch import Line
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH, DEMO_PATH
-from tests.browser.pages import ACCEPTED, EDITED, SHOWN, SKIPPED, be, expect_counts, open_dashboard, press
+from tests.browser.pages import ACCEPTED, EDITED, SHOWN, SKIPPED, be, expect_counts, expect_rows, open_dashboard, press
 from tests.product.client import token
 from tests.product.deployments import Deployment, embedded
 from tests.product.past_counts import store_history
@@ -83,9 +83,9 @@ def test_a_session_goes_before_the_dev_viewer(deployment: Deployment, context: B
 @pytest.mark.parametrize(
     ("viewer", "said"),
     [
-        (OLD, ("25.0%", "70 / 280 shown", "95% interval: 20.3% to 30.4%")),
-        ("few", ("0 / 4 shown", "Not enough data")),
-        ("tray", ("160.0%", "8 / 5 shown", "No interval")),
+        (OLD, ("25.0%", "70 / 280", "Suggestion accepted / Suggestion shown", "95% interval: 20.3% to 30.4%")),
+        ("few", ("0 / 4", "Not enough data")),
+        ("tray", ("160.0%", "8 / 5", "No interval")),
     ],
 )
 def test_a_rate_says_how_sure_it_is(
@@ -93,7 +93,7 @@ def test_a_rate_says_how_sure_it_is(
 ) -> None:
     be(context, deployment.read_url, viewer)
     page = open_dashboard(tab(), deployment.read_url)
-    card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="Accept rate"))
+    card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="Accepted", exact=True))
     for words in said:
         expect(card).to_contain_text(words)
 
@@ -109,7 +109,7 @@ def test_the_chart_is_readable_without_seeing_it(
     expect(days).to_have_count(1 + 8)
     yesterday = datetime.fromtimestamp((now_ms - DAY_MS) / 1000, UTC)
     row = days.filter(has=page.get_by_role("rowheader", name=f"{yesterday:%b} {yesterday.day}", exact=True))
-    expect(row.get_by_role("cell")).to_have_text(["40", "10", "4", "2", "0", "0", "0"])
+    expect(row.get_by_role("cell")).to_have_text(["40", "10", "4", "2"])
 
 
 @pytest.mark.parametrize("path", [DASHBOARD_PATH, DEMO_PATH])
@@ -186,21 +186,55 @@ def test_a_rate_limit_is_not_called_an_outage(deployment: Deployment, context: B
     expect(page.get_by_role("heading", name="Dev viewer few")).to_be_visible()
 
 
-def test_a_registry_of_ones_own_fits_the_page(deployment: Deployment, context: BrowserContext, tab: Tab) -> None:
+@pytest.mark.parametrize("path", [DASHBOARD_PATH, DEMO_PATH])
+def test_the_largest_registry_fits_the_narrowest_page(
+    deployment: Deployment, context: BrowserContext, tab: Tab, path: str
+) -> None:
     be(context, deployment.read_url, "few")
     page = tab()
     page.set_viewport_size({"width": 320, "height": 800})
-    longest = "n" * 64
-    own = [{"name": longest, "part": "accept", "meaning": f"<b>{'m' * 200}</b>"}]
-    own += [{"name": f"event_{n}", "part": "none", "meaning": "One of many."} for n in range(20)]
-    page.route("**/events.json", lambda route: route.fulfill(json={"ok": True, "events": own}))
-    open_dashboard(page, deployment.read_url)
+    events = [described(f"{n:03}".ljust(64, "n"), "l" * 61 + f"{n:03}", f"<b>{'m' * 393}</b>") for n in range(126)]
+    events += [described(SHOWN, "s" * 64, "It was shown.")]
+    rates = [{"name": f"rate_{n}", "label": f"{n:02}".ljust(64, "r")} for n in range(64)]
+    answer = {
+        "ok": True,
+        "events": events,
+        "rates": [rate | {"numerator": events[0]["name"], "denominator": SHOWN} for rate in rates],
+    }
+    page.route("**/events.json", lambda route: route.fulfill(json=answer))
+    page.goto(f"{deployment.read_url}{path}")
+    expect_rows(page, {SHOWN: 4})
     table = page.get_by_role("table", name="Counts", exact=True)
-    expect(table.get_by_text(f"<b>{'m' * 200}</b>")).to_be_visible()
-    expect(page.get_by_role("button", name=longest)).to_be_visible()
-    expect(page.get_by_role("heading", name="Rates")).to_be_hidden()  # nothing is ever shown: there are none
-    page.get_by_text("The same as a table").click()
+    expect(table.get_by_role("rowheader")).to_have_count(127)
+    if path == DASHBOARD_PATH:
+        expect(page.get_by_role("article")).to_have_count(64)
+        expect(page.get_by_role("button", name="s" * 64, exact=True)).to_be_visible()
+        page.get_by_text("The same as a table").click()
     assert page.evaluate("document.documentElement.scrollWidth") == 320
+    page.get_by_role("searchbox", name="Find an event").fill("Suggestion")
+    expect(table.get_by_role("rowheader")).to_have_count(1)
+    expect_rows(page, {SHOWN: 4})
+
+
+@pytest.mark.parametrize("path", [DASHBOARD_PATH, DEMO_PATH])
+def test_a_retired_event_is_shown_where_it_was_counted(
+    deployment: Deployment, context: BrowserContext, tab: Tab, path: str
+) -> None:
+    be(context, deployment.read_url, "few")
+    page = tab()
+    events = [described(SHOWN, "Shown", "", retired=True), described(ACCEPTED, "Accepted", "")]
+    events += [described(SKIPPED, "Skipped", "", retired=True)]
+    page.route("**/events.json", lambda route: route.fulfill(json={"ok": True, "events": events, "rates": []}))
+    page.goto(f"{deployment.read_url}{path}")
+    rows = page.get_by_role("table", name="Counts", exact=True).get_by_role("rowheader")
+    expect(rows).to_have_text([re.compile(f"^Shown {SHOWN} retired"), re.compile(f"^Accepted {ACCEPTED} ")])
+    expect(page.get_by_role("button", name=re.compile("^Count "))).to_have_count(int(path == DEMO_PATH))
+    expect(page.get_by_role("region", name="Tray")).to_be_hidden()  # it would emit an event that is refused
+
+
+def described(name: str, label: str, meaning: str, *, retired: bool = False) -> dict[str, object]:
+    """An event as events.json has it."""
+    return {"name": name, "label": label, "meaning": meaning, "retired": retired}
 
 
 def test_the_file_holds_what_the_page_shows(

@@ -110,6 +110,7 @@ def test_query_parameters() -> None:
 
 def test_limits_of_counts_and_batches() -> None:
     assert number("typescript/src/limits.ts", "MAX_COUNT") == validation.MAX_COUNT == clamping.MAX_COUNT
+    assert number("pages/src/count-stepper.ts", "MAX_COUNT") == clamping.MAX_COUNT
     assert number("typescript/src/limits.ts", "MAX_CALLS") <= MAX_BATCH_EVENTS
     assert batch.MAX_CALLS == MAX_BATCH_EVENTS
     assert number("proxy/src/routes.ts", "MAX_SINGLE_BYTES") == MAX_SINGLE_BYTES

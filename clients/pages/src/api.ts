@@ -1,13 +1,27 @@
 // The API's responses, parsed defensively: a body is accepted as a whole or not at all.
 
-export type EventPart = "shown" | "accept" | "skip" | "edit" | "undo" | "none";
 export type Counts = Readonly<Record<string, number>>;
 
-/** One event of the operator's registry (/developer/telemetry/events.json). */
+/** One event of the operator's registry. The server takes a retired one no longer, but older counts are still read. */
 export interface EventInfo {
   readonly name: string;
-  readonly part: EventPart;
+  readonly label: string;
   readonly meaning: string;
+  readonly retired: boolean;
+}
+
+/** One rate of the registry; `numerator` and `denominator` are names of its events. */
+export interface RateInfo {
+  readonly name: string;
+  readonly label: string;
+  readonly numerator: string;
+  readonly denominator: string;
+}
+
+/** /developer/telemetry/events.json */
+export interface Registry {
+  readonly events: readonly EventInfo[];
+  readonly rates: readonly RateInfo[];
 }
 
 /** The counts of one step of the series. `start` is UTC, as in "2026-11-16T00:00:00Z". */
@@ -26,7 +40,6 @@ export type ApiResult =
 
 export const UNAVAILABLE: ApiResult = { kind: "unavailable", retryAfterS: 0 };
 const MAX_RETRY_AFTER_S = 600; // someone is looking at the page: a longer header is not obeyed
-const EVENT_PARTS: readonly string[] = ["shown", "accept", "skip", "edit", "undo", "none"] satisfies EventPart[];
 
 /** Classifies a response. `retryAfter` is the header (RFC 9110 section 10.2.3, seconds only), null where absent. */
 export function classifyResponse(status: number, retryAfter: string | null, body: unknown): ApiResult {
@@ -43,9 +56,18 @@ export function parseViewer(body: unknown): string | undefined {
   return isObject(body) && typeof body.viewer_id === "string" ? body.viewer_id : undefined;
 }
 
-export function parseRegistry(body: unknown): readonly EventInfo[] | undefined {
-  if (!isObject(body) || !Array.isArray(body.events)) return undefined;
-  return body.events.every(isEventInfo) ? body.events : undefined;
+export function parseRegistry(body: unknown): Registry | undefined {
+  if (!isObject(body) || !Array.isArray(body.events) || !Array.isArray(body.rates)) return undefined;
+  const { events, rates } = body;
+  return events.length > 0 && events.every(isEventInfo) && rates.every(isRateInfo)
+    ? { events: withDistinctLabels(events), rates }
+    : undefined;
+}
+
+/** A label that several events have gets the event's name beside it: a new event often takes over a retired one's. */
+function withDistinctLabels(events: readonly EventInfo[]): readonly EventInfo[] {
+  const isShared = ({ label }: EventInfo) => events.filter((other) => other.label === label).length > 1;
+  return events.map((event) => (isShared(event) ? { ...event, label: `${event.label} (${event.name})` } : event));
 }
 
 export function parseCounts(body: unknown): Counts | undefined {
@@ -62,13 +84,15 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function isEventInfo(value: unknown): value is EventInfo {
-  return (
-    isObject(value) &&
-    typeof value.name === "string" &&
-    typeof value.meaning === "string" &&
-    typeof value.part === "string" &&
-    EVENT_PARTS.includes(value.part)
-  );
+  return isObject(value) && areStrings(value.name, value.label, value.meaning) && typeof value.retired === "boolean";
+}
+
+function isRateInfo(value: unknown): value is RateInfo {
+  return isObject(value) && areStrings(value.name, value.label, value.numerator, value.denominator);
+}
+
+function areStrings(...values: readonly unknown[]): boolean {
+  return values.every((value) => typeof value === "string");
 }
 
 function isCounts(value: unknown): value is Counts {

@@ -1,65 +1,61 @@
-// Draws the chart by day: bars, a legend that toggles events, and a table of the same counts.
+// Draws the chart by day: bars, a legend that toggles series, and a table of the same counts.
 
 import type { EventInfo, Step } from "./api";
 import { type Bar, CHART_HEIGHT, type Layout, layoutChart } from "./chart-layout";
-import { hue } from "./counts-view";
+import { type Series, stepsBySeries } from "./chart-series";
 import { button, byId, el, ensureChildren, setAttributes, setText, svg } from "./dom";
 import { chartSummary, formatDay, formatNumber } from "./format";
 
 /** Returns a function that paints the chart. It also redraws when its width or the legend changes. */
-export function chartView(): (registry: readonly EventInfo[], steps: readonly Step[]) => void {
+export function chartView(): (series: readonly Series[], steps: readonly Step[]) => void {
   const picture = byId("chart", SVGSVGElement);
   const legend = byId("legend", HTMLUListElement);
   const [grid, columns, axis] = [svg("g", { class: "grid" }), svg("g"), svg("g", { class: "axis" })];
   picture.append(grid, columns, axis);
   const off = new Set<string>();
-  let latest: { registry: readonly EventInfo[]; steps: readonly Step[] } = { registry: [], steps: [] };
+  let latest: { series: readonly Series[]; steps: readonly Step[] } = { series: [], steps: [] };
 
   function draw(): void {
-    const { registry, steps } = latest;
-    const names = registry.map((event) => event.name).filter((name) => !off.has(name));
+    const { series, steps } = latest;
+    const keys = series.map(({ key }) => key).filter((key) => !off.has(key));
     const width = Math.floor(picture.parentElement?.clientWidth ?? 0);
-    const layout = layoutChart(steps, names, width);
+    const layout = layoutChart(steps, keys, width);
     setAttributes(picture, { viewBox: `0 0 ${width} ${CHART_HEIGHT}`, width, height: CHART_HEIGHT });
-    setAttributes(picture, { "aria-label": chartSummary(steps, names) });
+    setAttributes(picture, { "aria-label": chartSummary(steps, keys) });
     paintGrid(grid, axis, layout);
-    const hues = new Map(registry.map((event, index) => [event.name, hue(index)]));
     const groups = ensureChildren(columns, layout.bars.length, makeColumn);
     layout.bars.forEach((bar, index) => {
       const group = groups[index];
-      if (group) paintColumn(group, bar, layout, hues);
+      if (group) paintColumn(group, bar, layout, series);
     });
   }
 
   function paintLegend(): void {
-    const items = ensureChildren(legend, latest.registry.length, () => {
-      const item = el(
-        "li",
-        {},
-        button("", () => toggle(item.textContent ?? ""), { class: "chip" }),
-      );
-      return item;
-    });
-    latest.registry.forEach(({ name }, index) => {
-      const chip = items[index]?.firstElementChild;
+    const chips = ensureChildren(legend, latest.series.length, makeChip);
+    latest.series.forEach(({ key, label, hue }, index) => {
+      const chip = chips[index]?.firstElementChild;
       if (!chip) return;
-      setText(chip, name);
-      setAttributes(chip, { "data-hue": hue(index), "aria-pressed": String(!off.has(name)) });
+      setText(chip, label);
+      setAttributes(chip, { value: key, "data-hue": hue, "aria-pressed": String(!off.has(key)) });
     });
   }
 
-  function toggle(name: string): void {
-    if (!off.delete(name)) off.add(name);
+  function makeChip(): HTMLLIElement {
+    const chip = button("", () => toggle(chip.value), { class: "chip" });
+    return el("li", {}, chip);
+  }
+
+  function toggle(key: string): void {
+    if (!off.delete(key)) off.add(key);
     paintLegend();
     draw();
   }
 
   if (picture.parentElement) new ResizeObserver(draw).observe(picture.parentElement);
-  return (registry, steps) => {
-    latest = { registry, steps };
+  return (series, steps) => {
+    latest = { series, steps: stepsBySeries(steps, series) };
     paintLegend();
     draw();
-    paintTable(registry, steps);
   };
 }
 
@@ -81,19 +77,21 @@ function makeColumn(): SVGGElement {
   return svg("g", {}, ground, svg("text", { "text-anchor": "middle" }), svg("g"));
 }
 
-function paintColumn(group: SVGGElement, bar: Bar, layout: Layout, hues: ReadonlyMap<string, string>): void {
+function paintColumn(group: SVGGElement, bar: Bar, layout: Layout, series: readonly Series[]): void {
   const [ground, label, stack] = Array.from(group.children);
   const title = ground?.firstElementChild;
   if (!ground || !label || !stack || !title) return;
   setAttributes(group, { class: bar.inProgress ? "column in-progress" : "column" });
   setAttributes(ground, { x: bar.slot.x, y: 0, width: bar.slot.width, height: layout.base });
-  const said = Object.entries(bar.step.counts).map(([name, count]) => `\n${name} ${formatNumber(count)}`);
+  const counted = series.filter(({ key }) => (bar.step.counts[key] ?? 0) > 0);
+  const said = counted.map(({ key, label }) => `\n${label} ${formatNumber(bar.step.counts[key] ?? 0)}`);
   setText(
     title,
     `${formatDay(bar.step)}${bar.inProgress ? ", not over yet" : ""}${said.length > 0 ? said.join("") : "\nno counts"}`,
   );
   setAttributes(label, { x: bar.x + bar.width / 2, y: CHART_HEIGHT - 8 });
   setText(label, bar.label ?? "");
+  const hues = new Map(series.map(({ key, hue }) => [key, hue]));
   const parts = ensureChildren(stack, bar.segments.length, () => svg("rect", { class: "segment" }));
   bar.segments.forEach(({ name, y, height }, index) => {
     const part = parts[index];
@@ -101,21 +99,22 @@ function paintColumn(group: SVGGElement, bar: Bar, layout: Layout, hues: Readonl
   });
 }
 
-function paintTable(registry: readonly EventInfo[], steps: readonly Step[]): void {
-  const names = ensureChildren(byId("days-head", HTMLTableRowElement), registry.length + 1, () =>
+/** The table below the chart, with a column for each of `events`. */
+export function paintDays(events: readonly EventInfo[], steps: readonly Step[]): void {
+  const heads = ensureChildren(byId("days-head", HTMLTableRowElement), events.length + 1, () =>
     el("th", { scope: "col" }),
   );
-  ["Day (UTC)", ...registry.map((event) => event.name)].forEach((text, index) => {
-    const name = names[index];
-    if (name) setText(name, text);
+  ["Day (UTC)", ...events.map((event) => event.label)].forEach((text, index) => {
+    const head = heads[index];
+    if (head) setText(head, text);
   });
   const rows = ensureChildren(byId("days", HTMLTableSectionElement), steps.length, () =>
     el("tr", {}, el("th", { scope: "row" })),
   );
   [...steps].reverse().forEach((step, index) => {
-    const [day, ...cells] = ensureChildren(rows[index] as HTMLTableRowElement, registry.length + 1, () => el("td"));
+    const [day, ...cells] = ensureChildren(rows[index] as HTMLTableRowElement, events.length + 1, () => el("td"));
     if (day) setText(day, index === 0 ? `${formatDay(step)}, not over` : formatDay(step));
-    registry.forEach((event, column) => {
+    events.forEach((event, column) => {
       const cell = cells[column];
       if (cell) setText(cell, formatNumber(step.counts[event.name] ?? 0));
     });

@@ -1,6 +1,6 @@
 // Polls the API for one viewer's counts. Both pages render the snapshot that each poll produces.
 
-import { type ApiResult, type Counts, type EventInfo, parseCounts, parseRegistry, parseSeries, type Step } from "./api";
+import { type ApiResult, type Counts, parseCounts, parseRegistry, parseSeries, type Registry, type Step } from "./api";
 import { type Poller, type PollingEnvironment, pollDelayMs, startPolling } from "./polling";
 import { type SessionStatus, sessionStatus } from "./session-status";
 
@@ -15,7 +15,8 @@ export interface QueryResult {
 /** While `status` is unavailable or rate-limited, `result` is that of an earlier poll. */
 export interface Snapshot {
   readonly status: SessionStatus;
-  readonly registry: readonly EventInfo[];
+  /** Undefined until it was read. */
+  readonly registry: Registry | undefined;
   readonly result: QueryResult | undefined;
 }
 
@@ -51,7 +52,7 @@ export function startCountsFeed(
   { windowDays, withSeries }: FeedOptions,
   show: (snapshot: Snapshot) => void,
 ): CountsFeed {
-  let snapshot: Snapshot = { status: { kind: "loading" }, registry: [], result: undefined };
+  let snapshot: Snapshot = { status: { kind: "loading" }, registry: undefined, result: undefined };
   let failures = 0;
   // The last 401 of /api/auth/me, when it came, and how the summary was answered then.
   let signedOut: { me: ApiResult; at: number; summary: ApiResult["kind"] } | undefined;
@@ -64,18 +65,19 @@ export function startCountsFeed(
     const [summary, series, events] = await Promise.all([
       getUnlessRefused(`${SUMMARY_URL}?days=${days}`),
       withSeries ? getUnlessRefused(`${SERIES_URL}?days=${days}&interval=day`) : undefined,
-      snapshot.registry.length === 0 ? getUnlessRefused(EVENTS_URL) : undefined,
+      // after an outage too: the server may have come back with another registry
+      !snapshot.registry || failures > 0 ? getUnlessRefused(EVENTS_URL) : undefined,
     ]);
     const isStale = cached && cached.summary !== summary.kind;
     if (isStale) me = await environment.get(ME_URL, signal);
     if (signal.aborted) return 0; // a later poll replaced this one
     const at = cached && !isStale ? cached.at : environment.now();
     signedOut = me.kind === "unauthenticated" ? { me, at, summary: summary.kind } : undefined;
-    const registry = events?.kind === "ok" ? (parseRegistry(events.body) ?? []) : snapshot.registry;
+    const registry = events?.kind === "ok" ? parseRegistry(events.body) : snapshot.registry;
     const status = sessionStatus(me, summary, environment.devViewer());
     const result = queryResult(days, new Date(environment.now()), summary, series);
     const hasViewer = status.kind === "session" || status.kind === "dev-viewer";
-    if (hasViewer && result && registry.length > 0) {
+    if (hasViewer && result && registry) {
       failures = 0;
       snapshot = { status, registry, result };
     } else if (hasViewer || status.kind === "unavailable" || status.kind === "rate-limited") {

@@ -1,21 +1,23 @@
 // The dashboard's data as one CSV table (RFC 4180): one line per count, per rate, and per day and event.
 
-import type { Counts, EventInfo, Step } from "./api";
+import type { Counts, Registry, Step } from "./api";
 import { rates } from "./rates";
+import { shownEvents } from "./registry";
 
 type Cell = string | number;
 const HEADER = ["kind", "day", "name", "value", "numerator", "denominator", "low_95", "high_95"];
 
-/** The table. Days are UTC. Rates and their limits are fractions, empty where there is too little data. */
-export function toCsv(registry: readonly EventInfo[], counts: Counts, steps: readonly Step[]): string {
-  const names = registry.map((event) => event.name);
+/** The table, of what the dashboard shows. Days are UTC. Rates and their limits are fractions, empty where there is too little data. */
+export function toCsv(registry: Registry, counts: Counts, steps: readonly Step[]): string {
+  const events = shownEvents(registry, counts, steps);
+  const names = events.map((event) => event.name);
   const lines: Cell[][] = [
     HEADER,
     ...names.map((name) => ["count", "", name, counts[name] ?? 0, "", "", "", ""]),
-    ...rates(registry, counts).map((rate) => {
+    ...rates(registry.rates, events, counts).map((rate) => {
       const [low, high] = rate.kind === "interval" ? [fraction(rate.low), fraction(rate.high)] : ["", ""];
       const value = rate.kind === "too-few" ? "" : fraction(rate.value);
-      return ["rate", "", rate.part, value, rate.numerator, rate.denominator, low, high];
+      return ["rate", "", rate.name, value, rate.numerator, rate.denominator, low, high];
     }),
     ...steps.flatMap((step) =>
       names.map((name) => ["day", step.start.slice(0, 10), name, step.counts[name] ?? 0, "", "", "", ""]),

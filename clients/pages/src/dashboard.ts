@@ -2,13 +2,16 @@
 
 import { reset } from "siddes-telemetry-sdk";
 import { browserEnvironment, followPageEvents } from "./browser-environment";
-import { chartView } from "./chart-view";
+import { chartSeries, huesOf } from "./chart-series";
+import { chartView, paintDays } from "./chart-view";
 import { type Snapshot, startCountsFeed } from "./counts-feed";
 import { paintCounts } from "./counts-view";
 import { csvFileName, toCsv } from "./csv";
 import { byId, el, setAttributes, setHidden, setText } from "./dom";
 import { rates } from "./rates";
 import { paintRates } from "./rates-view";
+import { shownEvents } from "./registry";
+import { searchView } from "./search-view";
 import { WINDOW_DAYS, windowFromHash, windowLabel } from "./time-window";
 import { viewerView } from "./viewer-view";
 
@@ -18,6 +21,9 @@ const resultsPart = byId("results", HTMLElement);
 const windowLabels = document.querySelectorAll(".period");
 const download = byId("csv", HTMLButtonElement);
 const paintChart = chartView();
+const search = searchView(() => {
+  if (latest) show(latest);
+});
 const paintViewer = viewerView(byId("who", HTMLElement), "Clear", {
   beforeChange: reset, // counts queued in other tabs must not go to the next viewer
   changed: () => feed.viewerChanged(),
@@ -30,18 +36,28 @@ function show(snapshot: Snapshot): void {
   setAttributes(document.documentElement, { "data-status": status.kind });
   setHidden(resultsPart, !result);
   download.disabled = !result;
-  if (!result) return;
-  setHidden(byId("nothing", HTMLElement), Object.keys(result.counts).length > 0);
+  if (!registry || !result) return;
+  const { counts, steps } = result;
+  const events = shownEvents(registry, counts, steps);
+  setHidden(byId("nothing", HTMLElement), Object.keys(counts).length > 0);
   for (const label of windowLabels) setText(label, windowLabel(result.days, windowFromHash(location.hash)));
-  const shownRates = rates(registry, result.counts);
+  const shownRates = rates(registry.rates, events, counts);
   setHidden(byId("rates-part", HTMLElement), shownRates.length === 0);
   paintRates(byId("rates", HTMLElement), shownRates);
-  paintChart(registry, result.steps);
-  paintCounts(byId("counts", HTMLTableSectionElement), registry, result.counts);
+  const series = chartSeries(events, steps);
+  const hues = huesOf(series);
+  paintChart(series, steps);
+  const counted = events.filter((event) => hues.has(event.name));
+  setHidden(byId("days-part", HTMLElement), counted.length === 0);
+  paintDays(counted, steps);
+  paintCounts(byId("counts", HTMLTableSectionElement), events, counts, {
+    hueOf: (event) => hues.get(event.name) ?? "",
+    search: search(events),
+  });
 }
 
 function downloadCsv(): void {
-  if (!latest?.result) return;
+  if (!latest?.registry || !latest.result) return;
   const { days, readAt, counts, steps } = latest.result;
   const address = URL.createObjectURL(
     new Blob([toCsv(latest.registry, counts, steps)], { type: "text/csv;charset=utf-8" }),

@@ -1,12 +1,22 @@
-// The rules of the product's three event sources (review sheet, tray, onboarding), without their views: each action
-// takes a state and returns the next state with the events to emit.
+// The rules of three event sources (review sheet, tray, onboarding), without their views: each action takes a state and
+// returns the next state with the events to emit. They use events of the shipped registry.
 
-import type { TelemetryEvent } from "siddes-telemetry-sdk";
+const [SHOWN, ACCEPTED, SKIPPED] = ["suggestion_shown", "suggestion_accepted", "suggestion_skipped"] as const;
+const [EDITED, UNDO] = ["suggestion_edited", "suggestion_undo"] as const;
+
+/** What each source emits. */
+export const SOURCE_EVENTS = {
+  sheet: [SHOWN, ACCEPTED, SKIPPED, EDITED],
+  tray: [ACCEPTED, SKIPPED, UNDO],
+  onboarding: [UNDO],
+} as const;
 
 export interface Emission {
-  readonly event: TelemetryEvent;
+  readonly event: string;
   readonly count: number;
 }
+
+type SourceEvent = (typeof SOURCE_EVENTS)[keyof typeof SOURCE_EVENTS][number];
 
 export interface Transition<S> {
   readonly state: S;
@@ -14,7 +24,7 @@ export interface Transition<S> {
 }
 
 export type Decision = "accepted" | "skipped";
-const EVENT_OF = { accepted: "suggestion_accepted", skipped: "suggestion_skipped" } as const;
+const EVENT_OF = { accepted: ACCEPTED, skipped: SKIPPED } as const;
 
 /** A suggestion of the review sheet: a proposed group, whose members can be removed. */
 export interface Suggestion {
@@ -33,7 +43,7 @@ export function openSheet(sizes: Readonly<Record<string, number>>): Transition<S
     decision: undefined,
     edited: false,
   }));
-  return { state, emitted: counted("suggestion_shown", state.length) };
+  return { state, emitted: counted(SHOWN, state.length) };
 }
 
 export function decide(sheet: Sheet, index: number, decision: Decision): Transition<Sheet> {
@@ -67,7 +77,7 @@ function edit(sheet: Sheet, index: number, change: (one: Suggestion) => Suggesti
   if (!before || !after || after === before) return { state: sheet, emitted: [] };
   return {
     state: sheet.map((one, at) => (at === index ? { ...after, edited: true } : one)),
-    emitted: before.edited ? [] : counted("suggestion_edited", 1),
+    emitted: before.edited ? [] : counted(EDITED, 1),
   };
 }
 
@@ -88,7 +98,7 @@ export function undoInTray(tray: Tray): Transition<Tray> {
   const restored = tray.decided.slice(-1);
   return {
     state: { waiting: [...restored, ...tray.waiting], decided: tray.decided.slice(0, -1) },
-    emitted: counted("suggestion_undo", restored.length),
+    emitted: counted(UNDO, restored.length),
   };
 }
 
@@ -104,9 +114,9 @@ export function applyAll(onboarding: Onboarding): Transition<Onboarding> {
 
 export function undoAll(onboarding: Onboarding): Transition<Onboarding> {
   const restored = onboarding.applied ? onboarding.groups : 0;
-  return { state: { ...onboarding, applied: false }, emitted: counted("suggestion_undo", restored) };
+  return { state: { ...onboarding, applied: false }, emitted: counted(UNDO, restored) };
 }
 
-function counted(event: TelemetryEvent, count: number): readonly Emission[] {
+function counted(event: SourceEvent, count: number): readonly Emission[] {
   return count > 0 ? [{ event, count }] : [];
 }

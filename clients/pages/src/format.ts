@@ -26,16 +26,21 @@ export function rateHeadline(rate: Rate): string {
 }
 
 export function rateFraction(rate: Rate): string {
-  return `${formatNumber(rate.numerator)} / ${formatNumber(rate.denominator)} shown`;
+  return `${formatNumber(rate.numerator)} / ${formatNumber(rate.denominator)}`;
+}
+
+/** What the fraction of a rate divides. */
+export function rateEvents({ events }: Rate): string {
+  return `${events.numerator} / ${events.denominator}`;
 }
 
 /** The interval of a rate, or why it has none. */
 export function rateCertainty(rate: Rate): string {
   switch (rate.kind) {
     case "too-few":
-      return "Not enough data: fewer than 5 shown";
+      return "Not enough data: the denominator is below 5";
     case "above-one":
-      return "No interval: more than were shown, as a tray acts without showing";
+      return "No interval: the numerator is the larger one";
     case "interval":
       return `95% interval: ${formatPercent(rate.low)} to ${formatPercent(rate.high)}`;
   }

@@ -33,8 +33,28 @@ describe("a response", () => {
     const step = { start: "2026-11-16T00:00:00Z", counts: {} };
     expect(parseSeries({ series: [step] })).toEqual([step]);
     expect(parseSeries({ series: [step, { ...step, start: "soon" }] })).toBeUndefined();
-    const event = { name: "a", part: "none", meaning: "" };
-    expect(parseRegistry({ events: [event] })).toEqual([event]);
-    expect(parseRegistry({ events: [{ ...event, part: "half" }] })).toBeUndefined();
+    const event = { name: "a", label: "A", meaning: "", retired: false };
+    const rate = { name: "r", label: "R", numerator: "a", denominator: "a" };
+    const registry = { events: [event], rates: [rate] };
+    expect(parseRegistry({ ok: true, ...registry })).toEqual(registry);
+    for (const bad of [
+      { events: [] },
+      { events: [{ ...event, retired: "no" }] },
+      { events: [{ ...event, label: 1 }] },
+      { rates: undefined },
+      { rates: [{ ...rate, denominator: undefined }] },
+    ])
+      expect(parseRegistry({ ...registry, ...bad })).toBeUndefined();
+  });
+
+  test("tells events of the same label apart", () => {
+    const events = ["a", "b", "c"].map((name) => ({
+      name,
+      label: name === "c" ? "C" : "Same",
+      meaning: "",
+      retired: false,
+    }));
+    const labels = parseRegistry({ events, rates: [] })?.events.map(({ label }) => label);
+    expect(labels).toEqual(["Same (a)", "Same (b)", "C"]);
   });
 });

@@ -2,13 +2,14 @@ import { expect, test } from "vitest";
 import { type ApiResult, UNAVAILABLE } from "../src/api";
 import { type CountsFeed, EVENTS_URL, type FeedEnvironment, type Snapshot, startCountsFeed } from "../src/counts-feed";
 import { POLL_INTERVAL_MS } from "../src/polling";
+import { event, registryOf } from "./registry-of";
 
 const ME = "/api/auth/me";
 const SUMMARY = "/api/telemetry/summary?days=7";
 const SERIES = "/api/telemetry/series?days=7&interval=day";
 const ok = (body: object): ApiResult => ({ kind: "ok", body });
 const UNAUTHENTICATED: ApiResult = { kind: "unauthenticated" };
-const EVENTS = ok({ events: [{ name: "a", part: "shown", meaning: "" }] });
+const EVENTS = ok(registryOf([event("a")]));
 
 /** A page whose clock, visibility and server the test controls. */
 class FakePage implements FeedEnvironment {
@@ -197,6 +198,18 @@ test("during an outage the counts stay, with their time; they are fresh afterwar
   page.responses[SUMMARY] = ok({ counts: { a: 4 } });
   await page.pass(60_000);
   expect(page.last).toMatchObject({ status: { kind: "session" }, result: { counts: { a: 4 } } });
+});
+
+test("after an outage the registry is read again: the server may have come back with another", async () => {
+  const page = new FakePage();
+  await page.pass(0);
+  page.responses[ME] = UNAVAILABLE;
+  await page.pass(POLL_INTERVAL_MS);
+  page.responses[ME] = ok({ viewer_id: "eve" });
+  page.responses[EVENTS_URL] = ok(registryOf([event("b")]));
+  await page.pass(60_000);
+  expect(page.last.registry?.events.map(({ name }) => name)).toEqual(["b"]);
+  expect(page.asked.filter((path) => path === EVENTS_URL)).toHaveLength(2);
 });
 
 test.each([

@@ -1,57 +1,56 @@
 import { expect, test } from "vitest";
-import type { EventInfo } from "../src/api";
-import { rateCertainty, rateFraction, rateHeadline } from "../src/format";
-import { rates } from "../src/rates";
+import { rateCertainty, rateEvents, rateFraction, rateHeadline } from "../src/format";
+import { type Rate, rates } from "../src/rates";
+import { event, registryOf } from "./registry-of";
 
-const REGISTRY: readonly EventInfo[] = [
-  { name: "shown", part: "shown", meaning: "" },
-  { name: "taken", part: "accept", meaning: "" },
-  { name: "taken_in_tray", part: "accept", meaning: "" },
-  { name: "passed", part: "skip", meaning: "" },
-  { name: "other", part: "none", meaning: "" },
-];
-const accept = (counts: Record<string, number>) => {
-  const [first] = rates(REGISTRY, counts);
+const { events, rates: infos } = registryOf(
+  [event("opened"), event("exported"), event("applied"), event("undone")],
+  "export_rate = exported / opened",
+  "undo_rate = undone / applied",
+);
+const exportRate = (counts: Record<string, number>): Rate => {
+  const [first] = rates(infos, events, counts);
   if (!first) throw new Error("no rate");
   return first;
 };
 
-test("events that share a part are added up", () => {
-  expect(accept({ shown: 10, taken: 2, taken_in_tray: 3, other: 9 })).toMatchObject({
-    numerator: 5,
-    denominator: 10,
-    value: 0.5,
-  });
+test("each rate has its own numerator and denominator", () => {
+  const both = rates(infos, events, { opened: 10, exported: 5, applied: 40, undone: 10 });
+  expect(both.map(({ name, label, numerator, denominator }) => [name, label, numerator, denominator])).toEqual([
+    ["export_rate", "EXPORT_RATE", 5, 10],
+    ["undo_rate", "UNDO_RATE", 10, 40],
+  ]);
 });
 
-test("four shown are not enough, five are", () => {
-  expect(accept({ shown: 4, taken: 4 }).kind).toBe("too-few");
-  expect(accept({ shown: 5, taken: 4 }).kind).toBe("interval");
-  expect(rateCertainty(accept({ shown: 4, taken: 4 }))).toMatch(/^Not enough data/);
+test("a denominator of four is not enough, five is", () => {
+  expect(exportRate({ opened: 4, exported: 4 }).kind).toBe("too-few");
+  expect(exportRate({ opened: 5, exported: 4 }).kind).toBe("interval");
+  expect(rateCertainty(exportRate({ opened: 4, exported: 4 }))).toMatch(/^Not enough data/);
 });
 
 test("a rate beyond one has no interval and says why; exactly one has an interval", () => {
-  const rate = accept({ shown: 10, taken: 11 });
+  const rate = exportRate({ opened: 10, exported: 11 });
   expect(rate).toMatchObject({ kind: "above-one", value: 1.1 });
   expect(rateHeadline(rate)).toBe("110.0%");
-  expect(rateCertainty(rate)).toMatch(/^No interval: .*tray/);
-  expect(accept({ shown: 10, taken: 10 }).kind).toBe("interval");
+  expect(rateCertainty(rate)).toMatch(/^No interval: .*numerator/);
+  expect(exportRate({ opened: 10, exported: 10 }).kind).toBe("interval");
 });
 
-test("a rate reads as percentage, fraction and interval", () => {
-  const rate = accept({ shown: 1000, taken: 620 });
-  expect([rateHeadline(rate), rateFraction(rate), rateCertainty(rate)]).toEqual([
+test("a rate reads as percentage, fraction, events and interval", () => {
+  const rate = exportRate({ opened: 1000, exported: 620 });
+  expect([rateHeadline(rate), rateFraction(rate), rateEvents(rate), rateCertainty(rate)]).toEqual([
     "62.0%",
-    "620 / 1,000 shown",
+    "620 / 1,000",
+    "EXPORTED / OPENED",
     "95% interval: 59.0% to 65.0%",
   ]);
 });
 
-test("there is a rate for each part that the registry has, and none where nothing is ever shown", () => {
-  expect(rates(REGISTRY, {}).map(({ part, kind }) => [part, kind])).toEqual([
-    ["accept", "too-few"],
-    ["skip", "too-few"],
+test("a rate is shown where its two events are, counted or not", () => {
+  expect(rates(infos, events, {}).map(({ name, kind }) => [name, kind])).toEqual([
+    ["export_rate", "too-few"],
+    ["undo_rate", "too-few"],
   ]);
-  const unshown = REGISTRY.filter((event) => event.part !== "shown");
-  expect(rates(unshown, { taken: 9 })).toEqual([]);
+  const without = events.filter(({ name }) => name !== "undone");
+  expect(rates(infos, without, {}).map(({ name }) => name)).toEqual(["export_rate"]);
 });

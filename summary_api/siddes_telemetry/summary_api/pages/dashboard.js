@@ -4,7 +4,6 @@ import { reset } from "/developer/telemetry/sdk.js";
 // pages/src/api.ts
 var UNAVAILABLE = { kind: "unavailable", retryAfterS: 0 };
 var MAX_RETRY_AFTER_S = 600;
-var EVENT_PARTS = ["shown", "accept", "skip", "edit", "undo", "none"];
 function classifyResponse(status, retryAfter, body) {
   if (status === 200 && isObject(body)) return { kind: "ok", body };
   if (status === 401) return { kind: "unauthenticated" };
@@ -18,8 +17,13 @@ function parseViewer(body) {
   return isObject(body) && typeof body.viewer_id === "string" ? body.viewer_id : void 0;
 }
 function parseRegistry(body) {
-  if (!isObject(body) || !Array.isArray(body.events)) return void 0;
-  return body.events.every(isEventInfo) ? body.events : void 0;
+  if (!isObject(body) || !Array.isArray(body.events) || !Array.isArray(body.rates)) return void 0;
+  const { events, rates: rates2 } = body;
+  return events.length > 0 && events.every(isEventInfo) && rates2.every(isRateInfo) ? { events: withDistinctLabels(events), rates: rates2 } : void 0;
+}
+function withDistinctLabels(events) {
+  const isShared = ({ label }) => events.filter((other) => other.label === label).length > 1;
+  return events.map((event) => isShared(event) ? { ...event, label: `${event.label} (${event.name})` } : event);
 }
 function parseCounts(body) {
   return isObject(body) && isCounts(body.counts) ? body.counts : void 0;
@@ -32,7 +36,13 @@ function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 function isEventInfo(value) {
-  return isObject(value) && typeof value.name === "string" && typeof value.meaning === "string" && typeof value.part === "string" && EVENT_PARTS.includes(value.part);
+  return isObject(value) && areStrings(value.name, value.label, value.meaning) && typeof value.retired === "boolean";
+}
+function isRateInfo(value) {
+  return isObject(value) && areStrings(value.name, value.label, value.numerator, value.denominator);
+}
+function areStrings(...values) {
+  return values.every((value) => typeof value === "string");
 }
 function isCounts(value) {
   return isObject(value) && Object.values(value).every((count) => Number.isSafeInteger(count) && Number(count) >= 0);
@@ -106,14 +116,17 @@ function rateHeadline(rate2) {
   return rate2.kind === "too-few" ? "–" : formatPercent(rate2.value);
 }
 function rateFraction(rate2) {
-  return `${formatNumber(rate2.numerator)} / ${formatNumber(rate2.denominator)} shown`;
+  return `${formatNumber(rate2.numerator)} / ${formatNumber(rate2.denominator)}`;
+}
+function rateEvents({ events }) {
+  return `${events.numerator} / ${events.denominator}`;
 }
 function rateCertainty(rate2) {
   switch (rate2.kind) {
     case "too-few":
-      return "Not enough data: fewer than 5 shown";
+      return "Not enough data: the denominator is below 5";
     case "above-one":
-      return "No interval: more than were shown, as a tray acts without showing";
+      return "No interval: the numerator is the larger one";
     case "interval":
       return `95% interval: ${formatPercent(rate2.low)} to ${formatPercent(rate2.high)}`;
   }
@@ -129,6 +142,38 @@ function chartSummary(steps, names) {
 }
 function totalCount(counts, names) {
   return names.reduce((total, name) => total + (counts[name] ?? 0), 0);
+}
+
+// pages/src/chart-series.ts
+var HUES = 8;
+var OTHERS_HUE = String(HUES - 1);
+var OTHERS = "";
+var hue = (index) => String(index % HUES);
+function chartSeries(events, steps) {
+  const totals = new Map(events.map(({ name }) => [name, steps.reduce((sum, step) => sum + at(step, name), 0)]));
+  const total = ({ name }) => totals.get(name) ?? 0;
+  const counted = events.filter((event) => total(event) > 0);
+  if (events.length <= HUES) return counted.map((event) => series(event, hue(events.indexOf(event))));
+  if (counted.length <= HUES) return counted.map((event, index) => series(event, hue(index)));
+  const most = new Set([...counted].sort((one, other) => total(other) - total(one)).slice(0, HUES - 1));
+  const own = counted.filter((event) => most.has(event)).map((event, index) => series(event, hue(index)));
+  const names = counted.filter((event) => !most.has(event)).map((event) => event.name);
+  return [...own, { key: OTHERS, label: `${names.length} other events`, hue: OTHERS_HUE, names }];
+}
+function stepsBySeries(steps, all) {
+  return steps.map(({ start, counts }) => ({
+    start,
+    counts: Object.fromEntries(all.map(({ key, names }) => [key, totalCount(counts, names)]))
+  }));
+}
+function huesOf(all) {
+  return new Map(all.flatMap(({ names, hue: hue2 }) => names.map((name) => [name, hue2])));
+}
+function series({ name, label }, hue2) {
+  return { key: name, label, hue: hue2, names: [name] };
+}
+function at(step, name) {
+  return step.counts[name] ?? 0;
 }
 
 // pages/src/chart-layout.ts
@@ -230,38 +275,6 @@ function ensureChildren(parent, count, make) {
   return Array.from(parent.children);
 }
 
-// pages/src/counts-view.ts
-var HUES = 8;
-var hue = (index) => String(index % HUES);
-function paintCounts(body, registry, counts) {
-  const highest = Math.max(1, ...registry.map((event) => counts[event.name] ?? 0));
-  const rows = ensureChildren(body, registry.length, makeRow);
-  registry.forEach((event, index) => {
-    const [name, meaning, bar, figure] = rows[index]?.querySelectorAll(".name, .meaning, .bar, .figure") ?? [];
-    if (!name || !meaning || !bar || !figure) return;
-    const count = counts[event.name] ?? 0;
-    setText(name, event.name);
-    setText(meaning, event.meaning);
-    setAttributes(bar, { "data-hue": hue(index) });
-    setProperty(bar, "--share", count / highest);
-    setText(figure, formatNumber(count));
-  });
-}
-function makeRow() {
-  return el(
-    "tr",
-    {},
-    el(
-      "th",
-      { scope: "row" },
-      el("span", { class: "name" }),
-      el("span", { class: "meaning" }),
-      el("span", { class: "bar", "aria-hidden": "true" })
-    ),
-    el("td", { class: "figure" })
-  );
-}
-
 // pages/src/chart-view.ts
 function chartView() {
   const picture = byId("chart", SVGSVGElement);
@@ -269,49 +282,44 @@ function chartView() {
   const [grid, columns, axis] = [svg("g", { class: "grid" }), svg("g"), svg("g", { class: "axis" })];
   picture.append(grid, columns, axis);
   const off = /* @__PURE__ */ new Set();
-  let latest2 = { registry: [], steps: [] };
+  let latest2 = { series: [], steps: [] };
   function draw() {
-    const { registry, steps } = latest2;
-    const names = registry.map((event) => event.name).filter((name) => !off.has(name));
+    const { series: series2, steps } = latest2;
+    const keys = series2.map(({ key }) => key).filter((key) => !off.has(key));
     const width = Math.floor(picture.parentElement?.clientWidth ?? 0);
-    const layout = layoutChart(steps, names, width);
+    const layout = layoutChart(steps, keys, width);
     setAttributes(picture, { viewBox: `0 0 ${width} ${CHART_HEIGHT}`, width, height: CHART_HEIGHT });
-    setAttributes(picture, { "aria-label": chartSummary(steps, names) });
+    setAttributes(picture, { "aria-label": chartSummary(steps, keys) });
     paintGrid(grid, axis, layout);
-    const hues = new Map(registry.map((event, index) => [event.name, hue(index)]));
     const groups = ensureChildren(columns, layout.bars.length, makeColumn);
     layout.bars.forEach((bar, index) => {
       const group = groups[index];
-      if (group) paintColumn(group, bar, layout, hues);
+      if (group) paintColumn(group, bar, layout, series2);
     });
   }
   function paintLegend() {
-    const items = ensureChildren(legend, latest2.registry.length, () => {
-      const item = el(
-        "li",
-        {},
-        button("", () => toggle(item.textContent ?? ""), { class: "chip" })
-      );
-      return item;
-    });
-    latest2.registry.forEach(({ name }, index) => {
-      const chip = items[index]?.firstElementChild;
+    const chips = ensureChildren(legend, latest2.series.length, makeChip);
+    latest2.series.forEach(({ key, label, hue: hue2 }, index) => {
+      const chip = chips[index]?.firstElementChild;
       if (!chip) return;
-      setText(chip, name);
-      setAttributes(chip, { "data-hue": hue(index), "aria-pressed": String(!off.has(name)) });
+      setText(chip, label);
+      setAttributes(chip, { value: key, "data-hue": hue2, "aria-pressed": String(!off.has(key)) });
     });
   }
-  function toggle(name) {
-    if (!off.delete(name)) off.add(name);
+  function makeChip() {
+    const chip = button("", () => toggle(chip.value), { class: "chip" });
+    return el("li", {}, chip);
+  }
+  function toggle(key) {
+    if (!off.delete(key)) off.add(key);
     paintLegend();
     draw();
   }
   if (picture.parentElement) new ResizeObserver(draw).observe(picture.parentElement);
-  return (registry, steps) => {
-    latest2 = { registry, steps };
+  return (series2, steps) => {
+    latest2 = { series: series2, steps: stepsBySeries(steps, series2) };
     paintLegend();
     draw();
-    paintTable(registry, steps);
   };
 }
 function paintGrid(grid, axis, layout) {
@@ -329,35 +337,37 @@ function makeColumn() {
   const ground = svg("rect", { class: "ground" }, svg("title"));
   return svg("g", {}, ground, svg("text", { "text-anchor": "middle" }), svg("g"));
 }
-function paintColumn(group, bar, layout, hues) {
+function paintColumn(group, bar, layout, series2) {
   const [ground, label, stack2] = Array.from(group.children);
   const title = ground?.firstElementChild;
   if (!ground || !label || !stack2 || !title) return;
   setAttributes(group, { class: bar.inProgress ? "column in-progress" : "column" });
   setAttributes(ground, { x: bar.slot.x, y: 0, width: bar.slot.width, height: layout.base });
-  const said = Object.entries(bar.step.counts).map(([name, count]) => `
-${name} ${formatNumber(count)}`);
+  const counted = series2.filter(({ key }) => (bar.step.counts[key] ?? 0) > 0);
+  const said = counted.map(({ key, label: label2 }) => `
+${label2} ${formatNumber(bar.step.counts[key] ?? 0)}`);
   setText(
     title,
     `${formatDay(bar.step)}${bar.inProgress ? ", not over yet" : ""}${said.length > 0 ? said.join("") : "\nno counts"}`
   );
   setAttributes(label, { x: bar.x + bar.width / 2, y: CHART_HEIGHT - 8 });
   setText(label, bar.label ?? "");
+  const hues = new Map(series2.map(({ key, hue: hue2 }) => [key, hue2]));
   const parts = ensureChildren(stack2, bar.segments.length, () => svg("rect", { class: "segment" }));
   bar.segments.forEach(({ name, y, height }, index) => {
     const part = parts[index];
     if (part) setAttributes(part, { x: bar.x, y, width: bar.width, height, "data-hue": hues.get(name) ?? "" });
   });
 }
-function paintTable(registry, steps) {
-  const names = ensureChildren(
+function paintDays(events, steps) {
+  const heads = ensureChildren(
     byId("days-head", HTMLTableRowElement),
-    registry.length + 1,
+    events.length + 1,
     () => el("th", { scope: "col" })
   );
-  ["Day (UTC)", ...registry.map((event) => event.name)].forEach((text, index) => {
-    const name = names[index];
-    if (name) setText(name, text);
+  ["Day (UTC)", ...events.map((event) => event.label)].forEach((text, index) => {
+    const head = heads[index];
+    if (head) setText(head, text);
   });
   const rows = ensureChildren(
     byId("days", HTMLTableSectionElement),
@@ -365,9 +375,9 @@ function paintTable(registry, steps) {
     () => el("tr", {}, el("th", { scope: "row" }))
   );
   [...steps].reverse().forEach((step, index) => {
-    const [day, ...cells] = ensureChildren(rows[index], registry.length + 1, () => el("td"));
+    const [day, ...cells] = ensureChildren(rows[index], events.length + 1, () => el("td"));
     if (day) setText(day, index === 0 ? `${formatDay(step)}, not over` : formatDay(step));
-    registry.forEach((event, column) => {
+    events.forEach((event, column) => {
       const cell = cells[column];
       if (cell) setText(cell, formatNumber(step.counts[event.name] ?? 0));
     });
@@ -459,7 +469,7 @@ var SUMMARY_URL = "/api/telemetry/summary";
 var SERIES_URL = "/api/telemetry/series";
 var EVENTS_URL = "/developer/telemetry/events.json";
 function startCountsFeed(environment, { windowDays, withSeries }, show2) {
-  let snapshot = { status: { kind: "loading" }, registry: [], result: void 0 };
+  let snapshot = { status: { kind: "loading" }, registry: void 0, result: void 0 };
   let failures = 0;
   let signedOut;
   async function poll(signal) {
@@ -467,33 +477,34 @@ function startCountsFeed(environment, { windowDays, withSeries }, show2) {
     const cached = signedOut && environment.now() - signedOut.at < SIGNED_OUT_TTL_MS ? signedOut : void 0;
     let me = cached?.me ?? await environment.get(ME_URL, signal);
     const getUnlessRefused = (path) => isRetriable(me) ? me : environment.get(path, signal);
-    const [summary, series, events] = await Promise.all([
+    const [summary, series2, events] = await Promise.all([
       getUnlessRefused(`${SUMMARY_URL}?days=${days}`),
       withSeries ? getUnlessRefused(`${SERIES_URL}?days=${days}&interval=day`) : void 0,
-      snapshot.registry.length === 0 ? getUnlessRefused(EVENTS_URL) : void 0
+      // after an outage too: the server may have come back with another registry
+      !snapshot.registry || failures > 0 ? getUnlessRefused(EVENTS_URL) : void 0
     ]);
     const isStale = cached && cached.summary !== summary.kind;
     if (isStale) me = await environment.get(ME_URL, signal);
     if (signal.aborted) return 0;
-    const at = cached && !isStale ? cached.at : environment.now();
-    signedOut = me.kind === "unauthenticated" ? { me, at, summary: summary.kind } : void 0;
-    const registry = events?.kind === "ok" ? parseRegistry(events.body) ?? [] : snapshot.registry;
+    const at2 = cached && !isStale ? cached.at : environment.now();
+    signedOut = me.kind === "unauthenticated" ? { me, at: at2, summary: summary.kind } : void 0;
+    const registry = events?.kind === "ok" ? parseRegistry(events.body) : snapshot.registry;
     const status = sessionStatus(me, summary, environment.devViewer());
-    const result = queryResult(days, new Date(environment.now()), summary, series);
+    const result = queryResult(days, new Date(environment.now()), summary, series2);
     const hasViewer = status.kind === "session" || status.kind === "dev-viewer";
-    if (hasViewer && result && registry.length > 0) {
+    if (hasViewer && result && registry) {
       failures = 0;
       snapshot = { status, registry, result };
     } else if (hasViewer || status.kind === "unavailable" || status.kind === "rate-limited") {
       failures += 1;
-      const kind = status.kind === "rate-limited" || series?.kind === "rate-limited" ? "rate-limited" : "unavailable";
+      const kind = status.kind === "rate-limited" || series2?.kind === "rate-limited" ? "rate-limited" : "unavailable";
       snapshot = { status: { kind }, registry, result: snapshot.result };
     } else {
       failures = 0;
       snapshot = { status, registry, result: void 0 };
     }
     show2(snapshot);
-    const retryAfters = [me, summary, series, events].map((each) => each && isRetriable(each) ? each.retryAfterS : 0);
+    const retryAfters = [me, summary, series2, events].map((each) => each && isRetriable(each) ? each.retryAfterS : 0);
     return pollDelayMs(failures, Math.max(...retryAfters), environment.random());
   }
   show2(snapshot);
@@ -515,10 +526,62 @@ function startCountsFeed(environment, { windowDays, withSeries }, show2) {
 function isRetriable(result) {
   return result.kind === "unavailable" || result.kind === "rate-limited";
 }
-function queryResult(days, readAt, summary, series) {
+function queryResult(days, readAt, summary, series2) {
   const counts = summary.kind === "ok" ? parseCounts(summary.body) : void 0;
-  const steps = series === void 0 ? [] : series.kind === "ok" ? parseSeries(series.body) : void 0;
+  const steps = series2 === void 0 ? [] : series2.kind === "ok" ? parseSeries(series2.body) : void 0;
   return counts && steps ? { days, readAt, counts, steps } : void 0;
+}
+
+// pages/src/registry.ts
+function shownEvents(registry, counts, steps) {
+  const counted = (name) => [counts, ...steps.map((step) => step.counts)].some((each) => (each[name] ?? 0) > 0);
+  return registry.events.filter((event) => !event.retired || counted(event.name));
+}
+function isSought(event, text) {
+  const sought = text.trim().toLowerCase();
+  return [event.name, event.label].some((words) => words.toLowerCase().includes(sought));
+}
+
+// pages/src/counts-view.ts
+function paintCounts(body, events, counts, { hueOf, search: search2, controls }) {
+  const highest = Math.max(1, ...events.map((event) => counts?.[event.name] ?? 0));
+  const rows = ensureChildren(body, events.length, () => makeRow(controls));
+  events.forEach((event, index) => {
+    const row = rows[index];
+    const parts = row?.querySelectorAll(".label, .name, .retired, .meaning, .bar, .figure");
+    const [label, name, retired, meaning, bar, figure] = parts ?? [];
+    if (!row || !label || !name || !retired || !meaning || !bar || !figure) return;
+    const count = counts?.[event.name] ?? 0;
+    setHidden(row, !isSought(event, search2));
+    setText(label, event.label);
+    setText(name, event.name);
+    setHidden(retired, !event.retired);
+    setText(meaning, event.meaning);
+    setAttributes(bar, { "data-hue": hueOf(event, index) });
+    setProperty(bar, "--share", count / highest);
+    setText(figure, counts ? formatNumber(count) : "–");
+    const cell = row.querySelector(".controls");
+    if (cell) controls?.paint(cell, event);
+  });
+}
+function makeRow(controls) {
+  return el(
+    "tr",
+    {},
+    el(
+      "th",
+      { scope: "row" },
+      el("span", { class: "label" }),
+      " ",
+      el("code", { class: "name" }),
+      " ",
+      el("span", { class: "retired mark" }, "retired"),
+      el("span", { class: "meaning" }),
+      el("span", { class: "bar", "aria-hidden": "true" })
+    ),
+    ...controls ? [controls.make()] : [],
+    el("td", { class: "figure" })
+  );
 }
 
 // pages/src/wilson-interval.ts
@@ -532,17 +595,17 @@ function wilsonInterval(numerator, denominator) {
 }
 
 // pages/src/rates.ts
-var RATE_PARTS = ["accept", "skip", "edit", "undo"];
-var MIN_SHOWN = 5;
-function rates(registry, counts) {
-  const has = (part) => registry.some((event) => event.part === part);
-  const sum = (part) => registry.filter((event) => event.part === part).reduce((total, event) => total + (counts[event.name] ?? 0), 0);
-  const denominator = sum("shown");
-  return RATE_PARTS.filter((part) => has("shown") && has(part)).map((part) => rate(part, sum(part), denominator));
+var MIN_DENOMINATOR = 5;
+function rates(infos, events, counts) {
+  const labels = new Map(events.map((event) => [event.name, event.label]));
+  return infos.flatMap((info) => {
+    const [numerator, denominator] = [labels.get(info.numerator), labels.get(info.denominator)];
+    return numerator === void 0 || denominator === void 0 ? [] : [rate(info, { numerator, denominator }, counts[info.numerator] ?? 0, counts[info.denominator] ?? 0)];
+  });
 }
-function rate(part, numerator, denominator) {
-  const base = { part, numerator, denominator };
-  if (denominator < MIN_SHOWN) return { ...base, kind: "too-few" };
+function rate({ name, label }, events, numerator, denominator) {
+  const base = { name, label, events, numerator, denominator };
+  if (denominator < MIN_DENOMINATOR) return { ...base, kind: "too-few" };
   const value = numerator / denominator;
   if (value > 1) return { ...base, kind: "above-one", value };
   return { ...base, kind: "interval", value, ...wilsonInterval(numerator, denominator) };
@@ -551,14 +614,15 @@ function rate(part, numerator, denominator) {
 // pages/src/csv.ts
 var HEADER = ["kind", "day", "name", "value", "numerator", "denominator", "low_95", "high_95"];
 function toCsv(registry, counts, steps) {
-  const names = registry.map((event) => event.name);
+  const events = shownEvents(registry, counts, steps);
+  const names = events.map((event) => event.name);
   const lines = [
     HEADER,
     ...names.map((name) => ["count", "", name, counts[name] ?? 0, "", "", "", ""]),
-    ...rates(registry, counts).map((rate2) => {
+    ...rates(registry.rates, events, counts).map((rate2) => {
       const [low, high] = rate2.kind === "interval" ? [fraction(rate2.low), fraction(rate2.high)] : ["", ""];
       const value = rate2.kind === "too-few" ? "" : fraction(rate2.value);
-      return ["rate", "", rate2.part, value, rate2.numerator, rate2.denominator, low, high];
+      return ["rate", "", rate2.name, value, rate2.numerator, rate2.denominator, low, high];
     }),
     ...steps.flatMap(
       (step) => names.map((name) => ["day", step.start.slice(0, 10), name, step.counts[name] ?? 0, "", "", "", ""])
@@ -567,8 +631,8 @@ function toCsv(registry, counts, steps) {
   return lines.map((line) => `${line.map(csvCell).join(",")}\r
 `).join("");
 }
-function csvFileName(days, at) {
-  return `siddes-telemetry-${days}d-${at.toISOString().slice(0, 10)}.csv`;
+function csvFileName(days, at2) {
+  return `siddes-telemetry-${days}d-${at2.toISOString().slice(0, 10)}.csv`;
 }
 var fraction = (value) => value.toFixed(4);
 function csvCell(value) {
@@ -577,16 +641,16 @@ function csvCell(value) {
 }
 
 // pages/src/rates-view.ts
-var TITLES = { accept: "Accept rate", skip: "Skip rate", edit: "Edit rate", undo: "Undo rate" };
 function paintRates(parent, rates2) {
   const cards = ensureChildren(parent, rates2.length, makeCard);
   rates2.forEach((rate2, index) => {
     const card = cards[index];
-    const [title, value, fraction2, range, words] = Array.from(card?.children ?? []);
-    if (!card || !title || !value || !fraction2 || !(range instanceof HTMLElement) || !words) return;
-    setText(title, TITLES[rate2.part]);
+    const [title, value, fraction2, events, range, words] = Array.from(card?.children ?? []);
+    if (!card || !title || !value || !fraction2 || !events || !(range instanceof HTMLElement) || !words) return;
+    setText(title, rate2.label);
     setText(value, rateHeadline(rate2));
     setText(fraction2, rateFraction(rate2));
+    setText(events, rateEvents(rate2));
     setText(words, rateCertainty(rate2));
     setAttributes(card, { "data-kind": rate2.kind });
     if (rate2.kind !== "interval") return;
@@ -602,9 +666,22 @@ function makeCard() {
     el("h3"),
     el("p", { class: "value" }),
     el("p", { class: "fraction" }),
+    el("p", { class: "divided" }),
     el("div", { class: "range", "aria-hidden": "true" }, el("span", { class: "band" }), el("span", { class: "point" })),
     el("p", { class: "certainty" })
   );
+}
+
+// pages/src/search-view.ts
+var MAX_AT_A_GLANCE = 12;
+function searchView(changed) {
+  const field = byId("search", HTMLInputElement);
+  field.addEventListener("input", changed);
+  return (events) => {
+    const isNeeded = events.length > MAX_AT_A_GLANCE;
+    setHidden(field, !isNeeded);
+    return isNeeded ? field.value : "";
+  };
 }
 
 // pages/src/time-window.ts
@@ -672,6 +749,9 @@ var resultsPart = byId("results", HTMLElement);
 var windowLabels = document.querySelectorAll(".period");
 var download = byId("csv", HTMLButtonElement);
 var paintChart = chartView();
+var search = searchView(() => {
+  if (latest) show(latest);
+});
 var paintViewer = viewerView(byId("who", HTMLElement), "Clear", {
   beforeChange: reset,
   // counts queued in other tabs must not go to the next viewer
@@ -684,17 +764,27 @@ function show(snapshot) {
   setAttributes(document.documentElement, { "data-status": status.kind });
   setHidden(resultsPart, !result);
   download.disabled = !result;
-  if (!result) return;
-  setHidden(byId("nothing", HTMLElement), Object.keys(result.counts).length > 0);
+  if (!registry || !result) return;
+  const { counts, steps } = result;
+  const events = shownEvents(registry, counts, steps);
+  setHidden(byId("nothing", HTMLElement), Object.keys(counts).length > 0);
   for (const label of windowLabels) setText(label, windowLabel(result.days, windowFromHash(location.hash)));
-  const shownRates = rates(registry, result.counts);
+  const shownRates = rates(registry.rates, events, counts);
   setHidden(byId("rates-part", HTMLElement), shownRates.length === 0);
   paintRates(byId("rates", HTMLElement), shownRates);
-  paintChart(registry, result.steps);
-  paintCounts(byId("counts", HTMLTableSectionElement), registry, result.counts);
+  const series2 = chartSeries(events, steps);
+  const hues = huesOf(series2);
+  paintChart(series2, steps);
+  const counted = events.filter((event) => hues.has(event.name));
+  setHidden(byId("days-part", HTMLElement), counted.length === 0);
+  paintDays(counted, steps);
+  paintCounts(byId("counts", HTMLTableSectionElement), events, counts, {
+    hueOf: (event) => hues.get(event.name) ?? "",
+    search: search(events)
+  });
 }
 function downloadCsv() {
-  if (!latest?.result) return;
+  if (!latest?.registry || !latest.result) return;
   const { days, readAt, counts, steps } = latest.result;
   const address = URL.createObjectURL(
     new Blob([toCsv(latest.registry, counts, steps)], { type: "text/csv;charset=utf-8" })

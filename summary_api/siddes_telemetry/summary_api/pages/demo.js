@@ -4,7 +4,6 @@ import { reset, sdTelemetry } from "/developer/telemetry/sdk.js";
 // pages/src/api.ts
 var UNAVAILABLE = { kind: "unavailable", retryAfterS: 0 };
 var MAX_RETRY_AFTER_S = 600;
-var EVENT_PARTS = ["shown", "accept", "skip", "edit", "undo", "none"];
 function classifyResponse(status, retryAfter, body) {
   if (status === 200 && isObject(body)) return { kind: "ok", body };
   if (status === 401) return { kind: "unauthenticated" };
@@ -18,8 +17,13 @@ function parseViewer(body) {
   return isObject(body) && typeof body.viewer_id === "string" ? body.viewer_id : void 0;
 }
 function parseRegistry(body) {
-  if (!isObject(body) || !Array.isArray(body.events)) return void 0;
-  return body.events.every(isEventInfo) ? body.events : void 0;
+  if (!isObject(body) || !Array.isArray(body.events) || !Array.isArray(body.rates)) return void 0;
+  const { events, rates } = body;
+  return events.length > 0 && events.every(isEventInfo) && rates.every(isRateInfo) ? { events: withDistinctLabels(events), rates } : void 0;
+}
+function withDistinctLabels(events) {
+  const isShared = ({ label }) => events.filter((other) => other.label === label).length > 1;
+  return events.map((event) => isShared(event) ? { ...event, label: `${event.label} (${event.name})` } : event);
 }
 function parseCounts(body) {
   return isObject(body) && isCounts(body.counts) ? body.counts : void 0;
@@ -32,7 +36,13 @@ function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 function isEventInfo(value) {
-  return isObject(value) && typeof value.name === "string" && typeof value.meaning === "string" && typeof value.part === "string" && EVENT_PARTS.includes(value.part);
+  return isObject(value) && areStrings(value.name, value.label, value.meaning) && typeof value.retired === "boolean";
+}
+function isRateInfo(value) {
+  return isObject(value) && areStrings(value.name, value.label, value.numerator, value.denominator);
+}
+function areStrings(...values) {
+  return values.every((value) => typeof value === "string");
 }
 function isCounts(value) {
   return isObject(value) && Object.values(value).every((count) => Number.isSafeInteger(count) && Number(count) >= 0);
@@ -88,6 +98,102 @@ function followPageEvents(feed2) {
   addEventListener("online", feed2.pollNow);
 }
 
+// pages/src/format.ts
+var WHOLE = new Intl.NumberFormat("en");
+var PERCENT = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+var DAY = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", timeZone: "UTC" });
+var CLOCK = new Intl.DateTimeFormat("en", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23"
+});
+var formatNumber = (value) => WHOLE.format(value);
+var formatTime = (moment) => CLOCK.format(moment);
+
+// pages/src/chart-series.ts
+var HUES = 8;
+var OTHERS_HUE = String(HUES - 1);
+var hue = (index) => String(index % HUES);
+
+// pages/src/dom.ts
+function byId(id, type) {
+  const element = document.getElementById(id);
+  if (element instanceof type) return element;
+  throw new Error(`no ${type.name} #${id}`);
+}
+function el(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+function button(label, onClick, attributes = {}) {
+  const made = el("button", { type: "button", ...attributes }, label);
+  made.addEventListener("click", onClick);
+  return made;
+}
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+function setHidden(element, hidden) {
+  if (element.hidden !== hidden) element.hidden = hidden;
+}
+function setAttributes(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
+  }
+}
+function setProperty(element, name, value) {
+  if (element.style.getPropertyValue(name) !== String(value)) element.style.setProperty(name, String(value));
+}
+function ensureChildren(parent, count, make) {
+  while (parent.childElementCount > count) parent.lastElementChild?.remove();
+  while (parent.childElementCount < count) parent.append(make());
+  return Array.from(parent.children);
+}
+
+// pages/src/count-stepper.ts
+var MAX_COUNT = 50;
+function stepperCount(text) {
+  return Math.min(Math.max(Math.trunc(Number(text)) || 1, 1), MAX_COUNT);
+}
+function countControls(count) {
+  function make() {
+    const field = el("input", { type: "number", min: "1", max: String(MAX_COUNT), value: "1", autocomplete: "off" });
+    const step = (by) => {
+      field.value = String(stepperCount(String(stepperCount(field.value) + by)));
+    };
+    const less = button("−", () => step(-1), { class: "less", tabindex: "-1" });
+    const more = button("+", () => step(1), { class: "more", tabindex: "-1" });
+    const form = el(
+      "form",
+      { novalidate: "" },
+      el("span", { class: "stepper" }, less, field, more),
+      el("button", { type: "submit" }, "Count")
+    );
+    field.addEventListener("change", () => step(0));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      step(0);
+      count(form.dataset.event ?? "", stepperCount(field.value));
+    });
+    return el("td", { class: "controls" }, form);
+  }
+  function paint(cell, { name, label, retired }) {
+    const form = cell.firstElementChild;
+    const [less, field, more, submit] = form?.querySelectorAll("button, input") ?? [];
+    if (!(form instanceof HTMLFormElement) || !less || !field || !more || !submit) return;
+    setHidden(form, retired);
+    setAttributes(form, { "data-event": name });
+    setAttributes(less, { "aria-label": `Less of ${label}` });
+    setAttributes(field, { "aria-label": `How many of ${label}` });
+    setAttributes(more, { "aria-label": `More of ${label}` });
+    setAttributes(submit, { "aria-label": `Count ${label}` });
+  }
+  return { make, paint };
+}
+
 // pages/src/polling.ts
 var POLL_INTERVAL_MS = 2e3;
 var MAX_BACKOFF_MS = 3e4;
@@ -120,19 +226,6 @@ function startPolling(poll, environment) {
   schedule();
   return { pollNow: () => void run(), visibilityChanged: schedule };
 }
-
-// pages/src/format.ts
-var WHOLE = new Intl.NumberFormat("en");
-var PERCENT = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
-var DAY = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", timeZone: "UTC" });
-var CLOCK = new Intl.DateTimeFormat("en", {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hourCycle: "h23"
-});
-var formatNumber = (value) => WHOLE.format(value);
-var formatTime = (moment) => CLOCK.format(moment);
 
 // pages/src/session-status.ts
 function sessionStatus(me, summary, cookie) {
@@ -185,8 +278,8 @@ var ME_URL = "/api/auth/me";
 var SUMMARY_URL = "/api/telemetry/summary";
 var SERIES_URL = "/api/telemetry/series";
 var EVENTS_URL = "/developer/telemetry/events.json";
-function startCountsFeed(environment, { windowDays, withSeries }, show) {
-  let snapshot = { status: { kind: "loading" }, registry: [], result: void 0 };
+function startCountsFeed(environment, { windowDays, withSeries }, show2) {
+  let snapshot = { status: { kind: "loading" }, registry: void 0, result: void 0 };
   let failures = 0;
   let signedOut;
   async function poll(signal) {
@@ -197,18 +290,19 @@ function startCountsFeed(environment, { windowDays, withSeries }, show) {
     const [summary, series, events] = await Promise.all([
       getUnlessRefused(`${SUMMARY_URL}?days=${days}`),
       withSeries ? getUnlessRefused(`${SERIES_URL}?days=${days}&interval=day`) : void 0,
-      snapshot.registry.length === 0 ? getUnlessRefused(EVENTS_URL) : void 0
+      // after an outage too: the server may have come back with another registry
+      !snapshot.registry || failures > 0 ? getUnlessRefused(EVENTS_URL) : void 0
     ]);
     const isStale = cached && cached.summary !== summary.kind;
     if (isStale) me = await environment.get(ME_URL, signal);
     if (signal.aborted) return 0;
     const at = cached && !isStale ? cached.at : environment.now();
     signedOut = me.kind === "unauthenticated" ? { me, at, summary: summary.kind } : void 0;
-    const registry = events?.kind === "ok" ? parseRegistry(events.body) ?? [] : snapshot.registry;
+    const registry = events?.kind === "ok" ? parseRegistry(events.body) : snapshot.registry;
     const status = sessionStatus(me, summary, environment.devViewer());
     const result = queryResult(days, new Date(environment.now()), summary, series);
     const hasViewer = status.kind === "session" || status.kind === "dev-viewer";
-    if (hasViewer && result && registry.length > 0) {
+    if (hasViewer && result && registry) {
       failures = 0;
       snapshot = { status, registry, result };
     } else if (hasViewer || status.kind === "unavailable" || status.kind === "rate-limited") {
@@ -219,11 +313,11 @@ function startCountsFeed(environment, { windowDays, withSeries }, show) {
       failures = 0;
       snapshot = { status, registry, result: void 0 };
     }
-    show(snapshot);
+    show2(snapshot);
     const retryAfters = [me, summary, series, events].map((each) => each && isRetriable(each) ? each.retryAfterS : 0);
     return pollDelayMs(failures, Math.max(...retryAfters), environment.random());
   }
-  show(snapshot);
+  show2(snapshot);
   const poller = startPolling(poll, environment);
   return {
     pollNow: poller.pollNow,
@@ -234,7 +328,7 @@ function startCountsFeed(environment, { windowDays, withSeries }, show) {
     viewerChanged() {
       signedOut = void 0;
       snapshot = { ...snapshot, status: { kind: "loading" }, result: void 0 };
-      show(snapshot);
+      show2(snapshot);
       poller.pollNow();
     }
   };
@@ -248,77 +342,70 @@ function queryResult(days, readAt, summary, series) {
   return counts && steps ? { days, readAt, counts, steps } : void 0;
 }
 
-// pages/src/dom.ts
-function byId(id, type) {
-  const element = document.getElementById(id);
-  if (element instanceof type) return element;
-  throw new Error(`no ${type.name} #${id}`);
+// pages/src/registry.ts
+function shownEvents(registry, counts, steps) {
+  const counted2 = (name) => [counts, ...steps.map((step) => step.counts)].some((each) => (each[name] ?? 0) > 0);
+  return registry.events.filter((event) => !event.retired || counted2(event.name));
 }
-function el(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
+function acceptsAll(registry, names) {
+  return names.every((name) => registry.events.some((event) => event.name === name && !event.retired));
 }
-function button(label, onClick, attributes = {}) {
-  const made = el("button", { type: "button", ...attributes }, label);
-  made.addEventListener("click", onClick);
-  return made;
-}
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-function setHidden(element, hidden) {
-  if (element.hidden !== hidden) element.hidden = hidden;
-}
-function setAttributes(element, attributes) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
-  }
-}
-function setProperty(element, name, value) {
-  if (element.style.getPropertyValue(name) !== String(value)) element.style.setProperty(name, String(value));
-}
-function ensureChildren(parent, count, make) {
-  while (parent.childElementCount > count) parent.lastElementChild?.remove();
-  while (parent.childElementCount < count) parent.append(make());
-  return Array.from(parent.children);
+function isSought(event, text) {
+  const sought = text.trim().toLowerCase();
+  return [event.name, event.label].some((words) => words.toLowerCase().includes(sought));
 }
 
 // pages/src/counts-view.ts
-var HUES = 8;
-var hue = (index) => String(index % HUES);
-function paintCounts(body, registry, counts) {
-  const highest = Math.max(1, ...registry.map((event) => counts[event.name] ?? 0));
-  const rows = ensureChildren(body, registry.length, makeRow);
-  registry.forEach((event, index) => {
-    const [name, meaning, bar, figure] = rows[index]?.querySelectorAll(".name, .meaning, .bar, .figure") ?? [];
-    if (!name || !meaning || !bar || !figure) return;
-    const count = counts[event.name] ?? 0;
+function paintCounts(body, events, counts, { hueOf, search: search2, controls: controls2 }) {
+  const highest = Math.max(1, ...events.map((event) => counts?.[event.name] ?? 0));
+  const rows = ensureChildren(body, events.length, () => makeRow(controls2));
+  events.forEach((event, index) => {
+    const row = rows[index];
+    const parts = row?.querySelectorAll(".label, .name, .retired, .meaning, .bar, .figure");
+    const [label, name, retired, meaning, bar, figure] = parts ?? [];
+    if (!row || !label || !name || !retired || !meaning || !bar || !figure) return;
+    const count = counts?.[event.name] ?? 0;
+    setHidden(row, !isSought(event, search2));
+    setText(label, event.label);
     setText(name, event.name);
+    setHidden(retired, !event.retired);
     setText(meaning, event.meaning);
-    setAttributes(bar, { "data-hue": hue(index) });
+    setAttributes(bar, { "data-hue": hueOf(event, index) });
     setProperty(bar, "--share", count / highest);
-    setText(figure, formatNumber(count));
+    setText(figure, counts ? formatNumber(count) : "–");
+    const cell = row.querySelector(".controls");
+    if (cell) controls2?.paint(cell, event);
   });
 }
-function makeRow() {
+function makeRow(controls2) {
   return el(
     "tr",
     {},
     el(
       "th",
       { scope: "row" },
-      el("span", { class: "name" }),
+      el("span", { class: "label" }),
+      " ",
+      el("code", { class: "name" }),
+      " ",
+      el("span", { class: "retired mark" }, "retired"),
       el("span", { class: "meaning" }),
       el("span", { class: "bar", "aria-hidden": "true" })
     ),
+    ...controls2 ? [controls2.make()] : [],
     el("td", { class: "figure" })
   );
 }
 
 // pages/src/emitters.ts
-var EVENT_OF = { accepted: "suggestion_accepted", skipped: "suggestion_skipped" };
+var [SHOWN, ACCEPTED, SKIPPED] = ["suggestion_shown", "suggestion_accepted", "suggestion_skipped"];
+var [EDITED, UNDO] = ["suggestion_edited", "suggestion_undo"];
+var SOURCE_EVENTS = {
+  sheet: [SHOWN, ACCEPTED, SKIPPED, EDITED],
+  tray: [ACCEPTED, SKIPPED, UNDO],
+  onboarding: [UNDO]
+};
+var EVENT_OF = { accepted: ACCEPTED, skipped: SKIPPED };
 function openSheet(sizes) {
   const state = Object.entries(sizes).map(([name, size]) => ({
     name,
@@ -326,7 +413,7 @@ function openSheet(sizes) {
     decision: void 0,
     edited: false
   }));
-  return { state, emitted: counted("suggestion_shown", state.length) };
+  return { state, emitted: counted(SHOWN, state.length) };
 }
 function decide(sheet, index, decision) {
   return decideWhere(sheet, (at) => at === index, decision);
@@ -354,7 +441,7 @@ function edit(sheet, index, change) {
   if (!before || !after || after === before) return { state: sheet, emitted: [] };
   return {
     state: sheet.map((one, at) => at === index ? { ...after, edited: true } : one),
-    emitted: before.edited ? [] : counted("suggestion_edited", 1)
+    emitted: before.edited ? [] : counted(EDITED, 1)
   };
 }
 function decideInTray(tray, item, decision) {
@@ -366,7 +453,7 @@ function undoInTray(tray) {
   const restored = tray.decided.slice(-1);
   return {
     state: { waiting: [...restored, ...tray.waiting], decided: tray.decided.slice(0, -1) },
-    emitted: counted("suggestion_undo", restored.length)
+    emitted: counted(UNDO, restored.length)
   };
 }
 function applyAll(onboarding) {
@@ -374,10 +461,22 @@ function applyAll(onboarding) {
 }
 function undoAll(onboarding) {
   const restored = onboarding.applied ? onboarding.groups : 0;
-  return { state: { ...onboarding, applied: false }, emitted: counted("suggestion_undo", restored) };
+  return { state: { ...onboarding, applied: false }, emitted: counted(UNDO, restored) };
 }
 function counted(event, count) {
   return count > 0 ? [{ event, count }] : [];
+}
+
+// pages/src/search-view.ts
+var MAX_AT_A_GLANCE = 12;
+function searchView(changed) {
+  const field = byId("search", HTMLInputElement);
+  field.addEventListener("input", changed);
+  return (events) => {
+    const isNeeded = events.length > MAX_AT_A_GLANCE;
+    setHidden(field, !isNeeded);
+    return isNeeded ? field.value : "";
+  };
 }
 
 // pages/src/sheet-view.ts
@@ -579,9 +678,18 @@ function viewerView(section, clearLabel, actions) {
 // pages/src/demo.ts
 var MAX_LOG_ENTRIES = 50;
 var DAYS = 7;
+var latest;
 var log = byId("log", HTMLOListElement);
 var noResults = byId("no-results", HTMLElement);
 var logEmpty = byId("log-empty", HTMLElement);
+var sources = Object.entries(SOURCE_EVENTS).map(([name, events]) => ({
+  card: byId(`${name}-source`, HTMLElement),
+  events
+}));
+var search = searchView(() => {
+  if (latest) show(latest);
+});
+var controls = countControls((event, count) => emit([{ event, count }]));
 function emit(emitted) {
   for (const { event, count } of emitted) {
     sdTelemetry(event, count);
@@ -590,20 +698,29 @@ function emit(emitted) {
   }
   while (log.childElementCount > MAX_LOG_ENTRIES) log.lastElementChild?.remove();
 }
+function show(snapshot) {
+  latest = snapshot;
+  const { status, registry, result } = snapshot;
+  paintViewer(snapshot);
+  setAttributes(document.documentElement, { "data-status": status.kind });
+  setHidden(noResults, result !== void 0);
+  setText(noResults, `${describeStatus(status, void 0).title}.`);
+  setHidden(byId("results", HTMLElement), !registry);
+  for (const { card, events: events2 } of sources) setHidden(card, !registry || !acceptsAll(registry, events2));
+  if (!registry) return;
+  const events = shownEvents(registry, result?.counts ?? {}, []);
+  paintCounts(byId("counts", HTMLTableSectionElement), events, result?.counts, {
+    hueOf: (_, index) => hue(index),
+    search: search(events),
+    controls
+  });
+}
 var paintViewer = viewerView(byId("who", HTMLElement), "Sign out", {
   beforeChange: reset,
   // queued counts are this viewer's
   changed: () => feed.viewerChanged()
 });
-var feed = startCountsFeed(browserEnvironment, { windowDays: () => DAYS, withSeries: false }, (snapshot) => {
-  const { status, registry, result } = snapshot;
-  paintViewer(snapshot);
-  setAttributes(document.documentElement, { "data-status": status.kind });
-  setHidden(byId("results", HTMLElement), !result);
-  setHidden(noResults, result !== void 0);
-  setText(noResults, `${describeStatus(status, void 0).title}.`);
-  if (result) paintCounts(byId("counts", HTMLTableSectionElement), registry, result.counts);
-});
+var feed = startCountsFeed(browserEnvironment, { windowDays: () => DAYS, withSeries: false }, show);
 followPageEvents(feed);
 setHidden(
   byId("private", HTMLElement),
