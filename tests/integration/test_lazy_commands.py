@@ -27,6 +27,7 @@ LOADED = {
     "summary": OPERATORS | {HTTP, CLICKHOUSE},
     "import": OPERATORS | {HTTP, CLICKHOUSE, SQLITE},
     "plan": OPERATORS | {SQLITE},
+    "init": CHEAP,
     "token": CHEAP,
     "schema": CHEAP,
     # what the other commands load when they know where the log and the store are

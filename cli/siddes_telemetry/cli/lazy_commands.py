@@ -49,6 +49,8 @@ COMMANDS = MappingProxyType(
             "plan",
             "Say what a workload needs: partitions, processes, memory, disk, and the settings to type.",
         ),
+        "init": ("init", "Write an event registry for an app of your own. Never overwrites a file."),
+        "check": ("check", "Say everything that is wrong with an event registry, by line, with the remedy."),
         "token": ("token", "Print a JWT for trying out, signed with SIDDES_TELEMETRY_JWT_SECRET."),
         "schema": ("schema", "Print a contract."),
     }

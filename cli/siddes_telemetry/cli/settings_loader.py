@@ -24,16 +24,19 @@ def load_settings(
     *,
     needs: Iterable[str] = (),
     debug: bool = False,
+    events: Path | None = None,
     problems_of: Callable[[Settings], Iterable[str]] = _no_problems,
 ) -> Settings:
     """The settings of this process. Raises SettingsError.
 
-    `needs` names fields that this command cannot do without. `debug` overrides the environment's. `problems_of` checks
-    settings that are valid one by one but may not fit together.
+    `needs` names fields that this command cannot do without. `debug` and `events` override the environment's.
+    `problems_of` checks settings that are valid one by one but may not fit together.
     """
     if problems := [f"{name}: must be UTF-8" for name in _not_utf8()]:
         raise SettingsError(problems)
     overrides: dict[str, object] = {"debug": True} if debug else {}
+    if events is not None:
+        overrides["events"] = events
     for name in SECRETS:
         try:
             overrides |= _secret_from_file(name)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from siddes_telemetry.schemas.registry import Registry
 
+SHOWN_EVENTS = 5  # of a registry that is another one altogether
+
 
 @dataclass(frozen=True, slots=True)
 class KnownEvents:
@@ -38,6 +40,8 @@ def known_events(registry: Registry) -> KnownEvents:
 
 def compare(before: KnownEvents, after: Registry) -> RegistryChanges:
     """The changes from one version to the next."""
+    if before.ids and not after.names & before.ids.keys():
+        return RegistryChanges([_another_registry(before)], [])
     allowed = list(_allowed(before, after))
     refused = list(_lost_events(before, after))
     if before.revision is not None and after.revision < before.revision:
@@ -48,6 +52,11 @@ def compare(before: KnownEvents, after: Registry) -> RegistryChanges:
             f"{before.revision + 1}`"
         )
     return RegistryChanges(refused, allowed)
+
+
+def _another_registry(before: KnownEvents) -> str:
+    shown = ", ".join([*before.ids][:SHOWN_EVENTS]) + (", …" if len(before.ids) > SHOWN_EVENTS else "")
+    return f"it has none of the earlier events ({shown}): keep each with its id and `retired = true`"
 
 
 def _lost_events(before: KnownEvents, after: Registry) -> Iterator[str]:

@@ -204,5 +204,6 @@ class _Reading:
             first = owner.setdefault(event.id, event)
             if event.id and first is not event:
                 remedy = f": give it one that was never used, such as {unused}" if unused <= MAX_EVENT_ID else ""
-                text = f"event {event.name or number}: id {event.id} is the id of {first.name} already{remedy}"
+                title = event.name if EVENT_NAME.fullmatch(event.name) else number
+                text = f"event {title}: id {event.id} is the id of {first.name} already{remedy}"
                 self._problems.append(Problem(text, self._lines.of("event", number, "id")))

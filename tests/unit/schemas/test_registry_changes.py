@@ -52,6 +52,7 @@ def test_a_retired_event_may_be_used_again() -> None:
         (next_one(OPENED, replace(CLOSED, id=7)), "event closed had the id 2 and has 7: ids never change"),
         (next_one(OPENED, CLOSED, PRINTED, revision=4), "the revision is 4 as before: write `revision = 5`"),
         (next_one(OPENED, replace(CLOSED, retired=True), revision=4), "write `revision = 5`"),
+        (next_one(PRINTED), "none of the earlier events (opened, closed): keep each with its id and `retired = true`"),
         (next_one(OPENED, CLOSED, revision=3), "the revision was 4 and is 3: it never falls"),
     ],
 )

@@ -7,17 +7,19 @@ from typing import Annotated
 
 import typer
 
+from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.operator_settings import embedded_settings
 from siddes_telemetry.cli.operations.run import run_operation
 from siddes_telemetry.cli.sizes import size_text
 from siddes_telemetry.cli.terminal import exit_on_error, format_utc, progress_bar
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def backup(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that does not exist yet, or is empty.")],
+    events: EventsFile = None,
 ) -> None:
     """Write a backup of an embedded instance into FOLDER, while it runs or while it is stopped.
 
@@ -30,7 +32,7 @@ def backup(
     space: copy the backup to another disk.
     """
     with exit_on_error():
-        settings = embedded_settings()
+        settings = embedded_settings(events=events)
         target = Path.cwd() / folder  # of this process, not of the running instance
         with progress_bar("writing the backup") as progress:
             done = run_operation(settings, "backup", {"folder": str(target)}, progress)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from siddes_telemetry.cli.commands.command_settings import read_settings
+from siddes_telemetry.cli.commands.command_settings import EventsFile, read_settings
 from siddes_telemetry.cli.commands.service_options import MAX_DRAIN_DELAY_S, AdminHost, AdminPort
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.services import runtime
@@ -15,11 +15,12 @@ from siddes_telemetry.cli.services.listeners import Address
 from siddes_telemetry.cli.terminal import exit_on_error, say
 from siddes_telemetry.web import logs
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def consumer(
+    *,
     host: Annotated[  # noqa: ARG001  # older command lines give it
         str, typer.Option(help="Without effect: there is no public port.", show_default=False)
     ] = "",
@@ -36,9 +37,10 @@ def consumer(
             show_default=False,
         ),
     ] = 0,
+    events: EventsFile = None,
 ) -> None:
     """Kafka to ClickHouse, exactly once. It has no public port."""
     with exit_on_error():
-        settings = read_settings("kafka", "clickhouse")
+        settings = read_settings("kafka", "clickhouse", events=events)
         logs.configure(settings.log_level)
         runtime.run(consumer_service(settings, load_registry(settings.events), Address(admin_host, admin_port), say))

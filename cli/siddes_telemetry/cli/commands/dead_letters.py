@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
+from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.operations.run import run_operation
 from siddes_telemetry.cli.settings import SettingsError
 from siddes_telemetry.cli.terminal import exit_on_error, say
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _RECORD = re.compile(r"([0-9]{1,5}):([0-9]{1,18})")  # partition and offset
 
@@ -29,6 +30,7 @@ def dead_letters(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="With --set-aside: do not ask.")] = False,
+    events: EventsFile = None,
 ) -> None:
     """List the records that could not be read: partition, offset, reason and size, never their bytes.
 
@@ -39,11 +41,11 @@ def dead_letters(
         if set_aside is not None:
             if as_json:
                 raise SettingsError(["--json lists; --set-aside does not"])
-            _set_aside(set_aside, yes=yes)
+            _set_aside(set_aside, yes=yes, events=events)
             return
         if yes:
             raise SettingsError(["--yes goes with --set-aside"])
-        entries = run_operation(operator_settings("kafka"), "dead-letters", {})["dead_letters"]
+        entries = run_operation(operator_settings("kafka", events=events), "dead-letters", {})["dead_letters"]
         if as_json:
             typer.echo(json.dumps(entries))
         elif not entries:
@@ -54,12 +56,12 @@ def dead_letters(
                 typer.echo(f"{entry['partition']:>9}  {entry['offset']:>12}  {entry['size']:>8}  {entry['reason']}")
 
 
-def _set_aside(record: str, *, yes: bool) -> None:
+def _set_aside(record: str, *, yes: bool, events: EventsFile) -> None:
     match = _RECORD.fullmatch(record)
     if match is None:
         raise SettingsError(['--set-aside takes PARTITION:OFFSET, for example 3:120 (see "halts" in /readyz)'])
     partition, offset = int(match[1]), int(match[2])
-    settings = operator_settings("kafka", "clickhouse")
+    settings = operator_settings("kafka", "clickhouse", events=events)
     arguments = {"partition": partition, "offset": offset}
     found = run_operation(settings, "set-aside", arguments)
     if found["state"] == "set_aside":

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.service_options import AdminHost, AdminPort, DrainDelay, Host, Port, http_settings
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.services import runtime
@@ -14,7 +15,7 @@ from siddes_telemetry.cli.services.gateway_workers import gateway_workers_servic
 from siddes_telemetry.cli.services.listeners import Address, Listen
 from siddes_telemetry.cli.terminal import exit_on_error, say
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
@@ -26,10 +27,11 @@ def gateway(
     admin_port: AdminPort = 9090,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that share the port.")] = 1,
     drain_delay: DrainDelay = 0,
+    events: EventsFile = None,
 ) -> None:
     """HTTP to Kafka: accepts counts."""
     with exit_on_error():
-        settings = http_settings("kafka", host=host)
+        settings = http_settings("kafka", host=host, events=events)
         registry = load_registry(settings.events)
         listen = Listen(Address(host, port), Address(admin_host, admin_port))
         if workers == 1:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.operations.import_folder import import_folder
 from siddes_telemetry.cli.registry_file import load_registry
@@ -18,7 +19,7 @@ from siddes_telemetry.web import logs
 DIFFERENT = 1  # the exit status where the cluster holds other rows
 NOT_IMPORTED = 3  # where it could not import them
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command("import")
@@ -28,6 +29,7 @@ def import_counts(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be imported. Changes nothing in the cluster.")
     ] = False,
+    events: EventsFile = None,
 ) -> None:
     """Bring the counts of a stopped embedded instance into the cluster, exactly once.
 
@@ -42,7 +44,7 @@ def import_counts(
     could not import.
     """
     with exit_on_error(failure=NOT_IMPORTED):
-        settings = operator_settings("clickhouse", of_cluster=True)
+        settings = operator_settings("clickhouse", of_cluster=True, events=events)
         if settings.log_level == "info":
             logs.configure("warning", libraries=False)  # what a service logs as it goes on is no news here
         try:

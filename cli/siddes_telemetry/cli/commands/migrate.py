@@ -6,18 +6,20 @@ from typing import Annotated
 
 import typer
 
+from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.operations.run import run_operation
 from siddes_telemetry.cli.settings import SettingsError
 from siddes_telemetry.cli.terminal import exit_on_error, say
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 MAX_LOG_ID = 2**32 - 1  # the column is a UInt32
 
 
 @app.command()
 def migrate(
+    *,
     topics: Annotated[
         bool, typer.Option("--topics", help="Only Kafka's topics. With --dry-run: what others must make.")
     ] = False,
@@ -37,6 +39,7 @@ def migrate(
             show_default="the one that rows have, or a new one",
         ),
     ] = None,
+    events: EventsFile = None,
 ) -> None:
     """Create or change topics and tables as the settings say. Safe to repeat, and to run in several places at once.
 
@@ -49,7 +52,7 @@ def migrate(
         )
     with exit_on_error():
         needs = ("kafka", "clickhouse") if both else ("kafka",) if topics else ("clickhouse",)
-        settings = operator_settings(*needs, of_cluster=topics or store or log_id is not None)
+        settings = operator_settings(*needs, of_cluster=topics or store or log_id is not None, events=events)
         half = {} if both else {"topics": topics, "store": store}
         given = {} if log_id is None else {"log_id": log_id}
         result = run_operation(settings, "migrate", {"dry_run": dry_run, "new_log": new_log, **half, **given})

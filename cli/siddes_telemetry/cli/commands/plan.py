@@ -16,14 +16,14 @@ from siddes_telemetry.cli.capacity.workload import (
     MAX_VIEWERS,
     Workload,
 )
-from siddes_telemetry.cli.commands.command_settings import read_settings
+from siddes_telemetry.cli.commands.command_settings import EventsFile, read_settings
 from siddes_telemetry.cli.commands.plan_table import plan_table
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import SettingsError
 from siddes_telemetry.cli.terminal import exit_on_error
 from siddes_telemetry.schemas.api_models import MAX_BATCH_EVENTS
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
@@ -51,13 +51,14 @@ def plan(  # noqa: PLR0917  # typer's options are parameters
         bool, typer.Option("--pseudonyms", help="VIEWER_KEY is set: ids have 64 characters.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    events: EventsFile = None,
 ) -> None:
     """Say what a workload needs: partitions, processes, memory, disk, and the settings to type.
 
     Connects to nothing. docs/capacity.md shows the formulas and the measurements behind them.
     """
     with exit_on_error():
-        different = min(events_per_batch, len(load_registry(read_settings().events).events))
+        different = min(events_per_batch, len(load_registry(read_settings(events=events).events).events))
         if rows_per_batch is not None and rows_per_batch > different:
             raise SettingsError([f"--rows-per-batch: a batch has {different} different events at most here"])
         rows = rows_per_batch or different

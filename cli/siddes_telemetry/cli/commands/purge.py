@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.operations.purge import MAX_PURGE_DAYS
 from siddes_telemetry.cli.operations.run import run_operation
 from siddes_telemetry.cli.terminal import exit_on_error, format_utc, say
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
@@ -20,6 +21,7 @@ def purge(
         int | None, typer.Option(min=0, max=MAX_PURGE_DAYS, help="Keep this many days.", show_default="the retention")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
+    events: EventsFile = None,
 ) -> None:
     """Remove the counts that are older than this number of days, exactly and at once.
 
@@ -27,7 +29,7 @@ def purge(
     wrong when they were stored.
     """
     with exit_on_error():
-        settings = operator_settings("clickhouse")
+        settings = operator_settings("clickhouse", events=events)
         kept_days = settings.retention_days if days is None else days
         if not dry_run:
             say(

@@ -6,18 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
+from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.operations.run import run_operation
 from siddes_telemetry.cli.terminal import exit_on_error, format_utc, progress_bar, say
 from siddes_telemetry.consumer.lease import OTHERS_END_S
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(name="reset-offsets")
 def reset_offsets(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be set.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    events: EventsFile = None,
 ) -> None:
     """Set the consumer group's offsets again after they were lost, or after the topic was made anew.
 
@@ -29,7 +31,7 @@ def reset_offsets(
     consumers, and let `verify --repair` insert what a last block may lack.
     """
     with exit_on_error():
-        settings = operator_settings("kafka", "clickhouse", of_cluster=True)
+        settings = operator_settings("kafka", "clickhouse", of_cluster=True, events=events)
         found = run_operation(settings, "reset-offsets", {})
         changed = _show(found)
         if not changed:

@@ -9,19 +9,21 @@ import typer
 
 from siddes_telemetry.cli.backup.copying import WorkProgress
 from siddes_telemetry.cli.backup.restoring import check_backup, read_manifest, restore_backup
+from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.operator_settings import embedded_settings
 from siddes_telemetry.cli.data_folder import DataFolder
 from siddes_telemetry.cli.settings import SettingsError
 from siddes_telemetry.cli.sizes import size_text
 from siddes_telemetry.cli.terminal import exit_on_error, format_utc, progress_bar, say
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def restore(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `backup` has written.")],
     check: Annotated[bool, typer.Option("--check", help="Only check the backup. Changes nothing.")] = False,
+    events: EventsFile = None,
 ) -> None:
     """Restore the backup in FOLDER into the data folder, which must be empty and not in use.
 
@@ -30,7 +32,7 @@ def restore(
     after the backup is not in it.
     """
     with exit_on_error():
-        settings = embedded_settings()
+        settings = embedded_settings(events=events)
         data = DataFolder(settings.data)
         if problem := data.problem():
             raise SettingsError([problem])

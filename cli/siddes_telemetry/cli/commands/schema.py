@@ -8,27 +8,29 @@ import typer
 
 from siddes_telemetry.backends.clickhouse.shipped_migrations import shipped_migrations
 from siddes_telemetry.cli.clickhouse_address import clickhouse_address
-from siddes_telemetry.cli.commands.command_settings import read_settings
+from siddes_telemetry.cli.commands.command_settings import EventsFile, read_settings
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.store_schema import EMBEDDED_DATABASE, cluster_schema
-from siddes_telemetry.cli.terminal import exit_on_error
+from siddes_telemetry.cli.terminal import exit_on_error, say
 from siddes_telemetry.cli.version import installed_version
 from siddes_telemetry.schemas.codegen import python_enum, typescript_union
 from siddes_telemetry.schemas.openapi import Api, openapi
 from siddes_telemetry.schemas.registry import Registry
 
-app = typer.Typer(no_args_is_help=True, help="Print a contract.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Print a contract.")
 
 
 @app.command(name="openapi")
-def schema_openapi() -> None:
+def schema_openapi(
+    events: EventsFile = None,
+) -> None:
     """The HTTP API, as OpenAPI 3.1 in JSON."""
     with exit_on_error():
-        settings = read_settings()
+        settings = read_settings(events=events)
         document = openapi(
             frozenset(Api),
-            load_registry(settings.events),
+            _registry(settings),
             version=installed_version(),
             session_cookie=settings.session_cookie,
             debug=settings.debug,
@@ -37,26 +39,38 @@ def schema_openapi() -> None:
 
 
 @app.command(name="ddl")
-def schema_ddl() -> None:
+def schema_ddl(
+    events: EventsFile = None,
+) -> None:
     """The tables, as ClickHouse SQL, for the current settings."""
     with exit_on_error():
-        settings = read_settings()
-        registry = load_registry(settings.events)
+        settings = read_settings(events=events)
+        registry = _registry(settings)
         typer.echo(_ddl(settings, registry))
 
 
 @app.command(name="python")
-def schema_python() -> None:
+def schema_python(
+    events: EventsFile = None,
+) -> None:
     """The events, as a Python enum."""
     with exit_on_error():
-        typer.echo(python_enum(load_registry(read_settings().events)), nl=False)
+        typer.echo(python_enum(_registry(read_settings(events=events))), nl=False)
 
 
 @app.command(name="typescript")
-def schema_typescript() -> None:
+def schema_typescript(
+    events: EventsFile = None,
+) -> None:
     """The events, as a TypeScript union."""
     with exit_on_error():
-        typer.echo(typescript_union(load_registry(read_settings().events)), nl=False)
+        typer.echo(typescript_union(_registry(read_settings(events=events))), nl=False)
+
+
+def _registry(settings: Settings) -> Registry:
+    if settings.events is None:
+        say("note: these are the shipped events; --events FILE names your own")
+    return load_registry(settings.events)
 
 
 def _ddl(settings: Settings, registry: Registry) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,8 +32,8 @@ DrainDelay = Annotated[
 ]
 
 
-def http_settings(*needs: str, debug: bool = False, host: str) -> Settings:
-    """Returns the settings of a service that authenticates viewers. Raises SettingsError."""
+def http_settings(*needs: str, debug: bool = False, host: str, events: Path | None) -> Settings:
+    """Returns the settings of a service that authenticates viewers. `events` overrides EVENTS. Raises SettingsError."""
 
     def problems(settings: Settings) -> Iterator[str]:
         yield from authentication_problems(settings)
@@ -40,6 +41,6 @@ def http_settings(*needs: str, debug: bool = False, host: str) -> Settings:
             yield "--debug lets anybody say who they are: it listens on loopback only, such as 127.0.0.1"
 
     warn_of_misspelt()
-    settings = load_settings(needs=needs, debug=debug, problems_of=problems)
+    settings = load_settings(needs=needs, debug=debug, events=events, problems_of=problems)
     logs.configure(settings.log_level)
     return settings

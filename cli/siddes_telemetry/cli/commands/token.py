@@ -8,24 +8,25 @@ from typing import Annotated, Any
 import jwt
 import typer
 
-from siddes_telemetry.cli.commands.command_settings import read_settings
+from siddes_telemetry.cli.commands.command_settings import EventsFile, read_settings
 from siddes_telemetry.cli.settings import PREFIX, SettingsError
 from siddes_telemetry.cli.terminal import exit_on_error
 from siddes_telemetry.schemas.viewer import has_email_shape, is_subject, is_viewer_id
 
 MAX_TOKEN_HOURS = 24 * 365
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def token(
     viewer: Annotated[str, typer.Option(help="Who the token is for.")],
     hours: Annotated[int, typer.Option(min=1, max=MAX_TOKEN_HOURS, help="How long it holds.")] = 1,
+    events: EventsFile = None,
 ) -> None:
     """Print a JWT for trying out, signed with SIDDES_TELEMETRY_JWT_SECRET."""
     with exit_on_error():
-        settings = read_settings()
+        settings = read_settings(events=events)
         if settings.jwt_secret is None:
             raise SettingsError([f"{PREFIX}JWT_SECRET: must be set"])
         if settings.viewer_key is not None and not is_subject(viewer):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.service_options import AdminHost, AdminPort, DrainDelay, Host, Port, http_settings
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.services import runtime
@@ -16,7 +17,7 @@ from siddes_telemetry.cli.terminal import exit_on_error, say
 
 Debug = Annotated[bool, typer.Option("--debug", help="Allow the dev viewer; loopback only.")]
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
@@ -29,10 +30,11 @@ def up(
     data: Annotated[str | None, typer.Option(help="Folder for the log and the store.", show_default="./data")] = None,
     drain_delay: DrainDelay = 0,
     debug: Debug = False,
+    events: EventsFile = None,
 ) -> None:
     """Everything in one process: SQLite log, embedded ClickHouse, gateway, consumer and summary."""
     with exit_on_error():
-        settings = http_settings(debug=debug, host=host)
+        settings = http_settings(debug=debug, host=host, events=events)
         if data is not None:
             settings = settings.model_copy(update={"data": Path(data)})
         listen = Listen(Address(host, port), Address(admin_host, admin_port))

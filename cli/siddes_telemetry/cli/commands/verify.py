@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.commands.verify_table import verify_table
 from siddes_telemetry.cli.operations.run import run_operation
@@ -18,7 +19,7 @@ from siddes_telemetry.cli.terminal import exit_on_error, progress_bar, say
 DIFFERENT = 1  # the exit status where log and store differ
 NOT_VERIFIED = 3  # where it could not compare them
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
@@ -35,6 +36,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table, with more fields.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Insert missing rows. Asks first.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --repair: do not ask.")] = False,
+    events: EventsFile = None,
 ) -> None:
     """Compare the store with the log, row by row, while everything goes on.
 
@@ -54,7 +56,7 @@ def verify(
     lost nothing (its replicas and its disk answer for that).
     """
     with exit_on_error(failure=NOT_VERIFIED):
-        settings = operator_settings("kafka", "clickhouse")
+        settings = operator_settings("kafka", "clickhouse", events=events)
         report = _verify(settings, {"hours": hours})
         missing = sum(partition["missing"] for partition in report["partitions"])
         if repair and missing:

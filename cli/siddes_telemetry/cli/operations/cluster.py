@@ -28,6 +28,7 @@ from siddes_telemetry.cli.operations.migrate import (
 from siddes_telemetry.cli.operations.operation import Operations, Result
 from siddes_telemetry.cli.operations.purge import purge
 from siddes_telemetry.cli.operations.reset_offsets import reset_offsets
+from siddes_telemetry.cli.operations.stored_events import stored_events
 from siddes_telemetry.cli.operations.verify import verify_store
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
@@ -98,11 +99,17 @@ def cluster_operations(settings: Settings, registry: Registry) -> Operations:
     return {
         "migrate": migrate,
         "purge": purge_rows,
+        "stored-events": partial(_stored_events, settings, registry),
         "dead-letters": dead_letters,
         "set-aside": set_record_aside,
         "verify": verify,
         "reset-offsets": set_offsets,
     }
+
+
+async def _stored_events(settings: Settings, registry: Registry) -> Result:
+    async with clickhouse_store(settings, registry) as store:
+        return await stored_events(store.admin)
 
 
 async def _log_is_unused(settings: Settings, store: BlockStore, *, has_kafka: bool) -> bool:

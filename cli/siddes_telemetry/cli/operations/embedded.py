@@ -11,6 +11,7 @@ from siddes_telemetry.cli.operations.dead_letters import list_dead_letters, set_
 from siddes_telemetry.cli.operations.migrate import migrate_embedded
 from siddes_telemetry.cli.operations.operation import Operations, locked
 from siddes_telemetry.cli.operations.purge import purge
+from siddes_telemetry.cli.operations.stored_events import stored_events
 from siddes_telemetry.cli.operations.verify import verify_store
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
 from siddes_telemetry.consumer.verify.verifier import LogAndStore
@@ -29,5 +30,6 @@ def embedded_operations(instance: EmbeddedInstance) -> Operations:
         "backup": Backups(log, instance.freezer, instance.folder.root, changes).backup,
         "dead-letters": partial(list_dead_letters, log.dead_letters),
         "set-aside": partial(set_aside, log_and_store, store.counts),
+        "stored-events": partial(stored_events, store.admin),
         "verify": partial(verify_store, log_and_store, store.counts, wall_clock_ms),
     }
