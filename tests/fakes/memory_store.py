@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -152,6 +153,15 @@ class MemoryStore:
             start_ms = row.created_at_ms // step_ms * step_ms
             steps.setdefault(start_ms, Counter())[row.event] += row.count
         return steps
+
+    async def counts_by_window(
+        self, viewer_id: str, *, starts_ms: Sequence[int], deadline_s: float
+    ) -> Sequence[Mapping[str, int]]:
+        await self._pass_gate(deadline_s)
+        windows: list[Counter[str]] = [Counter() for _ in starts_ms]
+        for row in self._lines(viewer_id, starts_ms[0]):
+            windows[bisect_right(starts_ms, row.created_at_ms) - 1][row.event] += row.count
+        return windows
 
     async def ping_summary(self) -> None:
         self._check()

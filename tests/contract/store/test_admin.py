@@ -25,6 +25,7 @@ QUESTIONS: dict[str, Question] = {
     "counts by step": lambda backend: backend.store.counts_by_step(
         "42", since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S
     ),
+    "counts by window": lambda backend: backend.store.counts_by_window("42", starts_ms=[0], deadline_s=DEADLINE_S),
     "stored_days": lambda backend: backend.store.stored_days(LOG, 0, 0),
     "log_id": lambda backend: backend.store.log_id("log"),
     "purge_history": lambda backend: backend.store.purge_history(LOG),

@@ -91,6 +91,7 @@ async def test_refused_lines_are_in_no_file(
                 await opened.store.insert(bad, "a", deadline_s=DEADLINE_S)
         await opened.store.counts(canary, since_ms=0, deadline_s=DEADLINE_S)
         await opened.store.counts_by_step(canary, since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S)
+        await opened.store.counts_by_window(canary, starts_ms=[0, DAY_MS], deadline_s=DEADLINE_S)
         assert files_with(folder_of(opened), canary) == []
         await opened.store.insert(row(viewer=canary), "a", deadline_s=DEADLINE_S)
         assert files_with(folder_of(opened), canary) != []

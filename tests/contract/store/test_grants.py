@@ -143,6 +143,7 @@ async def summary(opened: Opened) -> Steps:
     yield store.ping_summary()
     yield store.counts("1", since_ms=0, deadline_s=DEADLINE_S)
     yield store.counts_by_step("1", since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S)
+    yield store.counts_by_window("1", starts_ms=[0, DAY_MS], deadline_s=DEADLINE_S)
 
 
 async def verify(opened: Opened) -> Steps:

@@ -64,6 +64,7 @@ async def uses_everything(opened: ClickHouseUnderTest) -> None:
     assert [day.rows for day in await opened.store.stored_days(LOG, 0, 0)] == [2]
     assert await opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 2}
     assert await opened.store.counts_by_step("42", since_ms=0, step_ms=3_600_000, deadline_s=DEADLINE_S)
+    assert await opened.store.counts_by_window("42", starts_ms=[0, NOON_MS + 1], deadline_s=DEADLINE_S)
     await opened.store.write_set_aside(LOG, 0, SetAside(7))
     assert await opened.store.set_asides(LOG, 0) == [SetAside(7)]
     await opened.store.ping_insert()

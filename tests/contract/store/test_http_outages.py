@@ -73,6 +73,7 @@ async def test_a_response_of_another_server_is_not_an_empty_result(
     for question in (
         far.store.counts("42", since_ms=0, deadline_s=DEADLINE_S),
         far.store.counts_by_step("42", since_ms=0, step_ms=1, deadline_s=DEADLINE_S),
+        far.store.counts_by_window("42", starts_ms=[0], deadline_s=DEADLINE_S),
         far.store.stored_days(LOG, 0, 0),
         far.store.set_asides(LOG, 0),
         far.store.log_id("log"),
@@ -168,6 +169,7 @@ async def test_the_engine_reconnects_to_a_restarted_server(own_clickhouse: Local
         opened.store.insert(row(), "a", deadline_s=DEADLINE_S),
         opened.store.counts("42", since_ms=0, deadline_s=DEADLINE_S),
         opened.store.counts_by_step("42", since_ms=0, step_ms=1, deadline_s=DEADLINE_S),
+        opened.store.counts_by_window("42", starts_ms=[0], deadline_s=DEADLINE_S),
         opened.store.stored_days(LOG, 0, 0),
         opened.admin.pending(),
     ):

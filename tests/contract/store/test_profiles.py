@@ -97,6 +97,9 @@ class Answers:
             f"{when}: series": [
                 await store.counts_by_step(each, since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S) for each in viewers
             ],
+            f"{when}: windows": [
+                await store.counts_by_window(each, starts_ms=[0, NOON_MS], deadline_s=DEADLINE_S) for each in viewers
+            ],
             f"{when}: stored partitions": await audit.stored_partitions(LOG),
             f"{when}: rows": await audit.row_count(self.selection),
             f"{when}: sums": await audit.sums(self.selection),

@@ -67,6 +67,7 @@ async def test_only_the_counts_table_has_a_viewer_id(server: ConfiguredClickHous
         await opened.store.insert(row(viewer=CANARY), "a", deadline_s=DEADLINE_S)
         assert await opened.store.counts(CANARY, since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 1}
         assert await opened.store.counts_by_step(CANARY, since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S)
+        assert await opened.store.counts_by_window(CANARY, starts_ms=[0, NOON_MS], deadline_s=DEADLINE_S)
         await opened.admin.purge(NOON_MS - 1, NOON_MS)
     finally:
         await engine.close()

@@ -22,7 +22,7 @@ from siddes_telemetry.backends.clickhouse.store import ClickHouseStore
 from siddes_telemetry.backends.ports.errors import StoreConflict, StoreUnavailable
 from siddes_telemetry.schemas.ddl import StoreSchema
 from tests.contract.store.backends import DEADLINE_S
-from tests.contract.store.blocks import DAY_MS, LOG, REGISTRY, block
+from tests.contract.store.blocks import DAY_MS, LOG, NOON_MS, REGISTRY, block
 from tests.contract.store.servers import CLUSTER, ConfiguredClickHouse, pair
 from tests.contract.store.without_keeper import WithoutKeeper, without_keeper
 
@@ -68,6 +68,8 @@ async def test_a_block_is_spread_by_viewer_and_its_repeat_dropped_shard_by_shard
         assert await store.counts("7", since_ms=0, deadline_s=DEADLINE_S) == {"suggestion_shown": 60}
         by_day = await store.counts_by_step("7", since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S)
         assert [counts["suggestion_shown"] for counts in by_day.values()] == [20, 20, 20]
+        windows = await store.counts_by_window("7", starts_ms=[0, NOON_MS - DAY_MS], deadline_s=DEADLINE_S)
+        assert [counts["suggestion_shown"] for counts in windows] == [20, 40]
 
 
 async def test_a_block_that_reached_one_shard_is_completed_by_its_repeat(engines: list[WithoutKeeper]) -> None:
@@ -93,6 +95,8 @@ async def test_a_shard_that_is_away_is_an_outage_and_not_a_smaller_sum(
             await store.counts("7", since_ms=0, deadline_s=DEADLINE_S)
         with pytest.raises(StoreUnavailable):
             await store.counts_by_step("7", since_ms=0, step_ms=DAY_MS, deadline_s=DEADLINE_S)
+        with pytest.raises(StoreUnavailable):
+            await store.counts_by_window("7", starts_ms=[0, NOON_MS], deadline_s=DEADLINE_S)
         with pytest.raises(StoreUnavailable):
             await store.insert(block(100, viewers=50), "b", deadline_s=DEADLINE_S)
     finally:

@@ -16,6 +16,8 @@ from siddes_telemetry.schemas.table import CHECKSUM_MODULUS
 # One block: the store inserts it whole, whatever the server's profile says.
 MAX_BLOCK_ROWS = 200_000
 MAX_BLOCK_BYTES = 20_000_000
+# 30 days and the parts of days around them are 32 windows. More would make a long URL.
+MAX_WINDOWS = 64
 
 
 class CountReader(Protocol):
@@ -30,6 +32,14 @@ class CountReader(Protocol):
         """The same sums by step. Keys are the starts of steps: multiples of `step_ms` since the epoch.
 
         Has only steps and events that occurred. The first step may start before `since_ms`. Raises StoreUnavailable.
+        """
+
+    async def counts_by_window(
+        self, viewer_id: str, *, starts_ms: Sequence[int], deadline_s: float
+    ) -> Sequence[Mapping[str, int]]:
+        """The same sums by window: each reaches from its start to the next start, the last one has no end.
+
+        `starts_ms` ascend, and are 1 to MAX_WINDOWS. All windows are of one moment. Raises StoreUnavailable.
         """
 
     async def ping_summary(self) -> None:
