@@ -152,10 +152,14 @@ def targets(canaries: Canaries, auth: tuple[str, str]) -> Iterator[CanaryRequest
         "days={}e9",
         "interval={}",
         "interval=hour&interval={}",
+        "compare={}",
+        "days=7&compare=previous&tz={}",
     ):
         for path in (SUMMARY, SERIES):
             c = canaries.new(f"query {query} of {path}")
-            yield CanaryRequest(query, request([auth], None, method="GET", target=f"{path}?{query.format(c)}"), 200)
+            status = 400 if "tz=" in query and path == SERIES else 200
+            sent = request([auth], None, method="GET", target=f"{path}?{query.format(c)}")
+            yield CanaryRequest(query, sent, status)
         c = canaries.new(f"query of a POST {query}")
         yield CanaryRequest(query, request([auth], target=f"{INGEST}?{query.format(c)}"), 200)
     c = canaries.new("absolute form")

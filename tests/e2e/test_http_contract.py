@@ -374,6 +374,31 @@ async def test_a_series_is_by_hour_or_else_by_day(asking: ApiClient, asked: str,
     assert all(step["counts"] == {} for step in got["series"])
 
 
+async def test_a_summary_may_be_beside_the_window_before_it(asking: ApiClient) -> None:
+    for target in (SUMMARY, ALIAS):
+        for days in (1, 15):
+            got = await asking.get(f"{target}?days={days}&compare=previous", "nobody-yet")
+            assert got.body == b'{"ok":true,"days":%d,"counts":{},"previous":{"counts":{}}}' % days
+        for query in ("days=16&compare=previous", "compare=previous&days=99"):
+            assert (await asking.get(f"{target}?{query}", "nobody-yet")).code == "invalid_window"
+        for query in ("days=16&compare=Previous", "days=16&compare=", "days=16&compare=x&compare=previous"):
+            got = await asking.get(f"{target}?{query}", "nobody-yet")
+            assert got.body == b'{"ok":true,"days":16,"counts":{}}'
+    assert "previous" not in (await asking.get(f"{SERIES}?days=16&compare=previous", "nobody-yet")).json
+
+
+async def test_a_series_may_have_the_days_of_a_zone(asking: ApiClient) -> None:
+    for name, offset in (("Asia/Kathmandu", "+05:45"), ("Etc/GMT%2B5", "-05:00"), ("UTC", "+00:00")):
+        got = (await asking.get(f"{SERIES}?days=3&tz={name}", "nobody-yet")).json
+        assert [step["start"][10:] for step in got["series"]] == [f"T00:00:00{offset}"] * 4
+    hours = (await asking.get(f"{SERIES}?days=1&interval=hour&tz=Asia/Kathmandu", "nobody-yet")).json
+    assert {step["start"][13:] for step in hours["series"]} == {":00:00Z"}
+    for name in ("", "x", "europe/berlin", "../UTC", "Etc/GMT+5", "%00", "%ff", "/" * 4000):
+        for query in (f"tz={name}", f"tz={name}&tz=UTC", f"interval=hour&tz={name}"):
+            assert (await asking.get(f"{SERIES}?{query}", "nobody-yet")).code == "invalid_zone"
+    assert (await asking.get(f"{SUMMARY}?tz=x", "nobody-yet")).code == "ok"
+
+
 async def test_nothing_counted_is_an_empty_summary(asking: ApiClient) -> None:
     for target in (SUMMARY, ALIAS):
         assert (await asking.get(target, "nobody-yet")).body == b'{"ok":true,"days":7,"counts":{}}'

@@ -190,6 +190,12 @@ async def test_a_series_has_the_counts_of_the_summary_where_they_occurred(asking
         steps = [Counter[str](step["counts"]) for step in got.json["series"]]
         assert sum(steps[-2:], Counter()) == {"suggestion_shown": 2, "suggestion_undo": 1}  # it may be midnight now
         assert not any(steps[:-2])
+    got = await asking.get(f"{SERIES}?tz=America/St_Johns", "by-step")
+    steps = [Counter[str](step["counts"]) for step in got.json["series"]]
+    assert sum(steps[-2:], Counter()) == {"suggestion_shown": 2, "suggestion_undo": 1}
+    assert not any(steps[:-2])
+    got = await asking.get(f"{SUMMARY}?compare=previous", "by-step")
+    assert (got.json["counts"], got.json["previous"]) == ({"suggestion_shown": 2, "suggestion_undo": 1}, {"counts": {}})
 
 
 async def test_batches_sent_at_once_under_one_id_count_once(client: Client) -> None:

@@ -25,6 +25,7 @@ from siddes_telemetry.schemas.registry import EVENT_NAME
 from siddes_telemetry.schemas.request_bodies import MAX_BATCH_BYTES, MAX_SINGLE_BYTES
 from siddes_telemetry.schemas.viewer import DEFAULT_SESSION_COOKIE, DEV_VIEWER_COOKIE, DEV_VIEWER_HEADER, VIEWER_ID
 from siddes_telemetry.summary_api.developer_pages import DASHBOARD_PATH
+from siddes_telemetry.summary_api.time_zones import zone_names
 from siddes_telemetry.web.auth import request_headers, tokens
 from siddes_telemetry.web.connection_limits import ClientTimeouts
 from siddes_telemetry.web.error_responses import RETRY_AFTER_S
@@ -101,9 +102,14 @@ def test_paths() -> None:
 
 
 def test_query_parameters() -> None:
-    documented = json.loads((ROOT / "docs/openapi.json").read_text())["paths"]["/api/telemetry/series"]["get"]
-    names = [parameter["name"] for parameter in documented["parameters"] if parameter["in"] == "query"]
-    assert json.loads(constant("proxy/src/routes.ts", "QUERY_PARAMETERS")) == names
+    paths = json.loads((ROOT / "docs/openapi.json").read_text())["paths"]
+    documented = [
+        each for path in ("summary", "series") for each in paths[f"/api/telemetry/{path}"]["get"]["parameters"]
+    ]
+    names = {parameter["name"] for parameter in documented if parameter["in"] == "query"}
+    assert set(json.loads(constant("proxy/src/routes.ts", "QUERY_PARAMETERS"))) == names
+    zone_name = pattern("proxy/src/routes.ts", "ZONE_NAME")
+    assert {name for name in zone_names() if not zone_name.fullmatch(name)} == set()
     windows = json.loads(constant("pages/src/time-window.ts", "WINDOW_DAYS").removesuffix(" as const"))
     assert windows == [clamping.DEFAULT_DAYS, clamping.MAX_DAYS]
 

@@ -125,6 +125,15 @@ async def test_the_series_adds_up_to_what_was_counted(browser: aiohttp.ClientSes
     assert sum(step["counts"].get("suggestion_accepted", 0) for step in said["series"]) == 3
 
 
+async def test_a_zone_and_the_window_before_are_passed_on(browser: aiohttp.ClientSession, telemetry: str) -> None:
+    viewer = signed_in("zoned")
+    status, said = await got(browser, f"{telemetry}/series?days=2&tz=Asia/Kathmandu", viewer)
+    assert (status, said["series"][0]["start"][10:]) == (200, "T00:00:00+05:45")
+    assert await got(browser, f"{telemetry}/series?tz=Asia.Kathmandu", viewer) == (400, answer("invalid_zone"))
+    status, said = await got(browser, f"{telemetry}/summary?days=2&compare=previous", viewer)
+    assert (status, said["previous"]) == (200, {"counts": {}})
+
+
 @pytest.mark.parametrize("headers", [{"Cookie": "sd_viewer=dev-cookie"}, {"x-sd-viewer": "dev-header"}])
 async def test_in_development_the_dev_viewer_passes(
     browser: aiohttp.ClientSession, telemetry: str, headers: dict[str, str]

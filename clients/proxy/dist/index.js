@@ -178,8 +178,10 @@ function toResponse({ status, body, retryAfter }, id) {
 // proxy/src/routes.ts
 var MAX_SINGLE_BYTES = 64 * 1024;
 var MAX_BATCH_BYTES = 256 * 1024;
-var QUERY_PARAMETERS = ["days", "interval"];
+var QUERY_PARAMETERS = ["days", "interval", "compare", "tz"];
 var MAX_PARAMETER_LENGTH = 16;
+var ZONE_NAME = /^[A-Za-z0-9_+/-]{1,40}$/;
+var NO_ZONE = "";
 function writeRoute(settings, url) {
   return lastSegment(url) === "batch" ? { url: `${settings.ingestUrl}/api/telemetry/batch`, maxBytes: MAX_BATCH_BYTES } : { url: `${settings.ingestUrl}/api/telemetry/ingest`, maxBytes: MAX_SINGLE_BYTES };
 }
@@ -189,7 +191,9 @@ function readUrl(settings, url) {
   );
   for (const name of QUERY_PARAMETERS) {
     const value = url.searchParams.get(name);
-    if (value !== null && value.length <= MAX_PARAMETER_LENGTH) target.searchParams.set(name, value);
+    if (value === null) continue;
+    if (name === "tz") target.searchParams.set(name, ZONE_NAME.test(value) ? value : NO_ZONE);
+    else if (value.length <= MAX_PARAMETER_LENGTH) target.searchParams.set(name, value);
   }
   return target.href;
 }

@@ -2,8 +2,10 @@ import type { Settings } from "./settings";
 
 const MAX_SINGLE_BYTES = 64 * 1024; // the gateway's limits: a larger body would be refused there
 const MAX_BATCH_BYTES = 256 * 1024;
-const QUERY_PARAMETERS = ["days", "interval"];
-const MAX_PARAMETER_LENGTH = 16; // characters; longer than any valid value, too short for text
+const QUERY_PARAMETERS = ["days", "interval", "compare", "tz"];
+const MAX_PARAMETER_LENGTH = 16; // characters; longer than any valid value but a zone's, too short for text
+const ZONE_NAME = /^[A-Za-z0-9_+/-]{1,40}$/; // the longest name has 32 characters
+const NO_ZONE = ""; // is refused upstream, as a malformed tz must be: days of UTC would be no answer to it
 
 /** The upstream URL of a POST and its body limit, by the last segment of the request's path. */
 export function writeRoute(settings: Settings, url: URL): { url: string; maxBytes: number } {
@@ -19,7 +21,9 @@ export function readUrl(settings: Settings, url: URL): string {
   );
   for (const name of QUERY_PARAMETERS) {
     const value = url.searchParams.get(name);
-    if (value !== null && value.length <= MAX_PARAMETER_LENGTH) target.searchParams.set(name, value);
+    if (value === null) continue;
+    if (name === "tz") target.searchParams.set(name, ZONE_NAME.test(value) ? value : NO_ZONE);
+    else if (value.length <= MAX_PARAMETER_LENGTH) target.searchParams.set(name, value);
   }
   return target.href;
 }

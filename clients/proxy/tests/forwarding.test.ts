@@ -22,6 +22,15 @@ test.each([
   ["/series", "?days=a%26viewer%3Dbob", "/api/telemetry/series?days=a%26viewer%3Dbob"],
   ["", `?days=${"1".repeat(16)}`, `/api/telemetry/summary?days=${"1".repeat(16)}`],
   ["", `?days=${"1".repeat(17)}`, "/api/telemetry/summary"],
+  ["", `?days=${"\u{1d7d9}".repeat(9)}`, "/api/telemetry/summary"],
+  ["/summary", "?compare=previous&days=7", "/api/telemetry/summary?days=7&compare=previous"],
+  ["/series", "?tz=Europe/Berlin", "/api/telemetry/series?tz=Europe%2FBerlin"],
+  ["/series", "?tz=Etc%2FGMT%2B5&tz=UTC", "/api/telemetry/series?tz=Etc%2FGMT%2B5"],
+  ["/series", `?tz=${"a".repeat(40)}`, `/api/telemetry/series?tz=${"a".repeat(40)}`],
+  ["/series", `?tz=${"a".repeat(41)}`, "/api/telemetry/series?tz="],
+  ["/series", "?tz=Europe.Berlin", "/api/telemetry/series?tz="],
+  ["/series", "?tz=Europe/Berlin%0A", "/api/telemetry/series?tz="],
+  ["/series", "?tz=", "/api/telemetry/series?tz="],
 ])("a GET of %s%s goes to %s", async (path, query, expected) => {
   const { GET, seen } = await proxied();
   await GET(get(query, {}, path));

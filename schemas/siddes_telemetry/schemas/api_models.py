@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic.json_schema import SkipJsonSchema
 
 from siddes_telemetry.schemas.clamping import MAX_COUNT, MAX_DAYS, MIN_COUNT, MIN_DAYS, Interval, clamp_count
 from siddes_telemetry.schemas.registry import Registry
@@ -75,6 +76,14 @@ class BatchOk(BaseModel):
     rejected: list[Rejected]
 
 
+class PreviousWindow(BaseModel):
+    """The viewer's counts over the `days` days right before the summary's window."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    counts: dict[str, int]
+
+
 class SummaryOk(BaseModel):
     """The viewer's counts over the last `days` days; only events that occurred, in registry order."""
 
@@ -83,6 +92,7 @@ class SummaryOk(BaseModel):
     ok: Literal[True]
     days: int = Field(ge=MIN_DAYS, le=MAX_DAYS)
     counts: dict[str, int]
+    previous: PreviousWindow | SkipJsonSchema[None] = Field(None, description="With `compare=previous` only.")
 
 
 class SeriesStep(BaseModel):
@@ -90,7 +100,11 @@ class SeriesStep(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    start: str = Field(json_schema_extra={"format": "date-time"}, description="The first second of a UTC day or hour.")
+    start: str = Field(
+        json_schema_extra={"format": "date-time"},
+        description="The first second of the day or hour: in UTC, or with `tz` with that zone's offset of then. A day "
+        "whose midnight the zone's clocks skip begins later.",
+    )
     counts: dict[str, int]
 
 
@@ -102,7 +116,7 @@ class SeriesOk(BaseModel):
     ok: Literal[True]
     days: int = Field(ge=MIN_DAYS, le=MAX_DAYS)
     interval: Interval
-    series: list[SeriesStep] = Field(min_length=MIN_DAYS + 1, max_length=MAX_DAYS * 24 + 1)
+    series: list[SeriesStep] = Field(min_length=MIN_DAYS, max_length=MAX_DAYS * 24 + 1)
 
 
 class ViewerOk(BaseModel):

@@ -24,6 +24,8 @@ class ErrorCode(Enum):
     invalid_batch = _Code(400, "The body is not a JSON object with a UUID batch_id and a list of events.")
     unexpected_field = _Code(400, "The body has a key that is not part of the contract.")
     bad_request = _Code(400, "The request is not HTTP, or asks for an expectation that is not met.")
+    invalid_window = _Code(400, "The window before this one reaches further back than counts are kept.")
+    invalid_zone = _Code(400, "The tz is not the name of a time zone, such as Europe/Berlin.")
     no_viewer = _Code(401, "Nobody is signed in: no valid token, session or, in debug, dev viewer.")
     forbidden_origin = _Code(
         403, "A cross-site request that the allowlist does not name; in debug, a Host that is not loopback."

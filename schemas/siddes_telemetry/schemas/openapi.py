@@ -114,7 +114,7 @@ def _schemas(registry: Registry) -> Json:
         "items": {"anyOf": [{"$ref": REF.format(model="CountBody")}, {}]},
         "description": "Events that are not a CountBody are listed in `rejected`; the others count.",
     }
-    for model in ("SummaryOk", "SeriesStep"):
+    for model in ("SummaryOk", "PreviousWindow", "SeriesStep"):
         schemas[model]["properties"]["counts"] = {
             "type": "object",
             "properties": {
@@ -122,6 +122,7 @@ def _schemas(registry: Registry) -> Json:
             },
             "additionalProperties": False,
         }
+    del schemas["SummaryOk"]["properties"]["previous"]["default"]  # it is left out, never null
     schemas["ViewerOk"]["properties"]["viewer_id"]["pattern"] = f"^{VIEWER_ID.pattern}$"
     schemas["ErrorCode"] = {
         "type": "string",
@@ -174,7 +175,15 @@ def _summary(name: str, registry: Registry) -> Json:
         "The viewer's counts; only events that occurred.",
         {"ok": True, "days": DEFAULT_DAYS, "counts": {registry.in_use[0].name: 12}},
     )
-    return _window(name, "The viewer's counts", counts)
+    compare = {
+        "name": "compare",
+        "in": "query",
+        "description": "`previous` adds the counts of the N days right before these. Both windows must be within the "
+        "time for which counts are kept. Any other value is ignored.",
+        "schema": {"type": "string"},
+        "examples": {"previous": {"value": "previous"}},
+    }
+    return _window(name, "The viewer's counts", counts, compare, refusal=ErrorCode.invalid_window)
 
 
 def _series(registry: Registry) -> Json:
@@ -188,15 +197,27 @@ def _series(registry: Registry) -> Json:
     interval = {
         "name": "interval",
         "in": "query",
-        "description": "The length of a step, in UTC: `hour`; any other value is `day`.",
+        "description": "The length of a step: `hour`; any other value is `day`.",
         "schema": {"type": "string", "default": "day"},
         "examples": {"days": {"value": "day"}, "hours": {"value": "hour"}},
     }
-    return _window("series", "The viewer's counts by day or hour", counts, interval)
+    zone = {
+        "name": "tz",
+        "in": "query",
+        "description": "Days are those of this time zone (its IANA name), or else of UTC. Hours are always of UTC.",
+        "schema": {"type": "string"},
+        "examples": {"Berlin": {"value": "Europe/Berlin"}, "Kathmandu": {"value": "Asia/Kathmandu"}},
+    }
+    return _window(
+        "series", "The viewer's counts by day or hour", counts, interval, zone, refusal=ErrorCode.invalid_zone
+    )
 
 
-def _window(name: str, summary: str, counts: Json, *parameters: Json) -> Json:
-    """A GET of counts over `days`, with conditional requests. `counts` is its 200 response."""
+def _window(name: str, summary: str, counts: Json, *parameters: Json, refusal: ErrorCode) -> Json:
+    """A GET of counts over `days`, with conditional requests. `counts` is its 200 response.
+
+    `refusal`: the code for a value of `parameters` that is not taken.
+    """
     caching = {
         **headers("ETag"),
         "Vary": {"schema": {"const": "Authorization, Cookie"}},
@@ -224,7 +245,7 @@ def _window(name: str, summary: str, counts: Json, *parameters: Json) -> Json:
         "responses": {
             "200": {**counts, "headers": {**counts["headers"], **caching}},
             "304": {"description": "Not changed.", "headers": {**headers("X-Request-Id"), **caching}},
-            **failures(ErrorCode.telemetry_disabled, *_VIEWER_ERRORS),
+            **failures(ErrorCode.telemetry_disabled, refusal, *_VIEWER_ERRORS),
         },
     }
 

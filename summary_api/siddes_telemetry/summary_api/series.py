@@ -1,10 +1,11 @@
-"""The steps of a series: splits a window at UTC days or hours, and puts the counts into the steps. Pure."""
+"""The steps of a series: where a window is split, and which counts each step has. Pure."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import TypedDict
 
 from siddes_telemetry.schemas.clamping import Interval
@@ -15,26 +16,38 @@ STEP_MS: Mapping[Interval, int] = {"day": DAY_MS, "hour": HOUR_MS}
 
 
 class Step(TypedDict):
-    """A step of the response (api_models.SeriesStep): its first second as RFC 3339 in UTC, and its counts."""
+    """A step of the response (api_models.SeriesStep): its first second as RFC 3339, and its counts."""
 
     start: str
     counts: dict[str, int]
 
 
-def steps_of_window(
-    counts_by_step: Mapping[int, Mapping[str, int]], *, since_ms: int, now_ms: int, step_ms: int, registry: Registry
+def utc_starts_ms(*, since_ms: int, now_ms: int, step_ms: int) -> Sequence[int]:
+    """The starts of the UTC steps from the one that contains `since_ms` to the one that contains `now_ms`, in order."""
+    return range(since_ms // step_ms * step_ms, now_ms + 1, step_ms)
+
+
+def steps(
+    starts_ms: Sequence[int],
+    found: Iterable[tuple[int, Mapping[str, int]]],
+    *,
+    registry: Registry,
+    zone: tzinfo = UTC,
 ) -> list[Step]:
-    """All steps from the one that contains `since_ms` to the one that contains `now_ms`, in order, empty ones included.
+    """A step for each start, empty ones included, with times as clocks in `zone` show them.
 
-    `counts_by_step` is the result of CountReader.counts_by_step, read from `since_ms` or later. Counts dated after
-    `now_ms`, by a gateway whose clock is ahead, go into the last step, so that the sums equal the summary's.
+    `found` are counts, each with a time from the first start on: they go into the step that contains it. Counts dated
+    after now, by a gateway whose clock is ahead, are in the last step, so that the sums equal the summary's.
     """
-    starts = range(since_ms // step_ms * step_ms, now_ms + 1, step_ms)
-    steps: dict[int, Counter[str]] = {start: Counter() for start in starts}
-    for start, counts in counts_by_step.items():
-        steps[min(start, starts[-1])].update(counts)
-    return [{"start": _rfc_3339(start), "counts": registry.in_order(counts)} for start, counts in steps.items()]
+    sums: list[Counter[str]] = [Counter() for _ in starts_ms]
+    for at_ms, counts in found:
+        sums[bisect_right(starts_ms, at_ms) - 1].update(counts)
+    return [
+        {"start": _rfc_3339(start_ms, zone), "counts": registry.in_order(counts)}
+        for start_ms, counts in zip(starts_ms, sums, strict=True)
+    ]
 
 
-def _rfc_3339(epoch_ms: int) -> str:
-    return datetime.fromtimestamp(epoch_ms // 1000, UTC).isoformat().replace("+00:00", "Z")
+def _rfc_3339(epoch_ms: int, zone: tzinfo) -> str:
+    text = datetime.fromtimestamp(epoch_ms // 1000, zone).isoformat()
+    return text.replace("+00:00", "Z") if zone is UTC else text

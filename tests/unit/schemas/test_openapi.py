@@ -135,14 +135,23 @@ def test_the_events_are_those_of_the_registry() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     names = [event.name for event in REGISTRY.events]
     assert schemas["CountBody"]["properties"]["event"]["enum"] == names
-    for model in ("SummaryOk", "SeriesStep"):
+    for model in ("SummaryOk", "PreviousWindow", "SeriesStep"):
         assert list(schemas[model]["properties"]["counts"]["properties"]) == names
 
 
-@pytest.mark.parametrize(("steps", "valid"), [(1, False), (2, True), (721, True), (722, False)])
-def test_a_series_is_30_days_of_hours_at_most_and_never_one_step(steps: int, valid: bool) -> None:
+@pytest.mark.parametrize(("steps", "valid"), [(0, False), (1, True), (721, True), (722, False)])
+def test_a_series_is_30_days_of_hours_at_most_and_never_empty(steps: int, valid: bool) -> None:
     step = {"start": "2026-11-22T00:00:00Z", "counts": {"suggestion_shown": 1}}
     assert is_model("SeriesOk", {"ok": True, "days": 30, "interval": "hour", "series": [step] * steps}) is valid
+
+
+def test_a_summary_has_the_window_before_it_or_nothing_of_it() -> None:
+    summary = {"ok": True, "days": 7, "counts": {"suggestion_shown": 1}}
+    assert is_model("SummaryOk", summary)
+    assert is_model("SummaryOk", {**summary, "previous": {"counts": {"suggestion_shown": 1}}})
+    for previous in (None, {}, {"counts": {"x": 1}}, {"counts": {}, "days": 7}):
+        assert not is_model("SummaryOk", {**summary, "previous": previous})
+    assert "default" not in DOCUMENT["components"]["schemas"]["SummaryOk"]["properties"]["previous"]
 
 
 @pytest.mark.parametrize("change", [{"start": "today"}, {"counts": {"x": 1}}, {"counts": {"suggestion_shown": 0}}])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,12 +36,22 @@ class Store(MemoryStore):
         super().__init__()
         self.answer = found
         self.asked: list[tuple[str, int, int, float]] = []
+        self.asked_windows: list[tuple[str, list[int], float]] = []
 
     async def counts_by_step(self, viewer_id: str, *, since_ms: int, step_ms: int, deadline_s: float) -> Found:
         self.asked.append((viewer_id, since_ms, step_ms, deadline_s))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    async def counts_by_window(
+        self, viewer_id: str, *, starts_ms: Sequence[int], deadline_s: float
+    ) -> Sequence[Mapping[str, int]]:
+        """The given counts of each start."""
+        self.asked_windows.append((viewer_id, list(starts_ms), deadline_s))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return [self.answer.get(start, {}) for start in starts_ms]
 
 
 async def ask(
@@ -110,6 +120,56 @@ async def test_counts_dated_ahead_of_now_are_in_the_last_step() -> None:
     assert (await steps(ahead))["2026-11-23T00:00:00Z"] == {"suggestion_shown": 111}
 
 
+async def test_a_day_of_a_zone_begins_at_its_midnight_with_the_offset_of_then() -> None:
+    found = await steps({}, "days=2&tz=Europe/Berlin", now_ms=at("2024-10-28T12:00"))
+    assert list(found) == ["2024-10-26T00:00:00+02:00", "2024-10-27T00:00:00+02:00", "2024-10-28T00:00:00+01:00"]
+    assert list(await steps({}, "days=1&tz=UTC")) == ["2026-11-22T00:00:00+00:00", "2026-11-23T00:00:00+00:00"]
+    assert list(await steps({}, "days=1&tz=Asia/Kathmandu")) == [
+        "2026-11-22T00:00:00+05:45",
+        "2026-11-23T00:00:00+05:45",
+    ]
+
+
+async def test_the_days_of_a_zone_are_one_query_that_begins_with_the_window() -> None:
+    begins_ms = NOW_MS - 2 * DAY_MS
+    midnights_ms = [TODAY_MS - HOUR_MS - DAY_MS, TODAY_MS - HOUR_MS]
+    store = Store({begins_ms: {"suggestion_shown": 1}, midnights_ms[1]: {"suggestion_undo": 3, "suggestion_shown": 2}})
+    response = await ask(store, "viewer_id=7&days=2&tz=Europe/Berlin")
+    assert store.asked_windows == [("42", [begins_ms, *midnights_ms], 2.5)]
+    assert response.body == (
+        b'{"ok":true,"days":2,"interval":"day","series":['
+        b'{"start":"2026-11-21T00:00:00+01:00","counts":{"suggestion_shown":1}},'
+        b'{"start":"2026-11-22T00:00:00+01:00","counts":{}},'
+        b'{"start":"2026-11-23T00:00:00+01:00","counts":{"suggestion_shown":2,"suggestion_undo":3}}]}'
+    )
+
+
+async def test_a_window_that_begins_at_midnight_has_no_empty_window_before_it() -> None:
+    store = Store({})
+    await ask(store, "days=1&tz=Europe/Berlin", now_ms=at("2026-11-22T23:00"))
+    assert store.asked_windows[0][1] == [at("2026-11-21T23:00"), at("2026-11-22T23:00")]
+
+
+async def test_days_of_a_zone_before_the_retention_are_empty_and_not_read() -> None:
+    read_ms = NOW_MS - 2 * DAY_MS
+    store = Store({read_ms: {"suggestion_shown": 1}})
+    response = await ask(store, "days=5&tz=Europe/Berlin", retention_days=2)
+    assert store.asked_windows[0][1][0] == read_ms
+    assert [len(step["counts"]) for step in json.loads(response.body)["series"]] == [0, 0, 0, 1, 0, 0]
+
+
+async def test_hours_are_of_utc_in_every_zone_that_exists() -> None:
+    store = Store({})
+    plain = await ask(store, "days=1&interval=hour")
+    assert (await ask(store, "days=1&interval=hour&tz=Asia/Kathmandu")).body == plain.body
+    assert store.asked_windows == []
+    for interval in ("hour", "day"):
+        with pytest.raises(ApiError) as raised:
+            await ask(store, f"interval={interval}&tz=Mars/Olympus")
+        assert raised.value.code is ErrorCode.invalid_zone
+    assert len(store.asked) == 2
+
+
 async def test_only_the_viewers_own_counts_are_queried_from_the_millisecond_on() -> None:
     store = Store({})
     await ask(store, "viewer_id=7&days=3&interval=hour", viewer="42")
@@ -154,10 +214,11 @@ async def test_the_response_names_its_window() -> None:
     assert (answer["days"], answer["interval"]) == (30, "hour")
 
 
+@pytest.mark.parametrize("query", ["", "tz=Europe/Berlin"])
 @pytest.mark.parametrize("error", [StoreUnavailable(), StoreMissing()])
-async def test_an_unavailable_store_is_503_and_never_an_empty_response(error: Exception) -> None:
+async def test_an_unavailable_store_is_503_and_never_an_empty_response(error: Exception, query: str) -> None:
     with pytest.raises(ApiError) as raised:
-        await ask(Store(error))
+        await ask(Store(error), query)
     assert raised.value.code is ErrorCode.unavailable
 
 
