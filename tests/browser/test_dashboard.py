@@ -228,6 +228,7 @@ def test_a_retired_event_is_shown_where_it_was_counted(
     page.goto(f"{deployment.read_url}{path}")
     rows = page.get_by_role("table", name="Counts", exact=True).get_by_role("rowheader")
     expect(rows).to_have_text([re.compile(f"^Shown {SHOWN} retired"), re.compile(f"^Accepted {ACCEPTED} ")])
+    expect(page.get_by_role("button", name="Shown (retired)")).to_have_count(int(path == DASHBOARD_PATH))  # the legend
     expect(page.get_by_role("button", name=re.compile("^Count "))).to_have_count(int(path == DEMO_PATH))
     expect(page.get_by_role("region", name="Tray")).to_be_hidden()  # it would emit an event that is refused
 

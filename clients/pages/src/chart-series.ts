@@ -2,6 +2,7 @@
 
 import type { EventInfo, Step } from "./api";
 import { totalCount } from "./format";
+import { markedLabel } from "./registry";
 
 const HUES = 8; // in the palette of pages.css
 const OTHERS_HUE = String(HUES - 1); // grey
@@ -47,8 +48,8 @@ export function huesOf(all: readonly Series[]): ReadonlyMap<string, string> {
   return new Map(all.flatMap(({ names, hue }) => names.map((name) => [name, hue] as const)));
 }
 
-function series({ name, label }: EventInfo, hue: string): Series {
-  return { key: name, label, hue, names: [name] };
+function series(event: EventInfo, hue: string): Series {
+  return { key: event.name, label: markedLabel(event), hue, names: [event.name] };
 }
 
 function at(step: Step, name: string): number {

@@ -5,6 +5,7 @@ import { type Bar, CHART_HEIGHT, type Layout, layoutChart } from "./chart-layout
 import { type Series, stepsBySeries } from "./chart-series";
 import { button, byId, el, ensureChildren, setAttributes, setText, svg } from "./dom";
 import { chartSummary, formatDay, formatNumber } from "./format";
+import { markedLabel } from "./registry";
 
 /** Returns a function that paints the chart. It also redraws when its width or the legend changes. */
 export function chartView(): (series: readonly Series[], steps: readonly Step[]) => void {
@@ -104,7 +105,7 @@ export function paintDays(events: readonly EventInfo[], steps: readonly Step[]):
   const heads = ensureChildren(byId("days-head", HTMLTableRowElement), events.length + 1, () =>
     el("th", { scope: "col" }),
   );
-  ["Day (UTC)", ...events.map((event) => event.label)].forEach((text, index) => {
+  ["Day (UTC)", ...events.map(markedLabel)].forEach((text, index) => {
     const head = heads[index];
     if (head) setText(head, text);
   });

@@ -1,6 +1,7 @@
 // The registry's rates, each with its confidence interval.
 
 import type { Counts, EventInfo, RateInfo } from "./api";
+import { markedLabel } from "./registry";
 import { type Interval, wilsonInterval } from "./wilson-interval";
 
 const MIN_DENOMINATOR = 5; // with fewer the interval covers nearly everything: a percentage would mislead
@@ -21,7 +22,7 @@ export type Rate = {
 
 /** The rates whose events are both among `events`, those that the page shows. */
 export function rates(infos: readonly RateInfo[], events: readonly EventInfo[], counts: Counts): readonly Rate[] {
-  const labels = new Map(events.map((event) => [event.name, event.label]));
+  const labels = new Map(events.map((event) => [event.name, markedLabel(event)]));
   return infos.flatMap((info) => {
     const [numerator, denominator] = [labels.get(info.numerator), labels.get(info.denominator)];
     return numerator === undefined || denominator === undefined

@@ -8,6 +8,11 @@ export function shownEvents(registry: Registry, counts: Counts, steps: readonly 
   return registry.events.filter((event) => !event.retired || counted(event.name));
 }
 
+/** The label, where no mark beside it says that the event is retired. */
+export function markedLabel({ label, retired }: EventInfo): string {
+  return retired ? `${label} (retired)` : label;
+}
+
 /** Whether the server takes all of these events. */
 export function acceptsAll(registry: Registry, names: readonly string[]): boolean {
   return names.every((name) => registry.events.some((event) => event.name === name && !event.retired));

@@ -30,3 +30,7 @@ test("of many counted events the seven with the highest totals stand alone, and 
   const sums = stepsBySeries(steps, series).map(({ counts }) => Object.values(counts).reduce((sum, n) => sum + n, 0));
   expect(sums).toEqual([(127 * 128) / 2, 1000]);
 });
+
+test("a retired event is marked", () => {
+  expect(chartSeries([event("old", true)], [day({ old: 1 })])).toMatchObject([{ key: "old", label: "OLD (retired)" }]);
+});

@@ -54,3 +54,8 @@ test("a rate is shown where its two events are, counted or not", () => {
   const without = events.filter(({ name }) => name !== "undone");
   expect(rates(infos, without, {}).map(({ name }) => name)).toEqual(["export_rate"]);
 });
+
+test("a rate may be of retired events, and says so", () => {
+  const { events, rates: infos } = registryOf([event("a", true), event("b")], "r = a / b");
+  expect(rates(infos, events, {}).map(rateEvents)).toEqual(["A (retired) / B"]);
+});

@@ -144,6 +144,19 @@ function totalCount(counts, names) {
   return names.reduce((total, name) => total + (counts[name] ?? 0), 0);
 }
 
+// pages/src/registry.ts
+function shownEvents(registry, counts, steps) {
+  const counted = (name) => [counts, ...steps.map((step) => step.counts)].some((each) => (each[name] ?? 0) > 0);
+  return registry.events.filter((event) => !event.retired || counted(event.name));
+}
+function markedLabel({ label, retired }) {
+  return retired ? `${label} (retired)` : label;
+}
+function isSought(event, text) {
+  const sought = text.trim().toLowerCase();
+  return [event.name, event.label].some((words) => words.toLowerCase().includes(sought));
+}
+
 // pages/src/chart-series.ts
 var HUES = 8;
 var OTHERS_HUE = String(HUES - 1);
@@ -169,8 +182,8 @@ function stepsBySeries(steps, all) {
 function huesOf(all) {
   return new Map(all.flatMap(({ names, hue: hue2 }) => names.map((name) => [name, hue2])));
 }
-function series({ name, label }, hue2) {
-  return { key: name, label, hue: hue2, names: [name] };
+function series(event, hue2) {
+  return { key: event.name, label: markedLabel(event), hue: hue2, names: [event.name] };
 }
 function at(step, name) {
   return step.counts[name] ?? 0;
@@ -365,7 +378,7 @@ function paintDays(events, steps) {
     events.length + 1,
     () => el("th", { scope: "col" })
   );
-  ["Day (UTC)", ...events.map((event) => event.label)].forEach((text, index) => {
+  ["Day (UTC)", ...events.map(markedLabel)].forEach((text, index) => {
     const head = heads[index];
     if (head) setText(head, text);
   });
@@ -532,16 +545,6 @@ function queryResult(days, readAt, summary, series2) {
   return counts && steps ? { days, readAt, counts, steps } : void 0;
 }
 
-// pages/src/registry.ts
-function shownEvents(registry, counts, steps) {
-  const counted = (name) => [counts, ...steps.map((step) => step.counts)].some((each) => (each[name] ?? 0) > 0);
-  return registry.events.filter((event) => !event.retired || counted(event.name));
-}
-function isSought(event, text) {
-  const sought = text.trim().toLowerCase();
-  return [event.name, event.label].some((words) => words.toLowerCase().includes(sought));
-}
-
 // pages/src/counts-view.ts
 function paintCounts(body, events, counts, { hueOf, search: search2, controls }) {
   const highest = Math.max(1, ...events.map((event) => counts?.[event.name] ?? 0));
@@ -597,7 +600,7 @@ function wilsonInterval(numerator, denominator) {
 // pages/src/rates.ts
 var MIN_DENOMINATOR = 5;
 function rates(infos, events, counts) {
-  const labels = new Map(events.map((event) => [event.name, event.label]));
+  const labels = new Map(events.map((event) => [event.name, markedLabel(event)]));
   return infos.flatMap((info) => {
     const [numerator, denominator] = [labels.get(info.numerator), labels.get(info.denominator)];
     return numerator === void 0 || denominator === void 0 ? [] : [rate(info, { numerator, denominator }, counts[info.numerator] ?? 0, counts[info.denominator] ?? 0)];

@@ -111,6 +111,19 @@ var CLOCK = new Intl.DateTimeFormat("en", {
 var formatNumber = (value) => WHOLE.format(value);
 var formatTime = (moment) => CLOCK.format(moment);
 
+// pages/src/registry.ts
+function shownEvents(registry, counts, steps) {
+  const counted2 = (name) => [counts, ...steps.map((step) => step.counts)].some((each) => (each[name] ?? 0) > 0);
+  return registry.events.filter((event) => !event.retired || counted2(event.name));
+}
+function acceptsAll(registry, names) {
+  return names.every((name) => registry.events.some((event) => event.name === name && !event.retired));
+}
+function isSought(event, text) {
+  const sought = text.trim().toLowerCase();
+  return [event.name, event.label].some((words) => words.toLowerCase().includes(sought));
+}
+
 // pages/src/chart-series.ts
 var HUES = 8;
 var OTHERS_HUE = String(HUES - 1);
@@ -340,19 +353,6 @@ function queryResult(days, readAt, summary, series) {
   const counts = summary.kind === "ok" ? parseCounts(summary.body) : void 0;
   const steps = series === void 0 ? [] : series.kind === "ok" ? parseSeries(series.body) : void 0;
   return counts && steps ? { days, readAt, counts, steps } : void 0;
-}
-
-// pages/src/registry.ts
-function shownEvents(registry, counts, steps) {
-  const counted2 = (name) => [counts, ...steps.map((step) => step.counts)].some((each) => (each[name] ?? 0) > 0);
-  return registry.events.filter((event) => !event.retired || counted2(event.name));
-}
-function acceptsAll(registry, names) {
-  return names.every((name) => registry.events.some((event) => event.name === name && !event.retired));
-}
-function isSought(event, text) {
-  const sought = text.trim().toLowerCase();
-  return [event.name, event.label].some((words) => words.toLowerCase().includes(sought));
 }
 
 // pages/src/counts-view.ts
