@@ -16,6 +16,7 @@ const PAGES = "../summary_api/siddes_telemetry/summary_api/pages"; // served by 
 const OUTPUTS = ["typescript/dist", "proxy/dist", PAGES];
 const MAX_SDK_BYTES = 2048; // gzipped: it must never be a reason not to adopt it
 const SDK_URL = "/developer/telemetry/sdk.js";
+const DEBUG_URL = "/developer/telemetry/sdk-debug.js";
 
 const MODULE = {
   bundle: true,
@@ -28,19 +29,23 @@ const MODULE = {
 
 async function buildInto(outputs) {
   const [sdk, proxy, pages] = outputs;
+  // debug.js shares no file with index.js, which is the whole SDK for pages without a bundler
   await build({ ...MODULE, entryPoints: ["typescript/src/index.ts"], outfile: join(sdk, "index.js"), minify: true });
-  declare("typescript/src/index.ts", sdk, ["index.d.ts", "events.d.ts"]);
+  await build({ ...MODULE, entryPoints: ["typescript/src/debug.ts"], outfile: join(sdk, "debug.js") });
+  declare("typescript/src/index.ts", sdk, ["index.d.ts"]);
+  declare("typescript/src/debug.ts", sdk, ["debug.d.ts"]);
   await build({ ...MODULE, entryPoints: ["proxy/src/index.ts"], outfile: join(proxy, "index.js") });
   declare("proxy/src/index.ts", proxy, ["index.d.ts", "options.d.ts"]);
   await build({
     ...MODULE,
     entryPoints: ["pages/src/dashboard.ts", "pages/src/demo.ts", "pages/src/pages.css"],
     outdir: pages,
-    alias: { "siddes-telemetry-sdk": SDK_URL },
-    external: [SDK_URL],
+    alias: { "siddes-telemetry-sdk": SDK_URL, "siddes-telemetry-sdk/debug": DEBUG_URL },
+    external: [SDK_URL, DEBUG_URL],
   });
   for (const name of ["dashboard.html", "demo.html", "icon.svg"]) cpSync(join("pages/src", name), join(pages, name));
   cpSync(join(sdk, "index.js"), join(pages, "sdk.js"));
+  cpSync(join(sdk, "debug.js"), join(pages, "sdk-debug.js"));
 }
 
 /** Writes the public types of a module: of the .d.ts files of its sources, those in `names`. */

@@ -1,7 +1,5 @@
-import type { TelemetryEvent } from "./events.js";
-export type { TelemetryEvent };
 /** Counts events, fire and forget: it returns at once, never throws and never writes to the console. */
-export interface Telemetry<E extends string> {
+export interface Telemetry<E extends string = string> {
     /** Counts `event` `count` times: a whole number, 1..50; 1 where it is missing or no number. 0 counts nothing. */
     (event: E, count?: number): void;
     /**
@@ -13,10 +11,10 @@ export interface Telemetry<E extends string> {
     /** Forgets queued counts of all addresses. Nothing is counted, stored or sent any more until the page is left. */
     disable(): void;
 }
-/** Telemetry for another address, or for the events of a registry of your own. One address has one queue. */
-export declare function createTelemetry<E extends string = TelemetryEvent>({ url }?: {
+/** Telemetry that knows your events, `createTelemetry<"photo_opened" | …>()`, or for another address. One address has one queue. */
+export declare function createTelemetry<E extends string = string>({ url }?: {
     url?: string | undefined;
 }): Telemetry<E>;
 /** Counts an event for the signed-in viewer, at `/api/telemetry/batch` of this origin. */
-export declare const sdTelemetry: Telemetry<TelemetryEvent>;
+export declare const sdTelemetry: Telemetry<string>;
 export declare const reset: () => Promise<void>, disable: () => void;

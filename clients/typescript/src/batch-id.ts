@@ -12,11 +12,11 @@ export function newBatchId(env: Environment): string {
   bytes.forEach((byte, at) => {
     id += (at === 3 ? 8 + (byte & 3) : byte & 15).toString(16); // the variant follows the 12 bits of rand_a
   });
-  return id.replace(/^.{8}|.{4}(?=.{12})/g, "$&-");
+  return id.replace(/(?=(.{4}){3,6}$)/g, "-");
 }
 
 /** Whether `id` is a UUIDv7 made after `start` that may still be sent at `now`: milliseconds since 1970. */
 export function isSendable(id: string, now: number, start = 0): boolean {
-  const made = Number.parseInt(id.replace("-", ""), 16); // parses up to the second hyphen; NaN where it is no UUID
+  const made = parseInt(id.replace("-", ""), 16); // parses up to the second hyphen; NaN where it is no UUID
   return made > start && made <= now && now - made <= MAX_AGE_MS; // from the future: the clock was set, its age is unknown
 }

@@ -15,8 +15,8 @@ export function mergeEntries(calls: readonly Entry[]): Entry[] {
   const totals = new Map<string, number>();
   for (const [event, count] of calls) totals.set(event, (totals.get(event) ?? 0) + count);
   const entries: Entry[] = [];
-  for (const [event, total] of totals) {
-    for (let left = total; left > 0; left -= MAX_COUNT) entries.push([event, Math.min(left, MAX_COUNT)]);
+  for (let [event, total] of totals) {
+    for (; total > 0; total -= MAX_COUNT) entries.push([event, Math.min(total, MAX_COUNT)]);
   }
   return entries;
 }

@@ -4,7 +4,7 @@ export interface Environment {
   readonly Math: { random(): number };
   readonly crypto: { getRandomValues(bytes: Uint8Array<ArrayBuffer>): unknown };
   readonly document: { readonly hidden: boolean; readonly prerendering?: boolean };
-  readonly navigator: { readonly globalPrivacyControl?: boolean; sendBeacon(url: string, body: Blob): boolean };
+  readonly navigator: { readonly globalPrivacyControl?: boolean; sendBeacon(url: string, body: string): boolean };
   readonly sessionStorage: KeyValueStorage;
   readonly localStorage: KeyValueStorage;
   fetch(url: string, init: RequestInit): Promise<Pick<Response, "status" | "headers" | "text">>;

@@ -1,11 +1,8 @@
-import type { TelemetryEvent } from "./events.js"; // with its extension: it stays in the .d.ts, where Node's rules ask for it
 import { BATCHES_KEY } from "./storage-keys";
 import { noTelemetry, pageTelemetry } from "./telemetry";
 
-export type { TelemetryEvent };
-
 /** Counts events, fire and forget: it returns at once, never throws and never writes to the console. */
-export interface Telemetry<E extends string> {
+export interface Telemetry<E extends string = string> {
   /** Counts `event` `count` times: a whole number, 1..50; 1 where it is missing or no number. 0 counts nothing. */
   (event: E, count?: number): void;
   /**
@@ -22,8 +19,8 @@ const DEFAULT_URL = "/api/telemetry/batch";
 
 const byUrl: Record<string, Telemetry<string>> = {}; // two queues must not share a key in storage
 
-/** Telemetry for another address, or for the events of a registry of your own. One address has one queue. */
-export function createTelemetry<E extends string = TelemetryEvent>({ url = DEFAULT_URL } = {}): Telemetry<E> {
+/** Telemetry that knows your events, `createTelemetry<"photo_opened" | …>()`, or for another address. One address has one queue. */
+export function createTelemetry<E extends string = string>({ url = DEFAULT_URL } = {}): Telemetry<E> {
   byUrl[url] ??=
     typeof document === "undefined"
       ? noTelemetry()
@@ -32,6 +29,6 @@ export function createTelemetry<E extends string = TelemetryEvent>({ url = DEFAU
 }
 
 /** Counts an event for the signed-in viewer, at `/api/telemetry/batch` of this origin. */
-export const sdTelemetry: Telemetry<TelemetryEvent> = createTelemetry();
+export const sdTelemetry: Telemetry<string> = createTelemetry();
 
 export const { reset, disable } = sdTelemetry;

@@ -2,12 +2,21 @@ import { type Batch, clampCount, type Entry, mergeEntries } from "./batch";
 import { isSendable, newBatchId } from "./batch-id";
 import { type Environment, ignoreErrors, sleep } from "./environment";
 import { BASE_MS, CAP_MS, LAST_TRY_MS, LINGER_MS, MAX_BATCHES, MAX_CALLS, MAX_WAITING } from "./limits";
+import type { PageQueue } from "./page-queues";
 import { OFF } from "./response";
 import { SIGN_OUT_KEY } from "./storage-keys";
 import { fromText, toText } from "./stored-batches";
 import { beaconBatch, postBatch } from "./transport";
 
-export type Queue = ReturnType<typeof createQueue>;
+/** The queue as its page sees it. */
+export interface Queue extends PageQueue {
+  add(event: string, count?: number): void;
+  load(): void;
+  hide(): void;
+  pagehide(): void;
+  online(): void;
+  forget(): void;
+}
 
 /**
  * The queue of one address: calls become batches, and each batch is sent until the server acknowledges it.
@@ -25,7 +34,7 @@ export type Queue = ReturnType<typeof createQueue>;
  * A waiting call is in memory only and has no id. A batch never changes, so a duplicate counts once: a duplicated tab
  * copies sessionStorage, and both tabs may send the batch.
  */
-export function createQueue(env: Environment, url: string, key: string) {
+export function createQueue(env: Environment, url: string, key: string): Queue {
   let waiting: Entry[] = [];
   let batches: Batch[] = []; // sealed or in flight, oldest first
   const inFlight = new Map<Batch, Promise<void>>(); // settled when the response has been dealt with
@@ -86,7 +95,7 @@ export function createQueue(env: Environment, url: string, key: string) {
   }
 
   function send(batch: Batch): void {
-    const request = postBatch(env, url, batch).then((outcome) => {
+    const request = postBatch(env, url, batch, queue.watcher).then((outcome) => {
       inFlight.delete(batch);
       if (!batches.includes(batch)) return; // forgotten meanwhile
       if (outcome === OFF) off = true;
@@ -119,8 +128,8 @@ export function createQueue(env: Environment, url: string, key: string) {
     retryAfterMs = 0;
   }
 
-  const queue = {
-    refused: false, // the user opted out; in force until the page is left
+  const queue: Queue = {
+    refused: false,
 
     /** Takes over the stored batches, except those from before a sign-out. Unreadable storage changes nothing. */
     load(): void {
@@ -136,6 +145,7 @@ export function createQueue(env: Environment, url: string, key: string) {
     step,
     forget,
     add(event: string, count?: number): void {
+      queue.watcher?.event(event, count, key);
       if (isStopped() || typeof event !== "string" || count === 0 || waiting.length >= MAX_WAITING) return;
       const length = waiting.push([event, clampCount(count)]);
       if (length === 1) {

@@ -15,7 +15,7 @@ export async function outcomeOf(response: Pick<Response, "status" | "headers" | 
   const { status } = response;
   if (status === 429 || status >= 500) {
     // without a match exec returns null, and Number(null) is 0
-    return Math.min(Number(/^\d+$/.exec(response.headers.get("retry-after") ?? "")), MAX_RETRY_AFTER_S) * 1000;
+    return Math.min(Number(/^\d+$/.exec(response.headers.get("retry-after") as string)), MAX_RETRY_AFTER_S) * 1000;
   }
   return status === 404 && (await response.text()).includes('"telemetry_disabled"') ? OFF : "done";
 }

@@ -13,9 +13,14 @@ export function toText(batches: readonly Batch[]): string | undefined {
  * Malformed batches are skipped. Throws where the text is no JSON list.
  */
 export function fromText(text: string | null, now: number, start: number): Batch[] {
-  const isValid = ([id, entries]: Batch) =>
-    isSendable(id, now, start) &&
-    entries.every(([event, count]) => typeof event === "string" && count === clampCount(count));
   const stored: Batch[] = JSON.parse(text ?? "[]");
-  return stored.filter((batch) => ignoreErrors(() => isValid(batch))).slice(0, MAX_BATCHES);
+  return stored
+    .filter((batch) =>
+      ignoreErrors(
+        () =>
+          isSendable(batch[0], now, start) &&
+          batch[1].every(([event, count]) => typeof event === "string" && count === clampCount(count)),
+      ),
+    )
+    .slice(0, MAX_BATCHES);
 }

@@ -12,6 +12,7 @@ export function pageTelemetry(env: Environment, url: string, key: string) {
   const queue = createQueue(env, url, key);
   forEachQueue(env, (other) => {
     queue.refused ||= other.refused;
+    queue.watcher ??= other.watcher;
   });
   followPageLifecycle(env, queue);
   queue.load();

@@ -4,26 +4,24 @@
 import { type Batch, toBody } from "./batch";
 import { type Environment, ignoreErrors, sleep } from "./environment";
 import { REQUEST_TIMEOUT_MS } from "./limits";
+import type { Watcher } from "./page-queues";
 import { type Outcome, outcomeOf } from "./response";
 
 /** Sends a batch by `fetch`. Never rejects. */
-export async function postBatch(env: Environment, url: string, batch: Batch): Promise<Outcome> {
+export async function postBatch(env: Environment, url: string, batch: Batch, watcher?: Watcher): Promise<Outcome> {
   try {
-    return await Promise.race([
-      env
-        .fetch(url, {
-          method: "POST",
-          body: toBody(batch),
-          headers: { "content-type": "application/json" },
-          keepalive: true,
-          credentials: "include",
-          redirect: "manual",
-          cache: "no-store",
-          referrerPolicy: "no-referrer",
-        })
-        .then(outcomeOf),
-      sleep(env, REQUEST_TIMEOUT_MS),
-    ]);
+    const response = env.fetch(url, {
+      method: "POST",
+      body: toBody(batch),
+      headers: { "content-type": "application/json" },
+      keepalive: true,
+      credentials: "include",
+      redirect: "manual",
+      cache: "no-store",
+      referrerPolicy: "no-referrer",
+    });
+    watcher?.fetch(response, batch, url);
+    return await Promise.race([response.then(outcomeOf), sleep(env, REQUEST_TIMEOUT_MS)]);
   } catch {
     return 0; // a network error: the batch may or may not have been counted
   }
@@ -31,6 +29,6 @@ export async function postBatch(env: Environment, url: string, batch: Batch): Pr
 
 /** Sends a batch by `sendBeacon`, which outlives the page but reports no response. */
 export function beaconBatch(env: Environment, url: string, batch: Batch): void {
-  // text/plain: a beacon of JSON to another origin would need a preflight, and old browsers refuse to send it
-  ignoreErrors(() => env.navigator.sendBeacon(url, new Blob([toBody(batch)], { type: "text/plain" })));
+  // a text goes as text/plain: a beacon of JSON to another origin would need a preflight, and old browsers refuse to send it
+  ignoreErrors(() => env.navigator.sendBeacon(url, toBody(batch)));
 }

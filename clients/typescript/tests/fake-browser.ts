@@ -79,7 +79,7 @@ export class Browser {
   readonly pages = new Set<Page>();
   readonly localStorage = new Map<string, string>();
   /** The beacons sent so far. */
-  beacons: Blob[] = [];
+  beacons: string[] = [];
 
   network: Network;
   readonly random: () => number;
@@ -107,7 +107,7 @@ export class Page implements Environment {
     getRandomValues: (bytes) => bytes.set(Array.from(bytes, () => this.browser.random() * 256)),
   };
   readonly document = { hidden: false, prerendering: false };
-  navigator: { globalPrivacyControl?: boolean; sendBeacon(url: string, body: Blob): boolean } = {
+  navigator: { globalPrivacyControl?: boolean; sendBeacon(url: string, body: string): boolean } = {
     sendBeacon: (_url, body) => this.browser.beacons.push(body) > 0,
   };
   localStorage: KeyValueStorage = {
@@ -222,6 +222,6 @@ export class ScriptedServer {
     return this.requests.map(({ body }) => Object.fromEntries(body.events.map(({ event, count }) => [event, count])));
   }
   async beacons(): Promise<Body[]> {
-    return Promise.all(this.browser.beacons.map(async (blob) => JSON.parse(await blob.text())));
+    return this.browser.beacons.map((body) => JSON.parse(body));
   }
 }
