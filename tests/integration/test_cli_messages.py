@@ -208,6 +208,15 @@ def test_the_contracts_are_printed() -> None:
     assert "CREATE TABLE" in ddl.stdout
     assert "INTERVAL 91 DAY" in ddl.stdout
     assert "counted.telemetry_counts" in ddl.stdout.replace("`", "")
+    module = say("schema", "typescript", "--url", "/base/api/telemetry/batch/")
+    assert '{ url: "/base/api/telemetry/batch/" }' in module.stdout
+
+
+@pytest.mark.parametrize("url", ["", "batch", "//other.example/batch", "/a b", "ftp://a.example/batch"])
+def test_an_address_to_which_the_sdk_could_not_post_is_refused(url: str) -> None:
+    done = say("schema", "typescript", "--url", url)
+    assert done.exit_code == 2
+    assert done.stdout == ""
 
 
 def test_a_mangled_secret_stops_a_real_process_and_is_not_shown(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-// What an app gets that installs the packages: their committed types, by the rules of Node and by those of bundlers.
+// What an app gets that installs the packages: their types and the generated module's, by the rules of Node and of bundlers.
 
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,55 +9,107 @@ import ts from "typescript";
 import { afterAll, expect, test } from "vitest";
 
 const CLIENTS = fileURLToPath(new URL("../..", import.meta.url));
-const APP = `"use client";
-import { createTelemetry, reset, sdTelemetry, type TelemetryEvent } from "siddes-telemetry-sdk";
-import { telemetryProxy } from "siddes-telemetry-proxy";
+
+const TYPED = `"use client";
+import { disable, reset, sdTelemetry, type TelemetryEvent } from "SOURCE";
 
 const known: TelemetryEvent = "suggestion_shown";
 sdTelemetry(known, 3);
-// @ts-expect-error: the list is closed
-sdTelemetry("anything");
+// @ts-expect-error: misspelt
+sdTelemetry("sugestion_shown");
+// @ts-expect-error: nothing but a number
+sdTelemetry("suggestion_shown", "3");
+export const done: Promise<void> = reset();
+disable();
+`;
+const UNTYPED = `
+import { createTelemetry, reset, sdTelemetry, type Telemetry } from "siddes-telemetry-sdk";
+import { explain } from "siddes-telemetry-sdk/debug";
+import { type TelemetryProxy, telemetryProxy } from "siddes-telemetry-proxy";
+
+sdTelemetry("anything", 3);
+const untyped: Telemetry = createTelemetry({ url: "/base/batch" });
+untyped("anything");
 const own = createTelemetry<"own_event">();
 own("own_event");
-// @ts-expect-error: so is an app's own
-own("suggestion_shown");
+// @ts-expect-error: an app's own list is closed
+own("another_event");
+explain();
 export const done: Promise<void> = reset();
-export const { GET, POST } = telemetryProxy({ ingestUrl: "http://gateway:8080" });
+export const handlers: TelemetryProxy = telemetryProxy({ ingestUrl: "http://gateway:8080" });
 // @ts-expect-error: one must say where
 telemetryProxy({});
 `;
 
-const folder = mkdtempSync(join(tmpdir(), "siddes-consumer-"));
+const folder = mkdtempSync(join(tmpdir(), "siddes-app-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-mkdirSync(join(folder, "node_modules"));
-symlinkSync(join(CLIENTS, "typescript"), join(folder, "node_modules/siddes-telemetry-sdk"));
-symlinkSync(join(CLIENTS, "proxy"), join(folder, "node_modules/siddes-telemetry-proxy"));
+const pack = ["pack", "--json", "--pack-destination", folder, "./typescript", "./proxy"];
+const packed: { name: string; filename: string }[] = JSON.parse(
+  execFileSync("npm", pack, { cwd: CLIENTS, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }),
+);
+for (const { name, filename } of packed) {
+  const target = join(folder, "node_modules", name);
+  mkdirSync(target, { recursive: true });
+  execFileSync("tar", ["-xzf", join(folder, filename), "-C", target, "--strip-components=1"]);
+}
+mkdirSync(join(folder, "src"));
+cpSync(join(CLIENTS, "typescript/tests/telemetry.generated.ts"), join(folder, "src/telemetry.ts"));
 writeFileSync(join(folder, "package.json"), '{"type":"module"}');
-writeFileSync(join(folder, "app.ts"), APP);
+writeFileSync(join(folder, "page.tsx"), TYPED.replace("SOURCE", "./src/telemetry"));
+writeFileSync(join(folder, "typed.ts"), TYPED.replace("SOURCE", "./src/telemetry.js"));
+writeFileSync(join(folder, "untyped.ts"), UNTYPED);
 
-test.each([
-  ["Node", ts.ModuleKind.Node16, ts.ModuleResolutionKind.Node16],
-  ["bundlers", ts.ModuleKind.ESNext, ts.ModuleResolutionKind.Bundler],
+const STRICT: ts.CompilerOptions = {
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noPropertyAccessFromIndexSignature: true,
+  noUnusedLocals: true,
+  verbatimModuleSyntax: true,
+  declaration: true,
+  isolatedDeclarations: true,
+  skipLibCheck: false,
+  skipDefaultLibCheck: true, // those of TypeScript itself: seconds of work, and not ours
+};
+/** As create-next-app writes it. */
+const NEXT: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ES2017,
+  lib: ["lib.dom.d.ts", "lib.dom.iterable.d.ts", "lib.esnext.d.ts"],
+  allowJs: true,
+  skipLibCheck: true,
+  strict: true,
+  esModuleInterop: true,
+  module: ts.ModuleKind.ESNext,
+  moduleResolution: ts.ModuleResolutionKind.Bundler,
+  resolveJsonModule: true,
+  isolatedModules: true,
+  jsx: ts.JsxEmit.Preserve,
+};
+const NODE = { module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext };
+const BUNDLER = { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler };
+const BROWSER = { target: ts.ScriptTarget.ES2017, lib: ["lib.es2017.d.ts", "lib.dom.d.ts"] };
+const parsed = new Map<string, ts.SourceFile | undefined>(); // the libraries take most of the time
+
+test.each<[string, ts.CompilerOptions, string[]]>([
+  ["a Next.js app", NEXT, ["page.tsx", "untyped.ts"]],
+  ["a strict app by the rules of Node", { ...STRICT, ...BROWSER, ...NODE }, ["typed.ts", "untyped.ts"]],
+  ["a strict app of a bundler", { ...STRICT, ...BROWSER, ...BUNDLER }, ["typed.ts", "untyped.ts"]],
 ])(
-  "the types hold by the rules of %s, in an old target, with libraries checked",
-  (_, module, moduleResolution) => {
-    const options: ts.CompilerOptions = {
-      strict: true,
-      exactOptionalPropertyTypes: true,
-      noEmit: true,
-      skipLibCheck: false,
-      skipDefaultLibCheck: true, // those of TypeScript itself: seconds of work, and not ours
-      types: [],
-      lib: ["lib.es2017.d.ts", "lib.dom.d.ts"],
-      target: ts.ScriptTarget.ES2017,
-      module,
-      moduleResolution,
+  "%s compiles without Node's types, and a misspelt event is refused",
+  (_, chosen, files) => {
+    const options: ts.CompilerOptions = { ...chosen, noEmit: true, types: [] };
+    const host = ts.createCompilerHost(options);
+    const { getSourceFile } = host;
+    host.getSourceFile = (name, target, ...rest) => {
+      const key = `${name} ${JSON.stringify(target)}`;
+      if (!parsed.has(key)) parsed.set(key, getSourceFile(name, target, ...rest));
+      return parsed.get(key);
     };
-    const program = ts.createProgram([join(folder, "app.ts")], options);
-    const complaints = ts.getPreEmitDiagnostics(program).map(({ messageText, file, start }) => ({
-      where: `${file?.fileName} ${start}`,
-      what: ts.flattenDiagnosticMessageText(messageText, "\n"),
+    const roots = files.map((name) => join(folder, name));
+    const complaints = ts.getPreEmitDiagnostics(ts.createProgram(roots, options, host)).map((each) => ({
+      where: `${each.file?.fileName} ${each.start}`,
+      what: ts.flattenDiagnosticMessageText(each.messageText, "\n"),
     }));
     expect(complaints).toEqual([]);
   },

@@ -15,12 +15,3 @@ def python_enum(registry: Registry) -> str:
         '    """The events that can be counted; events.toml says what each means."""\n\n'
         f"{members}\n"
     )
-
-
-def typescript_union(registry: Registry) -> str:
-    """The text of clients/typescript/src/events.ts."""
-    names = "\n".join(f'  | "{event.name}"' for event in registry.events)
-    return (
-        "// The events that can be counted. Generated from the registry by `siddes-telemetry schema typescript`.\n\n"
-        f"export type TelemetryEvent =\n{names};\n"
-    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Annotated
 
 import typer
 
@@ -14,9 +16,12 @@ from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.store_schema import EMBEDDED_DATABASE, cluster_schema
 from siddes_telemetry.cli.terminal import exit_on_error, say
 from siddes_telemetry.cli.version import installed_version
-from siddes_telemetry.schemas.codegen import python_enum, typescript_union
+from siddes_telemetry.schemas.codegen import python_enum
+from siddes_telemetry.schemas.codegen_typescript import typescript_module
 from siddes_telemetry.schemas.openapi import Api, openapi
 from siddes_telemetry.schemas.registry import Registry
+
+_SDK_URL = re.compile(r"(https?://[^\s/]+)?/[^\s/]\S*")  # //host would be another origin
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Print a contract.")
 
@@ -60,11 +65,17 @@ def schema_python(
 
 @app.command(name="typescript")
 def schema_typescript(
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where the SDK posts to, if not /api/telemetry/batch of the page's origin."),
+    ] = None,
     events: EventsFile = None,
 ) -> None:
-    """The events, as a TypeScript union."""
+    """A module for a TypeScript app: its events as a type, and the SDK made with it."""
+    if url is not None and not _SDK_URL.fullmatch(url):
+        raise typer.BadParameter("must be a path that begins with /, or an http(s) URL", param_hint="--url")
     with exit_on_error():
-        typer.echo(typescript_union(_registry(read_settings(events=events))), nl=False)
+        typer.echo(typescript_module(_registry(read_settings(events=events)), url), nl=False)
 
 
 def _registry(settings: Settings) -> Registry:
