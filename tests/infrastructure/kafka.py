@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import subprocess
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,10 @@ from tests.infrastructure.process import ServerProcess
 READY = b"Kafka Server started"
 LOG4J = Path(__file__).with_name("log4j2.xml")
 CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"  # any base64 UUID does
+
+FORMATTED = ("bootstrap.checkpoint", "meta.properties")  # what `kafka-storage format` writes
+NODE = re.compile(rb"^node\.id=.*$", re.MULTILINE)
+DIRECTORY = re.compile(rb"^directory\.id=.*$", re.MULTILINE)  # of 16 random bytes
 
 QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # it starts in half the time, and is slower under load
 
@@ -42,6 +49,9 @@ class Listener:
     advertised: int
 
 
+_formatted: dict[Path, dict[str, bytes]] = {}  # FORMATTED by jars: a format takes a second of processor time
+
+
 class KafkaServer(LocalServer):
     """A node with these settings (`server.properties`), which the first start writes into its folder.
 
@@ -66,15 +76,31 @@ class KafkaServer(LocalServer):
         mapped = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
         self._java = ["java", *java, *mapped, f"-Dlog4j2.configurationFile={LOG4J.as_uri()}", "-cp", class_path]
         self._properties = folder / "server.properties"
-        self._settings = {**settings, "log.dirs": str(folder / "data")}
+        self._data = folder / "data"
+        self._settings = {**settings, "log.dirs": str(self._data)}
+        self._jars = jars
 
     def _prepare(self) -> list[str]:
         if not self._properties.exists():
             self._properties.write_text("".join(f"{key}={value}\n" for key, value in self._settings.items()))
-            format_storage = [*self._java, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]
-            format_storage += [str(self._properties), *self._format_options]
-            subprocess.run(format_storage, check=True, stdout=subprocess.DEVNULL)
+            self._format()
         return [*self._java, "kafka.Kafka", str(self._properties)]
+
+    def _format(self) -> None:
+        """Let Kafka format the storage once, and copy what it wrote for other nodes: they differ in their ids only."""
+        if self._format_options or self._jars not in _formatted:
+            command = [*self._java, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]
+            command += [str(self._properties), *self._format_options]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            if not self._format_options:
+                _formatted[self._jars] = {name: (self._data / name).read_bytes() for name in FORMATTED}
+            return
+        checkpoint, meta = (_formatted[self._jars][name] for name in FORMATTED)
+        meta = NODE.sub(f"node.id={self._settings['node.id']}".encode(), meta)
+        meta = DIRECTORY.sub(b"directory.id=" + urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"="), meta)
+        self._data.mkdir()
+        for name, content in zip(FORMATTED, (checkpoint, meta), strict=True):
+            (self._data / name).write_bytes(content)
 
     def _serves(self, process: ServerProcess) -> bool:
         return READY in process.said()
