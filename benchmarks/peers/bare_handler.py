@@ -15,7 +15,7 @@ import json
 import uvloop
 from aiohttp import web
 
-from siddes_telemetry.cli.services.runtime import GC_ALLOCATIONS
+from siddes_telemetry.cli.garbage import look_for_garbage_seldom
 
 BODY = b'{"ok":true}'
 
@@ -38,5 +38,5 @@ async def serve() -> None:
 
 if __name__ == "__main__":
     gc.freeze()
-    gc.set_threshold(GC_ALLOCATIONS)
+    look_for_garbage_seldom()
     uvloop.run(serve())

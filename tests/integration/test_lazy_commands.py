@@ -17,7 +17,8 @@ from siddes_telemetry.cli.lazy_commands import COMMANDS
 
 HTTP, KAFKA, CLICKHOUSE, CHDB, SQLITE = "aiohttp", "aiokafka", "clickhouse_connect", "chdb", "sqlite3"
 METRICS, LOGS, SETTINGS = "prometheus_client", "structlog", "pydantic_settings"
-ALL = (HTTP, KAFKA, CLICKHOUSE, CHDB, SQLITE, METRICS, LOGS, SETTINGS)
+ARROW = "pyarrow"  # chDB would load it
+ALL = (HTTP, KAFKA, CLICKHOUSE, CHDB, SQLITE, METRICS, LOGS, SETTINGS, ARROW)
 CHEAP = {SETTINGS}
 OPERATORS = {SETTINGS, LOGS, METRICS}
 LOADED = {
@@ -33,6 +34,7 @@ LOADED = {
     # what the other commands load when they know where the log and the store are
     "siddes_telemetry.cli.operations.cluster": OPERATORS | {HTTP, KAFKA, CLICKHOUSE},
     "siddes_telemetry.cli.operations.folder": OPERATORS | {SQLITE},
+    "siddes_telemetry.backends.clickhouse.chdb_engine": {CHDB},
 }
 LIST_LOADED = """
 import json, os, sys

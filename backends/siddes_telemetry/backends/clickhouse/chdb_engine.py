@@ -19,8 +19,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from chdb import ChdbError, connect
-
+from siddes_telemetry.backends.clickhouse.chdb_import import ChdbError, connect
 from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Settings, escape, with_identifiers
 from siddes_telemetry.backends.clickhouse.errors import failure
 from siddes_telemetry.backends.clickhouse.settings import known_only

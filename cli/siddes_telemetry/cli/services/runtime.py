@@ -20,13 +20,13 @@ import uvloop
 from siddes_telemetry.backends.ports.errors import BackendError
 from siddes_telemetry.cli import open_files
 from siddes_telemetry.cli.data_folder import DataIncomplete, DataInUse
+from siddes_telemetry.cli.garbage import look_for_garbage_seldom
 from siddes_telemetry.cli.operator_error import OperatorError
 from siddes_telemetry.cli.services.stop_request import StopRequest
 from siddes_telemetry.cli.settings import SettingsError
 from siddes_telemetry.web.code_location import code_location
 from siddes_telemetry.web.logs import report_suppressed_lines
 
-GC_ALLOCATIONS = 20_000  # reference counting frees a request's objects; the default, 700, scans every few requests
 STOP_S = 25.0  # for a stop, without the drain delay: less than the 30 s after which supervisors kill
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ def run(service: Service, *, drain_delay_s: float = 0) -> None:
     ServiceFailed for anything else, whose text may quote outside data.
     """
     gc.freeze()  # imported modules and built objects are never garbage: keep them out of every scan
-    gc.set_threshold(GC_ALLOCATIONS)
+    look_for_garbage_seldom()  # as in __main__.py, for worker processes
     open_files.raise_limit()
     uvloop.run(_run(service, drain_delay_s))
 
