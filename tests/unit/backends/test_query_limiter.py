@@ -128,8 +128,9 @@ async def test_a_wait_past_the_deadline_fails_and_does_not_delay_the_next() -> N
     await asking.ask("a")
     await asking.ask("late", deadline_s=0.02)
     await asking.ask("b")
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable) as raised:
         await asking.tasks["late"]
+    assert raised.value.reason == "busy"
     engine.answer("a")
     await settled()
     assert engine.asked == ["a", "b"]

@@ -99,7 +99,7 @@ _CONNECTION_FAILURES: Mapping[str, tuple[str, str]] = {
     ),
 }
 
-REASONS = ("missing", "refused", "other_store", *_CONNECTION_FAILURES, *_REMEDIES)
+REASONS = ("missing", "refused", "other_store", "busy", *_CONNECTION_FAILURES, *_REMEDIES)
 
 # A retry cannot succeed: the statement or its data is wrong. Every other error may pass, or an operator can fix its
 # cause (credentials, grants, disks, memory, too many parts, read-only tables, keepers).
@@ -168,6 +168,15 @@ def other_store(problem: str) -> StoreUnavailable:
         "the servers that are listed are not one store",
         reason="other_store",
         remedy=f"{problem}: name servers that are replicas of one another, or one server",
+    )
+
+
+def busy() -> StoreUnavailable:
+    """The error for a summary whose turn did not come: earlier ones of this process took until its deadline."""
+    return StoreUnavailable(
+        "no free query slot before the deadline",
+        reason="busy",
+        remedy="summaries queue in this process: run more of them, or see to a slow store",
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from siddes_telemetry.backends.ports.errors import StoreUnavailable
+from siddes_telemetry.backends.clickhouse.errors import busy
 
 
 class QueryLimiter:
@@ -24,7 +24,7 @@ class QueryLimiter:
     async def slot(self, deadline_s: float) -> AsyncIterator[float]:
         """Wait for a free slot and hold it. Yields the seconds left until the deadline.
 
-        Raises StoreUnavailable if no slot gets free before the deadline.
+        Raises StoreUnavailable (busy) if no slot gets free before the deadline.
         """
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + deadline_s
@@ -32,7 +32,7 @@ class QueryLimiter:
             async with asyncio.timeout_at(ends_s):
                 await self._free.acquire()
         except TimeoutError:
-            raise StoreUnavailable("no free query slot before the deadline") from None
+            raise busy() from None
         try:
             yield ends_s - loop.time()
         finally:
