@@ -41,7 +41,7 @@ async def test_viewers_find_all_their_counts_in_the_cluster(
             instance.processes["up"].kill()  # the count may be in the log alone
             load = Load([moved.write_url], Pace(connections=4, pause_s=0.02), seeded())
             async with load.running():
-                assert (await typed("import", folder)).startswith("1 rows (3 counts) imported\n")
+                assert (await typed("import", folder)).startswith("1 row (3 counts) imported\n")
                 assert await folder_agrees()
                 await typed("verify")
             await after.counts_become("alice", {"suggestion_undo": 7})
@@ -51,7 +51,7 @@ async def test_viewers_find_all_their_counts_in_the_cluster(
             assert "data_folder_was_imported" in instance.processes["up"].said()
             assert await before.post("alice", "suggestion_undo", 5) == 200
             assert instance.processes["up"].stop() == 0
-            assert "1 rows (5 counts) imported\n1 rows (3 counts) are there already" in await typed("import", folder)
+            assert "1 row (5 counts) imported\n1 row (3 counts) already there" in await typed("import", folder)
             assert await folder_agrees()
             await typed("verify")
             await after.counts_become("alice", {"suggestion_undo": 12})

@@ -79,4 +79,4 @@ async def test_a_cluster_switched_off_stores_what_was_taken_before(
                 assert await Operator(session).troubles(process) == {}
             for url in (deployment.write_url, deployment.read_url):
                 await closed_before_anything_else(ApiClient(session, url))
-            await eventually(lambda: stored(deployment, "1 rows (3 counts)"), lambda: "what was taken was not stored")
+            await eventually(lambda: stored(deployment, "1 row (3 counts)"), lambda: "what was taken was not stored")

@@ -122,7 +122,7 @@ async def test_a_killed_import_imports_each_row_once(own_clickhouse: LocalClickH
                 await answered.caught()
         assert await holds_nothing_twice(sql, log_id) == ROWS
         again = await asyncio.to_thread(run, "import", str(folder), settings=settings)
-        assert again.stdout.startswith(f"0 rows (0 counts) imported\n{ROWS} rows ")
+        assert again.stdout.startswith(f"0 rows (0 counts) imported\n{ROWS:,} rows ")
         folder_agrees = await asyncio.to_thread(run, "verify", settings={"DATA": str(folder)})
         assert folder_agrees.returncode == 0, folder_agrees.stdout
 

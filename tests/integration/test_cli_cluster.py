@@ -74,6 +74,7 @@ def test_migrate_takes_the_announced_steps_then_none_then_those_of_changed_setti
     assert "toIntervalDay(30)" in value(server, table)
     assert "INTERVAL 9 DAY" in migrated({**settings, "RETENTION_DAYS": "9"}).stdout
     assert "toIntervalDay(9)" in value(server, table)
+    assert "note: counts are kept for 31 days" in migrated({**settings, "RETENTION_DAYS": "31"}, "--dry-run").stderr
 
 
 def test_topics_and_tables_can_be_made_apart_each_with_its_own_servers_setting(settings: dict[str, str]) -> None:

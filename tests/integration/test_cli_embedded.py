@@ -131,6 +131,16 @@ def test_a_second_instance_on_the_same_data_says_so_and_the_first_goes_on(deploy
     assert run("dead-letters", settings=deployment.settings).returncode == 0
 
 
+def test_counts_that_no_summary_reads_are_said_at_migrate_and_up(deployment: Deployment) -> None:
+    longer = {**deployment.settings, "RETENTION_DAYS": "31"}
+    note = "note: counts are kept for 31 days, and a summary or a series reads 30 of them at most"
+    assert run("up", *ANY_PORT, settings=longer).stderr.startswith(note)
+    with stopped(deployment):
+        assert note in run("migrate", "--dry-run", settings=longer).stderr
+        assert "note" not in run("migrate", "--dry-run", settings=deployment.settings).stderr
+    assert "note" not in run("up", *ANY_PORT, settings=deployment.settings).stderr
+
+
 def test_operations_work_on_a_stopped_instance(deployment: Deployment) -> None:
     with stopped(deployment):
         assert not (data(deployment) / "control.sock").exists()
@@ -138,7 +148,7 @@ def test_operations_work_on_a_stopped_instance(deployment: Deployment) -> None:
         gone = run("purge", "--days", "0", settings=deployment.settings)
         assert re.match(r"[2-9] rows \(\d+ counts\) gone, created ", gone.stdout)
         shorter = {**deployment.settings, "RETENTION_DAYS": "9"}
-        for arguments, said in ((("--dry-run",), "1 steps would be done"), ((), "1 steps done")):
+        for arguments, said in ((("--dry-run",), "1 step would be done"), ((), "1 step done")):
             done = run("migrate", *arguments, settings=shorter)
             assert done.returncode == 0
             assert done.stderr.startswith(said)

@@ -47,6 +47,16 @@ def test_every_command_has_a_help_text(command: tuple[str, ...]) -> None:
     assert "Usage: siddes-telemetry" in result.stdout or "Usage: root" in result.stdout
 
 
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    installed = Path(sys.executable).with_name("siddes-telemetry")
+    plan = [str(installed), "plan", "--events-per-second", "1", "--viewers", "1", "--retention-days", "30"]
+    with subprocess.Popen(plan, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()  # before the first line, as `true` would
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (1, b"")
+
+
 def test_the_script_and_the_module_are_the_same_command() -> None:
     installed = Path(sys.executable).with_name("siddes-telemetry")
     done = subprocess.run([installed, "--version"], capture_output=True, text=True, timeout=60, check=True)

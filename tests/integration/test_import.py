@@ -91,20 +91,20 @@ def test_an_import_is_exact_and_can_be_repeated(cluster: dict[str, str], server:
     assert would[0] == "9 rows (23 counts) would be imported"
     assert rows_of(server, log_id) == []
 
-    left_out = "1 rows left out: they are older than the retention, or will be within the hour"
+    left_out = "1 row left out: older than the retention, or will be within the hour"
     assert done(folder, cluster) == ["9 rows (23 counts) imported", left_out, "both sides are the same on 3 days"]
     rows = rows_of(server, log_id)
     assert [(viewer, count, offset) for viewer, count, _, offset in rows] == [("alice", 7, 2)] + [("bob", 2, 3)] * 8
-    again = ["0 rows (0 counts) imported", "9 rows (23 counts) are there already", left_out]
+    again = ["0 rows (0 counts) imported", "9 rows (23 counts) already there", left_out]
     assert done(folder, cluster) == [*again, "both sides are the same on 3 days"]
 
     filled(folder, [counted("alice", NOW_MS, 1)])  # it went on counting
     more = done(folder, cluster)
-    assert more[:2] == ["1 rows (1 counts) imported", "9 rows (23 counts) are there already"]
+    assert more[:2] == ["1 row (1 count) imported", "9 rows (23 counts) already there"]
     assert rows_of(server, log_id)[:-1] == rows
     other = tmp_path / "other"
     other_id = filled(other, [counted("alice", NOW_MS, 3)])
-    assert done(other, cluster)[0] == "1 rows (3 counts) imported"
+    assert done(other, cluster)[0] == "1 row (3 counts) imported"
     assert len(rows_of(server, other_id)) == 1
     assert done(folder, cluster)[0] == "0 rows (0 counts) imported"
 
@@ -140,7 +140,7 @@ def test_counts_that_do_not_fit_are_refused(cluster: dict[str, str], server: Cli
     assert "SIDDES_TELEMETRY_VIEWER_KEY is another: its viewers" in refused(
         pseudonyms, keyed | {"VIEWER_KEY": KEY[::-1]}
     )
-    assert done(pseudonyms, keyed)[0] == "1 rows (1 counts) imported"
+    assert done(pseudonyms, keyed)[0] == "1 row (1 count) imported"
     unknown = tmp_path / "unknown"
     unknown.mkdir()
     asyncio.run(plant(unknown, [counted("alice", NOW_MS, 1)]))
@@ -201,13 +201,13 @@ def test_what_a_purge_removed_since_the_first_import_does_not_come_back(
     assert run(*purge, settings=cluster).returncode == 0  # removes nothing of this folder
     assert done(folder, cluster)[0] == "3 rows (4 counts) imported"
     assert run(*purge, settings=cluster).stdout.startswith("2 rows (2 counts) gone")
-    left_out = "2 rows left out: they were purged since the first import"
-    assert done(folder, cluster)[:3] == ["0 rows (0 counts) imported", "1 rows (2 counts) are there already", left_out]
+    left_out = "2 rows left out: purged since the first import"
+    assert done(folder, cluster)[:3] == ["0 rows (0 counts) imported", "1 row (2 counts) already there", left_out]
     assert [row[0] for row in rows_of(server, log_id)] == ["young"]
 
     other = tmp_path / "other"
     other_id = filled(other, [old, young])
     assert done(other, cluster)[0] == "2 rows (3 counts) imported"
-    assert run(*purge, settings={"DATA": str(other)}).stdout.startswith("1 rows (1 counts) gone")
+    assert run(*purge, settings={"DATA": str(other)}).stdout.startswith("1 row (1 count) gone")
     assert done(other, cluster)[0] == "0 rows (0 counts) imported"  # the cluster keeps what the folder purged
     assert len(rows_of(server, other_id)) == 2

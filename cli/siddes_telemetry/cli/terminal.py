@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -44,6 +45,9 @@ def exit_on_error(*, failure: int = 1) -> Iterator[None]:
         raise typer.Exit(failure) from None
     except gaierror:
         say("error: the name given as the address to listen on is not known: give an address, such as 127.0.0.1")
+        raise typer.Exit(failure) from None
+    except BrokenPipeError:  # who reads the results has enough, as `head` does after ten lines
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the exit
         raise typer.Exit(failure) from None
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""  # a path that the operator gave

@@ -10,7 +10,7 @@ import typer
 from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.operator_settings import embedded_settings
 from siddes_telemetry.cli.operations.run import run_operation
-from siddes_telemetry.cli.sizes import size_text
+from siddes_telemetry.cli.sizes import count_text, size_text
 from siddes_telemetry.cli.terminal import exit_on_error, format_utc, progress_bar
 
 app = typer.Typer(add_completion=False)
@@ -37,7 +37,7 @@ def backup(
         with progress_bar("writing the backup") as progress:
             done = run_operation(settings, "backup", {"folder": str(target)}, progress)
         typer.echo(
-            f"backup of {done['rows']:,} stored counts and a log up to offset {done['next_offset'] - 1:,}, "
+            f"backup of {count_text(done['rows'], 'stored count')} and a log up to offset {done['next_offset'] - 1:,}, "
             f"{size_text(done['size'])}, written to {folder}"
         )
         typer.echo(f"it reaches until {format_utc(done['reaches_ms'])} UTC")

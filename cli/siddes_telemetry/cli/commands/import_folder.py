@@ -12,6 +12,7 @@ from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.operations.import_folder import import_folder
 from siddes_telemetry.cli.registry_file import load_registry
+from siddes_telemetry.cli.sizes import count_text
 from siddes_telemetry.cli.terminal import exit_on_error, progress_bar
 from siddes_telemetry.consumer.importing.importer import RowsDifferError
 from siddes_telemetry.web import logs
@@ -65,13 +66,21 @@ def _show(logs_of_folder: list[dict[str, Any]], *, dry_run: bool) -> None:
     imported, present = total("imported", "rows"), total("present", "rows")
     expired, purged = (sum(log[f"{why}_rows"] for log in logs_of_folder) for why in ("expired", "purged"))
     verb = "would be imported" if dry_run else "imported"
-    typer.echo(f"{imported} rows ({total('imported', 'counts')} counts) {verb}")
+    typer.echo(f"{_rows(imported, total('imported', 'counts'))} {verb}")
     if present:
-        typer.echo(f"{present} rows ({total('present', 'counts')} counts) are there already")
+        typer.echo(f"{_rows(present, total('present', 'counts'))} already there")
     if expired:
-        typer.echo(f"{expired} rows left out: they are older than the retention, or will be within the hour")
+        typer.echo(f"{count_text(expired, 'row')} left out: older than the retention, or will be within the hour")
     if purged:
-        typer.echo(f"{purged} rows left out: they were purged since the first import")
+        typer.echo(f"{count_text(purged, 'row')} left out: purged since the first import")
     if not dry_run:
         days = sum(log["days"] for log in logs_of_folder)
-        typer.echo(f"both sides are the same on {days} days" if days else "there is nothing to import in this folder")
+        typer.echo(
+            f"both sides are the same on {count_text(days, 'day')}"
+            if days
+            else "there is nothing to import in this folder"
+        )
+
+
+def _rows(rows: int, counts: int) -> str:
+    return f"{count_text(rows, 'row')} ({count_text(counts, 'count')})"

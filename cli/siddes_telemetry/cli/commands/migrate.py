@@ -10,6 +10,7 @@ from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.operations.run import run_operation
 from siddes_telemetry.cli.settings import SettingsError
+from siddes_telemetry.cli.sizes import count_text
 from siddes_telemetry.cli.terminal import exit_on_error, say
 
 app = typer.Typer(add_completion=False)
@@ -66,9 +67,9 @@ def migrate(
         for note in notes:
             say(f"note: {note}")
         if steps and dry_run:
-            say(f"{len(steps)} steps would be done")
+            say(f"{count_text(len(steps), 'step')} would be done")
         elif steps:
-            say(f"{len(steps)} steps done")
+            say(f"{count_text(len(steps), 'step')} done")
         elif "identities" not in result:
             say("nothing more to do" if notes else "nothing to do: all is as the settings say")
 

@@ -10,6 +10,7 @@ from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.operations.purge import MAX_PURGE_DAYS
 from siddes_telemetry.cli.operations.run import run_operation
+from siddes_telemetry.cli.sizes import count_text
 from siddes_telemetry.cli.terminal import exit_on_error, format_utc, say
 
 app = typer.Typer(add_completion=False)
@@ -32,9 +33,8 @@ def purge(
         settings = operator_settings("clickhouse", events=events)
         kept_days = settings.retention_days if days is None else days
         if not dry_run:
-            say(
-                f"removing counts older than {kept_days} days, or more than an hour ahead of now; this rewrites parts …"
-            )
+            kept = count_text(kept_days, "day")
+            say(f"removing counts older than {kept}, or more than an hour ahead of now; this rewrites parts …")
         gone = run_operation(settings, "purge", {"days": kept_days, "dry_run": dry_run})
         verb = "would go" if dry_run else "gone"
         span = ""
@@ -43,4 +43,5 @@ def purge(
         if gone["ahead_rows"]:
             span += f", {gone['ahead_rows']} of them more than an hour ahead of now"
         limit = format_utc(gone["before_ms"])
-        typer.echo(f"{gone['rows']} rows ({gone['counts']} counts) {verb}{span}; the limit is {limit} UTC")
+        rows, counts = count_text(gone["rows"], "row"), count_text(gone["counts"], "count")
+        typer.echo(f"{rows} ({counts}) {verb}{span}; the limit is {limit} UTC")

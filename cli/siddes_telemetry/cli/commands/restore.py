@@ -13,7 +13,7 @@ from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.operator_settings import embedded_settings
 from siddes_telemetry.cli.data_folder import DataFolder
 from siddes_telemetry.cli.settings import SettingsError
-from siddes_telemetry.cli.sizes import size_text
+from siddes_telemetry.cli.sizes import count_text, size_text
 from siddes_telemetry.cli.terminal import exit_on_error, format_utc, progress_bar, say
 
 app = typer.Typer(add_completion=False)
@@ -44,8 +44,8 @@ def restore(
             else:
                 restore_backup(folder, manifest, data, WorkProgress(progress))
         if check:
-            typer.echo(f"the backup is whole: {manifest.rows:,} stored counts, {size_text(manifest.size)}")
+            typer.echo(f"the backup is whole: {count_text(manifest.rows, 'stored count')}, {size_text(manifest.size)}")
             typer.echo(f"it reaches until {reaches} UTC")
             return
-        typer.echo(f"restored into {settings.data}: {manifest.rows:,} stored counts, until {reaches} UTC")
+        typer.echo(f"restored into {settings.data}: {count_text(manifest.rows, 'stored count')}, until {reaches} UTC")
         say("what was counted after that is not in it; start the instance, then run siddes-telemetry verify")

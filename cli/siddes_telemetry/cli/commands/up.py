@@ -9,6 +9,7 @@ import typer
 
 from siddes_telemetry.cli.commands.command_settings import EventsFile
 from siddes_telemetry.cli.commands.service_options import AdminHost, AdminPort, DrainDelay, Host, Port, http_settings
+from siddes_telemetry.cli.operations.migrate import retention_notes
 from siddes_telemetry.cli.registry_file import load_registry
 from siddes_telemetry.cli.services import runtime
 from siddes_telemetry.cli.services.embedded import embedded_service
@@ -37,6 +38,8 @@ def up(
         settings = http_settings(debug=debug, host=host, events=events)
         if data is not None:
             settings = settings.model_copy(update={"data": Path(data)})
+        for note in retention_notes(settings.retention_days):
+            say(f"note: {note}")
         listen = Listen(Address(host, port), Address(admin_host, admin_port))
         service = embedded_service(settings, load_registry(settings.events), listen, say)
         runtime.run(service, drain_delay_s=drain_delay)

@@ -14,6 +14,7 @@ from siddes_telemetry.cli.commands.verify_table import verify_table
 from siddes_telemetry.cli.operations.run import run_operation
 from siddes_telemetry.cli.operations.verify import MAX_VERIFY_HOURS
 from siddes_telemetry.cli.settings import Settings
+from siddes_telemetry.cli.sizes import count_text
 from siddes_telemetry.cli.terminal import exit_on_error, progress_bar, say
 
 DIFFERENT = 1  # the exit status where log and store differ
@@ -64,7 +65,8 @@ def verify(
             if not yes:
                 typer.confirm(f"insert the {missing} missing rows?", abort=True, err=True)
             repaired = _verify(settings, {"hours": hours, "repair": missing})
-            say(f"{sum(partition['repaired'] for partition in repaired['partitions'])} rows inserted; verifying again")
+            inserted = sum(partition["repaired"] for partition in repaired["partitions"])
+            say(f"{count_text(inserted, 'row')} inserted; verifying again")
             report = _verify(settings, {"hours": hours})
         _show(report, as_json=as_json, out=typer.echo)
         if not report["ok"]:

@@ -24,6 +24,7 @@ from siddes_telemetry.cli.operations.migrate import (
     holds_no_record,
     migrate_store,
     migrate_topics,
+    retention_notes,
 )
 from siddes_telemetry.cli.operations.operation import Operations, Result
 from siddes_telemetry.cli.operations.purge import purge
@@ -67,7 +68,9 @@ def cluster_operations(settings: Settings, registry: Registry) -> Operations:
             )
             if log_admin is not None:
                 of_topics = await migrate_topics(log_admin, dry_run=dry_run)
-        return of_topics | of_store | {"steps": [*of_topics["steps"], *of_store["steps"]]}
+        steps = [*of_topics["steps"], *of_store["steps"]]
+        notes = [*of_topics["notes"], *retention_notes(settings.retention_days)]
+        return of_topics | of_store | {"steps": steps, "notes": notes}
 
     async def purge_rows(*, days: int, dry_run: bool = False) -> Result:
         async with clickhouse_store(settings, registry) as store:

@@ -25,7 +25,9 @@ def embedded_operations(instance: EmbeddedInstance) -> Operations:
     )
     changes = asyncio.Lock()  # of tables, and removals of rows: a backup needs a moment without any
     return {
-        "migrate": locked(changes, partial(migrate_embedded, store.admin, log, log.log_id)),
+        "migrate": locked(
+            changes, partial(migrate_embedded, store.admin, log, log.log_id, retention_days=instance.retention_days)
+        ),
         "purge": locked(changes, partial(purge, store.admin, wall_clock_ms)),
         "backup": Backups(log, instance.freezer, instance.folder.root, changes).backup,
         "dead-letters": partial(list_dead_letters, log.dead_letters),

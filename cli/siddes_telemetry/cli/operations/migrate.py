@@ -11,6 +11,7 @@ from siddes_telemetry.backends.ports.errors import BackendError, EventsConflict,
 from siddes_telemetry.backends.ports.log import LogView
 from siddes_telemetry.backends.ports.store import BlockStore, StoreAudit
 from siddes_telemetry.cli.operations.operation import Result
+from siddes_telemetry.schemas.clamping import MAX_DAYS
 
 OTHER_FOLDER = "count these events in another data folder: --data FOLDER, or SIDDES_TELEMETRY_DATA"
 OTHER_DATABASE = "count these events elsewhere: with another database in SIDDES_TELEMETRY_CLICKHOUSE and another TOPIC"
@@ -124,15 +125,31 @@ async def _identity(store: BlockStore, topic: str) -> int | None:
 
 
 async def migrate_embedded(
-    store_admin: StoreAdmin, log: LogView, log_id: int, *, dry_run: bool = False, new_log: bool = False
+    store_admin: StoreAdmin,
+    log: LogView,
+    log_id: int,
+    *,
+    retention_days: int,
+    dry_run: bool = False,
+    new_log: bool = False,
 ) -> Result:
     """Migrate the tables. The log's file was made with its schema and its identity."""
     if new_log:
         return {"steps": [], "refused": "the embedded log carries its own identity: --new-log is for Kafka"}
     steps = await _migrate_tables(store_admin, partial(holds_no_record, log), OTHER_FOLDER, dry_run=dry_run)
+    notes = retention_notes(retention_days)
     if dry_run:
-        return {"steps": steps}
-    return {"steps": steps, "log_id": await store_admin.adopt_log(embedded_log_name(log_id), log_id=log_id)}
+        return {"steps": steps, "notes": notes}
+    adopted = await store_admin.adopt_log(embedded_log_name(log_id), log_id=log_id)
+    return {"steps": steps, "notes": notes, "log_id": adopted}
+
+
+def retention_notes(retention_days: int) -> list[str]:
+    """What there is to say about counts that are kept for longer than summaries read; nothing, or a sentence."""
+    if retention_days <= MAX_DAYS:
+        return []
+    read = f"a summary or a series reads {MAX_DAYS} of them at most; with compare=previous as many again"
+    return [f"counts are kept for {retention_days} days, and {read}"]
 
 
 def embedded_log_name(log_id: int) -> str:
