@@ -164,7 +164,8 @@ def test_a_cluster_with_other_events_is_refused(clickhouse_url: str, tmp_path: P
         ("another", 5, "lack events that this folder has counts of: suggestion_undo = 5. Add them"),
         ("suggestion_undo", 99, "have other ids for events that this folder has counts of: suggestion_undo = 5. An id"),
     ):
-        registry.write_text(shipped.replace('"suggestion_undo"\nid = 5', f'"{name}"\nid = {number}'))
+        renamed = shipped.replace('"suggestion_undo"\nid = 5', f'"{name}"\nid = {number}')
+        registry.write_text(renamed.replace('numerator = "suggestion_undo"', f'numerator = "{name}"'))
         with own_database(clickhouse_url) as url:
             settings = {"CLICKHOUSE": url, "TOPIC": "other-events"}
             migrated = run("migrate", "--store", settings=settings | {"EVENTS": str(registry)})
