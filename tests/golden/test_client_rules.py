@@ -30,7 +30,7 @@ from siddes_telemetry.web.auth import request_headers, tokens
 from siddes_telemetry.web.connection_limits import ClientTimeouts
 from siddes_telemetry.web.error_responses import RETRY_AFTER_S
 from siddes_telemetry.web.request_id import RequestIds
-from siddes_telemetry_client import batch, client, response, retry, validation
+from siddes_telemetry_client import batch, response, retry, settings, validation
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = ROOT / "clients"
@@ -92,7 +92,7 @@ def test_cookies_and_headers_of_a_viewer() -> None:
 
 def test_paths() -> None:
     documented = json.loads((ROOT / "docs/openapi.json").read_text())["paths"]
-    called = [client._PATH, string("typescript/src/index.ts", "DEFAULT_URL")]
+    called = [settings._PATH, string("typescript/src/index.ts", "DEFAULT_URL")]
     called += [string("pages/src/counts-feed.ts", name) for name in ("ME_URL", "SUMMARY_URL", "SERIES_URL")]
     called += re.findall(r"Url\}(/api/telemetry/[a-z]+)", (CLIENTS / "proxy/src/routes.ts").read_text())
     assert len(called) == 7
@@ -133,12 +133,12 @@ def test_a_count_is_clamped_alike(vector: dict[str, Any]) -> None:
 
 def test_no_client_retries_a_batch_that_the_server_may_have_forgotten() -> None:
     assert number("typescript/src/limits.ts", "MAX_AGE_MS") < WINDOW_MS
-    assert (retry.MAX_AGE_S + client.MAX_REQUEST_TIMEOUT_S) * 1000 < WINDOW_MS
+    assert (retry.MAX_AGE_S + settings.MAX_REQUEST_TIMEOUT_S) * 1000 < WINDOW_MS
 
 
 @pytest.mark.parametrize("vector", vectors("retry_after.json"), ids=lambda vector: vector["header"])
 def test_retry_after_is_read_alike(vector: dict[str, Any]) -> None:
-    assert response.outcome_of(response.Response(503, b"", vector["header"])) == response.Retry(vector["seconds"])
+    assert response.outcome_of(response.Response(429, b"", vector["header"])) == response.Retry(vector["seconds"])
 
 
 def test_the_longest_retry_after_is_the_servers_memory_of_an_id() -> None:

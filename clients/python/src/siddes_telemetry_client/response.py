@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 
 MAX_RETRY_AFTER_S = 600.0  # no batch lives that long: a longer wait changes nothing
 
@@ -28,9 +29,14 @@ class Accepted:
     rejected: frozenset[int] = frozenset()
 
 
+Refusal = Literal["token_refused", "redirected", "not_the_gateway", "not_found", "batch_refused"]
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The batch is not counted, and never will be."""
+
+    why: Refusal = "batch_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +49,26 @@ class Retry:
     """The batch may or may not be counted: send it again under the same id, after at least so many seconds."""
 
     after_s: float = 0.0
+    server_error: bool = False  # the server said so, 5xx
 
+
+_REFUSALS: dict[int, Refusal] = {401: "token_refused", 403: "token_refused", 404: "not_found", 405: "not_found"}
 
 Outcome = Accepted | Refused | Disabled | Retry
 
 
 def outcome_of(response: Response) -> Outcome:
     """What the response means for the batch. A redirect is a refusal: the token is for the configured address only."""
-    if 200 <= response.status < 300:  # noqa: PLR2004 - the class of success
+    status = response.status
+    if 200 <= status < 300:  # noqa: PLR2004 - the class of success
+        if response.body.lstrip()[:1] == b"<":  # a page of a proxy: the gateway answers in JSON
+            return Refused("not_the_gateway")
         return Accepted(_rejected(response.body))
-    if response.status in _RETRIABLE or response.status >= 500:  # noqa: PLR2004 - the class of server errors
-        return Retry(_seconds(response.retry_after))
-    if response.status == 404 and _fields(response.body).get("error") == "telemetry_disabled":  # noqa: PLR2004 - not found
+    if status in _RETRIABLE or status >= 500:  # noqa: PLR2004 - the class of server errors
+        return Retry(_seconds(response.retry_after), server_error=status >= 500)  # noqa: PLR2004 - likewise
+    if status == 404 and _fields(response.body).get("error") == "telemetry_disabled":  # noqa: PLR2004 - not found
         return Disabled()
-    return Refused()
+    return Refused("redirected" if status < 400 else _REFUSALS.get(status, "batch_refused"))  # noqa: PLR2004 - errors
 
 
 def _seconds(retry_after: str | None) -> float:

@@ -20,7 +20,7 @@ class Stats:
     refused: int  # the server refused the batch: mostly a token that it does not accept
     expired: int  # retried for 9 minutes; they may or may not be counted
     rejected: int  # the server's registry does not have the event
-    disabled: int  # the server's kill switch is on
+    disabled: int  # the server's kill switch is on, or the client was made with disabled=True
     abandoned: int  # left over when the client was closed; those in flight may or may not be counted
 
     @property
@@ -30,26 +30,26 @@ class Stats:
 
 
 class CallCounters:
-    """The counters that Stats is a snapshot of."""
+    """The counters that Stats is a snapshot of. One thread changes them, any thread may take a snapshot."""
 
     def __init__(self) -> None:
         self.called = 0
         self.accepted = 0
         self._dropped: Counter[DropReason] = Counter()
 
-    def drop(self, reason: DropReason, calls: int = 1) -> bool:
-        """Count dropped calls; whether they are the first ones for this reason."""
-        first = calls > 0 and self._dropped[reason] == 0
+    def drop(self, reason: DropReason, calls: int = 1) -> None:
+        """Count dropped calls."""
         self._dropped[reason] += calls
-        return first
 
-    def snapshot(self, waiting: int) -> Stats:
-        """The counters now; `waiting` is the number of calls that are not settled."""
-        dropped = self._dropped
+    def snapshot(self) -> Stats:
+        """The counters now. `called` is read last: it is counted first, so that `waiting` is never negative."""
+        accepted = self.accepted
+        dropped = self._dropped.copy()
+        called = self.called
         return Stats(
-            called=self.called,
-            waiting=waiting,
-            accepted=self.accepted,
+            called=called,
+            waiting=called - accepted - dropped.total(),
+            accepted=accepted,
             overflow=dropped["overflow"],
             refused=dropped["refused"],
             expired=dropped["expired"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
 from siddes_telemetry_client.response import Response
 
@@ -28,9 +29,10 @@ class Transport(Protocol):
         """The response. Raises Unreachable."""
 
 
-def make_session(timeout_s: float) -> aiohttp.ClientSession:
+def make_session(timeout_s: float, resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
     """A session without state of a viewer: it keeps no cookies and reads no credentials from the environment."""
     return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(resolver=resolver),
         timeout=aiohttp.ClientTimeout(total=timeout_s),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,

@@ -19,6 +19,14 @@ def clamp_count(count: float) -> int:
         return 1
 
 
+def times_of(count: float) -> int:
+    """How many times count() counts: 0 where the count is exactly 0, else 1..MAX_COUNT. 1 where it is no number."""
+    try:
+        return 0 if count == 0 else clamp_count(count)
+    except (TypeError, ValueError, ArithmeticError):  # such as an array, which is neither equal to 0 nor unequal
+        return 1
+
+
 def is_event_name(event: str) -> bool:
     """Whether a registry could contain this name. Anything else (text, an address) never leaves the process."""
     return _EVENT_NAME.fullmatch(event) is not None

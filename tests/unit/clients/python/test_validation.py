@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from siddes_telemetry.schemas import clamping
 from siddes_telemetry.schemas.registry import EVENT_NAME
-from siddes_telemetry_client.validation import clamp_count, is_bearer_token, is_event_name
+from siddes_telemetry_client.validation import clamp_count, is_bearer_token, is_event_name, times_of
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,14 @@ from siddes_telemetry_client.validation import clamp_count, is_bearer_token, is_
 )
 def test_a_count_is_truncated_and_clamped_as_the_server_has_it(count: float, expected: int) -> None:
     assert clamp_count(count) == clamping.clamp_count(count) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "times"),
+    [(0, 0), (0.0, 0), (False, 0), (Decimal(0), 0), (Decimal("2.5"), 2), (Decimal("sNaN"), 1), (None, 1), ([], 1)],
+)
+def test_only_zero_counts_nothing_and_what_is_no_number_counts_once(count: Any, times: int) -> None:
+    assert times_of(count) == times
 
 
 @given(st.one_of(st.text(), st.from_regex(EVENT_NAME), st.from_regex(EVENT_NAME, fullmatch=True)))
