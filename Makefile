@@ -70,7 +70,6 @@ clients: clients/node_modules/.installed ## check the TypeScript clients: types,
 	@cd clients && npm run --silent check
 
 generate: .venv/.dev clients/node_modules/.installed ## write anew what is generated from the event registry, and build the clients
-	@.venv/bin/siddes-telemetry schema python >.cache/generated && mv .cache/generated schemas/siddes_telemetry/schemas/event_names.py
 	@.venv/bin/siddes-telemetry schema openapi >.cache/generated && mv .cache/generated docs/openapi.json
 	@.venv/bin/siddes-telemetry schema typescript >.cache/generated && mv .cache/generated clients/typescript/tests/telemetry.generated.ts
 	@cd clients && npm run --silent build

@@ -12,7 +12,6 @@ from tests.product.process import run
 
 ROOT = Path(__file__).parents[2]
 GENERATED = {
-    "python": ROOT / "schemas/siddes_telemetry/schemas/event_names.py",
     "openapi": ROOT / "docs/openapi.json",
     "typescript": ROOT / "clients/typescript/tests/telemetry.generated.ts",
 }

@@ -16,7 +16,7 @@ from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.store_schema import EMBEDDED_DATABASE, cluster_schema
 from siddes_telemetry.cli.terminal import exit_on_error, say
 from siddes_telemetry.cli.version import installed_version
-from siddes_telemetry.schemas.codegen import python_enum
+from siddes_telemetry.schemas.codegen_python import python_module
 from siddes_telemetry.schemas.codegen_typescript import typescript_module
 from siddes_telemetry.schemas.openapi import Api, openapi
 from siddes_telemetry.schemas.registry import Registry
@@ -58,9 +58,9 @@ def schema_ddl(
 def schema_python(
     events: EventsFile = None,
 ) -> None:
-    """The events, as a Python enum."""
+    """A Python module for an app: its events as a type, and clients that take no others."""
     with exit_on_error():
-        typer.echo(python_enum(_registry(read_settings(events=events))), nl=False)
+        typer.echo(python_module(_registry(read_settings(events=events))), nl=False)
 
 
 @app.command(name="typescript")
