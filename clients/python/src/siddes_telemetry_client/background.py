@@ -25,7 +25,7 @@ from typing import Literal
 
 from siddes_telemetry_client.blocking_resolver import BlockingResolver
 from siddes_telemetry_client.delivery import Delivery
-from siddes_telemetry_client.drop_warnings import DropWarnings
+from siddes_telemetry_client.drop_warnings import DropWarnings, Kind
 from siddes_telemetry_client.process_life import THIS_PROCESS
 from siddes_telemetry_client.settings import ClientSettings
 from siddes_telemetry_client.stats import CallCounters, Stats
@@ -190,7 +190,9 @@ class Background:
 
     async def _send(self) -> None:
         self._closing = asyncio.Event()
-        delivery = Delivery(self._settings, close_timeout_s=0.0, resolver=BlockingResolver(), warnings=self._warnings)
+        delivery = Delivery(
+            self._settings, close_timeout_s=0.0, resolver=BlockingResolver(), warnings=_LaterWarnings(self._warnings)
+        )
         async with delivery as self._delivery:
             self._loop = asyncio.get_running_loop()
             self._runs.set()
@@ -221,19 +223,30 @@ class Background:
 
     def _abandon(self) -> None:
         """Drop what is in `_calls`: nobody will take it. Several threads may be here at once."""
-        while True:
-            with self._taking:
-                try:
-                    self._calls.popleft()
-                except IndexError:
-                    return
-                self._drop("abandoned")
+        while self._calls:
+            with self._taking, suppress(IndexError):
+                self._calls.popleft()
+                self._count_drop("abandoned")
+            self._warnings.tell("abandoned")
 
     def _drop(self, reason: Literal["overflow", "abandoned"]) -> None:
+        self._count_drop(reason)
+        self._warnings.tell(reason)
+
+    def _count_drop(self, reason: Literal["overflow", "abandoned"]) -> None:
         with self._counting:
             self._not_taken.called += 1
             self._not_taken.drop(reason)
-        self._warnings.tell(reason)
+
+
+class _LaterWarnings(DropWarnings):
+    """Logs without a lock: a handler of the app may count, or read the stats, in another thread."""
+
+    def __init__(self, warnings: DropWarnings) -> None:
+        self._warnings = warnings
+
+    def tell(self, kind: Kind) -> None:
+        asyncio.get_running_loop().call_soon(self._warnings.tell, kind)
 
 
 def _selector() -> selectors.BaseSelector:

@@ -1,7 +1,7 @@
 """What happens to clients when their process forks or ends.
 
 At the end: atexit handlers run while daemon threads still do, after the threads that Python waits for. Children of
-multiprocessing end without them (before Python 3.14 all but spawned ones), but run finalizers of their own.
+multiprocessing end without them (before Python 3.13 all but spawned ones), but run finalizers of their own.
 
 At a fork: the child has the parent's memory, without its threads. Its clients begin anew, with nothing to send.
 """

@@ -250,3 +250,18 @@ def test_neither_repr_nor_log_shows_a_token(gateway: ThreadedGateway, caplog: py
     telemetry.count("canary", token="canary")
     assert len(caplog.messages) >= 2
     assert not [text for text in seen + caplog.messages if "canary" in text]
+
+
+def test_a_log_handler_of_the_app_may_read_the_stats(gateway: ThreadedGateway) -> None:
+    """The thread that logs, and has to wait for the handler, holds nothing that the stats need."""
+    handler = logging.Handler()
+    logger = logging.getLogger("siddes_telemetry_client")
+    logger.addHandler(handler)
+    with ThreadPoolExecutor(1) as pool, Telemetry(gateway.url) as telemetry:
+        handler.acquire()
+        try:
+            telemetry.count("Nobody's event", token="alice")
+            until(lambda: pool.submit(lambda: telemetry.stats).result(10).rejected == 1)
+        finally:
+            handler.release()
+            logger.removeHandler(handler)
