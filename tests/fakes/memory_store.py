@@ -26,6 +26,7 @@ from siddes_telemetry.backends.ports.store import (
     StoredPartition,
 )
 from siddes_telemetry.schemas.client_batch import MAX_LINE_COUNT, Line
+from siddes_telemetry.schemas.registry_changes import KnownEvents
 from siddes_telemetry.schemas.table import encode_row, row_checksum
 from siddes_telemetry.schemas.timestamps import format_time, parse_time
 from siddes_telemetry.schemas.viewer import MAX_VIEWER_ID
@@ -69,7 +70,8 @@ class MemoryStore:
     """Everything a store does. `events`: the names taken, or any; `migrated`: whether the table is there already.
 
     Hooks: `rows` (what is stored), `attempts` (every insert's token and block, in order), `fail_next`,
-    `down` (every call raises it while set), `gate` (inserts and counts wait while it is clear), `forget_tokens`.
+    `made_for` (what `stored_events` tells), `down` (every call raises it while set), `gate` (inserts and counts wait
+    while it is clear), `forget_tokens`.
     """
 
     lone = True  # whether a crash may keep tokens and lose their rows
@@ -78,6 +80,7 @@ class MemoryStore:
         self.rows: list[StoredRow] = []
         self.attempts: list[tuple[str, bytes]] = []
         self.down: BackendError | None = None
+        self.made_for: KnownEvents | None = None
         self.gate = asyncio.Event()
         self.gate.set()
         self._events = events
@@ -120,6 +123,10 @@ class MemoryStore:
     async def set_asides(self, log_id: int, partition: int) -> Sequence[SetAside]:
         self._check()
         return sorted(self._set_asides.get((log_id, partition), ()), key=lambda each: (each.start, each.end or 0))
+
+    async def stored_events(self) -> KnownEvents | None:
+        self._check()
+        return self.made_for
 
     async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
         self._check()

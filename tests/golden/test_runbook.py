@@ -10,7 +10,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from siddes_telemetry.backends.clickhouse import errors as store_errors
-from siddes_telemetry.consumer.halt import OFFSET_BEYOND, ROWS_BEYOND, UNKNOWN_INTENT, UNREADABLE_HERE
+from siddes_telemetry.consumer.halt import OFFSET_BEYOND, OTHER_REGISTRY, ROWS_BEYOND, UNKNOWN_INTENT, UNREADABLE_HERE
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.store_retry import STORE_REASONS
 from siddes_telemetry.web.auth.refusals import Refusal
@@ -33,7 +33,9 @@ COMPOSED = {
 }
 CODE_WORD = re.compile(r"`([a-z_]+)`")
 METRIC = re.compile(r"siddes_[a-z_]+")
-HALTS = {halt.reason for halt in (ROWS_BEYOND, OFFSET_BEYOND, UNKNOWN_INTENT, *UNREADABLE_HERE.values())}
+HALTS = {
+    halt.reason for halt in (ROWS_BEYOND, OFFSET_BEYOND, UNKNOWN_INTENT, OTHER_REGISTRY, *UNREADABLE_HERE.values())
+}
 
 
 def section(heading: str) -> str:

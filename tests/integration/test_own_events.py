@@ -67,6 +67,8 @@ async def test_an_app_goes_from_the_shipped_events_to_its_own_and_retires_one(
         assert refused.returncode == 1
         assert "it has none of the earlier events (photo_opened, photo_exported)" in refused.stderr
         assert "another data folder: --data FOLDER" in refused.stderr
+        judged = run("verify", settings=deployment.settings)
+        assert (judged.returncode, "name the one that it was made for" in judged.stderr) == (3, True), judged.stderr
         unraised = run("migrate", "--events", registries["unraised"], settings=deployment.settings)
         assert (unraised.returncode, "write `revision = 2`" in unraised.stderr) == (1, True)
 

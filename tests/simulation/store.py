@@ -19,6 +19,7 @@ from typing import Protocol
 
 from siddes_telemetry.backends.ports.errors import StoreRefused, StoreUnavailable
 from siddes_telemetry.backends.ports.store import PurgeHistory, SetAside, StoredDay
+from siddes_telemetry.schemas.registry_changes import KnownEvents
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import SERVER, Host
 from tests.simulation.wire import Wire
@@ -227,6 +228,9 @@ class StoreClient:
             self._host, lambda: list(self._store.set_asides[partition]), kind="question to the store", patience_s=3.0
         )
         return decided
+
+    async def stored_events(self) -> KnownEvents | None:
+        return None  # one registry throughout
 
     async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
         assert log_id == LOG_ID

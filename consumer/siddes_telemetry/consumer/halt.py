@@ -32,6 +32,11 @@ UNKNOWN_INTENT = Halt(
     "unknown_intent",
     "the committed offset carries metadata of another version or program: run the consumer version that wrote it",
 )
+OTHER_REGISTRY = Halt(
+    "other_registry",
+    "the store counts events that the registry of this consumer lacks, and its revision is no lower: it would take "
+    "good records for damaged. Start it with the registry that `migrate` had: --events or SIDDES_TELEMETRY_EVENTS",
+)
 UNREADABLE_HERE = {
     halt.reason: halt
     for halt in (

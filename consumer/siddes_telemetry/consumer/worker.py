@@ -23,7 +23,7 @@ from siddes_telemetry.consumer.block_builder import build_block
 from siddes_telemetry.consumer.context import ConsumerContext, StopRequested
 from siddes_telemetry.consumer.delivery import BlockDelivery
 from siddes_telemetry.consumer.fetcher import Fetcher
-from siddes_telemetry.consumer.halt import UNKNOWN_INTENT, Halt
+from siddes_telemetry.consumer.halt import OTHER_REGISTRY, UNKNOWN_INTENT, Halt
 from siddes_telemetry.consumer.halt_reporter import HaltReporter
 from siddes_telemetry.consumer.intent import GroupState, UnknownIntentError, commit_without_intent, decode_state
 from siddes_telemetry.consumer.partition_metrics import PartitionMetrics, PartitionPosition
@@ -36,6 +36,7 @@ from siddes_telemetry.consumer.store_retry import StoreRetry
 from siddes_telemetry.consumer.unreadable import UnreadableRecord, UnreadableRecords
 from siddes_telemetry.consumer.watchdog import WorkerProgress
 from siddes_telemetry.schemas.record import LogRecord
+from siddes_telemetry.schemas.registry_changes import is_another
 
 
 class PartitionWorker:
@@ -124,6 +125,9 @@ class PartitionWorker:
         committed = await self._partition.committed()
         first, end = await self._partition.bounds()
         self._group = GroupState(first if committed is None else committed.offset)
+        made_for = await self._store.ask(self._ctx.store.stored_events)
+        if made_for is not None and is_another(made_for, self._ctx.registry):
+            return OTHER_REGISTRY
         if committed is not None:
             try:
                 self._group = decode_state(committed.offset, committed.metadata)

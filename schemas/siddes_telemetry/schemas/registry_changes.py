@@ -38,25 +38,37 @@ def known_events(registry: Registry) -> KnownEvents:
     return KnownEvents(ids, registry.revision, frozenset(event.name for event in registry.events if event.retired))
 
 
+def is_another(before: KnownEvents, registry: Registry) -> bool:
+    """Whether this registry would misjudge records that were written under `before`.
+
+    It lacks events, and is no earlier version of the same: a reader with a lower revision halts at what it does not
+    know, one with the same or a higher revision takes it for damaged.
+    """
+    lacking = before.ids.keys() - registry.names
+    is_earlier = before.revision is None or registry.revision < before.revision
+    return bool(lacking) and not (is_earlier and len(lacking) < len(before.ids))
+
+
 def compare(before: KnownEvents, after: Registry) -> RegistryChanges:
     """The changes from one version to the next."""
     if before.ids and not after.names & before.ids.keys():
         return RegistryChanges([_another_registry(before)], [])
     allowed = list(_allowed(before, after))
     refused = list(_lost_events(before, after))
-    if before.revision is not None and after.revision < before.revision:
-        refused.append(f"the revision was {before.revision} and is {after.revision}: it never falls")
-    elif allowed and after.revision == before.revision:
-        refused.append(
-            f"the events have changed, and the revision is {before.revision} as before: write `revision = "
-            f"{before.revision + 1}`"
-        )
+    if before.revision is not None and after.revision < before.revision + bool(allowed):
+        next_one = before.revision + bool(allowed)
+        wrong = "the events have changed, and the revision" if allowed else "the revision never falls, and"
+        remedy = f"write `revision = {next_one}`"
+        refused.append(f"{wrong} was {before.revision} and is {after.revision}: {remedy}")
     return RegistryChanges(refused, allowed)
 
 
 def _another_registry(before: KnownEvents) -> str:
     shown = ", ".join([*before.ids][:SHOWN_EVENTS]) + (", …" if len(before.ids) > SHOWN_EVENTS else "")
-    return f"it has none of the earlier events ({shown}): keep each with its id and `retired = true`"
+    return (
+        f"it has none of the earlier events ({shown}): use the registry that has them (--events FILE), or keep each "
+        "with its id and `retired = true`"
+    )
 
 
 def _lost_events(before: KnownEvents, after: Registry) -> Iterator[str]:

@@ -11,7 +11,8 @@ from siddes_telemetry.backends.ports.log import Committed
 from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.intent import encode_intent
 from siddes_telemetry.consumer.retry_window.start_search import MARGIN_OFFSETS
-from tests.fakes.consumer_process import LOG_NAME, NOON_MS, World, key, one, record
+from siddes_telemetry.schemas.registry_changes import KnownEvents, known_events
+from tests.fakes.consumer_process import LOG_NAME, NOON_MS, REGISTRY, World, key, one, record
 from tests.fakes.latency import Fate, SlowStore
 from tests.fakes.virtual_time import in_virtual_time, until
 
@@ -69,6 +70,21 @@ async def test_where_group_log_and_store_contradict_nothing_is_inserted_until_it
     assert process.consumer.blocked_by() is None
     assert process.metric("halted", partition="0") == 0
     await process.stop()
+
+
+@in_virtual_time
+async def test_a_consumer_with_another_registry_stores_nothing_and_calls_nothing_damaged() -> None:
+    world = await World.make()
+    world.store.made_for = KnownEvents({"photo_opened": 1}, 1, frozenset())
+    process = world.start()
+    await world.append_viewers("a")
+    await until(lambda: process.consumer.blocked_by() == "other_registry")
+    assert world.log.commits == []
+    world.store.made_for = known_events(REGISTRY)
+    await until(world.drained)
+    await process.stop()
+
+    assert world.viewers() == ["a"]
 
 
 @in_virtual_time

@@ -13,6 +13,7 @@ from siddes_telemetry.backends.clickhouse.engine import Engine, Row, Settings
 from siddes_telemetry.backends.clickhouse.errors import purge_without_effect
 from siddes_telemetry.backends.clickhouse.settings import ALTER_PINS, INSERT_PINS, READ_PINS, time_limit
 from siddes_telemetry.backends.clickhouse.shipped_migrations import shipped_migrations
+from siddes_telemetry.backends.clickhouse.stored_events import read_stored_events
 from siddes_telemetry.backends.clickhouse.table_kind import CountsTable
 from siddes_telemetry.backends.ports.administration import LogIsUnused, PurgeTotals, no_log_is_known
 from siddes_telemetry.backends.ports.errors import EventsConflict, StoreConflict, StoreUnavailable
@@ -144,8 +145,7 @@ class ClickHouseAdmin:
 
     async def stored_events(self) -> KnownEvents | None:
         """The registry that the tables were made for, or None before `migrate`. Raises StoreUnavailable."""
-        tables = {row[0]: row[1] for row in await self._query(_TABLES)}
-        return ddl.stored_events(tables[COUNTS_TABLE]) if COUNTS_TABLE in tables else None
+        return await read_stored_events(self._engine, self._schema.database)
 
     async def _plan(self, log_is_unused: LogIsUnused) -> tuple[list[ddl.Migration], list[str]]:
         """The migrations that have not run, and the ALTERs that today's settings and registry need."""

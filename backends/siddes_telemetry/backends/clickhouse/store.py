@@ -10,9 +10,11 @@ from siddes_telemetry.backends.clickhouse.confirmed_reads import ConfirmedReads
 from siddes_telemetry.backends.clickhouse.engine import Engine, Parameters, Row, Settings
 from siddes_telemetry.backends.clickhouse.query_limiter import QueryLimiter
 from siddes_telemetry.backends.clickhouse.settings import INSERT_PINS, READ_PINS, SUMMARY_PINS, time_limit
+from siddes_telemetry.backends.clickhouse.stored_events import read_stored_events
 from siddes_telemetry.backends.clickhouse.table_kind import StoreKind
 from siddes_telemetry.backends.ports.store import PurgedAhead, PurgeHistory, SetAside, StoredDay
 from siddes_telemetry.schemas.ddl import StoreSchema
+from siddes_telemetry.schemas.registry_changes import KnownEvents
 from siddes_telemetry.schemas.table import (
     COUNTS_TABLE,
     LOGS_TABLE,
@@ -136,6 +138,9 @@ class ClickHouseStore:
                 deadline_s=PING_DEADLINE_S,
             )
         return int(rows[0][0]) if rows else None
+
+    async def stored_events(self) -> KnownEvents | None:
+        return await read_stored_events(self._engine, self._database)
 
     async def counts(self, viewer_id: str, *, since_ms: int, deadline_s: float) -> Mapping[str, int]:
         rows = await self._read_counts(_COUNTS, viewer_id, {"since_ms": since_ms}, deadline_s)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
+from siddes_telemetry.schemas.registry_changes import KnownEvents
 from siddes_telemetry.schemas.table import CHECKSUM_MODULUS
 
 # One block: the store inserts it whole, whatever the server's profile says.
@@ -126,6 +127,9 @@ class BlockStore(Protocol):
 
         If not `synchronized`, it is what the server that answers knows, which may lag: cheap enough for each insert.
         """
+
+    async def stored_events(self) -> KnownEvents | None:
+        """The registry that the table of counts was made for, or None if it is not there. Raises StoreUnavailable."""
 
     async def ping_insert(self) -> None:
         """Return if `stored_days` and an insert of no rows succeed. Raises the errors of `insert`."""

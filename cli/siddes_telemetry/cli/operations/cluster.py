@@ -29,7 +29,7 @@ from siddes_telemetry.cli.operations.migrate import (
 from siddes_telemetry.cli.operations.operation import Operations, Result
 from siddes_telemetry.cli.operations.purge import purge
 from siddes_telemetry.cli.operations.reset_offsets import reset_offsets
-from siddes_telemetry.cli.operations.stored_events import stored_events
+from siddes_telemetry.cli.operations.stored_events import require_own_events, stored_events
 from siddes_telemetry.cli.operations.verify import verify_store
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.cli.wall_clock import wall_clock_ms
@@ -126,6 +126,7 @@ async def _log_is_unused(settings: Settings, store: BlockStore, *, has_kafka: bo
 @asynccontextmanager
 async def _log_and_store(settings: Settings, registry: Registry) -> AsyncIterator[tuple[LogAndStore, BlockStore]]:
     async with clickhouse_store(settings, registry) as store:
+        await require_own_events(store.counts, registry)
         log_id = await store.counts.log_id(settings.topic)
         if log_id is None:
             raise StoreMissing("this log has no identity yet")

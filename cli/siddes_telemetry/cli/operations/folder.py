@@ -8,7 +8,8 @@ from siddes_telemetry.cli.data_folder import DataFolder, DataInUse
 from siddes_telemetry.cli.embedded import open_embedded
 from siddes_telemetry.cli.operations.control_socket import ask_control
 from siddes_telemetry.cli.operations.embedded import embedded_operations
-from siddes_telemetry.cli.operations.operation import Result
+from siddes_telemetry.cli.operations.operation import JUDGING_RECORDS, Result
+from siddes_telemetry.cli.operations.stored_events import require_own_events
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.consumer.verify.context import Progress
 from siddes_telemetry.schemas.registry import Registry
@@ -26,6 +27,8 @@ async def run_on_folder(
         folder.require()
     try:
         async with open_embedded(settings, registry) as instance:
+            if name in JUDGING_RECORDS:
+                await require_own_events(instance.store.counts, registry)
             return await embedded_operations(instance)[name](**arguments, **reporting)
     except DataInUse:
         return await ask_control(folder.control_socket, name, arguments, **reporting)

@@ -17,6 +17,7 @@ class OperationRefused(OperatorError):
 Result = dict[str, Any]
 Operation = Callable[..., Awaitable[Result]]  # arguments by keyword
 Operations = Mapping[str, Operation]  # by name
+JUDGING_RECORDS = frozenset({"verify", "set-aside"})  # by the registry: another one would call good records damaged
 WITH_PROGRESS = frozenset({"backup", "reset-offsets", "verify"})  # these also take `progress`, a callable
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from siddes_telemetry.backends.clickhouse.admin import ClickHouseAdmin
+from siddes_telemetry.backends.ports.errors import EventsConflict
+from siddes_telemetry.backends.ports.store import BlockStore
 from siddes_telemetry.cli.operations.operation import Result
+from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.registry_changes import is_another
 
 
 async def stored_events(admin: ClickHouseAdmin) -> Result:
@@ -13,3 +17,13 @@ async def stored_events(admin: ClickHouseAdmin) -> Result:
         return {}
     retired = None if stored.retired is None else sorted(stored.retired)
     return {"ids": dict(stored.ids), "revision": stored.revision, "retired": retired}
+
+
+async def require_own_events(store: BlockStore, registry: Registry) -> None:
+    """Raise EventsConflict if this registry would misjudge what is counted here. Raises StoreUnavailable."""
+    made_for = await store.stored_events()
+    if made_for is not None and is_another(made_for, registry):
+        raise EventsConflict(
+            "the store counts events that this registry lacks: name the one that it was made for, with --events FILE "
+            "or SIDDES_TELEMETRY_EVENTS"
+        )

@@ -13,6 +13,7 @@ from siddes_telemetry.backends.ports.store import (
     StoreAudit,
     StoredDay,
 )
+from siddes_telemetry.schemas.registry_changes import KnownEvents
 
 
 class ChunkStore:
@@ -57,6 +58,9 @@ class ChunkStore:
 
     async def log_id(self, log_name: str, *, synchronized: bool = True) -> int | None:
         return await self._store.log_id(log_name, synchronized=synchronized)
+
+    async def stored_events(self) -> KnownEvents | None:
+        return await self._store.stored_events()
 
     async def ping_insert(self) -> None:
         await self._store.ping_insert()
