@@ -24,7 +24,7 @@ SETTINGS replicated_deduplication_window = 20000, replicated_deduplication_windo
 CREATE TABLE IF NOT EXISTS `siddes`.`telemetry_counts_local` ON CLUSTER 'pair'
 (
     viewer_id     String CODEC(ZSTD(1)),
-    event         Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7) COMMENT 'registry revision 1, retired: none',
+    event         Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7) COMMENT 'registry revision 1',
     count         UInt16,
     created_at    DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     log_id        UInt32,
@@ -96,7 +96,7 @@ ENGINE = ReplicatedMergeTree('/clickhouse/tables/everywhere/siddes/telemetry_pur
 ORDER BY (log_id, log_partition)
 SETTINGS replicated_deduplication_window = 20000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1;
 
-ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY COLUMN event Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7) COMMENT 'registry revision 1, retired: none';
+ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY COLUMN event Enum8('suggestion_shown' = 1, 'suggestion_accepted' = 2, 'suggestion_skipped' = 3, 'suggestion_edited' = 4, 'suggestion_undo' = 5, 'embeddings_opt_in' = 6, 'embeddings_opt_out' = 7) COMMENT 'registry revision 1';
 
 ALTER TABLE `siddes`.`telemetry_counts_local` ON CLUSTER 'pair' MODIFY TTL toDateTime(created_at) + INTERVAL 30 DAY;
 

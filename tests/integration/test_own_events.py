@@ -50,6 +50,10 @@ async def test_an_app_goes_from_the_shipped_events_to_its_own_and_retires_one(
 ) -> None:
     with embedded(tmp_path, debug=True) as deployment:
         assert '{"event":"suggestion_shown","count":3}' in deployment.processes["up"].said()
+        compared = run("check", registries["own"], "--against", "store", settings=deployment.settings)
+        assert (compared.returncode, "never counted anything" in compared.stderr) == (0, True), compared.stderr
+        beside = run("migrate", "--events", registries["own"], settings=deployment.settings)
+        assert (beside.returncode, "has another registry" in beside.stderr) == (1, True), beside.stderr
         stop(deployment)
 
         own = start_embedded(deployment, "--events", registries["own"], debug=True)

@@ -39,7 +39,7 @@ DAY_CLOSES_AFTER_S = 3600  # without an insert; a late row rewrites its whole da
 
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)(\.cluster)?\.sql")
 _EVENT_COLUMN = re.compile(r"`event` Enum8\(([^)]*)\)")
-_EVENT_COMMENT = re.compile(r"`event` Enum8\([^)]*\) COMMENT 'registry revision (\d+), retired: ([a-z0-9_ ]+)'")
+_EVENT_COMMENT = re.compile(r"`event` Enum8\([^)]*\) COMMENT 'registry revision (\d+)(?:, retired: ([a-z0-9_ ]+))?'")
 _ENUM_MEMBER = re.compile(r"'([^']*)' = (-?\d+)")
 _ENGINE = re.compile(r"\bENGINE = (Replicated|Shared|)MergeTree\b")
 _CHANGED_TABLE = re.compile(r"(?:CREATE TABLE IF NOT EXISTS|ALTER TABLE) `(?:[^`\\]|\\.)*`\.`([^`]*)`")
@@ -134,7 +134,8 @@ def event_type(registry: Registry) -> str:
 def event_comment(registry: Registry) -> str:
     """The comment of the event column, as an SQL string literal: what the next registry is compared with."""
     retired = sorted(event.name for event in registry.events if event.retired)
-    return quote_string(f"registry revision {registry.revision}, retired: {' '.join(retired) or 'none'}")
+    ended = f", retired: {' '.join(retired)}" if retired else ""
+    return quote_string(f"registry revision {registry.revision}{ended}")
 
 
 def stored_events(create_query: str) -> KnownEvents | None:
@@ -146,8 +147,7 @@ def stored_events(create_query: str) -> KnownEvents | None:
     comment = _EVENT_COMMENT.search(create_query)
     if comment is None:  # made before this comment was
         return KnownEvents(ids)
-    retired = frozenset(comment[2].split()) - {"none"}
-    return KnownEvents(ids, int(comment[1]), retired)
+    return KnownEvents(ids, int(comment[1]), frozenset((comment[2] or "").split()))
 
 
 def event_type_ids(event_type: str) -> Mapping[str, int]:

@@ -14,6 +14,7 @@ from siddes_telemetry.schemas.registry import EVENT_NAME, MAX_EVENT_ID, MAX_REVI
 from siddes_telemetry.schemas.toml_lines import TomlLines, line_of_error
 
 MAX_RATES = 64  # a dashboard's page shows them all
+MAX_PROBLEMS = 20  # shown at once: a screen
 MAX_LABEL_CHARS = 64
 MAX_MEANING_CHARS = 400  # of a sentence or two; OpenAPI and the clients' types repeat it
 _NAME_RULE = "must be a lower case letter, then lower case letters, digits or _, 64 characters at most"
@@ -35,6 +36,8 @@ class RegistryError(ValueError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
+        if (more := len(self.problems) - MAX_PROBLEMS) > 0:
+            self.problems = (*self.problems[:MAX_PROBLEMS], Problem(f"and {more} more problems"))
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -87,9 +90,9 @@ class _Entry:
         value = self._fields.get(key, default)
         if not isinstance(value, str) or (not value.strip() and key in self._fields):
             self.wrong(f"{key} must be a text that says something", key)
-        elif len(value) > limit:
+        elif len(value) > limit and key in self._fields:
             self.wrong(f"{key} must be at most {limit} characters, and has {len(value)}", key)
-        elif not value.isprintable():
+        elif not value.isprintable() and key in self._fields:
             self.wrong(f"{key} must be one line without control characters", key)
         else:
             return value
@@ -122,17 +125,13 @@ class _Reading:
             if key not in ("revision", "event", "rate"):
                 self._wrong(f"unknown key {key[:64]!r}: only revision, [[event]] and [[rate]] are known", key)
         revision = self._revision()
-        events = [self._event(entry) for entry in self._entries("event")]
-        if not events:
-            self._wrong("there must be at least one [[event]]")
-        elif all(event.retired for event in events):
-            self._wrong("every event is retired: nothing could be counted")
+        events = [self._event(entry) for entry in self._entries("event", MAX_EVENT_ID)]
+        if events and all(event.retired for event in events):
+            self._wrong("every event is retired, and nothing could be counted: add an event, or take one back in use")
         self._check_ids(events)
         self._check_names("event", [event.name for event in events])
-        names = {event.name for event in events}
-        rates = [self._rate(entry, names) for entry in self._entries("rate")]
-        if len(rates) > MAX_RATES:
-            self._wrong(f"there are {len(rates)} rates: at most {MAX_RATES} are shown")
+        names = {event.name for event in events if EVENT_NAME.fullmatch(event.name)}
+        rates = [self._rate(entry, names) for entry in self._entries("rate", MAX_RATES)]
         self._check_names("rate", [rate.name for rate in rates])
         if self._problems:
             raise RegistryError(sorted(self._problems, key=lambda problem: problem.line or 0))
@@ -149,12 +148,17 @@ class _Reading:
         self._wrong(f"revision must be a whole number from 1 to {MAX_REVISION}{remedy}", "revision")
         return 0
 
-    def _entries(self, kind: str) -> list[_Entry]:
+    def _entries(self, kind: str, limit: int) -> list[_Entry]:
         entries = self._document.get(kind, [])
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             self._wrong(f"write each {kind} as a table that begins with [[{kind}]], with two brackets", kind)
             return []
-        return [_Entry(kind, number, fields, self._lines) for number, fields in enumerate(entries, 1)]
+        if kind == "event" and not entries:
+            self._wrong("there must be at least one [[event]]")
+        if len(entries) > limit:
+            place = self._lines.of(kind, limit + 1, None)
+            self._problems.append(Problem(f"there are {len(entries)} {kind}s: there may be {limit}", place))
+        return [_Entry(kind, number, fields, self._lines) for number, fields in enumerate(entries[:limit], 1)]
 
     def _event(self, entry: _Entry) -> Event:
         entry.check_keys(("name", "id", "meaning"), ("label", "retired"))
@@ -199,11 +203,10 @@ class _Reading:
 
     def _check_ids(self, events: Sequence[Event]) -> None:
         unused = max((event.id for event in events), default=0) + 1
-        owner: dict[int, Event] = {}
+        owner: dict[int, str] = {}
         for number, event in enumerate(events, 1):
-            first = owner.setdefault(event.id, event)
-            if event.id and first is not event:
+            title = event.name if EVENT_NAME.fullmatch(event.name) else str(number)
+            if event.id and (first := owner.setdefault(event.id, title)) != title:
                 remedy = f": give it one that was never used, such as {unused}" if unused <= MAX_EVENT_ID else ""
-                title = event.name if EVENT_NAME.fullmatch(event.name) else number
-                text = f"event {title}: id {event.id} is the id of {first.name} already{remedy}"
+                text = f"event {title}: id {event.id} is the id of event {first} already{remedy}"
                 self._problems.append(Problem(text, self._lines.of("event", number, "id")))

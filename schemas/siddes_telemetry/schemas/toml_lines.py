@@ -20,7 +20,7 @@ class TomlLines:
     def __init__(self, text: str) -> None:
         self._lines: dict[tuple[str, int, str | None], int] = {}
         table, numbers = ("", 0), dict[str, int]()
-        for line, written in enumerate(text.splitlines(), 1):
+        for line, written in enumerate(text.split("\n"), 1):
             if header := _HEADER.match(written):
                 kind = header[1]
                 numbers[kind] = numbers.get(kind, 0) + 1
@@ -41,4 +41,4 @@ class TomlLines:
 def line_of_error(error: tomllib.TOMLDecodeError, text: str) -> int:
     """The line that tomllib's message names, or the last one for "(at end of document)"."""
     found = _IN_MESSAGE.search(str(error))
-    return int(found[1]) if found else max(1, len(text.splitlines()))
+    return int(found[1]) if found else max(1, text.rstrip("\n").count("\n") + 1)

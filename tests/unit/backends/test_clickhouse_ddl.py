@@ -10,7 +10,8 @@ import pytest
 
 from siddes_telemetry.backends.clickhouse.shipped_migrations import shipped_migrations
 from siddes_telemetry.schemas import ddl
-from siddes_telemetry.schemas.registry_changes import KnownEvents, compare
+from siddes_telemetry.schemas.registry import Event, Registry
+from siddes_telemetry.schemas.registry_changes import KnownEvents, compare, known_events
 from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE
 from tests.unit.schemas.shipped import REGISTRY
 
@@ -102,10 +103,13 @@ def test_events_and_retention_are_read_from_a_tables_ddl() -> None:
     ids = {"x": 1, "y": -2}
     for comment, revision, retired in (
         ("", None, None),
-        (" COMMENT 'registry revision 12, retired: none' CODEC(ZSTD(1))", 12, frozenset[str]()),
+        (" COMMENT 'registry revision 12' CODEC(ZSTD(1))", 12, frozenset[str]()),
         (" COMMENT 'registry revision 3, retired: x y'", 3, frozenset({"x", "y"})),
     ):
         assert ddl.stored_events(told.format(comment)) == KnownEvents(ids, revision, retired)
+    none = Registry(1, (Event("none", 1, "m", "None", retired=True),))
+    made = f"`event` {ddl.event_type(none)} COMMENT {ddl.event_comment(none)}"
+    assert ddl.stored_events(made) == known_events(none)
     assert ddl.stored_events("CREATE TABLE a.b (`x` Int8)") is None
     assert ddl.stored_retention_days(told) == 45
     assert ddl.stored_retention_days("CREATE TABLE a.b (x Int8)") is None

@@ -54,6 +54,16 @@ def test_init_overwrites_nothing(tmp_path: Path) -> None:
     assert "is there already" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["a\nrevision = 9\n#.toml", "\udcff.toml", "\x1b[31m.toml"])
+def test_init_writes_no_file_whose_name_would_break_its_comment(tmp_path: Path, name: str) -> None:
+    assert command("init", tmp_path / name, "--event", "a").exit_code == 2
+    assert not [*tmp_path.iterdir()]
+
+
+def test_what_init_says_next_can_be_typed(tmp_path: Path) -> None:
+    assert f"--events '{tmp_path}/my events.toml'" in command("init", tmp_path / "my events.toml").stderr
+
+
 @pytest.mark.parametrize(
     ("names", "says"),
     [
@@ -75,7 +85,7 @@ def test_check_says_every_problem_by_line(tmp_path: Path) -> None:
     result = command("check", file)
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
-        f"{file}:11: event b: id 1 is the id of a already: give it one that was never used, such as 2",
+        f"{file}:11: event b: id 1 is the id of event a already: give it one that was never used, such as 2",
         f"{file}:13: event b: unknown key 'x': the keys are name, id, meaning, label, retired",
     ]
 
@@ -86,7 +96,7 @@ def test_check_compares_with_an_earlier_version(tmp_path: Path) -> None:
     after.write_text(TWO)
     refused = command("check", after, "--against", before)
     assert refused.exit_code == 1
-    assert f"{after}: the events have changed, and the revision is 1 as before: write `revision = 2`" in refused.stderr
+    assert f"{after}: the events have changed, and the revision was 1 and is 1: write `revision = 2`" in refused.stderr
     after.write_text(TWO.replace("revision = 1", "revision = 2"))
     result = command("check", after, "--against", before)
     assert result.exit_code == 0

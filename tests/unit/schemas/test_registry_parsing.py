@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siddes_telemetry.schemas.registry_parsing import MAX_RATES, RegistryError, parse_registry
+from siddes_telemetry.schemas.registry_parsing import MAX_PROBLEMS, MAX_RATES, RegistryError, parse_registry
 from tests.unit.schemas.registry_texts import ONE, RATE, TWO
 
 WITH_RATE = TWO + RATE
@@ -58,7 +58,7 @@ def problems(text: str) -> list[str]:
         (ONE + 'retired = "true"', "line 7: event a: retired must be true or false"),
         (ONE + "retired = true", "every event is retired"),
         (TWO.replace('"b"', '"a"'), "line 10: event a: the name stands twice"),
-        (TWO.replace("id = 2", "id = 1"), "line 11: event b: id 1 is the id of a already: give it one"),
+        (TWO.replace("id = 2", "id = 1"), "line 11: event b: id 1 is the id of event a already: give it one"),
         (TWO.replace("id = 2", "id = 1"), "such as 2"),
         (
             WITH_RATE.replace('numerator = "a"', 'numerator = "x"'),
@@ -87,6 +87,35 @@ def test_every_problem_is_said_at_once_in_the_order_of_the_file() -> None:
 def test_lines_are_not_guessed_where_the_text_is_written_in_another_way() -> None:
     (problem,) = problems('revision = 1\nevent = [{name = "A", id = 1, meaning = "m"}]')
     assert problem.startswith("event 1: name must")
+
+
+def test_what_is_quoted_shows_no_control_characters() -> None:
+    escape = '"a\\u001b[31m"'
+    twice = TWO.replace('"a"', escape).replace("id = 2", "id = 1") + RATE.replace('"a"', '"a31m"')
+    name, *others = problems(twice)
+    assert name.startswith("line 4: event 1: name must")
+    assert others == [
+        "line 11: event b: id 1 is the id of event 1 already: give it one that was never used, such as 2",
+        "line 16: rate r: numerator a31m is no event of this file",
+    ]
+
+
+def test_a_long_default_label_is_not_called_wrong_beside_the_long_name() -> None:
+    assert len(problems(ONE.replace('"a"', f'"{"a" * 65}"'))) == 1
+
+
+def test_a_huge_registry_is_refused_in_a_few_lines() -> None:
+    many = "revision = 1\n" + "".join(f'[[event]]\nname = "e{number}"\n' for number in range(2000))
+    found = problems(many)
+    assert found[0] == "line 2: event e0: id is missing: add it"
+    assert len(found) == MAX_PROBLEMS + 1
+    assert found[-1] == f"and {2 * 127 + 126 + 1 - MAX_PROBLEMS} more problems"
+    full = "revision = 1\n" + "".join(f'[[event]]\nname = "e{n}"\nid = {n}\nmeaning = "m"\n' for n in range(1, 129))
+    assert problems(full) == ["line 510: there are 128 events: there may be 127"]
+
+
+def test_lines_end_where_toml_ends_them() -> None:
+    assert problems(ONE.replace('"m"', '"m\u2028\x85"') + "x = 1")[1].startswith("line 7: event a: unknown key")
 
 
 def test_the_corrected_texts_are_registries() -> None:

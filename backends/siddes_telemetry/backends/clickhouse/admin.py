@@ -147,11 +147,22 @@ class ClickHouseAdmin:
         """The registry that the tables were made for, or None before `migrate`. Raises StoreUnavailable."""
         return await read_stored_events(self._engine, self._schema.database)
 
+    async def never_counted(self, log_is_unused: LogIsUnused) -> bool:
+        """Whether `migrate` would make the tables of counts anew for another registry. Raises StoreUnavailable.
+
+        Not with a cluster, which knows no DROP TABLE IF EMPTY.
+        """
+        if self._schema.cluster is not None or (await self._query(_HAS_ROWS))[0][0]:
+            return False
+        return await log_is_unused()
+
     async def _plan(self, log_is_unused: LogIsUnused) -> tuple[list[ddl.Migration], list[str]]:
         """The migrations that have not run, and the ALTERs that today's settings and registry need."""
         schema = self._schema
         migrations = list(shipped_migrations(schema))
         tables = {row[0]: row[1] for row in await self._query(_TABLES)}
+        if COUNTS_TABLE in tables:
+            self._check_cluster(await self._confirmed.counts_table())
         drops = await self._drops_of_unused(tables, log_is_unused)
         if MIGRATIONS_TABLE in tables:
             applied = {row[0] for row in await self._query(_APPLIED)}
@@ -159,8 +170,6 @@ class ClickHouseAdmin:
             migrations = [*lost, *(migration for migration in migrations if migration.number not in applied)]
         elif not await self._query(_DATABASE):
             migrations.insert(0, ddl.Migration(0, "database", (ddl.create_database(schema),)))
-        if COUNTS_TABLE in tables:
-            self._check_cluster(await self._confirmed.counts_table())
         if drops:
             migrations.insert(0, ddl.Migration(0, "tables_of_other_events", drops))
         return migrations, self._alterations(tables)
@@ -168,17 +177,22 @@ class ClickHouseAdmin:
     async def _drops_of_unused(self, tables: dict[str, str], log_is_unused: LogIsUnused) -> tuple[str, ...]:
         """What drops the table of counts where the registry needs another and nothing was ever counted.
 
-        Removes it from `tables`, so that it is made anew: an Enum of the sorting key only grows by an ALTER. Not with a
-        cluster, which knows no DROP TABLE IF EMPTY. Raises EventsConflict.
+        Removes it from `tables`, so that it is made anew: an Enum of the sorting key only grows by an ALTER.
+        Raises EventsConflict.
         """
-        refused = [*dict.fromkeys(text for made in tables.values() for text in self._refused_changes(made))]
+        counts = self._counts_tables(tables).values()
+        refused = [*dict.fromkeys(text for made in counts for text in self._refused_changes(made))]
         if not refused:
             return ()
-        counted = COUNTS_TABLE in tables and (await self._query(_HAS_ROWS))[0][0]
-        if counted or self._schema.cluster is not None or not await log_is_unused():
+        if not await self.never_counted(log_is_unused):
             raise EventsConflict("; ".join(refused))
         del tables[COUNTS_TABLE]
         return (ddl.drop_table(self._schema, COUNTS_TABLE),)
+
+    def _counts_tables(self, tables: Mapping[str, str]) -> Mapping[str, str]:
+        """Of these tables, those of counts: others may be an operator's copies."""
+        names = dict.fromkeys((self._schema.stored_counts, COUNTS_TABLE))
+        return {name: tables[name] for name in names if name in tables}
 
     def _refused_changes(self, create_query: str) -> Sequence[str]:
         stored = ddl.stored_events(create_query)
@@ -196,11 +210,10 @@ class ClickHouseAdmin:
     def _alterations(self, tables: Mapping[str, str]) -> list[str]:
         schema = self._schema
         alterations: list[str] = []
-        for table in dict.fromkeys((schema.stored_counts, COUNTS_TABLE)):
-            if table in tables:
-                stored = ddl.stored_events(tables[table])
-                if stored is not None and stored != known_events(schema.registry):
-                    alterations.append(ddl.modify_events(schema, table))
+        for table, query in self._counts_tables(tables).items():
+            stored = ddl.stored_events(query)
+            if stored is not None and stored != known_events(schema.registry):
+                alterations.append(ddl.modify_events(schema, table))
         if (made := tables.get(schema.stored_counts)) is not None:
             if ddl.stored_retention_days(made) != schema.retention_days:
                 alterations.append(ddl.modify_retention(schema))

@@ -9,10 +9,11 @@ import typer
 
 from siddes_telemetry.cli.commands.operator_settings import operator_settings
 from siddes_telemetry.cli.operations.run import run_operation
+from siddes_telemetry.cli.operations.stored_events import events_of_result
 from siddes_telemetry.cli.registry_file import read_registry
 from siddes_telemetry.cli.terminal import exit_on_error, say
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.schemas.registry_changes import KnownEvents, compare, known_events
+from siddes_telemetry.schemas.registry_changes import compare, known_events
 from siddes_telemetry.schemas.registry_parsing import RegistryError
 
 STORE = "store"
@@ -52,21 +53,19 @@ def _read(file: Path) -> Registry:
         raise typer.Exit(1) from None
 
 
-def _stored(file: Path) -> KnownEvents | None:
-    settings = operator_settings("clickhouse", events=file)
-    found = run_operation(settings, "stored-events", {})
-    if "ids" not in found:
-        return None
-    retired = found["retired"]
-    return KnownEvents(found["ids"], found["revision"], None if retired is None else frozenset(retired))
-
-
 def _compare(file: Path, registry: Registry, against: str) -> None:
-    before = _stored(file) if against == STORE else known_events(_read(Path(against)))
+    if against == STORE:
+        stored = run_operation(operator_settings("clickhouse", events=file), "stored-events", {})
+        before, replaceable = events_of_result(stored), stored.get("never_counted", False)
+    else:
+        before, replaceable = known_events(_read(Path(against))), False
     if before is None:
         say("the store has no tables yet: any registry will do")
         return
     changes = compare(before, registry)
+    if changes.refused and replaceable:
+        say("the store has never counted anything: `migrate` and `up` make its table anew for this registry")
+        return
     for change in changes.allowed:
         typer.echo(f"{file}: {change}")
     for problem in changes.refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -27,18 +28,21 @@ def init(
     ] = None,
 ) -> None:
     """Write an event registry for an app of your own. Never overwrites a file."""
-    given = _checked(event or [])
+    given, named = _checked(event or []), shlex.quote(str(file))
+    if not named.isprintable():  # it stands in a comment of the file
+        raise typer.BadParameter("the name must be one line of UTF-8", param_hint="FILE")
     with exit_on_error():
         if file.exists():
-            say(f"error: {file} is there already: add events to it by hand, and run siddes-telemetry check {file}")
+            say(f"error: {file} is there already: add events to it by hand, and run siddes-telemetry check {named}")
             raise typer.Exit(1)
         names = given or (_asked() if sys.stdin.isatty() else EXAMPLE_EVENTS)
+        text = registry_text(names, named)
         with file.open("x", encoding="utf-8") as written:
-            written.write(registry_text(names, str(file)))
+            written.write(text)
         say(f"{file} is written: {', '.join(names)}")
         say(f"""next:
-  siddes-telemetry up --debug --events {file}
-  siddes-telemetry schema typescript --events {file} > telemetry.ts   # the module for your app; or: schema python""")
+  siddes-telemetry up --debug --events {named}
+  siddes-telemetry schema typescript --events {named} > telemetry.ts   # the module for your app; or: schema python""")
 
 
 def _checked(names: list[str]) -> list[str]:

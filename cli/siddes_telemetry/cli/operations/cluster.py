@@ -112,7 +112,8 @@ def cluster_operations(settings: Settings, registry: Registry) -> Operations:
 
 async def _stored_events(settings: Settings, registry: Registry) -> Result:
     async with clickhouse_store(settings, registry) as store:
-        return await stored_events(store.admin)
+        has_kafka = settings.kafka is not None
+        return await stored_events(store.admin, partial(_log_is_unused, settings, store.counts, has_kafka=has_kafka))
 
 
 async def _log_is_unused(settings: Settings, store: BlockStore, *, has_kafka: bool) -> bool:

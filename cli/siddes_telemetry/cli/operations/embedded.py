@@ -8,7 +8,7 @@ from functools import partial
 from siddes_telemetry.cli.embedded import EmbeddedInstance
 from siddes_telemetry.cli.operations.backup import Backups
 from siddes_telemetry.cli.operations.dead_letters import list_dead_letters, set_aside
-from siddes_telemetry.cli.operations.migrate import migrate_embedded
+from siddes_telemetry.cli.operations.migrate import holds_no_record, migrate_embedded
 from siddes_telemetry.cli.operations.operation import Operations, locked
 from siddes_telemetry.cli.operations.purge import purge
 from siddes_telemetry.cli.operations.stored_events import stored_events
@@ -32,6 +32,6 @@ def embedded_operations(instance: EmbeddedInstance) -> Operations:
         "backup": Backups(log, instance.freezer, instance.folder.root, changes).backup,
         "dead-letters": partial(list_dead_letters, log.dead_letters),
         "set-aside": partial(set_aside, log_and_store, store.counts),
-        "stored-events": partial(stored_events, store.admin),
+        "stored-events": partial(stored_events, store.admin, partial(holds_no_record, log)),
         "verify": partial(verify_store, log_and_store, store.counts, wall_clock_ms),
     }

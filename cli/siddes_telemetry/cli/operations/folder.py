@@ -9,10 +9,12 @@ from siddes_telemetry.cli.embedded import open_embedded
 from siddes_telemetry.cli.operations.control_socket import ask_control
 from siddes_telemetry.cli.operations.embedded import embedded_operations
 from siddes_telemetry.cli.operations.operation import JUDGING_RECORDS, Result
-from siddes_telemetry.cli.operations.stored_events import require_own_events
+from siddes_telemetry.cli.operations.stored_events import events_of_result, require_own_events
+from siddes_telemetry.cli.operator_error import OperatorError
 from siddes_telemetry.cli.settings import Settings
 from siddes_telemetry.consumer.verify.context import Progress
 from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.registry_changes import known_events
 
 
 async def run_on_folder(
@@ -31,4 +33,16 @@ async def run_on_folder(
                 await require_own_events(instance.store.counts, registry)
             return await embedded_operations(instance)[name](**arguments, **reporting)
     except DataInUse:
+        if name == "migrate" and settings.events is not None:
+            await _require_running_registry(folder, registry)
         return await ask_control(folder.control_socket, name, arguments, **reporting)
+
+
+async def _require_running_registry(folder: DataFolder, registry: Registry) -> None:
+    """Raise OperatorError if the running instance has another registry: it would migrate by its own."""
+    running = events_of_result(await ask_control(folder.control_socket, "stored-events", {}))
+    if running != known_events(registry):
+        raise OperatorError(
+            "the running instance has another registry, which is read at its start: stop it and start it with this "
+            "one. `up` migrates by itself"
+        )
