@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -41,6 +44,18 @@ def registries(tmp_path: Path) -> dict[str, str]:
     return {name: str(tmp_path / f"{name}.toml") for name in files}
 
 
+@contextmanager
+def closing_pipe(text: str) -> Iterator[str]:
+    """Yields the path of a pipe that gives this text once, as `<(…)` does."""
+    readable, writable = os.pipe()
+    try:
+        os.write(writable, text.encode())
+        os.close(writable)
+        yield f"/proc/{os.getpid()}/fd/{readable}"
+    finally:
+        os.close(readable)
+
+
 def stop(deployment: Deployment) -> None:
     assert deployment.processes["up"].stop() == 0
 
@@ -52,6 +67,9 @@ async def test_an_app_goes_from_the_shipped_events_to_its_own_and_retires_one(
         assert '{"event":"suggestion_shown","count":3}' in deployment.processes["up"].said()
         compared = run("check", registries["own"], "--against", "store", settings=deployment.settings)
         assert (compared.returncode, "never counted anything" in compared.stderr) == (0, True), compared.stderr
+        with closing_pipe(OWN) as pipe:
+            piped = run("check", pipe, "--against", "store", settings=deployment.settings)
+        assert (piped.returncode, "never counted anything" in piped.stderr) == (0, True), piped.stderr
         beside = run("migrate", "--events", registries["own"], settings=deployment.settings)
         assert (beside.returncode, "has another registry" in beside.stderr) == (1, True), beside.stderr
         stop(deployment)

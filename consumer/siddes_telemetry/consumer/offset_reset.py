@@ -129,7 +129,7 @@ async def check_same_log(
     except UnreadableHereError as error:
         raise ResetRefused(
             f"partition {source.partition}: some records cannot be read here ({error.reason}): run this command in the "
-            "version that the consumers have"
+            "version and with the event registry that the consumers have"
         ) from None
     if rows:
         raise ResetRefused(

@@ -55,7 +55,7 @@ def _read(file: Path) -> Registry:
 
 def _compare(file: Path, registry: Registry, against: str) -> None:
     if against == STORE:
-        stored = run_operation(operator_settings("clickhouse", events=file), "stored-events", {})
+        stored = run_operation(operator_settings("clickhouse", events=file), "stored-events", {}, registry=registry)
         before, replaceable = events_of_result(stored), stored.get("never_counted", False)
     else:
         before, replaceable = known_events(_read(Path(against))), False

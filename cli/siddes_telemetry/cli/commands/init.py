@@ -33,7 +33,10 @@ def init(
         raise typer.BadParameter("the name must be one line of UTF-8", param_hint="FILE")
     with exit_on_error():
         if file.exists():
-            say(f"error: {file} is there already: add events to it by hand, and run siddes-telemetry check {named}")
+            say(
+                f"error: {file} is there already: name another, or add events by hand and run "
+                f"siddes-telemetry check {named}"
+            )
             raise typer.Exit(1)
         names = given or (_asked() if sys.stdin.isatty() else EXAMPLE_EVENTS)
         text = registry_text(names, named)

@@ -12,13 +12,22 @@ from siddes_telemetry.consumer.verify.context import Progress
 from siddes_telemetry.schemas.registry import Registry
 
 
-def run_operation(settings: Settings, name: str, arguments: dict[str, Any], progress: Progress | None = None) -> Result:
+def run_operation(
+    settings: Settings,
+    name: str,
+    arguments: dict[str, Any],
+    progress: Progress | None = None,
+    *,
+    registry: Registry | None = None,
+) -> Result:
     """Returns its result. Only operations WITH_PROGRESS take `progress`. Only `migrate` makes a data folder.
+
+    `registry`: that of the settings, where it was read already; a pipe can be read once.
 
     Raises SettingsError, BackendError, ControlError, DataMissing, OSError.
     """
     reporting = {"progress": progress} if progress is not None else {}
-    return asyncio.run(_run(settings, load_registry(settings.events), name, arguments, reporting))
+    return asyncio.run(_run(settings, registry or load_registry(settings.events), name, arguments, reporting))
 
 
 async def _run(

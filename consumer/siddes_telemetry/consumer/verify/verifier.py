@@ -102,7 +102,8 @@ async def verify(
         except UnreadableHereError as error:
             raise RecordsUnreadableError(
                 f"some records of partition {report.partition} cannot be read here ({error.reason}): run this "
-                "command in the version that the consumers have, installed with all its dependencies"
+                "command in the version and with the event registry that the consumers have, installed with all "
+                "its dependencies"
             ) from None
         except RecordsGone:  # the log was trimmed meanwhile: verify it again from its new start
             reports.append(await run(await plan_of(scope.view)))
