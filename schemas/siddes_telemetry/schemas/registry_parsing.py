@@ -99,7 +99,9 @@ class _Entry:
         return default
 
     def id(self) -> int:
-        value = self._fields.get("id", 1)
+        if "id" not in self._fields:
+            return 0
+        value = self._fields["id"]
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_EVENT_ID:
             self.wrong(f"id must be a whole number from 1 to {MAX_EVENT_ID}", "id")
             return 0

@@ -109,7 +109,7 @@ def test_a_huge_registry_is_refused_in_a_few_lines() -> None:
     found = problems(many)
     assert found[0] == "line 2: event e0: id is missing: add it"
     assert len(found) == MAX_PROBLEMS + 1
-    assert found[-1] == f"and {2 * 127 + 126 + 1 - MAX_PROBLEMS} more problems"
+    assert found[-1] == f"and {2 * 127 + 1 - MAX_PROBLEMS} more problems"
     full = "revision = 1\n" + "".join(f'[[event]]\nname = "e{n}"\nid = {n}\nmeaning = "m"\n' for n in range(1, 129))
     assert problems(full) == ["line 510: there are 128 events: there may be 127"]
 
