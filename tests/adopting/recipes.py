@@ -8,9 +8,9 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs/adopting.md"
 ENVIRONMENT = "environment of siddes-telemetry"
-"""The name of a block that sets variables."""
+"""The name of the block with the settings of the service."""
 _BLOCK = re.compile(r"^```\w+\n(?:#|//|<!--|\{#) (.+?)(?: -->| #\})?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_VARIABLE = re.compile(r"^(SIDDES_TELEMETRY_\w+)=(\S+)$", re.MULTILINE)
+_VARIABLE = re.compile(r"^([A-Z_]+)=(\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,13 @@ class Recipe:
         assert len(names) == len(set(names)), names
         return dict(found)
 
-    def environment(self, name: str = ENVIRONMENT) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The variables of the service."""
+        variables = self.variables(ENVIRONMENT)
+        assert all(name.startswith("SIDDES_TELEMETRY_") for name in variables), variables
+        return variables
+
+    def variables(self, name: str) -> dict[str, str]:
         """The variables that the block of this name sets; its other lines are comments."""
         block = self.files()[name]
         others = [line for line in block.splitlines() if not _VARIABLE.match(line)]

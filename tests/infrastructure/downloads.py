@@ -1,7 +1,7 @@
 """What local servers run from, fetched once into a cache folder through the registries' own clients and checked.
 
-`python3 -m tests.infrastructure.downloads [kafka] [compiler] [clickhouse] [kubernetes]` fetches ahead of the tests.
-It needs Python alone.
+`python3 -m tests.infrastructure.downloads [kafka] [compiler] [clickhouse] [kubernetes] [next]` fetches ahead of the
+tests. It needs Python alone.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ KUBECONFORM = "v0.7.0"
 KUBERNETES = "v1.34.2"
 PROMETHEUS_OPERATOR = "v0.85.0"
 GATEWAY_API = "v1.4.1"
+NEXT_APP = HERE.parent / "adopting/next_app"
 MONITORING_KINDS = ("podmonitors", "prometheusrules")
 
 
@@ -122,11 +123,26 @@ def gateway_api(cache: Path) -> Path:
     return go_module_files(cache, "sigs.k8s.io/gateway-api", version=GATEWAY_API, files=files)
 
 
+def next_packages(cache: Path) -> Path:
+    """A folder with Next.js (350 MB) in its node_modules; apps below it find them there. npm checks each package."""
+    name = f"next-{sha256(NEXT_APP / 'package-lock.json')[:12]}"
+    with fetching(cache, name) as (folder, done):
+        if not done:
+            require("npm")
+            (folder / name).mkdir()
+            for file in ("package.json", "package-lock.json", ".npmrc"):
+                shutil.copy(NEXT_APP / file, folder / name)
+            run(folder / name, "npm", "ci", "--ignore-scripts", "--silent")
+            (folder / name).rename(cache / name)
+    return cache / name
+
+
 FETCHERS = {
     "kafka": (kafka_jars,),
     "compiler": (java_compiler,),
     "clickhouse": (libchdb,),
     "kubernetes": (helm, kubeconform, kubernetes_api, prometheus_operator, gateway_api),
+    "next": (next_packages,),
 }
 
 

@@ -41,6 +41,7 @@ FINDERS: dict[str, Callable[[Mapping[str, str]], Found | Path]] = {
     "kubernetes_api": partial(found.local_files, fetch=downloads.kubernetes_api),
     "prometheus_operator": partial(found.local_files, fetch=downloads.prometheus_operator),
     "gateway_api": partial(found.local_files, fetch=downloads.gateway_api),
+    "next_packages": partial(found.local_files, fetch=downloads.next_packages),
 }
 Results = dict[str, Found | Path | Unavailable]
 RESULTS = pytest.StashKey[Results]()
@@ -177,6 +178,12 @@ def prometheus_operator(pytestconfig: pytest.Config) -> Path:
 def gateway_api(pytestconfig: pytest.Config) -> Path:
     """The folder of its custom resource definitions."""
     return _files(pytestconfig, "gateway_api")
+
+
+@pytest.fixture(scope="session")
+def next_packages(pytestconfig: pytest.Config) -> Path:
+    """The folder below which apps find Next.js."""
+    return _files(pytestconfig, "next_packages")
 
 
 @pytest.fixture(scope="session")
