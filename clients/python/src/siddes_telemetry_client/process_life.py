@@ -1,7 +1,8 @@
 """What happens to clients when their process forks or ends.
 
-At the end: atexit handlers run while daemon threads still do, after the threads that Python waits for. Children of
-multiprocessing end without them (before Python 3.13 all but spawned ones), but run finalizers of their own.
+At the end: atexit handlers run while daemon threads still do, after the threads that Python waits for. Ours is there
+from the import on, so that those of the app run before it and may count. Forked children of multiprocessing end without
+it, but run finalizers of their own.
 
 At a fork: the child has the parent's memory, without its threads. Its clients begin anew, with nothing to send.
 """
@@ -43,7 +44,8 @@ class ProcessLife:
         self._clients: weakref.WeakSet[Forkable] = weakref.WeakSet()
         self._running: set[Running] = set()
         self._parents: list[Running] = []  # kept for ever: their destructors would close what the parent uses
-        self._registered = False  # in this process
+        self._finalizer: object = None  # of this child of multiprocessing
+        atexit.register(self._at_exit)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._in_child)
 
@@ -54,11 +56,8 @@ class ProcessLife:
     def started(self, running: Running) -> None:
         """Close this at the process's end."""
         self._running.add(running)
-        if not self._registered:
-            self._registered = True
-            atexit.register(self._at_exit)
-            if multiprocessing.parent_process() is not None:
-                multiprocessing.util.Finalize(None, self._at_exit, exitpriority=0)
+        if self._finalizer is None and multiprocessing.parent_process() is not None:
+            self._finalizer = multiprocessing.util.Finalize(None, self._at_exit, exitpriority=0)
 
     def ended(self, running: Running) -> None:
         """This needs no closing any more, or could not be started."""
@@ -68,7 +67,7 @@ class ProcessLife:
         parents = list(self._running)
         self._parents += parents
         self._running.clear()
-        self._registered = False
+        self._finalizer = None
         for client in list(self._clients):
             client.begin_anew()
         for running in parents:

@@ -48,6 +48,18 @@ def test_a_script_of_one_call_is_counted_at_its_end(gateway: ThreadedGateway) ->
     assert gateway.counted == {("alice", "photo_opened"): 1}
 
 
+@pytest.mark.parametrize("first", ["", 'telemetry.count("photo_opened", token="alice")'], ids=["none", "one"])
+def test_an_atexit_handler_of_the_app_may_count_whatever_was_counted_before(
+    gateway: ThreadedGateway, first: str
+) -> None:
+    script = """
+        import atexit
+        atexit.register(lambda: telemetry.count("ended", token="alice"))
+        """
+    ran_well(run(textwrap.dedent(script) + first, gateway.url))
+    assert gateway.counted["alice", "ended"] == 1
+
+
 def test_the_end_waits_no_longer_than_its_bound_and_says_so(gateway: ThreadedGateway) -> None:
     gateway.answers.clear()
     script = """
@@ -153,7 +165,7 @@ def test_a_closed_one_stays_closed_in_a_child_and_a_child_of_a_child_counts(gate
     assert gateway.counted == {("alice", f"by_{who}"): 1 for who in ("parent", "child", "grandchild")}
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_a_child_of_multiprocessing_sends_at_its_end(gateway: ThreadedGateway, method: str, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
