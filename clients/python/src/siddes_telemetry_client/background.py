@@ -32,6 +32,7 @@ from siddes_telemetry_client.stats import CallCounters, Stats
 
 CHUNK = 500  # calls that the loop takes over at a time: some ms, after which it looks at responses again
 GATHER_S = 0.05  # from the first call on, before the loop is disturbed for it and for those that follow
+LONGEST_S = 1e6  # 11 days: threading cannot wait for infinity, and on Windows not for 50 days
 GRACE_S = 1.0  # beyond a deadline, for cancelled requests to end; a look-up of a host name may take longer
 
 
@@ -71,6 +72,7 @@ class Background:
 
     def flush(self, timeout_s: float) -> bool:
         """Send without lingering. True as soon as all calls are settled, False after `timeout_s`."""
+        timeout_s = min(timeout_s, LONGEST_S)
         deadline_s = time.monotonic() + timeout_s
         if self._calls:
             self._wake()
@@ -139,7 +141,7 @@ class Background:
         with self._starting:
             if self._deadline_s is not None:
                 return
-            self._deadline_s = time.monotonic() + timeout_s
+            self._deadline_s = time.monotonic() + min(timeout_s, LONGEST_S)
             if not self._started:  # none was needed, or none could be started
                 self._settled = not self._calls
                 self._ended = True
@@ -154,19 +156,24 @@ class Background:
     def _wake(self) -> None:
         if self._woken:
             return
-        self._woken = True
-        if self._loop is None:
-            self._start()
+        try:
+            self._woken = True
+            if self._loop is None:
+                self._start()
+            else:
+                self._loop.call_soon_threadsafe(self._loop.call_later, self._gather_s, self._take)
+        except RuntimeError:  # the loop has ended
             return
-        with suppress(RuntimeError):  # it has ended
-            self._loop.call_soon_threadsafe(self._loop.call_later, self._gather_s, self._take)
+        except BaseException:  # of a signal handler, such as a time limit: the next call wakes the loop
+            self._woken = False
+            raise
 
     def _start(self) -> None:
         with self._starting:
             if self._started or self._deadline_s is not None:
                 return
-            self._started = True
             THIS_PROCESS.started(self)
+            self._started = True  # nothing can interrupt this thread from here to the start
             try:  # threading.Thread.start() would wait for the thread, some ms in a busy process
                 _thread.start_new_thread(self._run, ())
             except RuntimeError:  # too many threads, or the interpreter ends: the next call tries again

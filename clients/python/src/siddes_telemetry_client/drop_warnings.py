@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Literal
 
 Kind = Literal[
@@ -63,4 +64,5 @@ class DropWarnings:
         """Log this kind, unless it was logged before."""
         if kind not in self._told:
             self._told.add(kind)
-            _log.warning(_TEXTS[kind])
+            with suppress(Exception):  # of a handler of the app: count() raises nothing of the kind
+                _log.warning(_TEXTS[kind])

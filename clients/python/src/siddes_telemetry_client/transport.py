@@ -56,5 +56,5 @@ class HttpTransport:
                 while len(received) < MAX_RESPONSE_BYTES and (chunk := await response.content.read(MAX_RESPONSE_BYTES)):
                     received += chunk
                 return Response(response.status, bytes(received), response.headers.get("Retry-After"))
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError):  # the last: a host that can have no name
             raise Unreachable from None

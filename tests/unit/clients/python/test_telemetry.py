@@ -221,6 +221,65 @@ def test_where_no_thread_can_be_started_the_next_call_tries_again(
     assert gateway.counted.total() == 2
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_exception_of_a_signal_handler_within_a_call_stops_nothing(
+    gateway: ThreadedGateway, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Such as a time limit for a task. It comes while the call wakes the loop, or starts its thread."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with Telemetry(gateway.url, linger_s=0.0) as telemetry:
+        engine = telemetry._engine
+        assert isinstance(engine, Background)
+        if when == "after":
+            telemetry.count("photo_opened", token="alice")
+            assert telemetry.flush(30)
+        with monkeypatch.context() as patch:
+            if engine._loop is None:
+                patch.setattr(THIS_PROCESS, "started", interrupt)
+            else:
+                patch.setattr(engine._loop, "call_soon_threadsafe", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                telemetry.count("photo_printed", token="alice")
+        telemetry.count("photo_printed", token="alice")
+        until(lambda: gateway.counted["alice", "photo_printed"] == 2)
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), 1e12])
+def test_a_wait_may_have_no_bound(gateway: ThreadedGateway, seconds: float) -> None:
+    with Telemetry(gateway.url, close_timeout_s=seconds) as telemetry:
+        telemetry.count("photo_opened", token="alice")
+        assert telemetry.flush(seconds)
+    assert telemetry.stats.accepted == 1
+
+
+def test_a_host_that_can_have_no_name_is_said_to_be_unreachable(caplog: pytest.LogCaptureFixture) -> None:
+    with Telemetry(f"http://{'canary' * 11}.example", linger_s=0.0, close_timeout_s=0.0) as telemetry:
+        telemetry.count("photo_opened", token="alice")
+        until(lambda: bool(caplog.messages))
+    assert caplog.messages[0].startswith("the gateway cannot be reached")
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_log_handler_that_raises_is_not_the_callers(gateway: ThreadedGateway) -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError(record.name)
+
+    handler = Broken()
+    logger = logging.getLogger("siddes_telemetry_client")
+    logger.addHandler(handler)
+    try:
+        with Telemetry(gateway.url) as telemetry:
+            pass
+        telemetry.count("photo_opened", token="alice")
+    finally:
+        logger.removeHandler(handler)
+    assert telemetry.stats.abandoned == 1
+
+
 def test_after_a_defect_of_the_thread_calls_are_dropped(
     gateway: ThreadedGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,19 @@ def test_only_zero_counts_nothing_and_what_is_no_number_counts_once(count: Any, 
     assert times_of(count) == times
 
 
+def test_a_count_that_cannot_be_compared_counts_once() -> None:
+    class Tensor:
+        """As PyTorch's, of several numbers."""
+
+        __hash__ = None  # type: ignore[assignment]  # typeshed has a method only
+
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError("ambiguous")
+
+    count: Any = Tensor()
+    assert times_of(count) == 1
+
+
 @given(st.one_of(st.text(), st.from_regex(EVENT_NAME), st.from_regex(EVENT_NAME, fullmatch=True)))
 def test_a_name_is_accepted_where_the_servers_registry_accepts_it(name: str) -> None:
     assert is_event_name(name) == (EVENT_NAME.fullmatch(name) is not None)
