@@ -50,6 +50,7 @@ class Background:
         self._warnings = DropWarnings()
         self._starting = threading.RLock()
         self._started = False
+        self._last_flush = False  # the loop begins no other: nothing is left
         self._loop: asyncio.AbstractEventLoop | None = None
         self._selector = _selector()
         self._runs = threading.Event()  # `_loop` and `_delivery` are there, or the thread has ended
@@ -78,12 +79,10 @@ class Background:
             self._wake()
         if not self._started or not self._runs.wait(timeout_s) or self._loop is None:
             return not self._calls
-        flushing = self._flush(deadline_s)
-        try:
-            outcome = asyncio.run_coroutine_threadsafe(flushing, self._loop)
-        except RuntimeError:  # the loop is closed
-            flushing.close()
-            return True
+        with self._starting:
+            if self._last_flush:
+                return True
+            outcome = asyncio.run_coroutine_threadsafe(self._flush(deadline_s), self._loop)
         try:
             return outcome.result(max(0.0, deadline_s - time.monotonic()))
         except (TimeoutError, asyncio.CancelledError):
@@ -184,10 +183,12 @@ class Background:
         loop = asyncio.SelectorEventLoop(self._selector)
         try:
             loop.run_until_complete(self._send())
-            loop.run_until_complete(loop.shutdown_asyncgens())  # lets closed connections go
         finally:
             with self._starting:
                 self._deadline_s = self._deadline_s or 0.0
+                self._last_flush = True
+            loop.run_until_complete(_end_of_tasks())
+            loop.run_until_complete(loop.shutdown_asyncgens())  # lets closed connections go
             loop.close()
             self._ended = True
             self._abandon()
@@ -244,6 +245,12 @@ class Background:
         with self._counting:
             self._not_taken.called += 1
             self._not_taken.drop(reason)
+
+
+async def _end_of_tasks() -> None:
+    """Those of flush(), which end now that nothing waits."""
+    while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(tasks)
 
 
 class _LaterWarnings(DropWarnings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import asyncio
 import gc
 import logging
 import threading
@@ -179,6 +180,25 @@ def test_closing_waits_no_longer_for_a_thread_that_hangs(gateway: ThreadedGatewa
     go_on.set()
     until(lambda: not telemetry.stats.waiting)
     assert telemetry.stats.abandoned == 2
+
+
+def test_a_flush_beside_the_end_of_a_close_waits_for_nothing(
+    gateway: ThreadedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending, go_on = threading.Event(), threading.Event()
+
+    async def last_work_of_the_loop(_: object) -> None:
+        ending.set()
+        go_on.wait(30)
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "shutdown_asyncgens", last_work_of_the_loop)
+    with ThreadPoolExecutor(1) as pool, Telemetry(gateway.url) as telemetry:
+        telemetry.count("photo_opened", token="alice")
+        closing = pool.submit(telemetry.close)
+        assert ending.wait(30)
+        assert telemetry.flush(10)
+        go_on.set()
+        assert closing.result(30)
 
 
 def test_what_nobody_refers_to_any_more_sends_what_waits_and_ends(gateway: ThreadedGateway) -> None:
