@@ -1,6 +1,7 @@
 // The demo page: each event of the registry can be counted with the built SDK, by hand or by what an app would do.
 
 import { reset, sdTelemetry } from "siddes-telemetry-sdk";
+import { explain } from "siddes-telemetry-sdk/debug";
 import { browserEnvironment, followPageEvents } from "./browser-environment";
 import { hue } from "./chart-series";
 import { countControls } from "./count-stepper";
@@ -32,9 +33,11 @@ const search = searchView(() => {
 });
 const controls = countControls((event, count) => emit([{ event, count }]));
 
+explain();
+
 function emit(emitted: readonly Emission[]): void {
   for (const { event, count } of emitted) {
-    sdTelemetry(event as Parameters<typeof sdTelemetry>[0], count);
+    sdTelemetry(event, count);
     log.prepend(el("li", {}, `${event} ${count}`));
     setHidden(logEmpty, true);
   }

@@ -15,7 +15,7 @@ DEMO_PATH = f"{DASHBOARD_PATH}/demo"
 _FOLDER = Path(__file__).parent / "pages"
 _DOCUMENTS = {DASHBOARD_PATH: "dashboard.html", f"{DASHBOARD_PATH}/": "dashboard.html", DEMO_PATH: "demo.html"}
 # A closed list, so that files that an editor leaves in the folder are not served.
-_LOADED = ("dashboard.js", "demo.js", "sdk.js", "pages.css", "icon.svg")
+_LOADED = ("dashboard.js", "demo.js", "sdk.js", "sdk-debug.js", "pages.css", "icon.svg")
 _CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",

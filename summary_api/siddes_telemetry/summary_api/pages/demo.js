@@ -1,5 +1,6 @@
 // pages/src/demo.ts
 import { reset, sdTelemetry } from "/developer/telemetry/sdk.js";
+import { explain } from "/developer/telemetry/sdk-debug.js";
 
 // pages/src/api.ts
 var UNAVAILABLE = { kind: "unavailable", retryAfterS: 0 };
@@ -690,6 +691,7 @@ var search = searchView(() => {
   if (latest) show(latest);
 });
 var controls = countControls((event, count) => emit([{ event, count }]));
+explain();
 function emit(emitted) {
   for (const { event, count } of emitted) {
     sdTelemetry(event, count);
