@@ -35,6 +35,9 @@ def python_module(registry: Registry) -> str:
 
 
 def _comment(meaning: str) -> list[str]:
-    """Comment lines. What cannot be printed is a blank: a NUL would not even compile."""
+    """Comment lines. What cannot be printed is a blank: a NUL would not even compile.
+
+    The colon is a sign of Sphinx's, and keeps `type: …` from being a comment that type checkers read.
+    """
     printable = "".join(character if character.isprintable() else " " for character in meaning)
-    return [f"# {line}" for line in textwrap.wrap(printable, WIDTH)]
+    return [f"#: {line}" for line in textwrap.wrap(printable, WIDTH)]

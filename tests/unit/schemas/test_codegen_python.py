@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import tomllib
 from dataclasses import replace
 from types import ModuleType
@@ -27,7 +28,7 @@ def module(registry: Registry) -> Any:
 
 def test_it_has_the_events_that_are_in_use_with_their_meanings() -> None:
     assert module(REGISTRY).Event == Literal["photo_opened", "photo_exported"]
-    assert '    # A photo was opened.\n    "photo_opened",\n    "photo_exported",\n' in python_module(REGISTRY)
+    assert '    #: A photo was opened.\n    "photo_opened",\n    "photo_exported",\n' in python_module(REGISTRY)
 
 
 def test_its_clients_are_clients() -> None:
@@ -42,11 +43,13 @@ def test_its_clients_are_clients() -> None:
 
 def test_no_meaning_breaks_out_of_its_comment() -> None:
     meanings = ["\u0000", "a\nimport os", "a\rb", "a\u2028b", '"""', "\\", "long " * 100, *map(chr, range(0x20))]
+    meanings += ["type: of a photo", "type: ignore", "noqa"]
     meanings += [str(tomllib.loads('m = "a\\u0000b"')["m"])]
     for meaning in meanings:
         registry = replace(REGISTRY, events=(Event("photo_opened", 1, meaning, "Photos opened"),))
         assert module(registry).Event == Literal["photo_opened"]
-        assert max(map(len, python_module(registry).splitlines())) <= WIDTH + 6
+        assert ast.parse(python_module(registry), type_comments=True)  # as mypy parses
+        assert max(map(len, python_module(registry).splitlines())) <= WIDTH + 7
 
 
 def test_where_all_events_are_retired_there_is_none() -> None:
