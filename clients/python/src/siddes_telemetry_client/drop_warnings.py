@@ -29,7 +29,8 @@ _TEXTS: dict[Kind, str] = {
     "malformed_token": "counts are dropped: a token is not in the form of a bearer token. "
     'Pass the JWT alone, without "Bearer "',
     "token_refused": "counts are dropped: the gateway refused the token (401 or 403). Is it signed with the gateway's "
-    "JWT_SECRET, not expired, with the issuer and audience that the gateway wants? viewer_token() makes one",
+    "JWT_SECRET, not expired, with the issuer and audience that the gateway wants? viewer_token() makes one. "
+    "Is the viewer's id one that the gateway takes? It takes e-mail addresses with VIEWER_KEY only",
     "redirected": "counts are dropped: the address answers with a redirect, which is not followed. "
     "Give the gateway's own address, with the right scheme",
     "not_the_gateway": "counts are dropped: the address answers with a web page. A proxy or an app answers there, "

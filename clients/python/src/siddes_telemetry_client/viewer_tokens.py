@@ -8,6 +8,7 @@ import json
 import time
 from base64 import urlsafe_b64encode
 from functools import lru_cache
+from uuid import UUID
 
 TTL_S = 3600
 MIN_TTL_S = 1200  # of which at least half is left when a token is used: a batch is retried for 9 minutes
@@ -19,7 +20,7 @@ _HEADER = b'{"alg":"HS256","typ":"JWT"}'
 
 def viewer_token(
     secret: str | bytes,
-    viewer: str | int,
+    viewer: str | int | UUID,
     *,
     issuer: str | None = None,
     audience: str | None = None,
@@ -35,8 +36,8 @@ def viewer_token(
     Raises TypeError where secret or viewer is of another type, ValueError for a secret that the gateway would not take
     (bytes are taken as they are, white space at either end too) and for a `ttl_s` below 20 minutes.
     """
-    if not isinstance(secret, (str, bytes)) or not isinstance(viewer, (str, int)) or isinstance(viewer, bool):
-        raise TypeError("secret must be of type str or bytes, viewer of type str or int")
+    if not isinstance(secret, (str, bytes)) or not isinstance(viewer, (str, int, UUID)) or isinstance(viewer, bool):
+        raise TypeError("secret must be of type str or bytes, viewer of type str, int or UUID")
     if isinstance(secret, str) and secret != secret.strip():
         raise ValueError("the secret begins or ends with white space: strip it")
     key = secret.encode() if isinstance(secret, str) else secret

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import jwt
 import pytest
@@ -33,6 +34,11 @@ def test_others_read_what_it_makes() -> None:
     assert found["sub"] == "google-oauth2|zoë"
     assert is_bearer_token(token)
     assert claims(viewer_token(SECRET.encode(), 42, claim="user.id")) == {"user.id": "42", "exp": found["exp"]}
+
+
+def test_a_uuid_is_the_text_of_it() -> None:
+    viewer = UUID("BE44B521-8128-4276-A4B4-DCD870A9E3F1")
+    assert viewer_token(SECRET, viewer) == viewer_token(SECRET, "be44b521-8128-4276-a4b4-dcd870a9e3f1")
 
 
 @pytest.mark.parametrize("ttl_s", [1200, 1201, 3600])
