@@ -6,10 +6,12 @@ counts are sent. A slow name server holds up nothing here but the sending.
 
 from __future__ import annotations
 
+import codecs
 import socket
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+codecs.lookup("idna")  # socket and ssl would import it at the first name: a fork meanwhile leaves its lock to no thread
 _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
