@@ -22,8 +22,8 @@ help: ## say what there is
 setup: .venv/.embedded ## make .venv with what embedded mode needs
 	@true
 
-run: setup ## start everything in one process, for trying out (data in ./data; EVENTS=file)
-	@exec .venv/bin/siddes-telemetry up --debug $(if $(EVENTS),--events $(EVENTS))
+run: setup ## start everything in one process, for trying out (EVENTS=file, DATA=folder; else the shipped events and ./data)
+	@exec .venv/bin/siddes-telemetry up --debug $(if $(EVENTS),--events $(EVENTS)) $(if $(DATA),--data $(DATA))
 
 image: ## build the image of the services, tagged with the version (IMAGE=name CA=file PIP_INDEX_URL=url; deploy/make-image has more)
 	@deploy/make-image

@@ -222,7 +222,9 @@ def test_the_contracts_are_printed() -> None:
     assert '{ url: "/base/api/telemetry/batch/" }' in module.stdout
 
 
-@pytest.mark.parametrize("url", ["", "batch", "//other.example/batch", "/a b", "ftp://a.example/batch"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080", "/base", "", "batch", "//other.example/batch", "/a b", "ftp://a.example/batch"]
+)
 def test_an_address_to_which_the_sdk_could_not_post_is_refused(url: str) -> None:
     done = say("schema", "typescript", "--url", url)
     assert done.exit_code == 2

@@ -23,17 +23,19 @@ var CAUSES = {
   no_viewer: 'Nothing counts: nobody is signed in, says the gateway (401). Sign in first. If somebody is: does the proxy forward the session cookie under its right name, and does the gateway know how to read it (AUTH_URL, JWT_SECRET or JWT_JWKS_URL)? To try it without a sign-in: `siddes-telemetry up --debug`, `development: true` in the proxy, and in this console `document.cookie = "sd_viewer=me; path=/"`.',
   forbidden_origin: "Nothing counts: the request is refused as one of another site's page (403). A server in between must pass on the browser's Host; or list this page's origin in the gateway's ORIGINS and the proxy's `origins`.",
   switched_off: "Nothing counts: telemetry is switched off (404 telemetry_disabled; the gateway runs with ENABLED=0). The SDK sends nothing more in this tab.",
-  no_route: "Nothing counts: nothing takes a POST at this address (404 or 405). Route it to the gateway, or answer it by siddes-telemetry-proxy; with a base path, create the telemetry for its address.",
-  redirect: "Nothing counts: the address redirects, which the SDK does not follow. Take the telemetry out of what redirects to the sign-in page; where a slash at the end is added or removed, create the telemetry for the address after the redirect.",
+  no_route: "Nothing counts: nothing takes a POST at this address (404 or 405). Route it to the gateway, or answer it by siddes-telemetry-proxy; with a base path, or where the gateway is asked with a slash at the end, write the module again with the address that is right (`schema typescript --url`).",
+  redirect: "Nothing counts: the address redirects, which the SDK does not follow. Take the telemetry out of what redirects to the sign-in page; where a slash at the end is added or removed, write the module again with the address after the redirect (`schema typescript --url`).",
   not_the_gateway: "Nothing counts: something other than the gateway answers, perhaps with a page of the app. Route this address to the gateway, before any route that catches all.",
   refused: "Counts are lost: the request is refused, and would be again. See its answer in the network panel. Do the SDK and the gateway belong together, and does something in between change or limit bodies?",
-  later: "Counts wait: the gateway cannot take them now, or limits the rate (429 or 5xx). The SDK tries again.",
-  no_answer: "Counts wait: no answer came. Is the server up? A Content-Security-Policy must have `connect-src 'self'`, and an ad blocker may stop the request; this console and the network panel say which. The SDK tries again."
+  limited: "Counts wait: this viewer sends too fast (429). The SDK tries again.",
+  unavailable: "Counts wait: the gateway, or a proxy before it, has no answer now (5xx). Does the gateway run, and is it at the address that the proxy has (`ingestUrl`)? Its log output says what it waits for. The SDK tries again.",
+  no_answer: "Counts wait: no answer came. Is the server up? A Content-Security-Policy must have `connect-src 'self'`, and an ad blocker may stop the request; for another origin, list this page's in ORIGINS. This console and the network panel say which. The SDK tries again."
 };
 async function causeOf(response) {
   const { status, type } = response;
   if (type === "opaqueredirect" || status >= 300 && status < 400) return "redirect";
-  if (status === 429 || status >= 500) return "later";
+  if (status === 429) return "limited";
+  if (status >= 500) return "unavailable";
   const answer = await jsonOf(response);
   if (status === 401) return "no_viewer";
   if (status === 403 && answer.error === "forbidden_origin") return "forbidden_origin";

@@ -27,20 +27,26 @@ export const CAUSES = {
     "nothing more in this tab.",
   no_route:
     "Nothing counts: nothing takes a POST at this address (404 or 405). Route it to the gateway, or answer it by " +
-    "siddes-telemetry-proxy; with a base path, create the telemetry for its address.",
+    "siddes-telemetry-proxy; with a base path, or where the gateway is asked with a slash at the end, write the module again " +
+    "with the address that is right (`schema typescript --url`).",
   redirect:
     "Nothing counts: the address redirects, which the SDK does not follow. Take the telemetry out of what redirects to the " +
-    "sign-in page; where a slash at the end is added or removed, create the telemetry for the address after the redirect.",
+    "sign-in page; where a slash at the end is added or removed, write the module again with the address after the redirect " +
+    "(`schema typescript --url`).",
   not_the_gateway:
     "Nothing counts: something other than the gateway answers, perhaps with a page of the app. Route this address to the " +
     "gateway, before any route that catches all.",
   refused:
     "Counts are lost: the request is refused, and would be again. See its answer in the network panel. Do the SDK and the " +
     "gateway belong together, and does something in between change or limit bodies?",
-  later: "Counts wait: the gateway cannot take them now, or limits the rate (429 or 5xx). The SDK tries again.",
+  limited: "Counts wait: this viewer sends too fast (429). The SDK tries again.",
+  unavailable:
+    "Counts wait: the gateway, or a proxy before it, has no answer now (5xx). Does the gateway run, and is it at the address " +
+    "that the proxy has (`ingestUrl`)? Its log output says what it waits for. The SDK tries again.",
   no_answer:
     "Counts wait: no answer came. Is the server up? A Content-Security-Policy must have `connect-src 'self'`, and an ad " +
-    "blocker may stop the request; this console and the network panel say which. The SDK tries again.",
+    "blocker may stop the request; for another origin, list this page's in ORIGINS. This console and the network panel say " +
+    "which. The SDK tries again.",
 } as const;
 
 export type Cause = keyof typeof CAUSES;
@@ -49,7 +55,8 @@ export type Cause = keyof typeof CAUSES;
 export async function causeOf(response: Response): Promise<Cause | readonly number[]> {
   const { status, type } = response;
   if (type === "opaqueredirect" || (status >= 300 && status < 400)) return "redirect";
-  if (status === 429 || status >= 500) return "later";
+  if (status === 429) return "limited";
+  if (status >= 500) return "unavailable";
   const answer = await jsonOf(response);
   if (status === 401) return "no_viewer";
   if (status === 403 && answer.error === "forbidden_origin") return "forbidden_origin";

@@ -54,8 +54,8 @@ const REFUSALS: [Cause, string, FakeResponse | Error][] = [
   ["not_the_gateway", "200 with other JSON", answer(200, { status: "fine" })],
   ["refused", "400", answer(400, { ok: false, error: "invalid_batch" })],
   ["refused", "413 of a proxy", answer(413, "<p>Too large")],
-  ["later", "429", answer(429, { ok: false, error: "rate_limited" })],
-  ["later", "503", answer(503, { ok: false, error: "unavailable" })],
+  ["limited", "429", answer(429, { ok: false, error: "rate_limited" })],
+  ["unavailable", "503", answer(503, { ok: false, error: "unavailable" })],
   ["no_answer", "no answer", new TypeError(`Failed to fetch ${MARK}`)],
 ];
 

@@ -39,6 +39,8 @@ def init(
             )
             raise typer.Exit(1)
         names = given or (_asked() if sys.stdin.isatty() else EXAMPLE_EVENTS)
+        if names == EXAMPLE_EVENTS:
+            say("no event was named: two examples are written")
         text = registry_text(names, named)
         with file.open("x", encoding="utf-8") as written:
             written.write(text)

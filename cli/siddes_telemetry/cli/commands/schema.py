@@ -21,7 +21,7 @@ from siddes_telemetry.schemas.codegen_typescript import typescript_module
 from siddes_telemetry.schemas.openapi import Api, openapi
 from siddes_telemetry.schemas.registry import Registry
 
-_SDK_URL = re.compile(r"(https?://[^\s/]+)?/[^\s/]\S*")  # //host would be another origin
+_SDK_URL = re.compile(r"(https?://[^\s/]+)?/[^\s/]\S*/batch/?")  # //host would be another origin
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Print a contract.")
 
@@ -73,7 +73,7 @@ def schema_typescript(
 ) -> None:
     """A module for a TypeScript app: its events as a type, and the SDK made with it."""
     if url is not None and not _SDK_URL.fullmatch(url):
-        raise typer.BadParameter("must be a path that begins with /, or an http(s) URL", param_hint="--url")
+        raise typer.BadParameter("must be the whole address, such as /base/api/telemetry/batch", param_hint="--url")
     with exit_on_error():
         typer.echo(typescript_module(_registry(read_settings(events=events)), url), nl=False)
 

@@ -105,7 +105,7 @@ async def _migrate_tables(
         change = store_admin.pending if dry_run else store_admin.migrate
         return list(await change(log_is_unused=log_is_unused))
     except EventsConflict as conflict:
-        raise EventsConflict(f"the store has counted by another registry: {conflict}. Or {other}") from None
+        raise EventsConflict(f"the store has counted by another registry. Either {other}. Or: {conflict}") from None
 
 
 async def holds_no_record(log: LogView) -> bool:

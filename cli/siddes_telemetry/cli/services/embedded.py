@@ -74,11 +74,16 @@ async def _open_all(settings: Settings, registry: Registry, metrics: CollectorRe
                 BackgroundTask(consumer.run, consumer.stop),
                 BackgroundTask(partial(trim_periodically, instance.log, SqliteTrimMetrics(metrics))),
             ],
-            ready_note=partial(_try_it, registry) if settings.debug else lambda _url: "",
+            ready_note=partial(_ready_note, settings, registry),
         )
 
 
-def _try_it(registry: Registry, url: str) -> str:
+def _ready_note(settings: Settings, registry: Registry, url: str) -> str:
+    """What to do next, for a person who tries it out."""
+    if not settings.enabled:
+        return "\nbut telemetry is switched off: every path of it answers 404 until SIDDES_TELEMETRY_ENABLED is 1"
+    if not settings.debug:
+        return ""
     return f"""
 try it:
   curl {url}/api/telemetry -H 'x-sd-viewer: alice' -H 'content-type: application/json' \\

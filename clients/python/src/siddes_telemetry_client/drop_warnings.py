@@ -26,24 +26,25 @@ Kind = Literal[
 _TEXTS: dict[Kind, str] = {
     "overflow": "too many counts are waiting to be sent: some are dropped. Is the gateway slow or away? "
     "max_waiting is the limit",
-    "malformed_token": "counts are dropped: a token is not in the form of a bearer token. "
-    'Pass the JWT alone, without "Bearer "',
+    "malformed_token": "counts are dropped: a token is empty, or not in the form of a bearer token. "
+    'Pass the JWT alone, without "Bearer "; where nobody is signed in, do not count',
     "token_refused": "counts are dropped: the gateway refused the token (401 or 403). Is it signed with the gateway's "
-    "JWT_SECRET, not expired, with the issuer and audience that the gateway wants? viewer_token() makes one. "
+    "JWT_SECRET (does it have one?), not expired, with the issuer and audience that the gateway wants? viewer_token() "
+    "makes one. "
     "Is the viewer's id one that the gateway takes? It takes e-mail addresses with VIEWER_KEY only",
     "redirected": "counts are dropped: the address answers with a redirect, which is not followed. "
     "Give the gateway's own address, with the right scheme",
     "not_the_gateway": "counts are dropped: the address answers with a web page. A proxy or an app answers there, "
     "and not the gateway",
     "not_found": "counts are dropped: the address does not have /api/telemetry/batch (404 or 405). "
-    "Give the address of the gateway",
+    "Give the address of the gateway alone, without a path or its admin port: http://host:8080",
     "batch_refused": "counts are dropped: the gateway refused them (4xx). Are client and gateway of the same release? "
     "Is there a proxy with limits of its own?",
     "malformed_event": "counts are dropped: an event's name is not lower case letters, digits and _, 64 at most",
     "unknown_event": "counts are dropped: the gateway does not take an event. Is it in its events file, spelled so, "
     "and not retired? `siddes-telemetry schema python` prints types for a file's events",
     "unreachable": "the gateway cannot be reached: counts are retried for 9 minutes. "
-    "Is the address right, and does it listen there?",
+    "Is the address right (http or https, host, port), and does it listen there?",
     "server_error": "the gateway has an error (5xx): counts are retried for 9 minutes. Its own log says why",
     "expired": "counts are dropped: 9 minutes of retries failed. They may or may not be counted",
     "disabled": "telemetry is disabled on the server (SIDDES_TELEMETRY_ENABLED=0): "

@@ -61,7 +61,7 @@ async def test_what_never_leaves_the_process_is_explained_once(caplog: pytest.Lo
     starts = [message.split("?")[0].split(": ")[1][:30] for message in caplog.messages]
     assert starts == [
         "an event's name is not lower c",
-        "a token is not in the form of ",
+        "a token is empty, or not in th",
         "some are dropped. Is the gatew",
         "the client was closed before t",
     ]
