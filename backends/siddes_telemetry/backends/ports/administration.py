@@ -43,7 +43,8 @@ class StoreAdmin(Protocol):
         """Run and return the pending statements. Raises StoreUnavailable, StoreRefused or StoreConflict.
 
         A registry that contradicts the tables is an EventsConflict. If there are no rows and `log_is_unused` (which is
-        asked then only), the tables of counts are made anew with the registry's events instead.
+        asked then only), the tables of counts are made anew with the registry's events instead. Of several processes
+        that do this at once, one may find no table for a moment, and raise StoreMissing: run it again.
         """
 
     async def adopt_log(self, log_name: str, *, new: bool = False, log_id: int | None = None) -> int:
