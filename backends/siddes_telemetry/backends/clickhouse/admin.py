@@ -150,7 +150,7 @@ class ClickHouseAdmin:
     async def never_counted(self, log_is_unused: LogIsUnused) -> bool:
         """Whether `migrate` would make the tables of counts anew for another registry. Raises StoreUnavailable.
 
-        Not with a cluster, which knows no DROP TABLE IF EMPTY.
+        Not with a cluster: DROP TABLE IF EMPTY looks at the rows of one server.
         """
         if self._schema.cluster is not None or (await self._query(_HAS_ROWS))[0][0]:
             return False
