@@ -28,6 +28,7 @@ class Host:
         self.name = name
         self.dead = False  # its messages are no longer sent
         self.reads_all = True  # its consumer is the newer of two versions
+        self.forgot_events = False  # its consumer was started with the registry of another app
         self.cut_off = False  # nothing reaches it; its messages are lost, or arrive when this is over
         self.waiting: list[Callable[[], None]] = []  # messages that arrive when it is no longer cut off
         self.context = Context()

@@ -14,7 +14,7 @@ from siddes_telemetry.consumer.batching import FlushPolicy
 from siddes_telemetry.consumer.context import ConsumerClocks, ConsumerContext
 from siddes_telemetry.consumer.metrics import ConsumerMetrics
 from siddes_telemetry.consumer.service import Consumer
-from siddes_telemetry.schemas.registry import Registry
+from siddes_telemetry.schemas.registry import Event, Registry
 from tests.fakes.consumer_process import LOG_NAME, NOON_MS, REGISTRY
 from tests.simulation.broker import Broker, BrokerDeadLetters
 from tests.simulation.driver import TOPIC
@@ -24,6 +24,7 @@ from tests.simulation.journal import HostJournal, Journal
 from tests.simulation.store import Store, StoreClient
 
 NEWER = Registry(REGISTRY.revision + 1, REGISTRY.events)
+OTHER = Registry(REGISTRY.revision, (Event("photo_opened", 1, "opened", "Opened"),))
 Metrics = tuple[ConsumerMetrics, KafkaGroupMetrics]
 
 
@@ -54,7 +55,7 @@ class Process:
             store=StoreClient(store, host, witness),
             dead_letters=BrokerDeadLetters(broker, host),
             journal=HostJournal(journal, host),
-            registry=NEWER if host.reads_all else REGISTRY,
+            registry=OTHER if host.forgot_events else NEWER if host.reads_all else REGISTRY,
             log_name=LOG_NAME,
             policy=policy,
             clocks=ConsumerClocks(host.monotonic_s, loop.time, lambda: NOON_MS),

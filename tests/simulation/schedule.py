@@ -36,6 +36,7 @@ MOST_PROCESSES = 3
 MOST_PARTITIONS = 4
 DRAIN_S = 3600.0  # of virtual time; a schedule that has not drained by then hangs
 HALT_S = 60.0
+FORGOTTEN = 0.05  # of the processes are started without EVENTS, until the schedule drains
 POLL_S = 10.0  # how often a member checks its health: once a second would take most of a schedule's time
 WAITS_S = (0.001, 0.01, 0.1, 0.1, 1.0, 1.0, 5.0, 40.0, 200.0)
 PAUSES_S = (1.0, 12.0, 45.0, 61.0, 300.0)  # on both sides of the session time-out, the rebalance and the lease
@@ -115,13 +116,17 @@ class Schedule:
         self._count("offsets skipped")
         self._rng.choice(self._broker.partitions).skip(self._rng.randint(1, 3))
 
-    def _start(self, *, newer: bool = False) -> None:
+    def _start(self, *, newer: bool = False, right: bool = False) -> None:
+        """`newer`: the newer of two versions. `right`: with the registry that the store was made for."""
         if len(self._processes) >= MOST_PROCESSES:
             return
         self._count("consumer started")
         policy = FlushPolicy(max_rows=self._rng.randint(1, 12), max_age_s=self._rng.choice((0.0, 0.3, 2.0)))
         host = Host(f"host-{len(self._hosts)}-{self._rng.randrange(1000)}")
         host.reads_all = newer or not self._traffic.two_versions or self._rng.random() < 0.5
+        host.forgot_events = not (newer or right) and self._rng.random() < FORGOTTEN
+        if host.forgot_events:
+            self._count("events forgotten")
         self._hosts[host.name] = host
         metrics = self._spare_metrics.pop() if self._spare_metrics else make_metrics()
         self._processes.append(
@@ -275,11 +280,15 @@ class Schedule:
     def _retire_older(self) -> None:
         """The upgrade that the halt's remedy names."""
         self._count("upgraded")
-        for process in [process for process in self._processes if not process.host.reads_all]:
+        self._retire(lambda host: not host.reads_all)
+        self._start(newer=True)
+
+    def _retire(self, chosen: Callable[[Host], bool]) -> None:
+        """Stop the processes of these hosts."""
+        for process in [process for process in self._processes if chosen(process.host)]:
             self._processes.remove(process)
             process.stop()
             self._leaving.append(process)
-        self._start(newer=True)
 
     # --- the end ---
 
@@ -291,8 +300,9 @@ class Schedule:
         for host in self._hosts.values():
             self._mend(host)
             self._thaw(host, suspended=False)
+        self._retire(lambda host: host.forgot_events)
         if not self._processes:
-            self._start()
+            self._start(right=True)
         if self._traffic.two_versions:
             await self._settle_halts()
         await self._until(self._drained)

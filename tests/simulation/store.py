@@ -19,7 +19,8 @@ from typing import Protocol
 
 from siddes_telemetry.backends.ports.errors import StoreRefused, StoreUnavailable
 from siddes_telemetry.backends.ports.store import PurgeHistory, SetAside, StoredDay
-from siddes_telemetry.schemas.registry_changes import KnownEvents
+from siddes_telemetry.schemas.registry_changes import KnownEvents, known_events
+from tests.fakes.consumer_process import REGISTRY
 from tests.simulation.faults import Faults
 from tests.simulation.hosts import SERVER, Host
 from tests.simulation.wire import Wire
@@ -230,7 +231,10 @@ class StoreClient:
         return decided
 
     async def stored_events(self) -> KnownEvents | None:
-        return None  # one registry throughout
+        events: KnownEvents = await self._store.wire.ask(
+            self._host, lambda: known_events(REGISTRY), kind="question to the store", patience_s=3.0
+        )
+        return events
 
     async def write_set_aside(self, log_id: int, partition: int, decision: SetAside) -> None:
         assert log_id == LOG_ID

@@ -51,6 +51,7 @@ INJECTED = {
     "asked to set aside",
     "set aside",
     "upgraded",
+    "events forgotten",
 }
 
 

@@ -201,6 +201,11 @@ def reset_offsets_leave_a_record_out() -> AbstractContextManager[Any]:
     return patch.object(schedule, "fitting_offset", too_high)
 
 
+def registry_not_compared() -> AbstractContextManager[Any]:
+    """A consumer does not ask for which registry the store was made, and takes what it does not know for damaged."""
+    return patch.object(worker, "is_another", lambda _made_for, _registry: False)
+
+
 def wide_viewer_ids_in_the_old_format() -> AbstractContextManager[Any]:
     """A gateway writes viewer ids of format 3 into records of format 2."""
     return patch.object(record_encoding, "has_wide_viewer_id", lambda _value: False)
@@ -263,6 +268,7 @@ VARIANTS: dict[str, Variant] = {
     "time is a running maximum": time_is_a_running_maximum,
     "time is the sum of steps, of records of format 1 too": time_is_the_sum_of_steps,
     "steps are not clamped": steps_not_clamped,
+    "the registry is not compared with the store's": registry_not_compared,
     "wide viewer ids go under the old format": wide_viewer_ids_in_the_old_format,
     "spent tokens are trusted": spent_tokens_trusted,
     "replicas are not synchronized": replicas_not_synchronized,
