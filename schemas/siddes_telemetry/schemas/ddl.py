@@ -13,8 +13,9 @@ from string import Template
 from urllib.parse import quote
 
 from siddes_telemetry.schemas.client_batch import MAX_LINE_COUNT
+from siddes_telemetry.schemas.event_column import event_comment, event_type
+from siddes_telemetry.schemas.quoting import quote_identifier, quote_string
 from siddes_telemetry.schemas.registry import Registry
-from siddes_telemetry.schemas.registry_changes import KnownEvents
 from siddes_telemetry.schemas.table import (
     COUNTS_TABLE,
     LOGS_TABLE,
@@ -38,9 +39,6 @@ MAX_COMPACT_PART_BYTES = 64 * 1024**3  # uncompressed: a billion rows a day; the
 DAY_CLOSES_AFTER_S = 3600  # without an insert; a late row rewrites its whole day, so at most once an hour
 
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)(\.cluster)?\.sql")
-_EVENT_COLUMN = re.compile(r"`event` Enum8\(([^)]*)\)")
-_EVENT_COMMENT = re.compile(r"`event` Enum8\([^)]*\) COMMENT 'registry revision (\d+)(?:, retired: ([a-z0-9_ ]+))?'")
-_ENUM_MEMBER = re.compile(r"'([^']*)' = (-?\d+)")
 _ENGINE = re.compile(r"\bENGINE = (Replicated|Shared|)MergeTree\b")
 _CHANGED_TABLE = re.compile(r"(?:CREATE TABLE IF NOT EXISTS|ALTER TABLE) `(?:[^`\\]|\\.)*`\.`([^`]*)`")
 _TTL_DAYS = re.compile(r"\bTTL toDateTime\(created_at\) \+ toIntervalDay\((\d+)\)")
@@ -78,16 +76,6 @@ class Migration:
     statements: tuple[str, ...]
 
 
-def quote_identifier(name: str) -> str:
-    """A name as a back-quoted SQL identifier."""
-    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
-
-
-def quote_string(text: str) -> str:
-    """A text as an SQL string literal."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
 def render(files: Mapping[str, str], schema: StoreSchema) -> tuple[Migration, ...]:
     """The migrations that apply, by number, from texts by file name. Raises ValueError for a misnamed file."""
     values = _placeholders(schema)
@@ -123,36 +111,6 @@ def _table_of(statement: str) -> str:
 
 def create_database(schema: StoreSchema) -> str:
     return f"CREATE DATABASE IF NOT EXISTS {quote_identifier(schema.database)}{_on_cluster(schema)}"
-
-
-def event_type(registry: Registry) -> str:
-    """The type of the event column, spelled as ClickHouse spells it."""
-    by_id = sorted(registry.events, key=lambda event: event.id)
-    return "Enum8(" + ", ".join(f"'{event.name}' = {event.id}" for event in by_id) + ")"
-
-
-def event_comment(registry: Registry) -> str:
-    """The comment of the event column, as an SQL string literal: what the next registry is compared with."""
-    retired = sorted(event.name for event in registry.events if event.retired)
-    ended = f", retired: {' '.join(retired)}" if retired else ""
-    return quote_string(f"registry revision {registry.revision}{ended}")
-
-
-def stored_events(create_query: str) -> KnownEvents | None:
-    """The registry that a table's CREATE statement tells of, or None if it has no event column of ours."""
-    column = _EVENT_COLUMN.search(create_query)
-    if column is None:
-        return None
-    ids = event_type_ids(column[1])
-    comment = _EVENT_COMMENT.search(create_query)
-    if comment is None:  # made before this comment was
-        return KnownEvents(ids)
-    return KnownEvents(ids, int(comment[1]), frozenset((comment[2] or "").split()))
-
-
-def event_type_ids(event_type: str) -> Mapping[str, int]:
-    """The event names and ids in a type of the event column, as ClickHouse spells it."""
-    return {name: int(identifier) for name, identifier in _ENUM_MEMBER.findall(event_type)}
 
 
 def stored_retention_days(create_query: str) -> int | None:

@@ -14,7 +14,7 @@ import pytest
 from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
 from siddes_telemetry.backends.clickhouse.server_address import Host, ServerAddress, parse_server_url
 from siddes_telemetry.backends.ports.errors import StoreFailed, StoreUnavailable
-from siddes_telemetry.schemas.ddl import quote_identifier
+from siddes_telemetry.schemas.quoting import quote_identifier
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on
 from tests.contract.store.blocks import row
 from tests.contract.store.servers import ClickHouseWithUsers, ServerUser

@@ -13,7 +13,7 @@ from siddes_telemetry.backends.clickhouse.http_engine import HttpEngine
 from siddes_telemetry.backends.clickhouse.server_address import parse_server_url
 from siddes_telemetry.backends.ports.store import RowSelection, SetAside
 from siddes_telemetry.cli.endpoints import clickhouse_url
-from siddes_telemetry.schemas.ddl import quote_identifier
+from siddes_telemetry.schemas.quoting import quote_identifier
 from tests.contract.store.backends import DEADLINE_S, ClickHouseUnderTest, on
 from tests.contract.store.blocks import LOG, NEVER_MS, NOON_MS, row
 from tests.infrastructure.names import fresh

@@ -10,6 +10,7 @@ import pytest
 
 from siddes_telemetry.backends.clickhouse.shipped_migrations import shipped_migrations
 from siddes_telemetry.schemas import ddl
+from siddes_telemetry.schemas.event_column import event_comment, event_type, stored_events
 from siddes_telemetry.schemas.registry import Event, Registry
 from siddes_telemetry.schemas.registry_changes import KnownEvents, compare, known_events
 from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE
@@ -46,7 +47,7 @@ def test_the_statements_are_those_of_the_golden_file(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_no_event_id_of_a_golden_file_was_reused_or_renumbered(name: str) -> None:
-    stored = ddl.stored_events((GOLDEN / name).read_text().replace("event         Enum8", "`event` Enum8", 1))
+    stored = stored_events((GOLDEN / name).read_text().replace("event         Enum8", "`event` Enum8", 1))
     assert stored is not None
     assert len(stored.ids) >= 7
     assert compare(stored, REGISTRY).refused == []
@@ -106,10 +107,10 @@ def test_events_and_retention_are_read_from_a_tables_ddl() -> None:
         (" COMMENT 'registry revision 12' CODEC(ZSTD(1))", 12, frozenset[str]()),
         (" COMMENT 'registry revision 3, retired: x y'", 3, frozenset({"x", "y"})),
     ):
-        assert ddl.stored_events(told.format(comment)) == KnownEvents(ids, revision, retired)
+        assert stored_events(told.format(comment)) == KnownEvents(ids, revision, retired)
     none = Registry(1, (Event("none", 1, "m", "None", retired=True),))
-    made = f"`event` {ddl.event_type(none)} COMMENT {ddl.event_comment(none)}"
-    assert ddl.stored_events(made) == known_events(none)
-    assert ddl.stored_events("CREATE TABLE a.b (`x` Int8)") is None
+    made = f"`event` {event_type(none)} COMMENT {event_comment(none)}"
+    assert stored_events(made) == known_events(none)
+    assert stored_events("CREATE TABLE a.b (`x` Int8)") is None
     assert ddl.stored_retention_days(told) == 45
     assert ddl.stored_retention_days("CREATE TABLE a.b (x Int8)") is None

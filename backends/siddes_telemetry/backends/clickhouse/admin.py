@@ -18,6 +18,7 @@ from siddes_telemetry.backends.clickhouse.table_kind import CountsTable
 from siddes_telemetry.backends.ports.administration import LogIsUnused, PurgeTotals, no_log_is_known
 from siddes_telemetry.backends.ports.errors import EventsConflict, StoreConflict, StoreUnavailable
 from siddes_telemetry.schemas import ddl
+from siddes_telemetry.schemas.event_column import stored_events
 from siddes_telemetry.schemas.registry_changes import KnownEvents, compare, known_events
 from siddes_telemetry.schemas.table import COUNTS_TABLE, LOGS_TABLE, MIGRATIONS_TABLE, PURGES_AHEAD_TABLE, PURGES_TABLE
 
@@ -195,7 +196,7 @@ class ClickHouseAdmin:
         return {name: tables[name] for name in names if name in tables}
 
     def _refused_changes(self, create_query: str) -> Sequence[str]:
-        stored = ddl.stored_events(create_query)
+        stored = stored_events(create_query)
         return () if stored is None else compare(stored, self._schema.registry).refused
 
     def _check_cluster(self, found: CountsTable) -> None:
@@ -211,7 +212,7 @@ class ClickHouseAdmin:
         schema = self._schema
         alterations: list[str] = []
         for table, query in self._counts_tables(tables).items():
-            stored = ddl.stored_events(query)
+            stored = stored_events(query)
             if stored is not None and stored != known_events(schema.registry):
                 alterations.append(ddl.modify_events(schema, table))
         if (made := tables.get(schema.stored_counts)) is not None:

@@ -24,7 +24,7 @@ from siddes_telemetry.backends.clickhouse.engine import Parameters, Row, Setting
 from siddes_telemetry.backends.clickhouse.errors import failure
 from siddes_telemetry.backends.clickhouse.settings import known_only
 from siddes_telemetry.backends.ports.errors import StoreUnavailable
-from siddes_telemetry.schemas.ddl import quote_string
+from siddes_telemetry.schemas.quoting import quote_string
 
 SUMMARIES_AT_ONCE = 2
 THREADS = 2 + SUMMARIES_AT_ONCE  # an insert and an admin statement need not wait for summaries

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from siddes_telemetry.schemas.ddl import quote_identifier
+from siddes_telemetry.schemas.quoting import quote_identifier
 
 Settings = Mapping[str, str | int]
 Parameters = Mapping[str, str | int]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from siddes_telemetry.schemas.ddl import quote_identifier
+from siddes_telemetry.schemas.quoting import quote_identifier
 from siddes_telemetry.schemas.table import (
     COUNTS_TABLE,
     LOGS_TABLE,

@@ -21,7 +21,8 @@ from pathlib import Path
 from siddes_telemetry.backends.clickhouse.engine import Engine, Row
 from siddes_telemetry.backends.clickhouse.settings import READ_PINS, time_limit
 from siddes_telemetry.backends.ports.errors import StoreMissing, StoreUnavailable
-from siddes_telemetry.schemas.ddl import StoreSchema, quote_string
+from siddes_telemetry.schemas.ddl import StoreSchema
+from siddes_telemetry.schemas.quoting import quote_string
 from siddes_telemetry.schemas.table import COUNTS_TABLE
 
 FREEZE_DEADLINE_S = 30.0  # hard links for a few hundred parts take milliseconds; offset commits wait meanwhile

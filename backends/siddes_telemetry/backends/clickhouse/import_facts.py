@@ -8,7 +8,8 @@ from siddes_telemetry.backends.clickhouse.confirmed_reads import ConfirmedReads
 from siddes_telemetry.backends.clickhouse.engine import Engine, Row
 from siddes_telemetry.backends.clickhouse.settings import READ_PINS, time_limit
 from siddes_telemetry.backends.ports.store import PurgedAhead, PurgeHistory
-from siddes_telemetry.schemas.ddl import StoreSchema, event_type_ids, stored_retention_days
+from siddes_telemetry.schemas.ddl import StoreSchema, stored_retention_days
+from siddes_telemetry.schemas.event_column import event_type_ids
 from siddes_telemetry.schemas.table import (
     COUNTS_TABLE,
     LOGS_TABLE,

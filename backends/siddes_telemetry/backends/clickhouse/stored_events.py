@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from siddes_telemetry.backends.clickhouse.engine import Engine
 from siddes_telemetry.backends.clickhouse.settings import READ_PINS, time_limit
-from siddes_telemetry.schemas.ddl import stored_events
+from siddes_telemetry.schemas.event_column import stored_events
 from siddes_telemetry.schemas.registry_changes import KnownEvents
 from siddes_telemetry.schemas.table import COUNTS_TABLE
 
